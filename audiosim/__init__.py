@@ -1,0 +1,32 @@
+"""audiosim: how alike two recordings sound, where and when they differ.
+
+Names are imported on first use, so that ``import audiosim`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import metrics
+    from .audio import load
+    from .card import Card
+    from .compare import compare
+    from .result import Result
+    from .signal import Signal
+
+__version__ = "0.1.0"
+__all__ = ["Card", "Result", "Signal", "compare", "load", "metrics"]
+
+_HOME = {"Card": "card", "Result": "result", "Signal": "signal", "compare": "compare", "load": "audio"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return import_module(".metrics", __name__)
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value  # "compare" is a module and a function: the function wins
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

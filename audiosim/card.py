@@ -1,0 +1,40 @@
+"""Card: what a metric states about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+Family = Literal["conventional", "cepstral", "perceptual", "music", "trained"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a metric promises; tests, gates, tables and `explain` read it, so every field is kept or fails a test."""
+
+    title: str
+    family: Family
+    unit: str  # of the value: "dB", "MOS"...; "1" for a pure number
+    better: Literal["lower", "higher"]
+    identical: float | None  # the value of two identical files; None where it depends on the signal (then see slack)
+    range: tuple[float, float] = (0.0, inf)
+    formula: str  # one line, plain text
+    source: str  # paper or standard, with equation
+    conventions: str  # what other programs do differently, and the option that gives their number
+    silence: str  # the answer for a silent reference, test or both
+    caveat: str  # when not to use it
+    minimum: str = "one sample"  # the shortest input that has an answer
+    rate: int | None = None  # Hz that the metric demands; None: any
+    channels: str = "any"
+    pooling: Literal["mean", "min", "max", "downmix"] = "mean"  # of channels
+    lengths: Literal["equal", "any"] = "equal"
+    level: str = "full scale is 1.0"  # what it assumes of the level
+    symmetric: bool  # d(a, b) == d(b, a)
+    triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
+    blind: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
+    slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
+    gradient: Literal["exact", "surrogate", "none"]
+    needs: tuple[str, ...] = ()  # extras of the package that it needs
+    profile: Literal["local", "share"]  # per_band and per_time hold the metric there, or the share of error energy there
+    map: Literal["sum", "sqrt", "db", "share"]  # sum of the map is: value, value**2, 10**(-value/10), or 1

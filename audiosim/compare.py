@@ -1,0 +1,130 @@
+"""(reference, test, metric specs) -> {spec: Result}. No files are written, nothing is printed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
+
+from . import metrics as catalogue
+from .errors import AudiosimError, InputError, NothingToCompare, UsageError
+from .match import Policy, match
+from .result import Result, failed
+from .signal import Signal
+
+PRESETS: Mapping[str, tuple[str, ...]] = {
+    # Fast, and says something for any sound: waveform, spectrum, timbre.
+    "default": ("snr", "si-sdr", "log-mel", "lsd", "mfcc"),
+}
+
+Detail = Literal["value", "profile", "map"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One pair: what was compared, what was done to make it comparable, and each metric's answer by its spec."""
+
+    ref: Signal
+    test: Signal
+    match: Mapping[str, Any]
+    results: Mapping[str, Result]
+
+
+def compare(
+    ref: Signal | ArrayLike | str | os.PathLike[str],
+    test: Signal | ArrayLike | str | os.PathLike[str],
+    metrics: str | Sequence[str] = PRESETS["default"],
+    rate: int | None = None,
+    detail: Detail = "value",
+    *,
+    band_edges: Any = None,
+    jobs: int | None = None,
+    **policy: Any,
+) -> dict[str, Result]:
+    """How alike two recordings are, by each of the metrics.
+
+    ref, test: paths, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
+    metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
+    rate: Hz, for arrays.
+    detail: "profile" adds per_band and per_time, "map" also map.
+    band_edges: Hz, ascending [band + 1]; "bins" for all bins; None for a summary of at most 40 bands.
+    jobs: threads; None for all cores. The numbers do not depend on it.
+    policy: fields of match.Policy.
+    Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
+    """
+    known = [f.name for f in fields(Policy)]
+    for name in policy:
+        if name not in known:
+            raise UsageError(f"compare() has no option {name!r}; policies are {', '.join(known)}")
+    specs = [metrics] if isinstance(metrics, str) else list(metrics)
+    first, second = (_signal(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
+    return dict(
+        compare_signals(
+            first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs
+        ).results
+    )
+
+
+def compare_signals(
+    ref: Signal,
+    test: Signal,
+    specs: Sequence[str],
+    policy: Policy,
+    *,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int | None = None,
+) -> Comparison:
+    """Match two Signals under the policy, then ask each metric. A metric that breaks is a Result with status error."""
+    parsed = [catalogue.parse(text) for text in specs]
+    if not parsed:
+        raise NothingToCompare("no metric was asked for; give one with -m, such as -m log-mel")
+    if detail not in ("value", "profile", "map"):
+        raise UsageError(f"detail is value, profile or map, not {detail!r}")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs must be at least 1, not {jobs}")
+    jobs = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
+    ref, test, done = match(ref, test, policy)
+    at_rate: dict[int, tuple[Signal, Signal]] = {ref.rate: (ref, test)}
+    results: dict[str, Result] = {}
+    for spec in parsed:
+        metric = catalogue.get(spec.name)
+        card = metric.CARD
+        if card.lengths == "equal" and ref.length != test.length:
+            raise InputError(
+                f"{spec.name} needs equal lengths, these are {ref.length} and {test.length} samples; "
+                "use --length trim or pad instead of keep"
+            )
+        wanted = card.rate or ref.rate
+        if wanted not in at_rate:
+            from .dsp import resampling
+
+            at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
+        a, b = at_rate[wanted]
+        try:
+            results[spec.text] = metric.compute(
+                a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, jobs=jobs, **spec.options
+            )
+        except AudiosimError:
+            raise
+        except Exception as broken:  # noqa: BLE001  a metric must not take the others down with it
+            results[spec.text] = failed(f"{type(broken).__name__}: {broken}", a.channels)
+    if len(at_rate) > 1:
+        done = {**done, "metric_rates": sorted(r for r in at_rate if r != ref.rate)}
+    return Comparison(ref, test, done, results)
+
+
+def _signal(x: Any, rate: int | None, name: str) -> Signal:
+    if isinstance(x, Signal):
+        return x
+    if isinstance(x, str | os.PathLike):
+        from .audio import load
+
+        return load(Path(x) if x != "-" else "-")
+    if rate is None:
+        raise UsageError("arrays need their sampling rate: compare(ref, test, ..., rate=48000)")
+    return Signal.of(x, rate, name)

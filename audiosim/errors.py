@@ -1,0 +1,77 @@
+"""What can go wrong in a way that a user can mend, and the exit codes of the command line.
+
+Every message is one line that says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit status of ``audiosim``. When several apply: 70 > 2 > 3 > 1 > 4 > 5."""
+
+    OK = 0
+    GATE = 1
+    USAGE = 2
+    INPUT = 3
+    METRIC = 4
+    NOTHING = 5
+    INTERNAL = 70
+    INTERRUPTED = 130
+    PIPE = 141
+
+    @property
+    def meaning(self) -> str:
+        """One line for the man page."""
+        return _MEANING[self]
+
+
+_MEANING = {
+    ExitCode.OK: "compared, and every gate held",
+    ExitCode.GATE: "a gate (--require) failed",
+    ExitCode.USAGE: "wrong usage: an unknown option, metric or value",
+    ExitCode.INPUT: "an input problem: unreadable, or not comparable under the policies",
+    ExitCode.METRIC: "a metric failed on valid input",
+    ExitCode.NOTHING: "nothing to compare",
+    ExitCode.INTERNAL: "an internal error; please report it",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.PIPE: "the reader of the output went away",
+}
+
+_PRECEDENCE = (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.INPUT, ExitCode.GATE, ExitCode.METRIC, ExitCode.NOTHING)
+
+
+def worst(codes: list[ExitCode]) -> ExitCode:
+    """The one code to exit with when several apply."""
+    return next((code for code in _PRECEDENCE if code in codes), ExitCode.OK)
+
+
+class AudiosimError(Exception):
+    """Root of all errors that audiosim raises on purpose."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class UsageError(AudiosimError, ValueError):
+    """An unknown metric, option, value or policy."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(AudiosimError, ValueError):
+    """A recording that cannot be read, or two that cannot be compared under the policies in force."""
+
+    exit_code = ExitCode.INPUT
+
+
+class MetricError(AudiosimError, RuntimeError):
+    """A metric could not answer although its input was valid."""
+
+    exit_code = ExitCode.METRIC
+
+
+class NothingToCompare(AudiosimError, ValueError):
+    """No pair, or no metric, was left to work on."""
+
+    exit_code = ExitCode.NOTHING
