@@ -7,6 +7,7 @@ identity, bit for bit, and a larger strength is never milder. Everything works f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from math import ceil, pi
 from typing import Any
@@ -17,6 +18,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 RMS = 0.1  # of the steady signals; full scale is 1.0
+COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # kernels run as plain Python otherwise
+
+
+def affordable(seconds: float) -> float:
+    """The signal length to use where `seconds` would be good: at most 0.1 s when kernels are not compiled."""
+    return seconds if COMPILED else min(seconds, 0.1)
 
 
 # Signals
@@ -43,8 +50,8 @@ def sine(rate: int, seconds: float, seed: int = 0, channels: int = 1, frequency:
 def sweep(rate: int, seconds: float, seed: int = 0, channels: int = 1) -> Array:
     """An exponential sweep from 50 Hz to 0.45 of the rate; the seed draws each channel's phase."""
     phase = np.random.default_rng(seed).uniform(0, 2 * pi, (channels, 1))
-    octaves = np.log(0.45 * rate / 50)
-    return np.asarray(0.5 * np.sin(2 * pi * 50 * seconds / octaves * np.expm1(octaves * _time(rate, seconds) / seconds) + phase))
+    growth = np.log(0.45 * rate / 50) / seconds
+    return np.asarray(0.5 * np.sin(2 * pi * 50 / growth * np.expm1(growth * _time(rate, seconds)) + phase))
 
 
 def harmonic(rate: int, seconds: float, seed: int = 0, channels: int = 1, frequency: float = 220.0) -> Array:
@@ -107,13 +114,13 @@ def added_noise(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
 def low_pass(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
     """Zero phase, 48 dB/octave; the corner falls from twice the Nyquist frequency to a fiftieth of it."""
     corner = rate * 0.01**strength
-    return x.copy() if strength == 0 else _filtered(x, rate, lambda f: 1 / np.sqrt(1 + (f / corner) ** 16))
+    return _filtered(x, rate, lambda f: 1 / np.sqrt(1 + (f / corner) ** 16)) if strength else x.copy()
 
 
 def high_pass(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
     """Zero phase, 48 dB/octave; the corner rises from 20 Hz to half the Nyquist frequency."""
     corner = 20 * (rate / 80) ** strength
-    return x.copy() if strength == 0 else _filtered(x, rate, lambda f: 1 / np.sqrt(1 + (corner / np.maximum(f, 1e-3)) ** 16))
+    return _filtered(x, rate, lambda f: (q := (f / corner) ** 8) / np.sqrt(1 + q * q)) if strength else x.copy()
 
 
 def clipping(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
@@ -129,10 +136,10 @@ def added_tone(x: Array, rate: int, strength: float, seed: int = 0, frequency: f
 
 
 def added_click(x: Array, rate: int, strength: float, seed: int = 0, time: float | None = None) -> Array:
-    """One impulse at `time` seconds (None: in the middle); ten times the signal's peak at strength 1."""
+    """One impulse at `time` seconds (None: in the middle); 30 times the signal's peak at strength 1."""
     y = x.copy()
     at = x.shape[1] // 2 if time is None else min(round(time * rate), x.shape[1] - 1)
-    y[:, at] += 10 * strength * _peak(x)
+    y[:, at] += 30 * strength * _peak(x)
     return y
 
 
@@ -148,7 +155,7 @@ def dropout(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
 def quantisation(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
     """Rounding to steps from 2**-16 of the peak to the peak itself."""
     step = _peak(x) * 2.0 ** (16 * strength - 16)
-    return x.copy() if strength == 0 else np.asarray(np.round(x / step) * step)
+    return np.asarray(np.round(x / step) * step) if strength else x.copy()
 
 
 def gain(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
@@ -179,7 +186,8 @@ def reverb(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
 
 def phase(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
     """The same phase shift at all frequencies, 90 degrees at strength 1."""
-    return x.copy() if strength == 0 else _filtered(x, rate, lambda f: np.where(f > 0, np.exp(0.5j * pi * strength), 1.0))
+    turn = np.exp(0.5j * pi * strength)
+    return _filtered(x, rate, lambda f: np.where(f > 0, turn, 1.0)) if strength else x.copy()
 
 
 def dc(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
@@ -187,14 +195,11 @@ def dc(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
     return np.asarray(x + strength * _rms(x))
 
 
-DISTORTIONS: dict[str, Callable[..., Array]] = {
-    "noise": added_noise,
-    **{
-        f.__name__: f
-        for f in (low_pass, clipping, high_pass, added_tone, added_click, dropout, quantisation)
-        + (gain, polarity, delay, reverb, phase, dc)
-    },
-}
+_NAMED_ALIKE = (
+    *(low_pass, clipping, high_pass, added_tone, added_click, dropout, quantisation),
+    *(gain, polarity, delay, reverb, phase, dc),
+)
+DISTORTIONS: dict[str, Callable[..., Array]] = {"noise": added_noise, **{f.__name__: f for f in _NAMED_ALIKE}}
 
 
 def _length(rate: int, seconds: float) -> int:
@@ -213,7 +218,7 @@ def _peak(x: Array) -> float:
     return float(np.max(np.abs(x))) or RMS
 
 
-def _filtered(x: Array, rate: int, response: Callable[[Array], NDArray[np.inexact[Any]]]) -> Array:
+def _filtered(x: Array, rate: int, response: Callable[[Any], Any]) -> Array:
     """x through the frequency response (a function of Hz); as much silence after it keeps its end off its start."""
     n = 2 * x.shape[1]
     spectrum = np.fft.rfft(x, n) * response(np.fft.rfftfreq(n, 1 / rate))

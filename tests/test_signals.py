@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from signals import DISTORTIONS, SIGNALS, Array, added_click, added_tone, delay, noise, pink, sine
+
+from tests.signals import DISTORTIONS, SIGNALS, Array, added_click, added_tone, delay, noise, pink, sine
 
 STRENGTHS = (0.05, 0.2, 0.5, 1.0)
 UNORDERED = ("delay",)  # the sample-wise difference of a periodic sound comes and goes with the delay
@@ -20,8 +21,11 @@ def _mse(x: Array, y: Array) -> float:
 @pytest.mark.parametrize("seconds", [1 / 8000, 0.01, 0.1, 0.7])
 def test_signal_is_a_signal(name: str, seconds: float) -> None:
     x = SIGNALS[name](8000, seconds, 1, 2)
-    assert x.shape == (2, max(1, round(8000 * seconds))) and x.dtype == np.float64 and x.flags.c_contiguous
-    assert np.isfinite(x).all() and np.abs(x).max() <= 1
+    assert x.shape == (2, max(1, round(8000 * seconds)))
+    assert x.dtype == np.float64
+    assert x.flags.c_contiguous
+    assert np.isfinite(x).all()
+    assert np.abs(x).max() <= 1
     assert np.array_equal(x, SIGNALS[name](8000, seconds, 1, 2))
     if seconds >= 0.1 and name != "silence":
         assert not np.array_equal(x, SIGNALS[name](8000, seconds, 2, 2))
@@ -36,8 +40,12 @@ def test_distortion_keeps_shape_and_strength_zero_is_identity(name: str, signal:
         before = x.copy()
         assert np.array_equal(DISTORTIONS[name](x, 8000, 0.0, 1), x)
         y = DISTORTIONS[name](x, 8000, 0.7, 1)
-        assert y.shape == x.shape and y.dtype == np.float64 and y.flags.c_contiguous and y is not x
-        assert np.isfinite(y).all() and np.array_equal(x, before)
+        assert y.shape == x.shape
+        assert y.dtype == np.float64
+        assert y.flags.c_contiguous
+        assert y is not x
+        assert np.isfinite(y).all()
+        assert np.array_equal(x, before)
         assert np.array_equal(y, DISTORTIONS[name](x, 8000, 0.7, 1))
 
 
