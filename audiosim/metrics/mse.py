@@ -1,27 +1,53 @@
-"""stub while the engine is being built"""
+"""Mean squared error: mean (test - ref)^2. Textbook; as torch.nn.functional.mse_loss."""
+
 from __future__ import annotations
-from typing import Annotated, Any, Literal
-import numpy as np
+
+from typing import Any
+
+from .. import dsp
 from ..card import Card
+from ..hearing.profile import Detail, View, waveform
+from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
+from ..dsp.stream import Stream
 
-CARD = Card(title="Mean squared error", family="conventional", unit="1", better="lower", identical=0.0,
-    formula="mean (test - ref)^2", source="textbook", conventions="none", silence="defined", caveat="deaf to what people hear",
-    symmetric=True, triangle=False, gradient="exact", profile="local", map="sum")
+CARD = Card(
+    title="Mean squared error",
+    family="conventional",
+    unit="1",
+    better="lower",
+    identical=0.0,
+    formula="mean (test - ref)^2",
+    source="textbook definition",
+    conventions="Nothing differs between programs.",
+    silence="Defined: the power of whichever signal is not silent, 0 when both are.",
+    caveat="Deaf to what people hear: a one-sample delay or a flipped polarity outweighs loud noise. Use it to check "
+    "that two files are the same, not that they sound the same.",
+    symmetric=True,
+    triangle=False,
+    gradient="exact",
+    profile="local",
+    map="sum",
+)
 
-def compute(ref: Any, test: Any, rate: int, *, weighting: Annotated[Literal["none", "hp"], "pre-emphasis"] = "none",
-            coef: Annotated[float, "coefficient of hp"] = 0.85,
-            detail: str = "value", band_edges: Any = None, jobs: int = 1) -> Result:
-    out = []
-    for r, t in zip(ref, test):
-        e = (t - r).astype(float)
-        if detail == "value":
-            out.append(Channel(value=float(np.mean(e * e)))); continue
-        n = 1024; F = -(-len(e) // n); p = np.zeros(F * n); p[: len(e)] = e
-        Z = np.abs(np.fft.rfft(p.reshape(F, n))) ** 2 / n; Z[:, 1:-1] *= 2
-        edges = np.linspace(0, 513, 33).astype(int)
-        m = np.add.reduceat(Z, edges[:-1], axis=1)
-        hz = edges * rate / n
-        out.append(Channel(value=float(np.mean(e * e)), per_band=m.sum(0) / len(e), per_time=m.sum(1) / n, edges=hz,
-            bands=(hz[1:] + hz[:-1]) / 2, times=(np.arange(F) + .5) * n / rate, map=m / len(e) if detail == "map" else None))
-    return pool(out)
+
+def compute(
+    ref: Any,
+    test: Any,
+    rate: int,
+    *,
+    weighting: Weighting = "none",
+    coef: Coefficient = 0.85,
+    mid_side: MidSide = False,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int = 1,
+) -> Result:
+    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
+    view = View(rate, detail, band_edges, jobs)
+    return pool([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+
+
+def _channel(r: Stream, t: Stream, view: View) -> Channel:
+    error = dsp.moments.over(dsp.moments.error, 1, r, t, jobs=view.jobs)[0]
+    return waveform(r, t, error / r.length, view, lambda e, samples: e[..., 2] / samples, scale=r.length)

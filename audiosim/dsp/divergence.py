@@ -1,0 +1,190 @@
+"""How two spectra differ: sums over ranges of bins, one kernel per formula.
+
+Every kernel takes reference and test [frame, bin] (complex ones as pairs of reals [frame, 2 bin]), edges [range + 1] in
+bins, and writes terms into out [frame, range, term], float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernel import kernel
+
+Array = NDArray[Any]
+
+
+@kernel
+def powers(spectra: Array, floor: float, out: Array) -> None:
+    """max(re^2 + im^2, floor) of pairs of reals: [signal, frame, 2 bin] -> [signal, frame, bin]."""
+    low = out.dtype.type(floor)
+    for s in range(out.shape[0]):
+        for f in range(out.shape[1]):
+            z = spectra[s, f]
+            p = out[s, f]
+            for k in range(p.size):
+                v = z[2 * k] * z[2 * k] + z[2 * k + 1] * z[2 * k + 1]
+                p[k] = max(v, low)
+
+
+@kernel
+def roots(values: Array) -> None:
+    """Square root in place, [signal, frame, bin]."""
+    for s in range(values.shape[0]):
+        for f in range(values.shape[1]):
+            v = values[s, f]
+            for k in range(v.size):
+                v[k] = np.sqrt(v[k])
+
+
+@kernel
+def project(values: Array, starts: Array, stops: Array, weights: Array, out: Array) -> None:
+    """out[signal, frame, band] = weights[band, starts:stops] . values[signal, frame, starts:stops]."""
+    for s in range(values.shape[0]):
+        for f in range(values.shape[1]):
+            row = values[s, f]
+            for b in range(starts.size):
+                w = weights[b, starts[b] : stops[b]]
+                v = row[starts[b] : stops[b]]
+                total = row.dtype.type(0)
+                for i in range(w.size):
+                    total += w[i] * v[i]
+                out[s, f, b] = total
+
+
+_EXPONENT = 52  # bits of a float64 below its exponent
+_MANTISSA = (1 << 52) - 1
+_ONE = 1023 << 52  # the bits of 1.0
+_LN2 = float(np.log(2.0))
+
+
+@kernel
+def log_absolute(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
+    """Term 0: sum |ln(max(test, floor) / max(ref, floor))|.
+
+    Exponents are added and mantissas multiplied, 512 at a time (their product stays below 2^512), so that one logarithm
+    serves many bins.
+    """
+    low = ref.dtype.type(floor)
+    ratio = np.empty(ref.shape[1])
+    bits = ratio.view(np.int64)
+    for f in range(ref.shape[0]):
+        r = ref[f]
+        t = test[f]
+        for k in range(r.size):
+            a = max(r[k], low)
+            b = max(t[k], low)
+            ratio[k] = max(a, b) / min(a, b)
+        for e in range(edges.size - 1):
+            total = 0.0
+            for start in range(edges[e], edges[e + 1], 512):
+                x = ratio[start : min(start + 512, edges[e + 1])]
+                n = bits[start : min(start + 512, edges[e + 1])]
+                exponent = 0
+                for i in range(n.size):
+                    exponent += n[i] >> _EXPONENT
+                    n[i] = (n[i] & _MANTISSA) | _ONE
+                product = 1.0
+                for i in range(x.size):
+                    product *= x[i]
+                total += _LN2 * (exponent - 1023 * n.size) + np.log(product)
+            out[f, e, 0] = total
+
+
+@kernel
+def differences(ref: Array, test: Array, edges: Array, out: Array) -> None:
+    """Terms 0..2: sum (test - ref)^2, sum ref^2, sum |test - ref|."""
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            r = ref[f, edges[e] : edges[e + 1]]
+            t = test[f, edges[e] : edges[e + 1]]
+            squares = 0.0
+            energy = 0.0
+            absolute = 0.0
+            for i in range(r.size):
+                d = np.float64(t[i] - r[i])
+                squares += d * d
+                absolute += abs(d)
+                energy += np.float64(r[i]) * np.float64(r[i])
+            out[f, e, 0] = squares
+            out[f, e, 1] = energy
+            out[f, e, 2] = absolute
+
+
+@kernel
+def log_squares(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
+    """Term 0: sum ln(max(test, floor) / max(ref, floor))^2."""
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            r = ref[f, edges[e] : edges[e + 1]]
+            t = test[f, edges[e] : edges[e + 1]]
+            total = 0.0
+            for i in range(r.size):
+                d = np.log(max(np.float64(t[i]), floor) / max(np.float64(r[i]), floor))
+                total += d * d
+            out[f, e, 0] = total
+
+
+@kernel
+def itakura_saito(ref: Array, test: Array, edges: Array, out: Array) -> None:
+    """Term 0: sum ref/test - ln(ref/test) - 1 of powers that are above 0."""
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            r = ref[f, edges[e] : edges[e + 1]]
+            t = test[f, edges[e] : edges[e + 1]]
+            total = 0.0
+            for i in range(r.size):
+                q = np.float64(r[i]) / np.float64(t[i])
+                total += (q - 1.0) - np.log(q)
+            out[f, e, 0] = total
+
+
+@kernel
+def cosh(ref: Array, test: Array, edges: Array, out: Array) -> None:
+    """Term 0: sum (ref/test + test/ref) / 2 - 1 = (test - ref)^2 / (2 ref test), powers above 0."""
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            r = ref[f, edges[e] : edges[e + 1]]
+            t = test[f, edges[e] : edges[e + 1]]
+            total = 0.0
+            for i in range(r.size):
+                a = np.float64(r[i])
+                b = np.float64(t[i])
+                total += (b - a) * (b - a) / (2.0 * a * b)
+            out[f, e, 0] = total
+
+
+@kernel
+def energies(ref: Array, test: Array, gain: float, scale: float, edges: Array, out: Array) -> None:
+    """Terms 0..2: energy of ref, of test, and of test - gain ref; complex spectra as pairs of reals.
+
+    Bins between 0 and the last count twice (they stand for negative frequencies too); all times scale. Even n_fft.
+    """
+    last = ref.shape[1] // 2 - 1
+    g = ref.dtype.type(gain)
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            r = ref[f, 2 * edges[e] : 2 * edges[e + 1]]
+            t = test[f, 2 * edges[e] : 2 * edges[e + 1]]
+            a = 0.0
+            b = 0.0
+            c = 0.0
+            for i in range(r.size):
+                d = np.float64(t[i] - g * r[i])
+                a += np.float64(r[i]) * np.float64(r[i])
+                b += np.float64(t[i]) * np.float64(t[i])
+                c += d * d
+            for k in (0, last):  # these stand for themselves alone: half a share of what is doubled below
+                if edges[e] <= k < edges[e + 1]:
+                    x = np.float64(ref[f, 2 * k]) ** 2 + np.float64(ref[f, 2 * k + 1]) ** 2
+                    y = np.float64(test[f, 2 * k]) ** 2 + np.float64(test[f, 2 * k + 1]) ** 2
+                    re = np.float64(test[f, 2 * k] - g * ref[f, 2 * k])
+                    im = np.float64(test[f, 2 * k + 1] - g * ref[f, 2 * k + 1])
+                    a -= 0.5 * x
+                    b -= 0.5 * y
+                    c -= 0.5 * (re * re + im * im)
+            out[f, e, 0] = 2.0 * scale * a
+            out[f, e, 1] = 2.0 * scale * b
+            out[f, e, 2] = 2.0 * scale * max(c, 0.0)

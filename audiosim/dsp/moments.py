@@ -1,0 +1,194 @@
+"""Sums over the samples of a pair: what the waveform metrics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernel import kernel
+from .spectrum import spread
+from .stream import Stream, read
+
+Array = NDArray[Any]
+
+CHUNK = 1 << 18  # samples per task; fixed, so that sums do not depend on the number of threads
+_BLOCK = 4096  # samples that stay in the L1 cache
+
+
+def over(sums: Callable[..., None], terms: int, ref: Stream, test: Stream, *arguments: float, jobs: int = 1) -> Array:
+    """The sums [term] of a kernel of this file over a pair of equal length (the kernel's last arguments as given)."""
+
+    def task(start: int) -> Array:
+        out = np.zeros(terms)
+        sums(ref.samples, test.samples, ref.coef, ref.lag, start, min(start + CHUNK, ref.length), out, *arguments)
+        return out
+
+    total: Array = np.sum(spread(task, range(0, ref.length, CHUNK), jobs), axis=0)
+    return total
+
+
+@kernel
+def _block(x: Array, coef: Any, lag: int, start: int, stop: int, scratch: Array) -> Array:
+    """y[start:stop], copied to scratch only when there is something to filter."""
+    if lag == 0:
+        return x[start:stop]
+    y = scratch[: stop - start]
+    read(x, coef, lag, start, y)
+    return y
+
+
+@kernel
+def means(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+    """sum r, sum t."""
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        b = 0.0
+        for i in range(r.size):
+            a += np.float64(r[i])
+            b += np.float64(t[i])
+        out[0] += a
+        out[1] += b
+
+
+@kernel
+def squares(
+    xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array,
+    mean_r: float, mean_t: float, gain: float,
+) -> None:
+    """sum r^2, sum (t - gain r)^2, of r and t without their means."""
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    simple = mean_r == 0.0 and mean_t == 0.0 and gain == 1.0
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        b = 0.0
+        if simple:  # the difference in the samples' own type: half the work for float32
+            for i in range(r.size):
+                d = np.float64(t[i] - r[i])
+                a += np.float64(r[i]) * np.float64(r[i])
+                b += d * d
+        else:
+            for i in range(r.size):
+                u = np.float64(r[i]) - mean_r
+                d = (np.float64(t[i]) - mean_t) - gain * u
+                a += u * u
+                b += d * d
+        out[0] += a
+        out[1] += b
+
+
+@kernel
+def error(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+    """sum (t - r)^2."""
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        for i in range(r.size):
+            d = np.float64(t[i] - r[i])
+            a += d * d
+        out[0] += a
+
+
+@kernel
+def product(
+    xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, mean_r: float, mean_t: float
+) -> None:
+    """sum r^2, sum t^2, sum r t, of r and t without their means."""
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        b = 0.0
+        c = 0.0
+        for i in range(r.size):
+            u = np.float64(r[i]) - mean_r
+            v = np.float64(t[i]) - mean_t
+            a += u * u
+            b += v * v
+            c += u * v
+        out[0] += a
+        out[1] += b
+        out[2] += c
+
+
+@kernel
+def absolute(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+    """sum |t - r|."""
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        for i in range(r.size):
+            a += abs(np.float64(t[i] - r[i]))
+        out[0] += a
+
+
+@kernel
+def log_cosh(
+    xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, slope: float, eps: float
+) -> None:
+    """sum ln(cosh(slope (t - r)) + eps), without overflow and without losing the digits of a small error.
+
+    With u = |slope (t - r)|: ln(cosh u + eps) = ln(1 + s) for s = 2 sinh(u/2)^2 + eps, and u - ln 2 + ln(1 + ...) for
+    large u.
+    """
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        for i in range(r.size):
+            u = abs(slope * np.float64(t[i] - r[i]))
+            if u < 1.0:
+                half = np.sinh(0.5 * u)
+                a += np.log1p(2.0 * half * half + eps)
+            else:
+                decay = np.exp(-u)
+                a += (u - 0.6931471805599453) + np.log1p(decay * (decay + 2.0 * eps))
+        out[0] += a
+
+
+@kernel
+def segments(
+    xr: Array, xt: Array, coef: Any, lag: int, window: Array, hop: int, first: int, out: Array
+) -> None:
+    """out[frame] = (sum (w r)^2, sum (w (r - t))^2), frame f starting at sample (first + f) hop."""
+    n = window.size
+    scratch_r = np.empty(n, xr.dtype)
+    scratch_t = np.empty(n, xr.dtype)
+    for f in range(out.shape[0]):
+        at = (first + f) * hop
+        r = _block(xr, coef, lag, at, at + n, scratch_r)
+        t = _block(xt, coef, lag, at, at + n, scratch_t)
+        a = 0.0
+        b = 0.0
+        for i in range(n):
+            u = window[i] * np.float64(r[i])
+            d = window[i] * np.float64(r[i] - t[i])
+            a += u * u
+            b += d * d
+        out[f, 0] = a
+        out[f, 1] = b

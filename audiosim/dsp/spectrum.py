@@ -1,0 +1,236 @@
+"""Short-time spectra of a pair, in blocks that stay in cache, folded into sums: no spectrogram is ever built for a scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from . import windows
+from .kernel import kernel
+from .stream import Stream, read, read_reflected
+
+Array = NDArray[Any]
+Measure = Callable[[Array, Array, Array], None]
+T = TypeVar("T")
+
+BLOCK = 1 << 16  # samples of windowed frames per signal and block: both signals and their spectra stay in the L2 cache
+BLOCKS_PER_TASK = 16  # fixed, so that sums do not depend on the number of threads
+
+
+def rfft(x: Array, n: int | None = None) -> Array:
+    """Real FFT over the last axis in the dtype given: the one place that names an FFT."""
+    import scipy.fft
+
+    result: Array = scipy.fft.rfft(x, n)
+    return result
+
+
+def irfft(x: Array, n: int) -> Array:
+    """Inverse of rfft, n samples."""
+    import scipy.fft
+
+    result: Array = scipy.fft.irfft(x, n)
+    return result
+
+
+def fast_length(n: int) -> int:
+    """The next length that rfft handles fast."""
+    import scipy.fft
+
+    return int(scipy.fft.next_fast_len(n, real=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class STFT:
+    """How a signal is cut into frames.
+
+    n_fft, hop: samples. window: float64 [<= n_fft], centred in the frame.
+    lead, trail: samples of padding before and after the signal. pad: what they hold.
+    """
+
+    n_fft: int
+    hop: int
+    window: Array
+    lead: int
+    trail: int
+    pad: Literal["reflect", "zero"]
+
+    @classmethod
+    def of(
+        cls,
+        n_fft: int,
+        hop: int,
+        window: str = "hann",
+        win: int | None = None,
+        centre: bool = True,
+        pad: Literal["reflect", "zero"] = "reflect",
+    ) -> STFT:
+        """With a periodic window by name, of win samples (default n_fft). UsageError for impossible sizes.
+
+        centre: frame t is centred on sample t * hop, as in torch.stft and librosa; else frame t starts there.
+        """
+        win = n_fft if win is None else win
+        if not 2 <= n_fft <= 1 << 20:
+            raise UsageError(f"n_fft must be 2 to {1 << 20} samples, not {n_fft}")
+        if hop < 1:
+            raise UsageError(f"hop must be at least 1 sample, not {hop}")
+        if not 1 <= win <= n_fft:
+            raise UsageError(f"the window must be 1 to n_fft={n_fft} samples, not {win}")
+        side = n_fft // 2 if centre else 0
+        return cls(n_fft, hop, windows.periodic(window, win), side, side, pad)
+
+    @property
+    def bins(self) -> int:
+        return self.n_fft // 2 + 1
+
+    def count(self, length: int) -> int:
+        """Frames of a signal of so many samples; 0 when it is too short."""
+        if length < 1 or (self.pad == "reflect" and length <= max(self.lead, self.trail)):
+            return 0
+        return max(0, 1 + (length + self.lead + self.trail - self.n_fft) // self.hop)
+
+    def times(self, count: int, rate: int) -> Array:
+        """Centres of the frames, seconds."""
+        return (np.arange(count) * self.hop + self.n_fft / 2 - self.lead) / rate
+
+    def frequencies(self, rate: int) -> Array:
+        """Centres of the bins, Hz."""
+        return np.arange(self.bins) * (rate / self.n_fft)
+
+
+@kernel
+def _cut(
+    x: Array, coef: Any, lag: int, start: int, hop: int, window: Array, offset: int, reflect: bool,
+    scratch: Array, out: Array,
+) -> None:
+    """out[frame, offset:offset + window] = windowed frames from `start` on."""
+    span = scratch[: (out.shape[0] - 1) * hop + window.size]
+    if reflect and (start < 0 or start + span.size > x.size + lag):
+        read_reflected(x, coef, lag, start, span)
+    else:
+        read(x, coef, lag, start, span)
+    for f in range(out.shape[0]):
+        frame = out[f, offset : offset + window.size]
+        part = span[f * hop : f * hop + window.size]
+        for i in range(window.size):
+            frame[i] = part[i] * window[i]
+
+
+def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, int], Array]:
+    """(first frame, number of frames <= most) -> their spectra, complex [2, frame, bin]; axis 0 is reference, test.
+
+    Buffers are made once and used again: one cutter per thread.
+    """
+    dtype = ref.samples.dtype
+    window = stft.window.astype(dtype)
+    offset = (stft.n_fft - window.size) // 2
+    scratch = np.empty((most - 1) * stft.hop + window.size, dtype)
+    buffer = np.zeros((2, most, stft.n_fft), dtype)
+    reflect = stft.pad == "reflect"
+
+    def cut(frame: int, frames: int) -> Array:
+        out = buffer[:, :frames]
+        start = frame * stft.hop + offset - stft.lead
+        for stream, signal in ((ref, out[0]), (test, out[1])):
+            _cut(*stream, start, stft.hop, window, offset, reflect, scratch, signal)
+        return rfft(out)
+
+    return cut
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Sums of a measure's terms over frames and bins; by band and frame where they were asked for.
+
+    total: [term]; by_band: [band, term]; by_frame: [frame, term]; map: [frame, band, term].
+    frames, bins: how many the total covers; band_bins: [band] how many each band holds.
+    """
+
+    total: Array
+    frames: int
+    bins: int
+    by_band: Array | None = None
+    by_frame: Array | None = None
+    map: Array | None = None
+    band_bins: Array | None = None
+
+
+def fold(
+    ref: Stream,
+    test: Stream,
+    stft: STFT,
+    measure: Measure,
+    terms: int,
+    *,
+    bins: int | None = None,
+    bands: Array | None = None,
+    per_frame: Callable[[Array, Array], Array] | None = None,
+    keep_map: bool = False,
+    lookback: int = 0,
+    jobs: int = 1,
+) -> Sums | None:
+    """Sum a measure over the spectra of a pair of equal length; None when the pair is shorter than a frame.
+
+    measure(spectra, edges, out) writes out[frame, range, term], float64: each term's sum over the bins
+        edges[i]..edges[i + 1]; spectra as a cutter gives them.
+    bins: length of the axis that the edges cut (default: the bins of the spectrum).
+    bands: [band + 1] ascending bin numbers; None when only the total is wanted. They need not cover all bins.
+    per_frame(sums, bins): replaces the terms by what is to be summed over frames, for metrics that take a root in each
+        frame: [frame, range, term], [range] -> [frame, range, term].
+    lookback: frames before its own that the measure is shown first; their rows of out are dropped.
+    """
+    count = stft.count(ref.length)
+    if count == 0:
+        return None
+    bins = bins or stft.bins
+    edges = np.array([0, bins]) if bands is None else np.unique(np.concatenate([[0], bands, [bins]]))
+    inner = slice(0, 0) if bands is None else slice(*np.searchsorted(edges, [bands[0], bands[-1]]))
+    widths = np.diff(edges)
+    size = max(1, min(256, BLOCK // stft.n_fft))
+
+    def task(first: int) -> list[list[Array]]:
+        cut = cutter(ref, test, stft, size + lookback)
+        done = []
+        for frame in range(first, min(count, first + size * BLOCKS_PER_TASK), size):
+            back = min(lookback, frame)
+            frames = min(size, count - frame)
+            sums = np.zeros((back + frames, widths.size, terms))
+            measure(cut(frame - back, back + frames), edges, sums)
+            sums = sums[back:]
+            whole = sums.sum(axis=1, keepdims=True) if widths.size > 1 else sums
+            if per_frame:
+                whole, sums = per_frame(whole, np.array([bins])), per_frame(sums, widths)
+            if bands is None:
+                done.append([whole[:, 0].sum(axis=0)])
+            else:
+                parts = sums[:, inner]
+                done.append([whole[:, 0].sum(axis=0), parts.sum(axis=0), whole[:, 0], parts if keep_map else parts[:0]])
+        return done
+
+    results = [block for done in spread(task, range(0, count, size * BLOCKS_PER_TASK), jobs) for block in done]
+    total = np.sum([block[0] for block in results], axis=0)
+    if bands is None:
+        return Sums(total, count, bins)
+    return Sums(
+        total,
+        count,
+        bins,
+        by_band=np.sum([block[1] for block in results], axis=0),
+        by_frame=np.concatenate([block[2] for block in results]),
+        map=np.concatenate([block[3] for block in results]) if keep_map else None,
+        band_bins=widths[inner],
+    )
+
+
+def spread(task: Callable[[int], T], starts: range, jobs: int) -> list[T]:
+    """task(start) for every start, in order, on so many threads. Kernels and FFTs run without the interpreter lock."""
+    if jobs <= 1 or len(starts) <= 1:
+        return [task(start) for start in starts]
+    with ThreadPoolExecutor(min(jobs, len(starts))) as threads:
+        return list(threads.map(task, starts))

@@ -1,0 +1,135 @@
+"""From sums over frames and bins to a metric's answer about one channel: value, profile and map out of one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import nan
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp
+from ..dsp import spectrum
+from ..dsp.spectrum import STFT, Measure, Sums
+from ..dsp.stream import Stream
+from ..result import Channel
+from . import scales
+
+Array = NDArray[Any]
+Detail = Literal["value", "profile", "map"]
+Finish = Callable[[Array, Any, Any], Array]
+
+ERROR_FRAME = 0.04  # seconds, about, of the frames in which error energy is reported
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How much of the answer is wanted, and on how many threads."""
+
+    rate: int
+    detail: Detail = "value"
+    band_edges: Any = None
+    jobs: int = 1
+
+
+def spectral(
+    ref: Stream,
+    test: Stream,
+    stft: STFT,
+    measure: Measure,
+    terms: int,
+    finish: Finish,
+    parts: Callable[[Sums], Array],
+    view: View,
+    *,
+    frequencies: Array | None = None,
+    per_frame: Callable[[Array, Array], Array] | None = None,
+    lookback: int = 0,
+) -> Channel:
+    """One channel's answer of a metric that is a function of sums over frames and bins.
+
+    finish(sums [..., term], frames, bins): the metric of such sums: of all, of a band, of a frame.
+    parts(sums): contributions [frame, band] from sums.map.
+    frequencies: centres in Hz of the bins that the measure writes (default: those of the STFT).
+    Other arguments as in dsp.spectrum.fold.
+    """
+    centres = stft.frequencies(view.rate) if frequencies is None else frequencies
+    cuts = edges = None
+    if view.detail != "value":
+        cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
+    sums = spectrum.fold(
+        ref, test, stft, measure, terms, bins=centres.size, bands=cuts, per_frame=per_frame,
+        keep_map=view.detail == "map", lookback=lookback, jobs=view.jobs,
+    )
+    if sums is None:
+        need = max(stft.lead, stft.trail) + 1 if stft.pad == "reflect" else stft.n_fft - stft.lead - stft.trail
+        return Channel(value=nan, reason=f"{ref.length} samples are too few for a frame, it takes {need}")
+    value = float(finish(sums.total, sums.frames, sums.bins))
+    if cuts is None:
+        return Channel(value=value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Channel(
+            value=value,
+            per_band=finish(sums.by_band, sums.frames, sums.band_bins),  # type: ignore[arg-type]
+            per_time=finish(sums.by_frame, 1, sums.bins),  # type: ignore[arg-type]
+            bands=scales.centres(centres, cuts),
+            edges=edges,
+            times=stft.times(sums.frames, view.rate),
+            map=parts(sums) if view.detail == "map" else None,
+        )
+
+
+def waveform(
+    ref: Stream,
+    test: Stream,
+    value: float,
+    view: View,
+    finish: Callable[[Array, Any], Array] | None = None,
+    scale: float | None = None,
+    gain: float = 1.0,
+    reason: str | None = None,
+) -> Channel:
+    """One channel's answer of a metric whose value was computed from the samples.
+
+    Profile and map come from the energies of reference, test and error (test - gain * reference) in frames under a sine
+    window, half overlapping: its squares add up to one, so the energies of all frames and bins add up to that of the
+    samples (Parseval).
+    finish(energies [..., 3], samples): the metric of such energies; None: the share of error energy.
+    scale: what error energy is divided by in the map; None: all of it, so that the map sums to 1.
+    """
+    if view.detail == "value":
+        return Channel(value=value, reason=reason)
+    stft = error_frames(view.rate)
+
+    def measure(spectra: Array, edges: Array, out: Array) -> None:
+        z = spectra.view(ref.samples.dtype)
+        dsp.divergence.energies(z[0], z[1], gain, 1 / stft.n_fft, edges, out)
+
+    def local(sums: Array, frames: Any, bins: Any) -> Array:
+        if finish is None:
+            return sums[..., 2]
+        return finish(sums, stft.hop if frames == 1 else ref.length)  # every signal has two frames or more
+
+    def parts(sums: Sums) -> Array:
+        assert sums.map is not None
+        return sums.map[:, :, 2] / (sums.total[2] if scale is None else scale)
+
+    channel = spectral(ref, test, stft, measure, 3, local, parts, view)
+    share = 1.0 if finish or not channel.value else channel.value
+    return replace(
+        channel,
+        value=value,
+        reason=reason,
+        per_band=channel.per_band / share,  # type: ignore[operator]
+        per_time=channel.per_time / share,  # type: ignore[operator]
+        map=None if channel.map is None else np.nan_to_num(channel.map),  # no error at all: 0 / 0
+    )
+
+
+def error_frames(rate: int) -> STFT:
+    """Frames of about 40 ms, a power of two, half overlapping, that cover every sample twice."""
+    n = max(32, 1 << round(np.log2(ERROR_FRAME * rate)))
+    window = np.sin(np.pi * (np.arange(n) + 0.5) / n)
+    return STFT(n, n // 2, window, n // 2, n // 2 + n // 2 - 1, "zero")

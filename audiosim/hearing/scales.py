@@ -1,0 +1,106 @@
+"""Frequency scales of hearing and the bands that reports are given in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import UsageError
+
+Array = NDArray[Any]
+
+SUMMARY_BANDS = 40
+
+
+def erb_rate(hz: ArrayLike) -> Array:
+    """ERB-rate in Cams (Glasberg and Moore 1990, eq. 4)."""
+    result: Array = 21.4 * np.log10(1 + 4.37e-3 * np.asarray(hz, dtype=np.float64))
+    return result
+
+
+def erb_rate_inverse(cams: ArrayLike) -> Array:
+    """Hz of an ERB-rate."""
+    result: Array = (10 ** (np.asarray(cams, dtype=np.float64) / 21.4) - 1) / 4.37e-3
+    return result
+
+
+def mel(hz: ArrayLike) -> Array:
+    """Slaney's mel scale (Auditory Toolbox 1998): linear to 1 kHz, then logarithmic."""
+    f = np.asarray(hz, dtype=np.float64)
+    result: Array = np.where(f < 1000, f * 3 / 200, 15 + 27 * np.log(np.maximum(f, 1000) / 1000) / np.log(6.4))
+    return result
+
+
+def mel_inverse(mels: ArrayLike) -> Array:
+    """Hz of a mel."""
+    m = np.asarray(mels, dtype=np.float64)
+    result: Array = np.where(m < 15, m * 200 / 3, 1000 * 6.4 ** ((np.maximum(m, 15) - 15) / 27))
+    return result
+
+
+def mel_filters(rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None) -> tuple[Array, Array]:
+    """Triangles of unit area on Slaney's mel scale, as librosa.filters.mel(htk=False, norm="slaney").
+
+    Returns weights float64 [band, n_fft // 2 + 1] and centres [band] in Hz. UsageError for an impossible range.
+    """
+    top = rate / 2 if fmax is None else fmax
+    if bands < 1:
+        raise UsageError(f"bands must be at least 1, not {bands}")
+    if not 0 <= fmin < top <= rate / 2:
+        raise UsageError(f"fmin and fmax must ascend within 0 to {rate / 2:g} Hz, not {fmin:g} and {top:g}")
+    edges = mel_inverse(np.linspace(mel(fmin), mel(top), bands + 2))
+    f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
+    rising = (f - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - f) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return triangles * (2 / (edges[2:] - edges[:-2]))[:, None], edges[1:-1]
+
+
+def support(weights: Array) -> tuple[Array, Array]:
+    """First bin and one past the last bin in which each band's weight is not zero: int64 [band], [band]."""
+    used = weights > 0
+    starts = np.where(used.any(axis=1), used.argmax(axis=1), 0)
+    stops = np.where(used.any(axis=1), weights.shape[1] - used[:, ::-1].argmax(axis=1), 0)
+    return starts.astype(np.int64), stops.astype(np.int64)
+
+
+def bands(frequencies: Array, top: float, wanted: Any = None) -> tuple[Array, Array]:
+    """Which bins make up which band of a report.
+
+    frequencies: [bin] ascending centres in Hz; top: upper end in Hz.
+    wanted: None for at most 40 bands evenly spaced in ERB-rate, each of at least one bin; "bins" for every bin;
+        or ascending edges in Hz [band + 1], a bin belonging where its centre lies.
+    Returns edges in bins int64 [band + 1] and in Hz [band + 1]. UsageError for edges that hold no bin.
+    """
+    middles = np.concatenate([[0.0], (frequencies[1:] + frequencies[:-1]) / 2, [top]])
+    n = frequencies.size
+    if wanted is None:
+        ideal = erb_rate_inverse(np.linspace(0, erb_rate(top), SUMMARY_BANDS + 1))
+        cuts = np.unique(np.concatenate([[0], np.searchsorted(middles[:-1], ideal[1:-1]), [n]]))
+    elif isinstance(wanted, str):
+        if wanted != "bins":
+            raise UsageError(f"band_edges is None, 'bins' or edges in Hz, not {wanted!r}")
+        cuts = np.arange(n + 1)
+    else:
+        edges = np.asarray(wanted, dtype=np.float64)
+        if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0) or edges[0] < 0:
+            raise UsageError("band edges must be at least two ascending frequencies in Hz")
+        cuts = np.searchsorted(frequencies, edges)
+        if edges[-1] >= top:
+            cuts[-1] = n
+        if np.any(np.diff(cuts) < 1):
+            i = int(np.argmin(np.diff(cuts)))
+            raise UsageError(
+                f"no bin lies between {edges[i]:g} and {edges[i + 1]:g} Hz; bins are "
+                f"{frequencies[min(1, n - 1)] - frequencies[0]:g} Hz apart or more, up to {frequencies[-1]:g} Hz"
+            )
+        return cuts.astype(np.int64), edges
+    return cuts.astype(np.int64), middles[cuts]
+
+
+def centres(frequencies: Array, cuts: Array) -> Array:
+    """Mean frequency of each band, Hz [band], from bands()'s edges in bins."""
+    sums = np.concatenate([[0.0], np.cumsum(frequencies)])
+    return np.diff(sums[cuts]) / np.diff(cuts)

@@ -1,0 +1,84 @@
+"""Scale-invariant signal-to-distortion ratio, in dB. Le Roux et al. 2019 (arXiv 1811.02508, eq. 3 to 5): the target is the
+reference scaled to fit the test."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import Annotated, Any, Literal
+
+from .. import dsp
+from ..card import Card
+from ..dsp.stream import Stream
+from ..hearing.profile import Detail, View, waveform
+from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
+from ..result import Channel, Result, pool
+
+CARD = Card(
+    title="Scale-invariant signal-to-distortion ratio",
+    family="conventional",
+    unit="dB",
+    better="higher",
+    identical=None,
+    range=(-inf, inf),
+    formula="10 lg(|a ref|^2 / |test - a ref|^2), a = <test, ref> / |ref|^2",
+    source="Le Roux et al. 2019, arXiv 1811.02508, eq. 3 to 5; torchmetrics 1.9",
+    conventions="torchmetrics (default) adds eps = 2.2e-16 to every sum (its float64 value), auraloss 1e-8 after removing "
+    "the means, plain nothing (fast_bss_eval). Identical files therefore score about 10 lg(energy / eps), which depends "
+    "on the signal, and infinity under plain. SI-SNR is zero_mean=true.",
+    silence="Undefined for a silent reference or test.",
+    caveat="Deaf to gain and polarity by design; a delay of one sample destroys it.",
+    symmetric=False,
+    triangle=False,
+    blind=("gain", "polarity"),
+    slack=10.0,
+    gradient="exact",
+    profile="local",
+    map="db",
+)
+
+EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "plain": 0.0}  # of energies
+
+
+def compute(
+    ref: Any,
+    test: Any,
+    rate: int,
+    *,
+    convention: Annotated[Literal["torchmetrics", "auraloss", "plain"], "what guards against division by zero"] = (
+        "torchmetrics"
+    ),
+    zero_mean: Annotated[bool, "remove both means first (auraloss always does)"] = False,
+    weighting: Weighting = "none",
+    coef: Coefficient = 0.85,
+    mid_side: MidSide = False,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int = 1,
+) -> Result:
+    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
+    view = View(rate, detail, band_edges, jobs)
+    return pool([_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+
+
+def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:
+    means = (0.0, 0.0)
+    if zero_mean or convention == "auraloss":
+        means = tuple(dsp.moments.over(dsp.moments.means, 2, r, t, jobs=view.jobs) / r.length)
+    signal, other, cross = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
+    if signal == 0:
+        return waveform(r, t, nan, view, reason="the reference is silent")
+    if other == 0:
+        return waveform(r, t, nan, view, reason="the test is silent: nothing of the reference can be found in it")
+    eps = EPS[convention]
+    gain = (cross + (eps if convention == "torchmetrics" else 0)) / (signal + eps)
+    residual = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, gain, jobs=view.jobs)[1]
+
+    def finish(target: Any, distortion: Any) -> Any:
+        return dsp.decibels.ratio(gain * gain * target, distortion, eps, floor=convention == "auraloss")
+
+    value = float(finish(signal, residual))
+    reason = "+inf: no distortion at all" if value == inf else "-inf: nothing in common" if value == -inf else None
+    scale = gain * gain * signal or None
+    return waveform(
+        r, t, value, view, lambda e, samples: finish(e[..., 0], e[..., 2]), scale=scale, gain=gain, reason=reason
+    )

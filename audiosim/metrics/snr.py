@@ -1,0 +1,75 @@
+"""Signal-to-noise ratio of the test, in dB: the noise is test - ref. Textbook; as torchmetrics and auraloss."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import Annotated, Any, Literal
+
+from .. import dsp
+from ..card import Card
+from ..dsp.stream import Stream
+from ..hearing.profile import Detail, View, waveform
+from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
+from ..result import Channel, Result, pool
+
+CARD = Card(
+    title="Signal-to-noise ratio",
+    family="conventional",
+    unit="dB",
+    better="higher",
+    identical=None,
+    range=(-inf, inf),
+    formula="10 lg(sum ref^2 / sum (test - ref)^2)",
+    source="textbook definition; torchmetrics 1.9 signal_noise_ratio; auraloss 0.4.0 SNRLoss",
+    conventions="torchmetrics (default) adds eps = 2.2e-16 to both energies (its float64 value), auraloss 1e-8 to the "
+    "noise and to the ratio after removing the means, plain nothing. Identical files therefore score "
+    "10 lg(energy / eps), about 180 dB (so identical depends on the signal), and infinity under plain.",
+    silence="Undefined for a silent reference; 0 dB for a silent test.",
+    caveat="A waveform measure: a delay of one sample or a changed phase counts as noise.",
+    symmetric=False,
+    triangle=False,
+    gradient="exact",
+    profile="local",
+    map="db",
+)
+
+EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "plain": 0.0}  # of energies
+
+
+def compute(
+    ref: Any,
+    test: Any,
+    rate: int,
+    *,
+    convention: Annotated[Literal["torchmetrics", "auraloss", "plain"], "what guards against division by zero"] = (
+        "torchmetrics"
+    ),
+    zero_mean: Annotated[bool, "remove both means first (auraloss always does)"] = False,
+    weighting: Weighting = "none",
+    coef: Coefficient = 0.85,
+    mid_side: MidSide = False,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int = 1,
+) -> Result:
+    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
+    view = View(rate, detail, band_edges, jobs)
+    return pool([_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+
+
+def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:
+    means = (0.0, 0.0)
+    if zero_mean or convention == "auraloss":
+        means = tuple(dsp.moments.over(dsp.moments.means, 2, r, t, jobs=view.jobs) / r.length)
+    energies = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, 1.0, jobs=view.jobs)
+    if energies[0] == 0:
+        return waveform(r, t, nan, view, reason="the reference is silent")
+
+    def finish(signal: Any, noise: Any) -> Any:
+        return dsp.decibels.ratio(signal, noise, EPS[convention], floor=convention == "auraloss")
+
+    value = float(finish(*energies))
+    reason = "+inf: no noise at all" if value == inf else None
+    return waveform(
+        r, t, value, view, lambda e, samples: finish(e[..., 0], e[..., 2]), scale=energies[0], reason=reason
+    )
