@@ -1,0 +1,106 @@
+"""The command line. `main` is the script; `run` is the same without leaving the process."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ..errors import AudiosimError, ExitCode
+
+
+def main() -> NoReturn:
+    """Run the command line of the process and leave it with the exit code."""
+    code = run(sys.argv[1:])
+    # The interpreter's own tear-down costs 0.1 s with numba loaded, and nothing here waits for it.
+    os._exit(code)
+
+
+def run(argv: Sequence[str]) -> int:
+    """The exit code (see errors.ExitCode) of `audiosim argv`; every problem is one line on stderr, never a traceback."""
+    # Must be set before numpy is loaded: starting OpenBLAS threads that nobody uses costs 0.2 s.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII locale is no reason to fail
+    try:
+        code = int(_dispatch(list(argv)))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return _closed_pipe()
+    except AudiosimError as problem:
+        return _report(str(problem), problem.exit_code)
+    except MemoryError:
+        return _report("out of memory: compare shorter pieces", ExitCode.INPUT)
+    except Exception as bug:  # noqa: BLE001  a bug ends with 70, not with a traceback and 1
+        return _internal(bug, argv)
+    return code
+
+
+def _dispatch(argv: list[str]) -> int:
+    import typer
+
+    from .app import command
+
+    root = command()
+    if os.environ.get("_AUDIOSIM_COMPLETE"):
+        root.main(argv, prog_name="audiosim")  # answers the shell and leaves
+    try:
+        # Not root.main(): it would turn a closed pipe into exit code 1.
+        with root.make_context("audiosim", argv) as context:
+            return root.invoke(context) or ExitCode.OK
+    except typer.Exit as left:
+        return left.exit_code
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except typer.TyperException as problem:
+        if type(problem).__name__ == "NoArgsIsHelpError":  # its message is the help page
+            print(problem.format_message(), file=sys.stderr)
+            return ExitCode.USAGE
+        place = getattr(problem, "ctx", None)
+        page = f"audiosim {place.info_name} --help" if place is not None and place.parent else "audiosim --help"
+        return _report(f"{problem.format_message().rstrip('.')} (see `{page}`)", ExitCode.USAGE)
+
+
+def _report(message: str, code: ExitCode) -> ExitCode:
+    """One line on stderr, whatever is in the message and wherever stderr goes."""
+    try:
+        sys.stdout.flush()
+        print("audiosim: error:", " ".join(message.split()), file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody reads it; the exit code still says it
+    return code
+
+
+def _internal(bug: Exception, argv: Sequence[str]) -> ExitCode:
+    if isinstance(bug, OSError) and bug.filename is None and not _writable_stdout():
+        return _report(f"cannot write the output: {bug.strerror}", ExitCode.USAGE)
+    if any(a in ("-v", "--verbose") for a in argv) or os.environ.get("AUDIOSIM_VERBOSE"):
+        import traceback
+
+        traceback.print_exception(bug)
+        hint = "please report it"
+    else:
+        hint = "please report it; -v shows the traceback"
+    return _report(f"internal error: {type(bug).__name__}: {bug} ({hint})", ExitCode.INTERNAL)
+
+
+def _writable_stdout() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _closed_pipe() -> ExitCode:
+    # Whatever is still buffered goes nowhere, so that no later flush can fail once more.
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    return ExitCode.PIPE

@@ -1,0 +1,228 @@
+"""Arguments only: what can be typed, and its help. Nothing heavy is imported here, `--help` must be quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ..config import KEYS, Align, Channels, Format, Gain, Length, Polarity, Rate, resolve
+
+
+class _AsTyped:
+    """Hands a value on as it was typed: config.resolve checks flags, variables and files alike."""
+
+    @staticmethod
+    def coerce(value: Any, param: Any, ctx: Any) -> Any:
+        del ctx
+        return () if value is None and (param.multiple or param.nargs == -1) else value
+
+
+def _take_as_typed(command: Any) -> None:
+    # Typer would load pydantic to convert strings to strings, which costs 0.13 s, more than the rest of start-up.
+    for param in command.params:
+        param._runtime_param = _AsTyped
+
+
+class _Command(TyperCommand):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _take_as_typed(self)
+
+
+class _Group(TyperGroup):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _take_as_typed(self)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        _take_as_typed(self)  # the completion options are added after the constructor
+        return super().get_command(ctx, cmd_name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _take_as_typed(self)
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="audiosim",
+    cls=_Group,
+    help="How alike two recordings sound, where and when they differ.",
+    epilog="Exit codes, configuration files and environment variables: man audiosim.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # Rich would eat the square brackets of the help, and costs 0.1 s
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def command() -> TyperGroup:
+    """The command tree of the program."""
+    tree = typer.main.get_command(app)
+    assert isinstance(tree, TyperGroup)
+    return tree
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        print(f"audiosim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version
+
+
+def _metric_names(incomplete: str) -> list[str]:
+    # The folder listing of audiosim.metrics.names(), which would import numpy at every TAB.
+    folder = Path(__file__).parents[1] / "metrics"
+    names = sorted(p.stem.replace("_", "-") for p in folder.glob("[!_]*.py"))
+    return [n for n in names if n.startswith(incomplete)]
+
+
+JobsOption = Annotated[
+    int | None, typer.Option("-j", "--jobs", help="Threads (default: all cores). The numbers do not depend on it.")
+]
+RateOption = Annotated[
+    Rate | None, typer.Option("--rate", help="Recordings of different rates: refuse, or resample (default: error).")
+]
+ChannelsOption = Annotated[
+    Channels | None,
+    typer.Option("--channels", help="Different channels: refuse, mix to mono, or match (default: error)."),
+]
+LengthOption = Annotated[
+    Length | None,
+    typer.Option("--length", help="Different lengths; auto trims within 50 ms, else refuses (default: auto)."),
+]
+AlignOption = Annotated[
+    Align | None, typer.Option("--align", help="Find and remove a delay, down to fractions of a sample (default: none).")
+]
+GainOption = Annotated[Gain | None, typer.Option("--gain", help="Remove a difference in level (default: none).")]
+PolarityOption = Annotated[
+    Polarity | None, typer.Option("--polarity", help="Turn the test over where it is inverted (default: keep).")
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="Default: table on a terminal, tsv elsewhere, or what the suffix of -o says."),
+]
+OutputOption = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, at once or not at all.")
+]
+QuietOption = Annotated[bool | None, typer.Option("-q", "--quiet", help="No notes on stderr, only errors.")]
+VerboseOption = Annotated[
+    bool | None, typer.Option("-v", "--verbose", help="Say what is being done; the traceback of an internal error.")
+]
+
+
+@app.command(
+    "compare",
+    cls=_Command,
+    short_help="Compare recordings with a reference, by any of the metrics.",
+    epilog="The metrics and their options: audiosim explain.",
+)
+def compare(
+    reference: Annotated[str, typer.Argument(metavar="REF", help="The reference; - reads standard input.")],
+    tests: Annotated[
+        list[str], typer.Argument(metavar="TEST", help="What is compared with it; several give a ranking.")
+    ],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--metric",
+            metavar="SPEC",
+            autocompletion=_metric_names,
+            help="name, or name:option=value,option=value; repeatable. The first one ranks.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="The metrics taken without -m: a named panel (default: default).")
+    ] = None,
+    format: FormatOption = None,
+    bands: Annotated[
+        bool | None, typer.Option("--bands/--no-bands", help="Add where: each metric in every frequency band.")
+    ] = None,
+    times: Annotated[
+        bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")
+    ] = None,
+    with_map: Annotated[bool, typer.Option("--map", help="Add the map of time by band (json and jsonl only).")] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            metavar="GATE",
+            help="What must hold, else exit code 1: 'si-sdr>=20', 'log-mel<3', per band 'si-sdr@4000-8000>=10'.",
+        ),
+    ] = None,
+    rate: RateOption = None,
+    channels: ChannelsOption = None,
+    length: LengthOption = None,
+    align: AlignOption = None,
+    gain: GainOption = None,
+    polarity: PolarityOption = None,
+    jobs: JobsOption = None,
+    output: OutputOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Compare one or more recordings with a reference.
+
+    \b
+    audiosim compare original.wav decoded.wav
+    audiosim compare original.wav a.ogg b.ogg c.mp3 -m log-mel -m si-sdr
+    audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --format json
+
+    The results go to standard output, everything else to standard error. What is done to make two recordings
+    comparable is always said. In tsv, csv and value a number that does not exist is nan, an infinite one inf or -inf;
+    in json both are null, and status says which.
+    """
+    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    from .compare import run
+
+    return run(reference, list(tests), settings, with_map=with_map, output=output)
+
+
+@app.command(
+    "explain",
+    cls=_Command,
+    short_help="The metrics; what one of them means; how two recordings differ by it.",
+)
+def explain(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", autocompletion=_metric_names, help="A metric; without it, the list of all."),
+    ] = None,
+    reference: Annotated[str | None, typer.Argument(metavar="REF", help="With TEST: where the two differ.")] = None,
+    test: Annotated[str | None, typer.Argument(metavar="TEST", help="What is compared with REF.")] = None,
+    format: FormatOption = None,
+    rate: RateOption = None,
+    channels: ChannelsOption = None,
+    length: LengthOption = None,
+    align: AlignOption = None,
+    gain: GainOption = None,
+    polarity: PolarityOption = None,
+    jobs: JobsOption = None,
+    output: OutputOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """List the metrics, explain one, or say where, when and how two recordings differ by it.
+
+    \b
+    audiosim explain
+    audiosim explain si-sdr
+    audiosim explain log-mel original.wav decoded.wav
+    """
+    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    from . import explain as pages
+
+    return pages.run(name, reference, test, settings, output=output)

@@ -1,0 +1,208 @@
+"""`audiosim compare`, a straight line: settings, two recordings, results, gates, output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
+from typing import Any
+
+from .. import audio, gates, metrics
+from .. import match as matching
+from ..compare import PRESETS, Comparison, Detail, compare_signals
+from ..config import Settings, nearest
+from ..errors import ExitCode, InputError, MetricError, UsageError, worst
+from ..match import Policy
+from ..result import failed
+from ..signal import Signal
+from . import formats
+
+Row = dict[str, Any]
+
+
+def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: bool, output: str | None) -> ExitCode:
+    """Compare, print, and say how it went. Raises AudiosimError when nothing at all could be compared."""
+    form = formats.chosen(settings.format, output, sys.stdout.isatty())
+    detail = _detail(settings, with_map, form)
+    if [reference, *tests].count("-") > 1:
+        raise UsageError("standard input can be read only once: give - for one recording only")
+    if output not in (None, "-"):
+        formats.check_output(str(output))
+    required = [gates.parse(text) for text in settings.require]
+    specs = list(dict.fromkeys([*(settings.metric or _panel(settings.preset)), *gates.specs(required)]))
+    for spec in specs:
+        metrics.parse(spec)
+    policy = Policy(**settings.policy())  # type: ignore[arg-type]  # checked by config
+
+    pairs: list[Row] = []
+    codes: list[ExitCode] = []
+    for name, loaded in _decoded(reference, tests, settings):
+        begun = perf_counter()
+        try:
+            ref, test = (signal.result() for signal in loaded)
+            done = compare_signals(ref, test, specs, policy, detail=detail, jobs=settings.jobs)
+            verdicts = gates.judge(required, done, policy, settings.jobs)
+        except (InputError, MetricError) as problem:
+            if len(tests) == 1 or loaded[0].exception():
+                raise
+            say(f"error: {problem}")
+            codes.append(problem.exit_code)
+            pairs.append(_unanswered(reference, name, specs, required, problem))
+            continue
+        if not settings.quiet:
+            for sentence in getattr(matching,"describe",lambda d: [])(done.match):
+                say(f"{audio.display_name(name)}: {sentence}" if len(tests) > 1 else sentence)
+        if settings.verbose:
+            say(f"{audio.display_name(name)}: compared in {perf_counter() - begun:.3f} s")
+        codes += [ExitCode.METRIC for r in done.results.values() if r.status == "error"]
+        codes += [ExitCode.GATE for v in verdicts if not v.passed]
+        _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet)
+        pairs.append(_answered(reference, name, done, verdicts, settings))
+    write(_ranked(pairs), form, output)
+    return worst(codes)
+
+
+def write(pairs: Sequence[Row], form: str, output: str | None) -> None:
+    """To stdout, or to the file."""
+    if form != "table":
+        text = formats.pairs_text(pairs, form)
+    elif output in (None, "-"):
+        from . import table
+
+        table.print_results(pairs, table.console())
+        return
+    else:
+        import io
+
+        from . import table
+
+        table.print_results(pairs, table.console(page := io.StringIO()))
+        text = page.getvalue()
+    put(text, output)
+
+
+def put(text: str, output: str | None) -> None:
+    """Text to stdout, or to the file."""
+    if output in (None, "-"):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        formats.write_file(str(output), text)
+
+
+def announce_compilation(quiet: bool) -> None:
+    """Say on stderr when kernels are being compiled, once; a cached kernel says nothing."""
+    if quiet:
+        return
+    from numba.core import event
+
+    class FirstCompilation(event.Listener):  # type: ignore[misc]  # numba has no types
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            del event
+            if not self.said:
+                FirstCompilation.said = True
+                say("first run on this machine: compiling kernels, about 10 s, only once")
+
+        def on_end(self, event: Any) -> None:
+            del event
+
+    event.register("numba:compile", FirstCompilation())
+
+
+def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
+    """Two recordings, decoded in two threads."""
+    _, loaded = next(_decoded(reference, [test], settings))
+    return loaded[0].result(), loaded[1].result()
+
+
+def _decoded(
+    reference: str, tests: Sequence[str], settings: Settings
+) -> Iterator[tuple[str, tuple[Future[Signal], Future[Signal]]]]:
+    """(name, (reference, test)) for each test; the reference is decoded once, the next test while this one is worked on."""
+    pool = ThreadPoolExecutor(2, "decode")
+    try:
+        ref = pool.submit(audio.load, reference)
+        ahead = pool.submit(audio.load, tests[0])
+        announce_compilation(settings.quiet)  # loads numba, while the files are read
+        for i, name in enumerate(tests):
+            test = ahead
+            if i + 1 < len(tests):
+                ahead = pool.submit(audio.load, tests[i + 1])
+            yield name, (ref, test)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
+    if with_map and form not in ("json", "jsonl"):
+        raise UsageError(f"--map needs --format json or jsonl, not {form}")
+    if form == "value" and (settings.bands or settings.times):
+        raise UsageError("--format value prints only numbers; use tsv, csv or json with --bands and --times")
+    return "map" if with_map else "profile" if settings.bands or settings.times else "value"
+
+
+def _panel(preset: str) -> Sequence[str]:
+    if preset not in PRESETS:
+        raise UsageError(f"unknown preset {preset!r}{nearest(preset, list(PRESETS))}; one of: {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+def _answered(
+    reference: str, test: str, done: Comparison, verdicts: Sequence[gates.Verdict], settings: Settings
+) -> Row:
+    row = formats.pair_row(
+        audio.display_name(reference),
+        audio.display_name(test),
+        done.results,
+        [gates.row(v) for v in verdicts],
+        rate=done.ref.rate,
+        channels=done.ref.channels,
+        duration_s=done.ref.duration,
+        match=done.match,
+    )
+    for result in row["results"]:  # both come out of one pass; only what was asked for is shown
+        if result["map"] is None:
+            result.update({} if settings.bands else {"per_band": None, "bands": None, "edges": None})
+            result.update({} if settings.times else {"per_time": None, "times": None})
+    return row
+
+
+def _unanswered(
+    reference: str, test: str, specs: Sequence[str], required: Sequence[gates.Gate], problem: Exception
+) -> Row:
+    results = {spec: failed(str(problem), 0) for spec in specs}
+    verdicts = gates.unanswered(required, str(problem))
+    return formats.pair_row(audio.display_name(reference), audio.display_name(test), results, [gates.row(v) for v in verdicts])
+
+
+def _ranked(pairs: list[Row]) -> list[Row]:
+    """Best first, by the first metric; what has no number comes last, in the order given."""
+
+    def key(pair: Mapping[str, Any]) -> tuple[bool, float]:
+        first = pair["results"][0]
+        value = first["value"]
+        return value != value, -value if first["better"] == "higher" else value
+
+    return sorted(pairs, key=lambda p: (True, 0.0) if key(p)[0] else key(p))
+
+
+def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:
+    where = f"{of}: " if of else ""
+    for v in verdicts:
+        unit = metrics.get(metrics.parse(v.gate.spec).name).CARD.unit
+        unit = "" if unit == "1" else f" {unit}"
+        if v.value != v.value:
+            say(f"{where}gate failed: {v.gate.text}: {v.reason}")
+        elif not v.passed:
+            say(f"{where}gate failed: {v.gate.text}: {v.value:.6g}{unit}, missed by {v.missed_by:.6g}{unit}")
+        elif not quiet:
+            say(f"{where}gate held: {v.gate.text}: {v.value:.6g}{unit}")
+
+
+def say(sentence: str) -> None:
+    """A note or problem, on stderr."""
+    print("audiosim:", " ".join(sentence.split()), file=sys.stderr, flush=True)
+

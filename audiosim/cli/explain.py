@@ -1,0 +1,278 @@
+"""`audiosim explain`: the catalogue, a card, or where two recordings differ. Only the last computes anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import metrics
+from ..config import Settings
+from ..errors import ExitCode, UsageError
+from . import formats
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..explain import Explanation
+
+# Dark to bright, as red, green, blue: the picture's colours, evenly spaced in lightness.
+COLOURS = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164))
+PICTURE_ROWS = 20
+
+
+def run(
+    name: str | None, reference: str | None, test: str | None, settings: Settings, *, output: str | None
+) -> ExitCode:
+    """Print what was asked for."""
+    form = formats.chosen(settings.format, output, sys.stdout.isatty())
+    if form == "value":
+        raise UsageError("--format value is for compare; explain knows table, tsv, csv, json and jsonl")
+    if output not in (None, "-"):
+        formats.check_output(str(output))
+    if name is None:
+        _write(catalogue(), form, output)
+    elif reference is None:
+        _card(name, form, output)
+    elif test is None:
+        raise UsageError("explain NAME REF TEST needs both recordings; without them, explain NAME")
+    else:
+        return _pair(name, reference, test, settings, form, output)
+    return ExitCode.OK
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """A row a metric, from the cards alone."""
+    cards = {name: metrics.get(name).CARD for name in metrics.names()}
+    return [
+        {
+            "name": name,
+            "title": card.title,
+            "family": card.family,
+            "better": card.better,
+            "unit": card.unit,
+            "gradient": card.gradient,
+        }
+        for name, card in cards.items()
+    ]
+
+
+def _card(name: str, form: str, output: str | None) -> None:
+    spec = metrics.parse(name)
+    fields = [{"field": field, "text": text} for field, text in _card_rows(spec.name)]
+    options = [
+        {
+            "option": option.name,
+            "default": option.default,
+            "choices": " ".join(map(str, option.choices)) or getattr(option.type, "__name__", str(option.type)),
+            "help": option.help,
+        }
+        for option in metrics.options(spec.name).values()
+    ]
+    if form in ("json", "jsonl"):
+        card = {**{str(f["field"]).replace(" ", "_"): f["text"] for f in fields}, "options": options}
+        _put(formats.to_json(card) if form == "json" else formats.to_jsonl([card]), output)
+    elif form == "table":
+        with _page(output) as out:
+            from rich.text import Text
+
+            from .table import rows_table
+
+            width = max(len(f["field"]) for f in fields) + 2
+            for f in fields:
+                wrapped = Text(f["text"]).wrap(out, max(out.width - width, 20))
+                for i, line in enumerate(wrapped):
+                    out.print(Text(f"{f['field'] if i == 0 else '':<{width}}", style="bold") + line)
+            if options:
+                out.print()
+                rows_table(options, ("option", "default", "choices", "help"), out)
+    else:
+        rows = [*fields, *({"field": f"option {o['option']}", "text": _option_text(o)} for o in options)]
+        _put(formats.rows_text(rows, form), output)
+
+
+def _card_rows(name: str) -> list[tuple[str, str]]:
+    from ..explain import card_rows
+
+    return card_rows(name)
+
+
+def _pair(
+    name: str, reference: str, test: str, settings: Settings, form: str, output: str | None
+) -> ExitCode:
+    from .. import match as matching
+    from ..explain import explain
+    from .compare import decode, say
+
+    if reference == test == "-":
+        raise UsageError("standard input can be read only once: give - for one recording only")
+    metrics.parse(name)
+    ref, other = decode(reference, test, settings)
+    found = explain(ref, other, name, matching.Policy(**settings.policy()), jobs=settings.jobs)  # type: ignore[arg-type]
+    if not settings.quiet:
+        for sentence in getattr(matching,"describe",lambda d: [])(found.comparison.match):
+            say(sentence)
+    regions = region_rows(found)
+    if form in ("json", "jsonl"):
+        _put(formats.to_json(_json_row(found, ref.name, other.name), None if form == "jsonl" else 2), output)
+    elif form == "table":
+        with _page(output) as out:
+            _print_page(found, regions, out)
+    else:
+        _put(formats.to_tsv(regions, REGION) if form == "tsv" else formats.to_csv(regions, REGION), output)
+        if not settings.quiet:
+            say(found.sentence)
+    return ExitCode.METRIC if found.result.status == "error" else ExitCode.OK
+
+
+REGION = ("from_s", "to_s", "from_hz", "to_hz", "share", "change", "level_db")
+
+
+def region_rows(found: Explanation) -> list[dict[str, Any]]:
+    """The worst regions as plain data, numbers as they are."""
+    return [
+        dict(zip(REGION, (r.start, r.end, r.low, r.high, r.share, r.change, r.level_db), strict=True))
+        for r in found.regions
+    ]
+
+
+def _json_row(found: Explanation, reference: str, test: str) -> dict[str, Any]:
+    compared = found.comparison
+    pair = formats.pair_row(
+        reference,
+        test,
+        {},
+        rate=compared.ref.rate,
+        channels=compared.ref.channels,
+        duration_s=compared.ref.duration,
+        match=compared.match,
+    )
+    result = formats.result_row(found.spec, found.result)
+    shared = {k: v for k, v in pair.items() if k not in ("results", "gates")}
+    own = {k: v for k, v in result.items() if k not in ("per_band", "per_time", "map")}
+    return {
+        **shared,
+        **own,
+        "sentence": found.sentence,
+        "regions": region_rows(found),
+        "share_per_band": found.per_band.tolist(),
+        "share_per_time": found.per_time.tolist(),
+    }
+
+
+def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Console) -> None:
+    from rich.text import Text
+
+    from .table import number, rows_table
+
+    card = metrics.get(metrics.parse(found.spec).name).CARD
+    unit = "" if card.unit == "1" else f" {card.unit}"
+    value = found.result.status if found.result.value != found.result.value else f"{number(found.result.value)}{unit}"
+    out.print(Text(f"{found.spec}  {value}", style="bold"))
+    if found.regions:
+        _print_picture(found, out)
+        out.print()
+        shown = [
+            {
+                "time [s]": f"{r['from_s']:.2f}-{r['to_s']:.2f}",
+                "frequency [Hz]": f"{r['from_hz']:.0f}-{r['to_hz']:.0f}",
+                "share": f"{100 * r['share']:.0f} %",
+                "the test is": r["change"],
+                "level": f"{r['level_db']:+.1f} dB",
+            }
+            for r in regions
+        ]
+        rows_table(shown, tuple(shown[0]), out)
+        out.print()
+    out.print(Text(found.sentence))
+
+
+def _print_picture(found: Explanation, out: Console) -> None:
+    """Time to the right, frequency upwards, the share of the distance as brightness."""
+    from rich.style import Style
+    from rich.text import Text
+
+    from .table import RAMP, hertz
+
+    margin = 9
+    width = max(10, min(out.width - margin - 1, 120))
+    colours = out.color_system == "truecolor" and not out.options.ascii_only and not out.no_color
+    rows = min(PICTURE_ROWS, found.map.shape[1])
+    picture = brightness(found.map, width, 2 * rows if colours else rows)
+    for row in range(rows):
+        low, high = (found.edges[round((rows - row - i) * (len(found.edges) - 1) / rows)] for i in (1, 0))
+        line = Text(f"{hertz((low + high) / 2) if row % 4 == 0 or row == rows - 1 else '':>{margin - 1}} ")
+        for column in range(width):
+            if colours:
+                upper, lower = picture[2 * row][column], picture[2 * row + 1][column]
+                line.append("▀", Style(color=_colour(upper), bgcolor=_colour(lower)))
+            else:
+                line.append(RAMP[min(int(picture[row][column] * len(RAMP)), len(RAMP) - 1)])
+        out.print(line)
+    end = f"{found.comparison.ref.duration:.2f} s"
+    out.print(Text(" " * margin + "0" + " " * max(width - 1 - len(end), 1) + end))
+
+
+def brightness(share: Any, columns: int, rows: int) -> list[list[float]]:
+    """[row, column] from 0 to 1, highest band first: the map at the size of the picture, root-compressed."""
+    import numpy as np
+
+    def resized(values: Any, size: int) -> Any:  # along the first axis: means of what falls into a cell
+        edges = np.linspace(0, len(values), size + 1)
+        cumulated = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+        at = np.stack([np.interp(edges, np.arange(len(values) + 1), c) for c in cumulated.T], axis=1)
+        return np.diff(at, axis=0)
+
+    cells = np.maximum(resized(resized(share, columns).T, rows)[::-1], 0.0)
+    top = cells.max()
+    return np.sqrt(cells / top).tolist() if top > 0 else np.zeros((rows, columns)).tolist()  # type: ignore[no-any-return]
+
+
+def _colour(share: float) -> Any:
+    from rich.color import Color
+
+    place = share * (len(COLOURS) - 1)
+    i = min(int(place), len(COLOURS) - 2)
+    mix = place - i
+    red, green, blue = (round(a + (b - a) * mix) for a, b in zip(COLOURS[i], COLOURS[i + 1], strict=True))
+    return Color.from_rgb(red, green, blue)
+
+
+def _write(rows: Sequence[dict[str, Any]], form: str, output: str | None) -> None:
+    if form == "table":
+        from .table import rows_table
+
+        with _page(output) as out:
+            rows_table(rows, tuple(rows[0]), out)
+    else:
+        _put(formats.rows_text(rows, form), output)
+
+
+def _option_text(option: dict[str, Any]) -> str:
+    return f"{option['help']} (default {option['default']}; {option['choices']})".strip()
+
+
+class _page:
+    """A console on stdout, or one whose text goes to the file at the end."""
+
+    def __init__(self, output: str | None) -> None:
+        self.output = output
+
+    def __enter__(self) -> Console:
+        import io
+
+        from .table import console
+
+        self.text = io.StringIO()
+        return console() if self.output in (None, "-") else console(self.text)
+
+    def __exit__(self, problem: Any, *_: object) -> None:
+        if problem is None and self.output not in (None, "-"):
+            formats.write_file(str(self.output), self.text.getvalue())
+
+
+def _put(text: str, output: str | None) -> None:
+    if output in (None, "-"):
+        sys.stdout.write(text)
+    else:
+        formats.write_file(str(output), text)
