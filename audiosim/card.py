@@ -17,7 +17,7 @@ class Card:
     family: Family
     unit: str  # of the value: "dB", "MOS"...; "1" for a pure number
     better: Literal["lower", "higher"]
-    identical: float | None  # the value of two identical files; None where it depends on the signal (then see slack)
+    identical: float | None  # value of two identical files; None where it depends on the signal (then see slack)
     range: tuple[float, float] = (0.0, inf)
     formula: str  # one line, plain text
     source: str  # paper or standard, with equation
@@ -36,5 +36,7 @@ class Card:
     slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
     gradient: Literal["exact", "surrogate", "none"]
     needs: tuple[str, ...] = ()  # extras of the package that it needs
-    profile: Literal["local", "share"]  # per_band and per_time hold the metric there, or the share of error energy there
+    profile: Literal[
+        "local", "share"
+    ]  # per_band and per_time hold the metric there, or the share of error energy there
     map: Literal["sum", "sqrt", "db", "share"]  # sum of the map is: value, value**2, 10**(-value/10), or 1

@@ -63,9 +63,7 @@ def compare(
     specs = [metrics] if isinstance(metrics, str) else list(metrics)
     first, second = (_signal(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
     return dict(
-        compare_signals(
-            first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs
-        ).results
+        compare_signals(first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs).results
     )
 
 

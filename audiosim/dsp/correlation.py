@@ -19,7 +19,7 @@ BLOCKS_PER_TASK = 16
 def lags(
     ref: Stream, test: Stream, count: int, mean_r: float = 0.0, mean_t: float = 0.0, jobs: int = 1
 ) -> tuple[Array, Array]:
-    """Sums ref[n] ref[n + k] and ref[n] test[n + k] for k = 0..count - 1, of the signals without their means; float64."""
+    """Sums ref[n] ref[n + k] and ref[n] test[n + k] for k = 0..count - 1, of the signals without means; float64."""
     size = fast_length(max(BLOCK, 4 * count))
     step = size - count + 1
     length = ref.length
@@ -45,7 +45,7 @@ def lags(
 
 
 def coherence(auto: Array, cross: Array, load: float = 0.0) -> float:
-    """b^T R^-1 b of the Toeplitz matrix R of auto (plus load on its diagonal) and b = cross; 1 when R explains b wholly."""
+    """b^T R^-1 b of the Toeplitz matrix R of auto, load added to its diagonal, and b = cross."""
     lag = np.arange(auto.size)
     matrix = auto[np.abs(lag[:, None] - lag)]
     matrix[lag, lag] += load

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import kernel
+from .kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
 
@@ -188,3 +188,120 @@ def energies(ref: Array, test: Array, gain: float, scale: float, edges: Array, o
             out[f, e, 0] = 2.0 * scale * a
             out[f, e, 1] = 2.0 * scale * b
             out[f, e, 2] = 2.0 * scale * max(c, 0.0)
+
+
+@exact_kernel
+def compressed(ref: Array, test: Array, power: float, floor: float, edges: Array, out: Array) -> None:
+    """Terms 0..3: sum |d|, sum |d|^2 of compressed complex bins X (|X|^2 + floor)^((power - 1) / 2), and the same of
+    their magnitudes; pairs of reals."""
+    exponent = 0.5 * (power - 1.0)
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            absolute = 0.0
+            squares = 0.0
+            magnitude = 0.0
+            magnitude_squares = 0.0
+            for k in range(edges[e], edges[e + 1]):
+                a = np.float64(ref[f, 2 * k])
+                b = np.float64(ref[f, 2 * k + 1])
+                c = np.float64(test[f, 2 * k])
+                d = np.float64(test[f, 2 * k + 1])
+                p = a * a + b * b
+                q = c * c + d * d
+                g = (p + floor) ** exponent
+                h = (q + floor) ** exponent
+                x = c * h - a * g
+                y = d * h - b * g
+                m = np.sqrt(q) * h - np.sqrt(p) * g
+                absolute += np.sqrt(x * x + y * y)
+                squares += x * x + y * y
+                magnitude += abs(m)
+                magnitude_squares += m * m
+            out[f, e, 0] = absolute
+            out[f, e, 1] = squares
+            out[f, e, 2] = magnitude
+            out[f, e, 3] = magnitude_squares
+
+
+@exact_kernel
+def _turn_difference(u: Array, i: int, v: Array, k: int) -> tuple[float, float]:
+    """Test minus reference of the unit vectors' quotients u[i] / v[k]."""
+    re = (u[2, i] * v[2, k] + u[3, i] * v[3, k]) - (u[0, i] * v[0, k] + u[1, i] * v[1, k])
+    im = (u[3, i] * v[2, k] - u[2, i] * v[3, k]) - (u[1, i] * v[0, k] - u[0, i] * v[1, k])
+    return re, im
+
+
+@exact_kernel
+def phases(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
+    """Terms 0, 2, 4: sum of w (1 - cos) of the difference in phase, in its change from the frame before, in that to
+    the next bin; terms 1, 3, 5: the sums of w = |ref| that go with each. Pairs of reals.
+
+    1 - cos of two angles is half the squared distance of their unit vectors, exactly 0 for equal ones.
+    """
+    bins = ref.shape[1] // 2
+    low = np.sqrt(floor)
+    now = np.zeros((4, bins + 1))  # unit vectors: ref re, im, test re, im; the last bin stays empty
+    before = np.zeros((4, bins + 1))
+    weight = np.empty(bins)
+    for f in range(ref.shape[0]):
+        now, before = before, now
+        for k in range(bins):
+            a = np.float64(ref[f, 2 * k])
+            b = np.float64(ref[f, 2 * k + 1])
+            weight[k] = np.sqrt(a * a + b * b)
+            scale = 1.0 / max(weight[k], low)
+            now[0, k] = a * scale
+            now[1, k] = b * scale
+            a = np.float64(test[f, 2 * k])
+            b = np.float64(test[f, 2 * k + 1])
+            scale = 1.0 / max(np.sqrt(a * a + b * b), low)
+            now[2, k] = a * scale
+            now[3, k] = b * scale
+        for e in range(edges.size - 1):
+            for i in range(6):
+                out[f, e, i] = 0.0
+            for k in range(edges[e], edges[e + 1]):
+                w = weight[k]
+                x = now[2, k] - now[0, k]
+                y = now[3, k] - now[1, k]
+                out[f, e, 0] += 0.5 * w * (x * x + y * y)
+                out[f, e, 1] += w
+                if f > 0:
+                    x, y = _turn_difference(now, k, before, k)
+                    out[f, e, 2] += 0.5 * w * (x * x + y * y)
+                    out[f, e, 3] += w
+                if k + 1 < bins:
+                    x, y = _turn_difference(now, k, now, k + 1)
+                    out[f, e, 4] += 0.5 * w * (x * x + y * y)
+                    out[f, e, 5] += w
+
+
+@kernel
+def cepstral(ref: Array, test: Array, floor: float, basis: Array, edges: Array, out: Array) -> None:
+    """Term 0: squares of ln(max(test, floor) / max(ref, floor)) after projection on the orthonormal rows of basis
+    [coefficient, band]: over all bands they sum to the squared Euclidean distance of the coefficients."""
+    bands = ref.shape[1]
+    difference = np.empty(bands)
+    smooth = np.empty(bands)
+    for f in range(ref.shape[0]):
+        for k in range(bands):
+            difference[k] = np.log(max(np.float64(test[f, k]), floor) / max(np.float64(ref[f, k]), floor))
+        smooth[:] = 0.0
+        squares = 0.0
+        for j in range(basis.shape[0]):
+            row = basis[j]
+            c = 0.0
+            for k in range(bands):
+                c += row[k] * difference[k]
+            squares += c * c
+            if edges.size > 2:
+                for k in range(bands):
+                    smooth[k] += c * row[k]
+        if edges.size == 2:
+            out[f, 0, 0] = squares
+        else:
+            for e in range(edges.size - 1):
+                total = 0.0
+                for k in range(edges[e], edges[e + 1]):
+                    total += smooth[k] * smooth[k]
+                out[f, e, 0] = total

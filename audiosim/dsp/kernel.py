@@ -9,18 +9,24 @@ from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Sums may be reordered and multiply-adds fused, so that loops vectorise; nothing may assume that nan or inf is absent.
-# A kernel must not subtract two expressions of which one is the other's twin: fused differently they differ.
-_REORDER = {"reassoc", "nsz", "contract"}
-
 
 def kernel(function: F) -> F:
-    """Compile on first call, without the interpreter lock, and keep the machine code on disk where that is possible.
+    """Compile on first call, without the interpreter lock; sums may be reordered, so that loops vectorise.
 
-    A kernel calls kernels of its own file only: the cache does not notice a change in another file.
+    Nothing else is relaxed: equal inputs stay equal, nan and inf stay what they are. A kernel calls kernels of its own
+    file only, because the cache on disk does not notice a change in another file.
     """
+    return _compile(function, {"reassoc", "nsz"})
+
+
+def exact_kernel(function: F) -> F:
+    """As kernel, but every operation in the order written: for differences of sums that must cancel exactly."""
+    return _compile(function, False)
+
+
+def _compile(function: F, fastmath: Any) -> F:
     try:
-        compiled: F = njit(function, cache=True, nogil=True, fastmath=_REORDER)
+        compiled: F = njit(function, cache=True, nogil=True, fastmath=fastmath)
     except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
-        compiled = njit(function, nogil=True, fastmath=_REORDER)
+        compiled = njit(function, nogil=True, fastmath=fastmath)
     return compiled

@@ -60,8 +60,16 @@ def means(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out:
 
 @kernel
 def squares(
-    xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array,
-    mean_r: float, mean_t: float, gain: float,
+    xr: Array,
+    xt: Array,
+    coef: Any,
+    lag: int,
+    start: int,
+    stop: int,
+    out: Array,
+    mean_r: float,
+    mean_t: float,
+    gain: float,
 ) -> None:
     """sum r^2, sum (t - gain r)^2, of r and t without their means."""
     scratch_r = np.empty(_BLOCK, xr.dtype)
@@ -172,9 +180,7 @@ def log_cosh(
 
 
 @kernel
-def segments(
-    xr: Array, xt: Array, coef: Any, lag: int, window: Array, hop: int, first: int, out: Array
-) -> None:
+def segments(xr: Array, xt: Array, coef: Any, lag: int, window: Array, hop: int, first: int, out: Array) -> None:
     """out[frame] = (sum (w r)^2, sum (w (r - t))^2), frame f starting at sample (first + f) hop."""
     n = window.size
     scratch_r = np.empty(n, xr.dtype)

@@ -1,4 +1,5 @@
-"""Short-time spectra of a pair, in blocks that stay in cache, folded into sums: no spectrogram is ever built for a scalar."""
+"""Short-time spectra of a pair, in blocks that stay in cache, folded into sums: no spectrogram is ever built for a
+scalar."""
 
 from __future__ import annotations
 
@@ -106,8 +107,16 @@ class STFT:
 
 @kernel
 def _cut(
-    x: Array, coef: Any, lag: int, start: int, hop: int, window: Array, offset: int, reflect: bool,
-    scratch: Array, out: Array,
+    x: Array,
+    coef: Any,
+    lag: int,
+    start: int,
+    hop: int,
+    window: Array,
+    offset: int,
+    reflect: bool,
+    scratch: Array,
+    out: Array,
 ) -> None:
     """out[frame, offset:offset + window] = windowed frames from `start` on."""
     span = scratch[: (out.shape[0] - 1) * hop + window.size]

@@ -24,4 +24,5 @@ def periodic(name: str, n: int) -> NDArray[Any]:
     if name not in _COSINES:
         raise UsageError(f"unknown window {name!r}; one of {', '.join(get_args(Window))}")
     phase = np.arange(n) * (2 * np.pi / n)
-    return np.sum([a * np.cos(k * phase) for k, a in enumerate(_COSINES[name])], axis=0)
+    window: NDArray[Any] = np.sum([a * np.cos(k * phase) for k, a in enumerate(_COSINES[name])], axis=0)
+    return window

@@ -41,7 +41,7 @@ def spectral(
     measure: Measure,
     terms: int,
     finish: Finish,
-    parts: Callable[[Sums], Array],
+    parts: Callable[[Any], Array],
     view: View,
     *,
     frequencies: Array | None = None,
@@ -60,8 +60,17 @@ def spectral(
     if view.detail != "value":
         cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
     sums = spectrum.fold(
-        ref, test, stft, measure, terms, bins=centres.size, bands=cuts, per_frame=per_frame,
-        keep_map=view.detail == "map", lookback=lookback, jobs=view.jobs,
+        ref,
+        test,
+        stft,
+        measure,
+        terms,
+        bins=centres.size,
+        bands=cuts,
+        per_frame=per_frame,
+        keep_map=view.detail == "map",
+        lookback=lookback,
+        jobs=view.jobs,
     )
     if sums is None:
         need = max(stft.lead, stft.trail) + 1 if stft.pad == "reflect" else stft.n_fft - stft.lead - stft.trail
@@ -122,8 +131,8 @@ def waveform(
         channel,
         value=value,
         reason=reason,
-        per_band=channel.per_band / share,  # type: ignore[operator]
-        per_time=channel.per_time / share,  # type: ignore[operator]
+        per_band=np.divide(channel.per_band, share),  # type: ignore[arg-type]
+        per_time=np.divide(channel.per_time, share),  # type: ignore[arg-type]
         map=None if channel.map is None else np.nan_to_num(channel.map),  # no error at all: 0 / 0
     )
 

@@ -1,8 +1,8 @@
 """Pre-emphasis and perceptual weighting of both signals before a metric looks at them.
 
 Two-tap filters run while samples are read and count their whole response (Wright and Valimaki 2020, arXiv 1911.08922).
-The curves multiply the spectrum of the zero-padded signal by the exact magnitude, so they are zero-phase and hold down to
-the lowest bin; what rings beyond both ends is cut.
+The curves multiply the spectrum of the zero-padded signal by the exact magnitude, so they are zero-phase and hold down
+to the lowest bin; what rings beyond both ends is cut.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def weigh(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
     gain = magnitude(weighting, np.arange(n // 2 + 1) * (rate / n), rate, coef)
     spectrum = dsp.spectrum.rfft(x, n)
     spectrum *= gain.astype(x.dtype)
-    return dsp.spectrum.irfft(spectrum, n)[: x.size]
+    result: Array = dsp.spectrum.irfft(spectrum, n)[: x.size]
+    return result
 
 
 def magnitude(weighting: str, hz: Array, rate: int, coef: float = 0.85) -> Array:
@@ -119,7 +120,8 @@ def _itu468(f: Array) -> Array:
 @cache
 def _iso226_table() -> Array:
     with resources.files("audiosim.tables").joinpath("iso226_2003.csv").open() as lines:
-        return np.loadtxt(lines, delimiter=",", skiprows=3)
+        table: Array = np.loadtxt(lines, delimiter=",", skiprows=3)
+    return table
 
 
 def equal_loudness(phon: float) -> tuple[Array, Array]:
@@ -149,7 +151,8 @@ def _k(z: Array, rate: int) -> Array:
     k, q = np.tan(np.pi * 38.13547087613982 / rate), 0.5003270373253953
     a0 = 1 + k / q + k * k
     high_pass = (1 - z) ** 2 / (1 + 2 * (k * k - 1) / a0 * z + (1 - k / q + k * k) / a0 * z**2)
-    return np.abs(shelf * high_pass)
+    gain: Array = np.abs(shelf * high_pass)
+    return gain
 
 
 _CURVES: dict[str, Callable[[Array], Array]] = {"a": _a, "b": _b, "c": _c, "itu468": _itu468, "iso226": _iso226}

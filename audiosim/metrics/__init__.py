@@ -80,7 +80,7 @@ def options(name: str) -> dict[str, Option]:
 
 
 def parse(text: str) -> Spec:
-    """`name` or `name:option=value,option=value` (a bare option means =true) as a Spec; UsageError when it is neither."""
+    """`name` or `name:option=value,option=value` (a bare option means =true) as a Spec; else UsageError."""
     name, _, rest = text.strip().partition(":")
     name = name.strip().lower().replace("_", "-")
     get(name)
@@ -115,7 +115,9 @@ def _value(metric: str, option: Option, text: str) -> Any:
         try:
             number = kind(text)
         except ValueError:
-            raise UsageError(f"{metric}: {option.name} must be a {'whole ' if kind is int else ''}number, not {text!r}") from None
+            raise UsageError(
+                f"{metric}: {option.name} must be a {'whole ' if kind is int else ''}number, not {text!r}"
+            ) from None
         if not abs(number) < float("inf"):
             raise UsageError(f"{metric}: {option.name} must be finite")
         return number

@@ -1,5 +1,5 @@
-"""Error-to-signal ratio: sum (ref - test)^2 / (sum ref^2 + eps). Wright and Valimaki 2020 (arXiv 1911.08922, eq. 4), where
-it is taken after pre-emphasis: esr:weighting=hp."""
+"""Error-to-signal ratio: sum (ref - test)^2 / (sum ref^2 + eps). Wright and Valimaki 2020 (arXiv 1911.08922, eq. 4),
+where it is taken after pre-emphasis: esr:weighting=hp."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CARD = Card(
     formula="sum (ref - test)^2 / (sum ref^2 + eps)",
     source="Wright and Valimaki 2020, arXiv 1911.08922, eq. 4",
     conventions="eps is 1e-8 on the energy in auraloss (default), 1e-5 on the mean power in CoreAudioML "
-    "(convention=coreaudioml), none in the paper (convention=plain). auraloss pads its hp and fd filters, which changes "
-    "nothing here: the whole response counts.",
+    "(convention=coreaudioml), none in the paper (convention=plain). auraloss pads its hp and fd filters, "
+    "which changes nothing here: the whole response counts.",
     silence="Undefined for a silent reference; 1 for a silent test.",
     caveat="Sensitive to delay and polarity; a silent estimate scores 1, a wrong one more.",
     symmetric=False,

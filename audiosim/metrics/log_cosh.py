@@ -1,5 +1,6 @@
 """Log-cosh error: mean ln(cosh(a (test - ref)) + eps) / a. Chen et al. 2019, "Log hyperbolic cosine loss improves
-variational auto-encoder"; as auraloss.time.LogCoshLoss, in a form that neither overflows nor loses the digits of small errors."""
+variational auto-encoder"; as auraloss.time.LogCoshLoss, in a form that neither overflows nor loses the digits of
+small errors."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ CARD = Card(
     conventions="auraloss adds eps=1e-8, which its usual float32 arithmetic rounds away; give eps=1e-8 for its float64 "
     "number. There float32 loses up to 1e-3 of small values and overflows beyond a |error| = 88; here neither happens.",
     silence="Defined: as against zeros; 0 when both are silent.",
-    caveat="With a=1 and audio below full scale it is half the mse; of use for a >= 10, where large errors count linearly.",
+    caveat="With a=1 and audio below full scale it is half the mse; of use for a >= 10, where large errors count "
+    "linearly.",
     symmetric=True,
     triangle=False,
     gradient="exact",

@@ -1,5 +1,5 @@
-"""Scale-dependent signal-to-distortion ratio, in dB. Le Roux et al. 2019 (arXiv 1811.02508, eq. 10): the scaled target of
-SI-SDR over all of the error, so that attenuation counts."""
+"""Scale-dependent signal-to-distortion ratio, in dB. Le Roux et al. 2019 (arXiv 1811.02508, eq. 10): the scaled
+target of SI-SDR over all of the error, so that attenuation counts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ CARD = Card(
     range=(-inf, inf),
     formula="10 lg(|a ref|^2 / |test - ref|^2), a = <test, ref> / |ref|^2",
     source="Le Roux et al. 2019, arXiv 1811.02508, eq. 10; auraloss 0.4.0 SDSDRLoss",
-    conventions="auraloss adds eps = 1e-8 after removing the means, plain nothing; torchmetrics has no such function, the "
-    "default guards as its si-sdr does (2.2e-16). Identical files therefore score about 10 lg(energy / eps), which "
-    "depends on the signal, and infinity under plain.",
+    conventions="auraloss adds eps = 1e-8 after removing the means, plain nothing; torchmetrics has no such "
+    "function, the default guards as its si-sdr does (2.2e-16). Identical files therefore score about "
+    "10 lg(energy / eps), which depends on the signal, and infinity under plain.",
     silence="Undefined for a silent reference or test.",
-    caveat="Punishes a level that is too low, hardly one that is too high; sensitive to delay as all waveform measures.",
+    caveat="Punishes a level that is too low, hardly one that is too high; sensitive to delay as all waveform "
+    "measures.",
     symmetric=False,
     triangle=False,
     gradient="exact",
@@ -55,7 +56,9 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pool(
+        [_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
+    )
 
 
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:

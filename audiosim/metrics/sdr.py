@@ -25,11 +25,12 @@ CARD = Card(
     range=(-inf, inf),
     formula="10 lg(c / (1 - c)), c = b^T R^-1 b of unit-energy signals; R, b: correlations over `taps` lags",
     source="Vincent et al. 2006; Scheibler 2022, arXiv 2110.06440, eq. 9 and 14",
-    conventions="As torchmetrics and fast_bss_eval, both of which compute it in float64 without loading; `load` adds to the "
-    "diagonal of R, zero_mean removes the means. Beyond about 150 dB float64 has no digits left and the answer is "
-    "infinite, where the others print inf, nan or what rounding left.",
+    conventions="As torchmetrics and fast_bss_eval, both of which compute it in float64 without loading; `load` "
+    "adds to the diagonal of R, zero_mean removes the means. Beyond about 150 dB float64 has no digits "
+    "left and the answer is infinite, where the others print inf, nan or what rounding left.",
     silence="Undefined for a silent reference or test.",
-    caveat="Deaf to any short filter, so to equalisation, gain, polarity and small delays: for source separation, not for quality.",
+    caveat="Deaf to any short filter, so to equalisation, gain, polarity and small delays: for source separation, "
+    "not for quality.",
     minimum="as many samples as taps for a meaningful number; shorter input is solved by least squares",
     symmetric=False,
     triangle=False,
@@ -59,7 +60,9 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, taps, load, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pool(
+        [_channel(r, t, taps, load, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
+    )
 
 
 def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view: View) -> Channel:

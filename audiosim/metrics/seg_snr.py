@@ -1,5 +1,5 @@
-"""Segmental signal-to-noise ratio, in dB: the mean over frames of the SNR clipped to -10..35 dB. Hansen and Pellom 1998;
-Loizou 2013, section 11.1; as pysepm's SNRseg."""
+"""Segmental signal-to-noise ratio, in dB: the mean over frames of the SNR clipped to -10..35 dB. Hansen and Pellom
+1998; Loizou 2013, section 11.1; as pysepm's SNRseg."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CARD = Card(
     range=(-10.0, 35.0),
     formula="mean over frames of clip(10 lg(sum (w ref)^2 / sum (w (ref - test))^2), low, high)",
     source="Hansen and Pellom 1998; Loizou 2013, section 11.1; pysepm at 7ef88af, SNRseg",
-    conventions="Frames of 30 ms, three quarters overlapping, under a Hann window without its zeros; as pysepm the last "
-    "frame is left out, and eps = 2.2e-16 guards the noise and the ratio.",
+    conventions="Frames of 30 ms, three quarters overlapping, under a Hann window without its zeros; as pysepm the "
+    "last frame is left out, and eps = 2.2e-16 guards the noise and the ratio.",
     silence="-10 dB in every frame in which the reference is silent, also when both are.",
     caveat="Pauses count as much as speech; the clipping hides how bad or good a frame is.",
     minimum="two frames: 37.5 ms by default",
@@ -59,7 +59,12 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, (frame, overlap, low, high), view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pool(
+        [
+            _channel(r, t, (frame, overlap, low, high), view)
+            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
+        ]
+    )
 
 
 def _channel(r: Stream, t: Stream, options: tuple[float, float, float, float], view: View) -> Channel:

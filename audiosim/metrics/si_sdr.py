@@ -1,5 +1,5 @@
-"""Scale-invariant signal-to-distortion ratio, in dB. Le Roux et al. 2019 (arXiv 1811.02508, eq. 3 to 5): the target is the
-reference scaled to fit the test."""
+"""Scale-invariant signal-to-distortion ratio, in dB. Le Roux et al. 2019 (arXiv 1811.02508, eq. 3 to 5): the target
+is the reference scaled to fit the test."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CARD = Card(
     range=(-inf, inf),
     formula="10 lg(|a ref|^2 / |test - a ref|^2), a = <test, ref> / |ref|^2",
     source="Le Roux et al. 2019, arXiv 1811.02508, eq. 3 to 5; torchmetrics 1.9",
-    conventions="torchmetrics (default) adds eps = 2.2e-16 to every sum (its float64 value), auraloss 1e-8 after removing "
-    "the means, plain nothing (fast_bss_eval). Identical files therefore score about 10 lg(energy / eps), which depends "
-    "on the signal, and infinity under plain. SI-SNR is zero_mean=true.",
+    conventions="torchmetrics (default) adds eps = 2.2e-16 to every sum (its float64 value), auraloss 1e-8 after "
+    "removing the means, plain nothing (fast_bss_eval). Identical files therefore score about 10 "
+    "lg(energy / eps), which depends on the signal, and infinity under plain. SI-SNR is zero_mean=true.",
     silence="Undefined for a silent reference or test.",
     caveat="Deaf to gain and polarity by design; a delay of one sample destroys it.",
     symmetric=False,
@@ -57,7 +57,9 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pool(
+        [_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
+    )
 
 
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:

@@ -54,7 +54,9 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pool(
+        [_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
+    )
 
 
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:

@@ -1,0 +1,129 @@
+"""Magnitude, power and mel spectra of a pair, and the STFT losses made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp
+from ..dsp.spectrum import STFT, Measure, Sums
+from ..errors import UsageError
+from . import scales
+
+Array = NDArray[Any]
+
+TINY = 1e-30  # guards the logarithm of mel bands that hold no bin: both signals read the same, so they add nothing
+
+Distance = Annotated[Literal["l1", "l2"], "mean absolute or mean squared difference of magnitudes"]
+Window = Annotated[Literal["hann", "hamming", "blackman", "rectangular"], "periodic window"]
+Floor = Annotated[float, "lower clamp of the power of a bin, above 0, re full scale"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MelFilters:
+    """Slaney triangles with the bins that each of them uses."""
+
+    weights: Array  # float64 [band, bin]
+    starts: Array
+    stops: Array
+    centres: Array  # Hz
+
+    @classmethod
+    def of(cls, rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float = 0.0) -> MelFilters:
+        """fmax 0: half the rate. UsageError for an impossible range."""
+        weights, centres = scales.mel_filters(rate, n_fft, bands, fmin, fmax or None)
+        return cls(weights, *scales.support(weights), centres)
+
+    def projector(self, dtype: Any) -> Callable[[Array], Array]:
+        """[signal, frame, bin] -> [signal, frame, band]."""
+        weights = self.weights.astype(dtype)
+
+        def project(values: Array) -> Array:
+            out = np.empty((*values.shape[:2], self.centres.size), dtype)
+            dsp.divergence.project(values, self.starts, self.stops, weights, out)
+            return out
+
+        return project
+
+
+def check_floor(floor: float) -> None:
+    """UsageError unless the floor is a positive power."""
+    if not 1e-37 <= floor < 1:
+        raise UsageError(f"floor is a power re full scale, 1e-37 to below 1, not {floor:g}")
+
+
+def power(spectra: Array, floor: float) -> Array:
+    """max(|X|^2, floor) of complex [signal, frame, bin]."""
+    out = np.empty(spectra.shape, spectra.real.dtype)
+    dsp.divergence.powers(spectra.view(out.dtype), floor, out)
+    return out
+
+
+def magnitude(spectra: Array, floor: float) -> Array:
+    """sqrt(max(|X|^2, floor)) of complex [signal, frame, bin]."""
+    out = power(spectra, floor)
+    dsp.divergence.roots(out)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class STFTLoss:
+    """Weighted sum of spectral convergence, log and linear magnitude distance (Yamamoto et al. 2020, arXiv 1910.11480,
+    eq. 3 to 5): sqrt(sum (|Y| - |X|)^2 / sum |X|^2), mean |ln |Y| - ln |X||, mean ||Y| - |X||, X the reference."""
+
+    w_sc: float
+    w_log: float
+    w_lin: float
+    distance: str
+    floor: float
+
+    def __post_init__(self) -> None:
+        check_floor(self.floor)
+        if min(self.w_sc, self.w_log, self.w_lin) < 0 or self.w_sc + self.w_log + self.w_lin == 0:
+            raise UsageError("w_sc, w_log and w_lin must be 0 or more, and not all 0")
+
+    TERMS = 4
+
+    def measure(self, dtype: Any, mel: MelFilters | None) -> Measure:
+        """Kernel calls over a block of spectra; with mel filters, over bands of magnitudes."""
+        project = mel.projector(dtype) if mel else None
+        low = TINY if mel else self.floor**0.5
+        log = dsp.divergence.log_absolute if self.distance == "l1" else dsp.divergence.log_squares
+
+        def measure(spectra: Array, edges: Array, out: Array) -> None:
+            m = magnitude(spectra, self.floor)
+            if project:
+                m = project(m)
+            dsp.divergence.differences(m[0], m[1], edges, out[:, :, :3])
+            if self.w_log:
+                log(m[0], m[1], low, edges, out[:, :, 3:])
+
+        return measure
+
+    def finish(self, sums: Array, frames: Any, bins: Any) -> Array:
+        """The loss of sums [..., 4] over frames and bins."""
+        squares, energy, absolute, logs = np.moveaxis(sums, -1, 0)
+        linear = absolute if self.distance == "l1" else squares
+        loss: Array = self.w_sc * np.sqrt(squares / energy) + (self.w_log * logs + self.w_lin * linear) / (
+            frames * bins
+        )
+        return loss
+
+    def parts(self, sums: Sums) -> Array:
+        """What each [frame, band] adds to the loss; the convergence is shared out by squared difference."""
+        assert sums.map is not None
+        squares, _, absolute, logs = np.moveaxis(sums.map, -1, 0)
+        linear = absolute if self.distance == "l1" else squares
+        total, energy = sums.total[:2]
+        convergence = squares / np.sqrt(total * energy) if total > 0 else squares
+        parts: Array = self.w_sc * convergence + (self.w_log * logs + self.w_lin * linear) / (sums.frames * sums.bins)
+        return parts
+
+
+def stft_options(n_fft: int, hop: int, win: int, window: str) -> STFT:
+    """Frames as torch.stft cuts them: centred, reflected at the ends; win 0 means n_fft."""
+    return STFT.of(n_fft, hop, window, win or n_fft)

@@ -1,0 +1,76 @@
+"""COSH distance of power spectra: the Itakura-Saito divergence made symmetric. Gray and Markel 1976, eq. 12."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from .. import dsp
+from ..card import Card
+from ..dsp.spectrum import STFT
+from ..hearing.magnitudes import Floor, Window, check_floor, power
+from ..hearing.profile import Detail, View, spectral
+from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
+from ..result import Result, pool
+
+CARD = Card(
+    title="COSH distance",
+    family="conventional",
+    unit="1",
+    better="lower",
+    identical=0.0,
+    formula="mean (P/Q + Q/P) / 2 - 1 = mean cosh(ln P/Q) - 1",
+    source="Gray and Markel 1976, eq. 12",
+    conventions="Half the sum of both Itakura-Saito divergences; some take the whole sum. The floor is part of the "
+    "definition.",
+    silence="Defined through the floor: 0 when both are silent; a silent test can score 1e10 and more.",
+    caveat="As itakura-saito: one spectral zero in either signal can decide.",
+    symmetric=True,
+    triangle=False,
+    blind=("polarity",),
+    gradient="exact",
+    profile="local",
+    map="sum",
+)
+
+
+def compute(
+    ref: Any,
+    test: Any,
+    rate: int,
+    *,
+    n_fft: Annotated[int, "samples of a frame"] = 2048,
+    hop: Annotated[int, "samples between frames"] = 512,
+    win: Annotated[int, "samples of the window, 0 for n_fft"] = 0,
+    window: Window = "hann",
+    floor: Floor = 1e-10,
+    weighting: Weighting = "none",
+    coef: Coefficient = 0.85,
+    mid_side: MidSide = False,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int = 1,
+) -> Result:
+    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
+    view = View(rate, detail, band_edges, jobs)
+    stft = STFT.of(n_fft, hop, window, win or n_fft, pad="zero")
+    check_floor(floor)
+
+    def measure(spectra: Any, edges: Any, out: Any) -> None:
+        p = power(spectra, floor)
+        dsp.divergence.cosh(p[0], p[1], edges, out)
+
+    return pool(
+        [
+            spectral(
+                r,
+                t,
+                stft,
+                measure,
+                1,
+                lambda s, frames, bins: s[..., 0] / (frames * bins),
+                lambda s: s.map[:, :, 0] / (s.frames * s.bins),
+                view,
+            )
+            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
+        ]
+    )

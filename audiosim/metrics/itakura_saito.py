@@ -1,0 +1,77 @@
+"""Itakura-Saito divergence of power spectra: mean P/Q - ln(P/Q) - 1, P the reference. Itakura and Saito 1968."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from .. import dsp
+from ..card import Card
+from ..dsp.spectrum import STFT
+from ..hearing.magnitudes import Floor, Window, check_floor, power
+from ..hearing.profile import Detail, View, spectral
+from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
+from ..result import Result, pool
+
+CARD = Card(
+    title="Itakura-Saito divergence",
+    family="conventional",
+    unit="1",
+    better="lower",
+    identical=0.0,
+    formula="mean P/Q - ln(P/Q) - 1, P: power of ref, Q: of test",
+    source="Itakura and Saito 1968; Fevotte et al. 2009, eq. 4",
+    conventions="Some sum over bins, some exchange the signals; here the mean, the reference in the numerator. The "
+    "floor is part of the definition, because the divergence has no bound where the test is quiet.",
+    silence="Defined through the floor: 0 when both are silent; a silent test can score 1e10 and more.",
+    caveat="Explodes where the test is much quieter than the reference, hardly notices where it is louder; one "
+    "spectral zero can decide.",
+    symmetric=False,
+    triangle=False,
+    blind=("polarity",),
+    gradient="exact",
+    profile="local",
+    map="sum",
+)
+
+
+def compute(
+    ref: Any,
+    test: Any,
+    rate: int,
+    *,
+    n_fft: Annotated[int, "samples of a frame"] = 2048,
+    hop: Annotated[int, "samples between frames"] = 512,
+    win: Annotated[int, "samples of the window, 0 for n_fft"] = 0,
+    window: Window = "hann",
+    floor: Floor = 1e-10,
+    weighting: Weighting = "none",
+    coef: Coefficient = 0.85,
+    mid_side: MidSide = False,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int = 1,
+) -> Result:
+    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
+    view = View(rate, detail, band_edges, jobs)
+    stft = STFT.of(n_fft, hop, window, win or n_fft, pad="zero")
+    check_floor(floor)
+
+    def measure(spectra: Any, edges: Any, out: Any) -> None:
+        p = power(spectra, floor)
+        dsp.divergence.itakura_saito(p[0], p[1], edges, out)
+
+    return pool(
+        [
+            spectral(
+                r,
+                t,
+                stft,
+                measure,
+                1,
+                lambda s, frames, bins: s[..., 0] / (frames * bins),
+                lambda s: s.map[:, :, 0] / (s.frames * s.bins),
+                view,
+            )
+            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
+        ]
+    )
