@@ -86,9 +86,7 @@ def explain(
             else "the two are identical to this metric"
         )
         nothing = np.empty(0)
-        return Explanation(
-            spec, comparison, result, nothing, nothing, np.empty((0, 0)), nothing, nothing, (), sentence
-        )
+        return Explanation(spec, comparison, result, nothing, nothing, np.empty((0, 0)), nothing, nothing, (), sentence)
     share /= total
     bounds = _time_bounds(result.times, comparison.ref.duration)
     found = tuple(_regions(share, result.edges, bounds, comparison))
@@ -132,7 +130,7 @@ def _regions(share: Array, edges: Array, bounds: Array, comparison: Comparison) 
     cells = np.add.reduceat(share, starts[:-1], axis=0)
     area = np.diff(bounds[starts])[:, None] * np.ones(cells.shape[1])
     free = np.ones(cells.shape)
-    regions = []
+    regions: list[Region] = []
     while len(regions) < REGIONS and (cells * free).sum() > LITTLE:
         t0, t1, b0, b1 = _outstanding(cells, area, free)
         held = float(cells[t0:t1, b0:b1].sum())
@@ -157,7 +155,8 @@ def _outstanding(cells: Array, area: Array, free: Array) -> tuple[int, int, int,
         table = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1))
         table[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
         strips = table[t1] - table[t0]
-        return strips[:, b1] - strips[:, b0]
+        result: Array = strips[:, b1] - strips[:, b0]
+        return result
 
     s = np.clip(sums(cells * free) / (cells * free).sum(), 0.0, 1.0)
     a = np.clip(sums(area * free) / (area * free).sum(), 1e-12, 1.0)
@@ -169,9 +168,7 @@ def _outstanding(cells: Array, area: Array, free: Array) -> tuple[int, int, int,
     return int(t0[times]), int(t1[times]), int(b0[bands]), int(b1[bands])
 
 
-def _region(
-    seconds: tuple[float, float], hertz: tuple[float, float], share: float, comparison: Comparison
-) -> Region:
+def _region(seconds: tuple[float, float], hertz: tuple[float, float], share: float, comparison: Comparison) -> Region:
     level_db = _level_db(comparison.ref, comparison.test, seconds, hertz)
     change: Change = "louder" if level_db > AUDIBLE_DB else "quieter" if level_db < -AUDIBLE_DB else "different"
     return Region(*seconds, *hertz, share, change, level_db)
@@ -207,7 +204,8 @@ def _sentence(share: Array, edges: Array, bounds: Array, comparison: Comparison)
 def _time_bounds(times: Array, duration: float) -> Array:
     """[frame + 1] seconds: halfway between the centres, from 0 to the end of the signal."""
     inner = (times[1:] + times[:-1]) / 2
-    return np.clip(np.concatenate([[0.0], inner, [duration]]), 0.0, duration)
+    bounds: Array = np.clip(np.concatenate([[0.0], inner, [duration]]), 0.0, duration)
+    return bounds
 
 
 def _level_db(ref: Signal, test: Signal, seconds: tuple[float, float], hertz: tuple[float, float]) -> float:

@@ -91,7 +91,9 @@ def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: i
         card = catalogue.get(catalogue.parse(gate.spec).name).CARD
         rate = card.rate or comparison.ref.rate
         if gate.band[1] > rate / 2:
-            raise UsageError(f"the gate {gate.text!r} leaves the band of a {rate} Hz signal, which ends at {rate / 2:g} Hz")
+            raise UsageError(
+                f"the gate {gate.text!r} leaves the band of a {rate} Hz signal, which ends at {rate / 2:g} Hz"
+            )
         answer = compare_signals(
             comparison.ref,
             comparison.test,
@@ -111,8 +113,13 @@ def verdict(gate: Gate, result: Result) -> Verdict:
     if gate.band is not None and result.status in ("ok", "infinite"):
         value = float(result.per_band[0]) if result.per_band is not None and len(result.per_band) else nan
     if isnan(value):
-        return Verdict(gate, nan, False, nan, f"{result.status if result.reason else 'undefined'}: "
-                       f"{result.reason or 'it has no value in this band'}")
+        return Verdict(
+            gate,
+            nan,
+            False,
+            nan,
+            f"{result.status if result.reason else 'undefined'}: {result.reason or 'it has no value in this band'}",
+        )
     passed = _COMPARE[gate.operator](value, gate.limit)
     missed = 0.0 if passed else abs(value - gate.limit) if isfinite(value) and isfinite(gate.limit) else inf
     return Verdict(gate, value, passed, missed, result.reason if not isfinite(value) else None)

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from ..errors import AudiosimError, ExitCode
@@ -19,7 +20,7 @@ def main() -> NoReturn:
 
 
 def run(argv: Sequence[str]) -> int:
-    """The exit code (see errors.ExitCode) of `audiosim argv`; every problem is one line on stderr, never a traceback."""
+    """The exit code (see errors.ExitCode) of `audiosim argv`; a problem is one line on stderr, never a traceback."""
     # Must be set before numpy is loaded: starting OpenBLAS threads that nobody uses costs 0.2 s.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
@@ -68,11 +69,10 @@ def _dispatch(argv: list[str]) -> int:
 
 def _report(message: str, code: ExitCode) -> ExitCode:
     """One line on stderr, whatever is in the message and wherever stderr goes."""
-    try:
+    with suppress(OSError):  # where nobody reads it, the exit code still says it
         sys.stdout.flush()
+    with suppress(OSError):
         print("audiosim: error:", " ".join(message.split()), file=sys.stderr, flush=True)
-    except OSError:
-        pass  # nobody reads it; the exit code still says it
     return code
 
 
@@ -99,8 +99,6 @@ def _writable_stdout() -> bool:
 
 def _closed_pipe() -> ExitCode:
     # Whatever is still buffered goes nowhere, so that no later flush can fail once more.
-    try:
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
     return ExitCode.PIPE

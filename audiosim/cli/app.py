@@ -20,30 +20,21 @@ class _AsTyped:
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
-def _take_as_typed(command: Any) -> None:
+def _as_typed(params: list[Any]) -> list[Any]:
     # Typer would load pydantic to convert strings to strings, which costs 0.13 s, more than the rest of start-up.
-    for param in command.params:
+    for param in params:
         param._runtime_param = _AsTyped
+    return params
 
 
 class _Command(TyperCommand):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        _take_as_typed(self)
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        return _as_typed(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        _take_as_typed(self)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        _take_as_typed(self)  # the completion options are added after the constructor
-        return super().get_command(ctx, cmd_name)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _take_as_typed(self)
-        return super().parse_args(ctx, args)
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        return _as_typed(super().get_params(ctx))
 
 
 app = typer.Typer(
@@ -104,7 +95,8 @@ LengthOption = Annotated[
     typer.Option("--length", help="Different lengths; auto trims within 50 ms, else refuses (default: auto)."),
 ]
 AlignOption = Annotated[
-    Align | None, typer.Option("--align", help="Find and remove a delay, down to fractions of a sample (default: none).")
+    Align | None,
+    typer.Option("--align", help="Find and remove a delay, down to fractions of a sample (default: none)."),
 ]
 GainOption = Annotated[Gain | None, typer.Option("--gain", help="Remove a difference in level (default: none).")]
 PolarityOption = Annotated[
@@ -151,9 +143,7 @@ def compare(
     bands: Annotated[
         bool | None, typer.Option("--bands/--no-bands", help="Add where: each metric in every frequency band.")
     ] = None,
-    times: Annotated[
-        bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")
-    ] = None,
+    times: Annotated[bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")] = None,
     with_map: Annotated[bool, typer.Option("--map", help="Add the map of time by band (json and jsonl only).")] = False,
     require: Annotated[
         list[str] | None,

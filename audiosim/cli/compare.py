@@ -51,7 +51,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
             pairs.append(_unanswered(reference, name, specs, required, problem))
             continue
         if not settings.quiet:
-            for sentence in getattr(matching,"describe",lambda d: [])(done.match):
+            for sentence in getattr(matching, "describe", lambda d: [])(done.match):
                 say(f"{audio.display_name(name)}: {sentence}" if len(tests) > 1 else sentence)
         if settings.verbose:
             say(f"{audio.display_name(name)}: compared in {perf_counter() - begun:.3f} s")
@@ -121,7 +121,10 @@ def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signa
 def _decoded(
     reference: str, tests: Sequence[str], settings: Settings
 ) -> Iterator[tuple[str, tuple[Future[Signal], Future[Signal]]]]:
-    """(name, (reference, test)) for each test; the reference is decoded once, the next test while this one is worked on."""
+    """(name, (reference, test)) for each test.
+
+    The reference is decoded once, and the next test while this one is worked on.
+    """
     pool = ThreadPoolExecutor(2, "decode")
     try:
         ref = pool.submit(audio.load, reference)
@@ -175,7 +178,9 @@ def _unanswered(
 ) -> Row:
     results = {spec: failed(str(problem), 0) for spec in specs}
     verdicts = gates.unanswered(required, str(problem))
-    return formats.pair_row(audio.display_name(reference), audio.display_name(test), results, [gates.row(v) for v in verdicts])
+    return formats.pair_row(
+        audio.display_name(reference), audio.display_name(test), results, [gates.row(v) for v in verdicts]
+    )
 
 
 def _ranked(pairs: list[Row]) -> list[Row]:
@@ -205,4 +210,3 @@ def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> No
 def say(sentence: str) -> None:
     """A note or problem, on stderr."""
     print("audiosim:", " ".join(sentence.split()), file=sys.stderr, flush=True)
-

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from ..explain import Explanation
 
 # Dark to bright, as red, green, blue: the picture's colours, evenly spaced in lightness.
-COLOURS = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164))
+COLOURS = (
+    (0, 0, 4),
+    (40, 11, 84),
+    (101, 21, 110),
+    (159, 42, 99),
+    (212, 72, 66),
+    (245, 125, 21),
+    (250, 193, 39),
+    (252, 255, 164),
+)
 PICTURE_ROWS = 20
 
 
@@ -97,9 +106,7 @@ def _card_rows(name: str) -> list[tuple[str, str]]:
     return card_rows(name)
 
 
-def _pair(
-    name: str, reference: str, test: str, settings: Settings, form: str, output: str | None
-) -> ExitCode:
+def _pair(name: str, reference: str, test: str, settings: Settings, form: str, output: str | None) -> ExitCode:
     from .. import match as matching
     from ..explain import explain
     from .compare import decode, say
@@ -110,7 +117,7 @@ def _pair(
     ref, other = decode(reference, test, settings)
     found = explain(ref, other, name, matching.Policy(**settings.policy()), jobs=settings.jobs)  # type: ignore[arg-type]
     if not settings.quiet:
-        for sentence in getattr(matching,"describe",lambda d: [])(found.comparison.match):
+        for sentence in getattr(matching, "describe", lambda d: [])(found.comparison.match):
             say(sentence)
     regions = region_rows(found)
     if form in ("json", "jsonl"):
@@ -225,7 +232,7 @@ def brightness(share: Any, columns: int, rows: int) -> list[list[float]]:
 
     cells = np.maximum(resized(resized(share, columns).T, rows)[::-1], 0.0)
     top = cells.max()
-    return np.sqrt(cells / top).tolist() if top > 0 else np.zeros((rows, columns)).tolist()  # type: ignore[no-any-return]
+    return np.sqrt(cells / top).tolist() if top > 0 else np.zeros((rows, columns)).tolist()
 
 
 def _colour(share: float) -> Any:

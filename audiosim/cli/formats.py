@@ -205,7 +205,7 @@ def _cell(value: Any) -> str:
 
 
 def _list(array: Any) -> list[Any] | None:
-    return None if array is None else array.tolist()  # type: ignore[no-any-return]
+    return None if array is None else array.tolist()
 
 
 def _strict(data: Any) -> Any:

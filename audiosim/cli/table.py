@@ -38,8 +38,11 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
         out.print(_ranking(pairs, out))
     for pair in pairs:
         of = f"{pair['test']}: " if len(pairs) > 1 else ""
-        reasons = {f"{of}{r['reason']}" if pair["rate"] is None else f"{of}{r['spec']}: {r['reason']}": None
-                   for r in pair["results"] if r["status"] != "ok"}
+        reasons = {
+            f"{of}{r['reason']}" if pair["rate"] is None else f"{of}{r['spec']}: {r['reason']}": None
+            for r in pair["results"]
+            if r["status"] != "ok"
+        }
         for reason in reasons:
             out.print(Text(reason, style="yellow"))
         for result in pair["results"]:

@@ -1,0 +1,1 @@
+complete --command audiosim --no-files --arguments "(env _AUDIOSIM_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) audiosim)" --condition "env _AUDIOSIM_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) audiosim"
