@@ -1,11 +1,25 @@
-"""Two Signals made comparable: rate, channels, length, delay, gain, polarity, as the policy asks. Nothing silent."""
+"""Two Signals made comparable: rate, channels, delay, length, polarity, gain, as the policy asks. Nothing silent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from math import ceil, log10, sqrt
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-from .signal import Signal
+from .errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .signal import Signal
+
+LENGTH_TOLERANCE = 0.05  # s, by which lengths may differ under `auto`
+SEARCH = 1.0  # s either way, in which `align` looks for the delay
+NO_SHIFT = 1e-3  # samples; a smaller fraction is not worth filtering the test for
+CLEAR = 0.5  # correlation from which the polarity is read off without looking for a delay
+SURE = 0.1  # correlation below which the polarity is anyone's guess
+SILENT = 1e-10  # RMS, -200 dB: nothing to scale to or by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,5 +35,263 @@ class Policy:
 
 
 def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
-    """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was)."""
-    return ref, test, {}
+    """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was).
+
+    In this order: rate (to the higher of the two), channels, delay, length, polarity, gain. Delay and gain are
+    reported whenever they were looked for. Only the test is ever turned over or scaled.
+    Raises InputError where the two differ in what the policy does not let change, UsageError for an unknown policy.
+    """
+    _check(policy)
+    done: dict[str, Any] = {}
+    if ref.rate != test.rate:
+        ref, test, done["rate"] = _same_rate(ref, test, policy)
+    if ref.channels != test.channels or (policy.channels == "mono" and ref.channels > 1):
+        ref, test, done["channels"] = _same_channels(ref, test, policy)
+    if policy.align == "auto":
+        ref, test, done["align"] = _aligned(ref, test, policy)
+    if ref.length != test.length and policy.length != "keep":
+        ref, test, done["length"] = _same_length(ref, test, policy)
+    if policy.polarity == "match":
+        test, report = _same_polarity(ref, test)
+        done |= report
+    if policy.gain == "match":
+        test, done["gain"] = _same_gain(ref, test)
+    return ref, test, done
+
+
+def describe(done: Mapping[str, Any]) -> list[str]:
+    """One sentence for each thing that `match` did, or tried without success."""
+    said = []
+    if step := done.get("rate"):
+        changed, other = ("reference", "test") if step["reference_hz"] < step["test_hz"] else ("test", "reference")
+        text = f"resampled the {changed} from {step[f'{changed}_hz']} to {step['to_hz']} Hz, the {other}'s rate"
+        if "trimmed" in step:
+            text += f", and cut {_samples(step['trimmed_samples'])} of rounding from the {step['trimmed']}"
+        said.append(text)
+    if step := done.get("channels"):
+        how = (
+            "averaged all channels to one"
+            if step["how"] == "averaged"
+            else f"repeated the {step['repeated']}'s one channel"
+        )
+        said.append(f"{how} (the reference has {step['reference_channels']}, the test {step['test_channels']})")
+    if step := done.get("align"):
+        said.append(_alignment(step) if step["found"] else f"did not align: {step['reason']}")
+    if step := done.get("length"):
+        verb, preposition = ("trimmed", "from") if "trimmed" in step else ("added", "of silence to")
+        changed = step.get("trimmed") or step["padded"]
+        count, ms = next((step[f"{k}_samples"], step[f"{k}_ms"]) for k in ("trimmed", "padded") if k in step)
+        said.append(f"{verb} {_samples(count)} ({ms:.4g} ms) {preposition} the end of the {changed}")
+    if step := done.get("polarity"):
+        said.append(
+            f"turned the test's polarity over (correlation was {step['correlation']:.3f})"
+            if step["flipped"]
+            else f"kept the polarity: {step['reason']}"
+        )
+    if step := done.get("gain"):
+        if step["gain_db"] is None:
+            said.append(f"did not match the gain: {step['reason']}")
+        elif step["gain_db"]:
+            said.append(f"scaled the test by {step['gain_db']:+.2f} dB to the reference's RMS")
+        else:
+            said.append("kept the gain: the test has the reference's RMS")
+    if rates := done.get("metric_rates"):
+        said.append(f"resampled both to {', '.join(map(str, rates))} Hz for the metrics that demand it")
+    return said
+
+
+def _alignment(step: Mapping[str, Any]) -> str:
+    late, correlation = step["delay_ms"], f"correlation {step['correlation']:.3f}"
+    if not late:
+        return f"the test is neither late nor early ({correlation})"
+    changes = [
+        f"{verb} {_samples(count)} {preposition} the {end} of the {name}"
+        for key, verb, preposition, end in (
+            ("trimmed_start_samples", "cut", "from", "start"),
+            ("trimmed_end_samples", "cut", "from", "end"),
+            ("padded_start_samples", "added", "of silence to", "start"),
+        )
+        for name, count in step.get(key, {}).items()
+        if count
+    ]
+    if step["delay_samples"] % 1:
+        changes.append("shifted the test by the fraction of a sample that is left")
+    return f"the test is {abs(late):.4g} ms {'late' if late > 0 else 'early'} ({correlation}): {', '.join(changes)}"
+
+
+def _check(policy: Policy) -> None:
+    hints = get_type_hints(Policy)
+    for field in fields(policy):
+        value, possible = getattr(policy, field.name), get_args(hints[field.name])
+        if value not in possible:
+            raise UsageError(f"{field.name}={value!r} is not possible; one of: {', '.join(possible)}")
+
+
+def _same_rate(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    if policy.rates == "error":
+        raise InputError(
+            f"rates differ: {ref.name} has {ref.rate} Hz, {test.name} has {test.rate} Hz; use --rate resample"
+        )
+    from .dsp import resampling
+
+    rate, low = max(ref.rate, test.rate), min(ref.rate, test.rate)
+    done = {"policy": "resample", "reference_hz": ref.rate, "test_hz": test.rate, "to_hz": rate}
+    ref, test = resampling.to_rate(ref, rate), resampling.to_rate(test, rate)
+    excess = abs(ref.length - test.length)
+    if 0 < excess <= ceil(rate / low) and policy.length != "keep":  # less than one sample of the lower rate
+        done |= {"trimmed": "reference" if ref.length > test.length else "test", "trimmed_samples": excess}
+        ref, test = _trimmed(ref, test)
+    return ref, test, done
+
+
+def _same_channels(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    import numpy as np
+
+    counts = ref.channels, test.channels
+    if policy.channels == "error":
+        raise InputError(
+            f"channels differ: {ref.name} has {counts[0]}, {test.name} has {counts[1]}; "
+            "use --channels match (one channel stands for all) or --channels mono (averages)"
+        )
+    done: dict[str, Any] = {"policy": policy.channels, "reference_channels": counts[0], "test_channels": counts[1]}
+    if policy.channels == "match" and min(counts) == 1:
+        done |= {"to_channels": max(counts), "how": "repeated", "repeated": "reference" if counts[0] == 1 else "test"}
+        ref, test = (
+            s if s.channels > 1 else replace(s, samples=np.repeat(s.samples, max(counts), axis=0)) for s in (ref, test)
+        )
+    else:
+        done |= {"to_channels": 1, "how": "averaged"}
+        ref, test = (
+            s if s.channels == 1 else replace(s, samples=s.samples.mean(axis=0, keepdims=True)) for s in (ref, test)
+        )
+    return ref, test, done
+
+
+def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    """The delay of the test taken out: what only one of them holds is cut, or under `pad` met by silence.
+
+    The fraction of a sample is moved by a band-limited shift of the test. The lengths do not differ more than before.
+    """
+    import numpy as np
+
+    from .dsp import alignment
+
+    found = alignment.delay(ref.samples, test.samples, round(SEARCH * ref.rate))
+    if not found.found:
+        reason = f"the test has nothing in common with the reference within {SEARCH:g} s either way"
+        if min(ref.length, test.length) < alignment.SHORTEST:
+            reason = f"less than {alignment.SHORTEST} samples tell no delay"
+        silent = [name for name, s in (("reference", ref), ("test", test)) if not s.samples.any()]
+        if silent:
+            reason = _silence(silent)
+        return ref, test, {"policy": "auto", "found": False, "reason": reason}
+    late = round(found.samples)
+    fraction = found.samples - late
+    if abs(fraction) < NO_SHIFT:
+        fraction = 0.0
+    done = {
+        "policy": "auto",
+        "found": True,
+        "delay_ms": 1000 * (late + fraction) / ref.rate,
+        "delay_samples": late + fraction,
+        "correlation": found.correlation,
+    }
+    a, b = ref.samples, test.samples
+    if fraction:
+        b = alignment.advanced(b, fraction)
+    if late and policy.length == "pad":
+        a, b = (np.pad(x, ((0, 0), (max(n, 0), 0))) for x, n in ((a, late), (b, -late)))
+        done["padded_start_samples"] = {"reference": max(late, 0), "test": max(-late, 0)}
+    elif late:
+        a, b = a[:, max(-late, 0) :], b[:, max(late, 0) :]
+        done["trimmed_start_samples"] = {"reference": max(-late, 0), "test": max(late, 0)}
+        if policy.length != "keep":  # the end that the other one lost at its start
+            tails = {
+                "reference": min(max(late, 0), max(a.shape[1] - b.shape[1], 0)),
+                "test": min(max(-late, 0), max(b.shape[1] - a.shape[1], 0)),
+            }
+            a, b = a[:, : a.shape[1] - tails["reference"]], b[:, : b.shape[1] - tails["test"]]
+            done["trimmed_end_samples"] = tails
+    return _with(ref, a), _with(test, b), done
+
+
+def _same_length(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    import numpy as np
+
+    excess = abs(ref.length - test.length)
+    longer, shorter = ("reference", "test") if ref.length > test.length else ("test", "reference")
+    done: dict[str, Any] = {"policy": policy.length}
+    if policy.length == "error" or (policy.length == "auto" and excess > LENGTH_TOLERANCE * ref.rate):
+        limit = f" (over {1000 * LENGTH_TOLERANCE:g} ms)" if policy.length == "auto" else ""
+        hint = "" if policy.align == "auto" else ", or --align auto if one starts late"
+        raise InputError(
+            f"lengths differ by {_samples(excess)}{limit}: {ref.name} lasts {ref.duration:.3f} s, "
+            f"{test.name} {test.duration:.3f} s; use --length trim or --length pad{hint}"
+        )
+    if policy.length == "pad":
+        done |= {"padded": shorter, "padded_samples": excess, "padded_ms": 1000 * excess / ref.rate}
+        size = max(ref.length, test.length)
+        ref, test = (
+            s if s.length == size else _with(s, np.pad(s.samples, ((0, 0), (0, size - s.length)))) for s in (ref, test)
+        )
+    else:
+        done |= {"trimmed": longer, "trimmed_samples": excess, "trimmed_ms": 1000 * excess / ref.rate}
+        ref, test = _trimmed(ref, test)
+    return ref, test, done
+
+
+def _same_polarity(ref: Signal, test: Signal) -> tuple[Signal, dict[str, Any]]:
+    """The test turned over where it is the reference upside down, be it late or not."""
+    from .dsp import alignment
+
+    rho = alignment.correlation(*alignment.overlap(ref.samples, test.samples, 0))
+    if abs(rho) < CLEAR:
+        found = alignment.delay(ref.samples, test.samples, round(SEARCH * ref.rate))
+        rho = found.correlation if found.found else rho
+    if abs(rho) < SURE:
+        reason = f"the correlation of {rho:.3f} is too small to tell"
+        return test, {"polarity": {"policy": "match", "flipped": False, "correlation": rho, "reason": reason}}
+    if rho > 0:
+        return test, {}
+    return _with(test, -test.samples), {"polarity": {"policy": "match", "flipped": True, "correlation": rho}}
+
+
+def _same_gain(ref: Signal, test: Signal) -> tuple[Signal, dict[str, Any]]:
+    """The test at the reference's RMS over all channels.
+
+    Not by least squares, which would make a noisy test quieter than it is. One gain keeps the balance of channels.
+    """
+    levels = {"reference": _rms(ref), "test": _rms(test)}
+    silent = [name for name, level in levels.items() if level < SILENT]
+    if silent:
+        return test, {"policy": "match", "gain_db": None, "reason": _silence(silent)}
+    gain = levels["reference"] / levels["test"]
+    if abs(gain - 1) < 1e-9:
+        return test, {"policy": "match", "gain_db": 0.0}
+    return _with(test, test.samples * test.samples.dtype.type(gain)), {"policy": "match", "gain_db": 20 * log10(gain)}
+
+
+def _rms(signal: Signal) -> float:
+    import numpy as np
+
+    blocks = (np.asarray(signal.samples[:, i : i + 65536], np.float64) for i in range(0, signal.length, 65536))
+    return sqrt(sum(float(np.vdot(b, b)) for b in blocks) / signal.samples.size)
+
+
+def _trimmed(ref: Signal, test: Signal) -> tuple[Signal, Signal]:
+    length = min(ref.length, test.length)
+    return _with(ref, ref.samples[:, :length]), _with(test, test.samples[:, :length])
+
+
+def _with(signal: Signal, samples: NDArray[Any]) -> Signal:
+    import numpy as np
+
+    return signal if samples is signal.samples else replace(signal, samples=np.ascontiguousarray(samples))
+
+
+def _silence(silent: list[str]) -> str:
+    return "both are silent" if len(silent) == 2 else f"the {silent[0]} is silent"
+
+
+def _samples(count: int) -> str:
+    return f"{count} sample{'s' if count != 1 else ''}"

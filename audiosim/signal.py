@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 
+MOST_CHANNELS = 256  # more of them than samples are taken for [sample, channel], the other way round
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
@@ -31,7 +33,10 @@ class Signal:
         Integers are scaled to full scale 1.0 by their type's range; float32 and float64 are kept.
         Raises InputError for empty, non-finite or wrongly shaped input.
         """
-        array = np.asarray(samples)
+        try:
+            array = np.asarray(samples)
+        except ValueError:
+            raise InputError(f"{name}: samples must be [sample] or [channel, sample], not of unequal lengths") from None
         if array.dtype.kind == "u":
             half = (np.iinfo(array.dtype).max + 1) // 2
             array = (array.astype(np.float64) - half) / half
@@ -47,11 +52,17 @@ class Signal:
             raise InputError(f"{name}: samples must be [sample] or [channel, sample], not {array.ndim}-dimensional")
         if array.shape[1] == 0 or array.shape[0] == 0:
             raise InputError(f"{name}: has no samples")
-        if int(rate) != rate or rate <= 0:
+        if array.shape[0] > max(MOST_CHANNELS, array.shape[1]):
+            raise InputError(f"{name}: {array.shape[0]} channels of {array.shape[1]} samples; pass the transpose (.T)")
+        try:
+            whole = int(rate)
+        except (TypeError, ValueError, OverflowError):
+            whole = 0
+        if whole != rate or whole <= 0:
             raise InputError(f"{name}: the sampling rate must be a positive whole number of Hz, not {rate}")
         array = np.ascontiguousarray(array)
         check_finite(array, name)
-        return cls(array, int(rate), name)
+        return cls(array, whole, name)
 
     @property
     def channels(self) -> int:
@@ -76,7 +87,8 @@ def check_finite(samples: NDArray[Any], name: str) -> None:
         bad = ~np.isfinite(samples)
         if bad.any():
             channel, sample = np.argwhere(bad)[0]
+            count = int(bad.sum())
+            many = f"{count} samples are NaN or infinite, the first is" if count > 1 else "NaN or infinite is"
             raise InputError(
-                f"{name}: {int(bad.sum())} samples are NaN or infinite, the first is sample {sample} of channel "
-                f"{channel + 1}: repair or re-export the file"
+                f"{name}: {many} sample {sample} of channel {channel + 1}; repair the recording or export it again"
             )

@@ -1,0 +1,31 @@
+"""Another sampling rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..signal import Signal
+
+
+def to_rate(signal: Signal, rate: int) -> Signal:
+    """The Signal at `rate` Hz, by soxr's linear-phase filter of the highest quality; dtype and start are kept.
+
+    The same object when it has that rate already. InputError when it is too short to have one sample there.
+    """
+    if signal.rate == rate:
+        return signal
+    import soxr
+
+    samples = soxr.resample(signal.samples.T, signal.rate, rate, quality="VHQ").T
+    if samples.shape[1] == 0:
+        raise InputError(
+            f"{signal.name}: {signal.length} samples at {signal.rate} Hz are too short for {rate} Hz; "
+            "compare longer recordings"
+        )
+    return replace(signal, samples=np.ascontiguousarray(samples), rate=rate)
