@@ -22,8 +22,8 @@ COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")  # kernels run 
 
 
 def affordable(seconds: float) -> float:
-    """The signal length to use where `seconds` would be good: at most 0.1 s when kernels are not compiled."""
-    return seconds if COMPILED else min(seconds, 0.1)
+    """The signal length to use where `seconds` would be good: a tenth, at most 0.1 s, when kernels are not compiled."""
+    return seconds if COMPILED else min(seconds / 10, 0.1)
 
 
 # Signals
