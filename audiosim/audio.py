@@ -213,6 +213,8 @@ def _announced(sound: Any) -> int:
 
 def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None, reason: str) -> Signal:
     """The first audio stream as ffmpeg decodes it, float32."""
+    from soundfile import LibsndfileError
+
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError(
@@ -252,4 +254,7 @@ def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None,
             if os.fstat(output.fileno()).st_size > FFMPEG_BYTES - (1 << 20):
                 raise InputError(f"{name}: is too long to go through ffmpeg; convert it to FLAC")
             output.seek(0)
-            return _read(output, name)
+            try:
+                return _read(output, name)
+            except LibsndfileError:
+                raise InputError(f"{name}: ffmpeg makes no sound of it; check it, or convert it to WAV") from None
