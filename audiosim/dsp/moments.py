@@ -116,7 +116,7 @@ def error(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out:
 def product(
     xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, mean_r: float, mean_t: float
 ) -> None:
-    """sum r^2, sum t^2, sum r t, of r and t without their means."""
+    """sum r^2, sum t^2, sum r (t - r), of r and t without their means: the last is exactly 0 for equal signals."""
     scratch_r = np.empty(_BLOCK, xr.dtype)
     scratch_t = np.empty(_BLOCK, xr.dtype)
     for at in range(start, stop, _BLOCK):
@@ -131,7 +131,7 @@ def product(
             v = np.float64(t[i]) - mean_t
             a += u * u
             b += v * v
-            c += u * v
+            c += u * (v - u)
         out[0] += a
         out[1] += b
         out[2] += c

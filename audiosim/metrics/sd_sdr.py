@@ -65,13 +65,14 @@ def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View)
     means = (0.0, 0.0)
     if zero_mean or convention == "auraloss":
         means = tuple(dsp.moments.over(dsp.moments.means, 2, r, t, jobs=view.jobs) / r.length)
-    signal, other, cross = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
+    signal, other, excess = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
     if signal == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
     if other == 0:
         return waveform(r, t, nan, view, reason="the test is silent: nothing of the reference can be found in it")
     eps = EPS[convention]
-    gain = (cross + (eps if convention == "torchmetrics" else 0)) / (signal + eps)
+    # <test, ref> / |ref|^2 with eps as the convention has it, written so that equal signals give exactly 1
+    gain = 1 + (excess - (eps if convention == "auraloss" else 0)) / (signal + eps)
     error = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, 1.0, jobs=view.jobs)[1]
 
     def finish(target: Any, distortion: Any) -> Any:
