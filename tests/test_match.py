@@ -1,0 +1,348 @@
+"""Two recordings made comparable: every step does what it reports, and nothing happens unasked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiosim.dsp.alignment import advanced
+from audiosim.dsp.resampling import to_rate
+from audiosim.errors import InputError, UsageError
+from audiosim.match import Policy, describe, match
+from audiosim.signal import Signal
+from tests.signals import added_noise, noise, speech_like
+
+RATE = 16000
+LATE = 1600  # samples, 100 ms
+
+
+def _speech(channels: int = 1, seconds: float = 2.0, dtype: Any = np.float64) -> Any:
+    return speech_like(RATE, seconds, 1, channels).astype(dtype)
+
+
+def _matched(ref: Any, test: Any, hz: tuple[int, int] = (RATE, RATE), /, **policy: Any) -> tuple[Signal, Signal, Any]:
+    signals = Signal.of(ref, hz[0], "ref.wav"), Signal.of(test, hz[1], "test.wav")
+    kept = ref.copy(), test.copy()
+    a, b, done = match(*signals, Policy(**policy))
+    assert np.array_equal(ref, kept[0])
+    assert np.array_equal(test, kept[1])
+    assert json.loads(json.dumps(done, allow_nan=False)) == done
+    sentences = describe(done)
+    assert len(sentences) == len(done)
+    assert all(s and s.isprintable() for s in sentences)
+    for signal, given in ((a, ref), (b, test)):
+        assert signal.samples.flags.c_contiguous
+        assert signal.samples.dtype == given.dtype
+    assert (a.name, b.name) == ("ref.wav", "test.wav")
+    return a, b, done
+
+
+def _refusal(*given: Any, **policy: Any) -> str:
+    with pytest.raises(InputError) as refused:
+        _matched(*given, **policy)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_nothing_to_do() -> None:
+    x = Signal.of(_speech(2), RATE)
+    y = Signal.of(_speech(2), RATE)
+    for policy in (Policy(), Policy(rates="resample", channels="match", length="trim", polarity="match")):
+        ref, test, done = match(x, y, policy)
+        assert ref is x
+        assert test is y
+        assert done == {}
+        assert describe(done) == []
+
+
+def test_identical_recordings_stay_identical() -> None:
+    x = Signal.of(_speech(2), RATE)
+    ref, test, done = match(x, x, Policy(align="auto", polarity="match", gain="match"))
+    assert ref is x
+    assert test is x
+    assert done["align"]["delay_ms"] == 0
+    assert done["gain"]["gain_db"] == 0
+    assert len(describe(done)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "possible"),
+    [
+        ("rates", "yes", "error, resample"),
+        ("channels", "stereo", "error, mono, match"),
+        ("length", "cut", "auto, error, trim, pad, keep"),
+        ("align", True, "none, auto"),
+        ("gain", "auto", "none, match"),
+        ("polarity", None, "keep, match"),
+    ],
+)
+def test_unknown_policies(name: str, value: Any, possible: str) -> None:
+    x = Signal.of([0.0, 1.0], RATE)
+    with pytest.raises(UsageError, match=f"{name}=.* one of: {possible}"):
+        match(x, x, Policy(**{name: value}))
+
+
+# Rate
+
+
+def test_rates_differ() -> None:
+    message = _refusal(_speech(), _speech(), (16000, 48000))
+    for part in ("ref.wav has 16000 Hz", "test.wav has 48000 Hz", "--rate resample"):
+        assert part in message
+
+
+@pytest.mark.parametrize(("low", "high"), [(16000, 48000), (44100, 48000), (8000, 44100)])
+def test_resampled_to_the_higher_rate(low: int, high: int) -> None:
+    x = Signal.of(speech_like(low, 1.0, 1), low)
+    fine = to_rate(x, high)
+    for ref, test in ((x, fine), (fine, x)):
+        a, b, done = _matched(ref.samples, test.samples, (ref.rate, test.rate), rates="resample", length="error")
+        assert a.rate == b.rate == high
+        assert np.array_equal(a.samples, b.samples)
+        assert done == {
+            "rate": {"policy": "resample", "reference_hz": ref.rate, "test_hz": test.rate, "to_hz": high},
+        }
+    assert f"from {low} to {high} Hz" in describe(done)[0]
+
+
+def test_rounding_of_the_rate_is_no_difference_of_length() -> None:
+    x, y = noise(16000, 0.5), noise(48000, 0.5)[:, :-2]
+    a, b, done = _matched(x, y, (16000, 48000), rates="resample", length="error")
+    assert a.length == b.length == y.shape[1]
+    assert done["rate"]["trimmed"] == "reference"
+    assert done["rate"]["trimmed_samples"] == 2
+    assert "2 samples of rounding" in describe(done)[0]
+
+
+# Channels
+
+
+def test_channels_differ() -> None:
+    message = _refusal(_speech(2), _speech(1))
+    for part in ("ref.wav has 2", "test.wav has 1", "--channels match", "--channels mono"):
+        assert part in message
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_averaged(dtype: Any) -> None:
+    x, y = _speech(2, dtype=dtype), _speech(1, dtype=dtype)
+    a, b, done = _matched(x, y, channels="mono")
+    assert np.allclose(a.samples[0], x.mean(axis=0), atol=1e-7)
+    assert np.array_equal(b.samples, y)
+    assert done["channels"] == {
+        "policy": "mono", "reference_channels": 2, "test_channels": 1, "to_channels": 1, "how": "averaged",
+    }  # fmt: skip
+    _, _, done = _matched(x, x, channels="mono")
+    assert done["channels"]["to_channels"] == 1
+    assert _matched(y, y, channels="mono")[2] == {}
+
+
+def test_one_channel_stands_for_all() -> None:
+    x, y = _speech(3), _speech(1)
+    a, b, done = _matched(x, y, channels="match")
+    assert np.array_equal(a.samples, x)
+    assert np.array_equal(b.samples, np.repeat(y, 3, axis=0))
+    assert (done["channels"]["how"], done["channels"]["repeated"]) == ("repeated", "test")
+    assert _matched(y, x, channels="match")[2]["channels"]["repeated"] == "reference"
+
+
+def test_several_against_several_are_averaged() -> None:
+    a, b, done = _matched(_speech(6), _speech(2), channels="match")
+    assert a.channels == b.channels == 1
+    assert done["channels"]["how"] == "averaged"
+    assert "averaged all channels to one" in describe(done)[0]
+
+
+# Length
+
+
+def test_lengths_differ() -> None:
+    x = _speech()
+    message = _refusal(x, x[:, :-8000])
+    for part in ("8000 samples", "ref.wav lasts 2.000 s", "test.wav 1.500 s", "--length trim", "--length pad", "50 ms"):
+        assert part in message
+    assert "1 sample:" in _refusal(x, x[:, :-1], length="error")
+
+
+@pytest.mark.parametrize("policy", ["auto", "trim"])
+def test_trimmed(policy: str) -> None:
+    x = _speech(2)
+    a, b, done = _matched(x, x[:, :-800], length=policy)  # 50 ms exactly
+    assert np.array_equal(a.samples, x[:, :-800])
+    assert np.array_equal(a.samples, b.samples)
+    assert done["length"] == {"policy": policy, "trimmed": "reference", "trimmed_samples": 800, "trimmed_ms": 50.0}
+    assert _matched(x[:, :-7], x)[2]["length"]["trimmed"] == "test"
+    _refusal(x, x[:, :-801])
+
+
+def test_trimmed_however_much() -> None:
+    x = _speech()
+    a, _, done = _matched(x, x[:, :1], length="trim")
+    assert a.length == 1
+    assert done["length"]["trimmed_samples"] == x.shape[1] - 1
+
+
+def test_padded() -> None:
+    x = _speech(2)
+    a, b, done = _matched(x[:, :-8000], x, length="pad")
+    assert a.length == b.length == x.shape[1]
+    assert not a.samples[:, -8000:].any()
+    assert done["length"] == {"policy": "pad", "padded": "reference", "padded_samples": 8000, "padded_ms": 500.0}
+    assert "silence to the end of the reference" in describe(done)[0]
+
+
+def test_kept() -> None:
+    x = _speech()
+    a, b, done = _matched(x, x[:, :-8000], length="keep")
+    assert (a.length, b.length, done) == (32000, 24000, {})
+
+
+# Delay
+
+
+@pytest.mark.parametrize("length", ["auto", "error", "trim", "pad", "keep"])
+@pytest.mark.parametrize("fixed", [True, False])  # the delayed recording lasts as long, or longer
+@pytest.mark.parametrize("late", [LATE, -LATE])
+def test_delay(length: Any, fixed: bool, late: int) -> None:
+    x = _speech(2)
+    delayed = np.pad(x, ((0, 0), (LATE, 0)))[:, : x.shape[1] if fixed else None]
+    given = (x, delayed) if late > 0 else (delayed, x)
+    a, b, done = _matched(*given, align="auto", length=length)
+    assert done["align"]["delay_ms"] == pytest.approx(late / RATE * 1000, abs=1e-9)
+    assert done["align"]["delay_samples"] == late
+    assert f"100 ms {'late' if late > 0 else 'early'}" in describe(done)[0]
+    common = min(a.length, b.length)
+    if length != "keep":
+        assert a.length == b.length
+    skipped = LATE if length == "pad" else 0  # silence at the start of both
+    lost = LATE if fixed and length == "pad" else 0  # sound at the end that only one holds
+    assert np.array_equal(a.samples[:, skipped : common - lost], b.samples[:, skipped : common - lost])
+    assert common == x.shape[1] + {"pad": LATE}.get(length, -LATE if fixed else 0)
+    if length in ("auto", "error"):
+        assert list(done) == ["align"]  # what the alignment cut is no difference of length
+
+
+def test_alignment_does_not_hide_a_difference_of_length() -> None:
+    x = _speech()
+    delayed = np.pad(x, ((0, 0), (LATE, 0)))
+    _refusal(x, np.pad(delayed, ((0, 0), (0, 4000))), align="auto")
+    _refusal(x, delayed[:, :-8000], align="auto")
+
+
+@pytest.mark.parametrize("fraction", [0.3, -0.45])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fraction_of_a_sample(fraction: float, dtype: Any) -> None:
+    x = _speech()
+    x *= np.hanning(x.shape[1])
+    y = advanced(np.pad(x, ((0, 0), (20, 0))), -fraction)[:, : x.shape[1]]
+    a, b, done = _matched(x.astype(dtype), y.astype(dtype), align="auto")
+    assert done["align"]["delay_samples"] == pytest.approx(20 + fraction, abs=1e-3)
+    assert done["align"]["delay_ms"] == pytest.approx((20 + fraction) / 16, abs=1e-4)
+    assert np.abs(a.samples - b.samples).max() < 1e-3 * np.abs(x).max()
+    assert "fraction of a sample" in describe(done)[0]
+
+
+def test_one_delay_for_all_channels() -> None:
+    x = _speech(3)
+    y = np.pad(x, ((0, 0), (LATE, 0)))
+    a, b, _ = _matched(x, y, align="auto")
+    assert np.array_equal(a.samples, b.samples)
+
+
+def test_no_delay_to_be_found() -> None:
+    x = _speech()
+    for other, reason in (
+        (noise(RATE, 2.0, 9), "nothing in common"),
+        (0 * x, "the test is silent"),
+    ):
+        a, b, done = _matched(x, other, align="auto")
+        assert done["align"]["found"] is False
+        assert reason in done["align"]["reason"]
+        assert reason in describe(done)[0]
+        assert np.array_equal(a.samples, x)
+        assert np.array_equal(b.samples, other)
+    assert "the reference is silent" in _matched(0 * x, x, align="auto")[2]["align"]["reason"]
+    assert "both are silent" in _matched(0 * x, 0 * x, align="auto")[2]["align"]["reason"]
+    assert "less than 32 samples" in _matched(x[:, :9], x[:, :9], align="auto")[2]["align"]["reason"]
+
+
+# Polarity and gain
+
+
+@pytest.mark.parametrize("late", [0, LATE])
+@pytest.mark.parametrize("align", ["none", "auto"])
+def test_polarity(late: int, align: Any) -> None:
+    x = _speech(2)
+    y = -0.5 * np.pad(x, ((0, 0), (late, 0)))
+    _, b, done = _matched(x, y, polarity="match", align=align, length="trim")
+    assert done["polarity"]["flipped"] is True
+    assert done["polarity"]["correlation"] == pytest.approx(-1, abs=1e-6)
+    if align == "auto":
+        assert np.array_equal(b.samples, 0.5 * x)
+    assert "polarity" not in _matched(x, -y, polarity="match", align=align, length="trim")[2]
+    assert "polarity" not in _matched(x, y, align=align, length="trim")[2]
+
+
+def test_polarity_of_unrelated_sounds_is_kept() -> None:
+    x, y = _speech(), noise(RATE, 2.0, 9)
+    _, b, done = _matched(x, y, polarity="match")
+    assert np.array_equal(b.samples, y)
+    assert done["polarity"]["flipped"] is False
+    assert "too small to tell" in describe(done)[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gain(dtype: Any) -> None:
+    x = _speech(2, dtype=dtype)
+    a, b, done = _matched(x, x / 2, gain="match")
+    assert done["gain"]["gain_db"] == pytest.approx(6.0206, abs=1e-4)
+    assert np.allclose(a.samples, b.samples, atol=1e-6)
+    noisy = added_noise(x, RATE, 1.0, 2).astype(dtype)
+    _, b, done = _matched(x, noisy, gain="match")  # by energy, not by likeness
+    assert np.sqrt(np.mean(b.samples**2)) == pytest.approx(np.sqrt(np.mean(x**2)), rel=1e-5)
+    assert done["gain"]["gain_db"] == pytest.approx(-3, abs=0.2)
+
+
+def test_gain_keeps_the_balance_of_channels() -> None:
+    x = noise(RATE, 0.5, 3, 2)
+    y = x * np.array([[1.0], [0.1]])
+    _, b, _ = _matched(x, y, gain="match")
+    assert np.allclose(b.samples[1] / b.samples[0], y[1] / y[0])
+
+
+def test_gain_of_silence() -> None:
+    x = noise(RATE, 0.5)
+    for ref, test, reason in (
+        (x, 0 * x, "the test is silent"),
+        (0 * x, x, "the reference is silent"),
+        (0 * x, 0 * x, "both are silent"),
+        (x.astype(np.float32), (1e-40 * x).astype(np.float32), "the test is silent"),
+    ):
+        _, b, done = _matched(ref, test, gain="match")
+        assert done["gain"]["gain_db"] is None
+        assert reason in describe(done)[0]
+        assert np.array_equal(b.samples, test)
+
+
+def test_everything_at_once() -> None:
+    x = Signal.of(_speech(2), RATE)
+    y = -0.25 * np.pad(x.samples.mean(axis=0, keepdims=True), ((0, 0), (LATE, 0)))
+    fine = to_rate(Signal.of(y, RATE), 48000)
+    a, b, done = _matched(
+        x.samples, fine.samples, (RATE, 48000),
+        rates="resample", channels="mono", align="auto", polarity="match", gain="match",
+    )  # fmt: skip
+    assert list(done) == ["rate", "channels", "align", "polarity", "gain"]
+    assert done["align"]["delay_ms"] == pytest.approx(100, abs=1e-3)
+    assert done["gain"]["gain_db"] == pytest.approx(12.04, abs=0.02)
+    assert a.samples.shape == b.samples.shape
+    assert np.abs(a.samples - b.samples).max() < 1e-3
+
+
+def test_metrics_at_their_own_rate_are_described() -> None:
+    assert describe({"metric_rates": [8000, 16000]}) == [
+        "resampled both to 8000, 16000 Hz for the metrics that demand it"
+    ]
