@@ -23,7 +23,7 @@ REGIONS = 5
 CELLS = 64  # columns of time among which regions are searched
 LITTLE = 0.005  # a share of the distance not worth a line
 MOST = 0.7  # "lies at": the narrowest band with this share of the distance
-WIDE = 0.8  # a range that covers more than this of the whole is no place to point at
+WIDE = 0.5  # a range that covers more than this of the whole is no place to point at
 AUDIBLE_DB = 1.0  # a smaller difference in level is called different, not louder or quieter
 FRAME = 8192  # samples of the analysis that tells louder from quieter
 SILENT = 1e-12  # power relative to the other signal that counts as nothing
@@ -221,6 +221,7 @@ def _level_db(ref: Signal, test: Signal, seconds: tuple[float, float], hertz: tu
 def _power(signal: Signal, seconds: tuple[float, float], hertz: tuple[float, float]) -> float:
     """Power in the rectangle: Hann frames with half overlap (one frame without a window where it is shorter)."""
     first, last = (round(t * signal.rate) for t in seconds)
+    first = min(first, signal.length - 1)
     last = min(max(last, first + 1), signal.length)
     count = min(FRAME, last - first)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(count) / count) if count == FRAME else np.ones(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -10,6 +11,8 @@ from contextlib import suppress
 from typing import NoReturn
 
 from ..errors import AudiosimError, ExitCode
+
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT)  # only writing to stdout meets these unhandled
 
 
 def main() -> NoReturn:
@@ -77,7 +80,7 @@ def _report(message: str, code: ExitCode) -> ExitCode:
 
 
 def _internal(bug: Exception, argv: Sequence[str]) -> ExitCode:
-    if isinstance(bug, OSError) and bug.filename is None and not _writable_stdout():
+    if isinstance(bug, OSError) and bug.errno in _FULL:
         return _report(f"cannot write the output: {bug.strerror}", ExitCode.USAGE)
     if any(a in ("-v", "--verbose") for a in argv) or os.environ.get("AUDIOSIM_VERBOSE"):
         import traceback
@@ -87,14 +90,6 @@ def _internal(bug: Exception, argv: Sequence[str]) -> ExitCode:
     else:
         hint = "please report it; -v shows the traceback"
     return _report(f"internal error: {type(bug).__name__}: {bug} ({hint})", ExitCode.INTERNAL)
-
-
-def _writable_stdout() -> bool:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return False
-    return True
 
 
 def _closed_pipe() -> ExitCode:

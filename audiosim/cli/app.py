@@ -28,12 +28,12 @@ def _as_typed(params: list[Any]) -> list[Any]:
 
 
 class _Command(TyperCommand):
-    def get_params(self, ctx: typer.Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         return _as_typed(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
-    def get_params(self, ctx: typer.Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         return _as_typed(super().get_params(ctx))
 
 

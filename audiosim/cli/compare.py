@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from time import perf_counter
 from typing import Any
 
@@ -51,7 +52,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
             pairs.append(_unanswered(reference, name, specs, required, problem))
             continue
         if not settings.quiet:
-            for sentence in getattr(matching, "describe", lambda d: [])(done.match):
+            for sentence in matching.describe(done.match):
                 say(f"{audio.display_name(name)}: {sentence}" if len(tests) > 1 else sentence)
         if settings.verbose:
             say(f"{audio.display_name(name)}: compared in {perf_counter() - begun:.3f} s")
@@ -114,13 +115,14 @@ def announce_compilation(quiet: bool) -> None:
 
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
     """Two recordings, decoded in two threads."""
-    _, loaded = next(_decoded(reference, [test], settings))
-    return loaded[0].result(), loaded[1].result()
+    with closing(_decoded(reference, [test], settings)) as pairs:
+        _, (ref, other) = next(pairs)
+        return ref.result(), other.result()
 
 
 def _decoded(
     reference: str, tests: Sequence[str], settings: Settings
-) -> Iterator[tuple[str, tuple[Future[Signal], Future[Signal]]]]:
+) -> Generator[tuple[str, tuple[Future[Signal], Future[Signal]]], None, None]:
     """(name, (reference, test)) for each test.
 
     The reference is decoded once, and the next test while this one is worked on.

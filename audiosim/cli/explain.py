@@ -117,7 +117,7 @@ def _pair(name: str, reference: str, test: str, settings: Settings, form: str, o
     ref, other = decode(reference, test, settings)
     found = explain(ref, other, name, matching.Policy(**settings.policy()), jobs=settings.jobs)  # type: ignore[arg-type]
     if not settings.quiet:
-        for sentence in getattr(matching, "describe", lambda d: [])(found.comparison.match):
+        for sentence in matching.describe(found.comparison.match):
             say(sentence)
     regions = region_rows(found)
     if form in ("json", "jsonl"):

@@ -1,0 +1,221 @@
+"""`audiosim compare` from files to formats, gates and exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiosim import compare, load, metrics
+
+from .conftest import RATE
+
+
+def strict(text):
+    def refuse(token):
+        raise AssertionError(f"{token} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def table(out):
+    lines = [line.split("\t") for line in out.splitlines()]
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+
+
+def test_the_panel_is_a_row_a_metric_in_full_precision(cli, sounds):
+    done = cli("compare", sounds / "ref.wav", sounds / "near.wav")
+    assert done.code == 0
+    expected = compare(load(sounds / "ref.wav"), load(sounds / "near.wav"))
+    rows = table(done.out)
+    assert [r["spec"] for r in rows] == list(expected)
+    assert [float(r["value"]) for r in rows] == [r.value for r in expected.values()]
+    assert {r["status"] for r in rows} == {"ok"}
+
+
+def test_json_is_the_documented_object(cli, sounds):
+    done = cli("compare", sounds / "ref.wav", sounds / "near.wav", "-m", "si-sdr", "-m", "mse", "--format", "json")
+    found = strict(done.out)
+    assert list(found) == [
+        "schema",
+        "audiosim",
+        "reference",
+        "test",
+        "rate",
+        "channels",
+        "duration_s",
+        "match",
+        "results",
+        "gates",
+    ]
+    assert (found["schema"], found["rate"], found["channels"]) == (1, RATE, 1)
+    assert found["test"] == str(sounds / "near.wav")
+    keys = "metric spec options value per_channel details unit better status reason per_band bands per_time times"
+    for result in found["results"]:
+        assert set(keys.split()) <= set(result)
+        assert result["per_band"] is result["per_time"] is result["map"] is None
+    assert [r["metric"] for r in found["results"]] == ["si-sdr", "mse"]
+    assert found["results"][1]["options"]["weighting"] == "none"
+
+
+def test_breakdowns_come_only_when_asked_for(cli, sounds):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "--format", "json"
+    bands = strict(cli(*argv, "--bands").out)["results"][0]
+    assert len(bands["per_band"]) == len(bands["bands"]) == len(bands["edges"]) - 1
+    assert bands["per_time"] is bands["map"] is None
+    times = strict(cli(*argv, "--times").out)["results"][0]
+    assert len(times["per_time"]) == len(times["times"])
+    assert times["per_band"] is None
+    whole = strict(cli(*argv, "--map").out)["results"][0]
+    assert np.shape(whole["map"]) == (len(whole["times"]), len(whole["bands"]))
+
+
+def test_jsonl_csv_tsv_and_value_say_the_same(cli, sounds):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-m", "si-sdr", "--times", "--format"
+    lines = [strict(line) for line in cli(*argv, "jsonl").out.splitlines()]
+    comma = list(csv.DictReader(io.StringIO(cli(*argv, "csv").out)))
+    tabbed = table(cli(*argv, "tsv").out)
+    numbers = cli(*argv[:-2], "--format", "value").out.split()
+    assert [r["value"] for r in lines] == [float(r["value"]) for r in comma] == list(map(float, numbers))
+    assert [r["times"] for r in comma] == [r["times"] for r in tabbed]
+    assert [float(x) for x in tabbed[0]["times"].split()] == lines[0]["times"]
+    assert lines[0]["test"] == tabbed[0]["test"] == comma[0]["test"]
+
+
+def test_what_is_no_number_is_null_in_json_and_nan_or_inf_elsewhere(cli, sounds):
+    same = "compare", sounds / "ref.wav", sounds / "ref.wav", "-m", "sdr", "--format"
+    done = cli(*same, "json")
+    result = strict(done.out)["results"][0]
+    assert done.code == 0
+    assert (result["value"], result["status"]) == (None, "infinite")
+    assert "+inf" in result["reason"]
+    assert cli(*same, "value").out == "inf\n"
+    silent = "compare", sounds / "silent.wav", sounds / "ref.wav", "-m", "si-sdr", "--bands", "--format"
+    done = cli(*silent, "json")
+    result = strict(done.out)["results"][0]
+    assert done.code == 0
+    assert (result["value"], result["status"]) == (None, "undefined")
+    assert result["reason"]
+    assert cli(*silent[:-2], "--format", "value").out == "nan\n"
+
+
+def test_several_tests_are_ranked_by_the_first_metric(cli, sounds):
+    tests = [sounds / n for n in ("far.wav", "silent.wav", "near.wav")]
+    rows = table(cli("compare", sounds / "ref.wav", *tests, "-m", "si-sdr", "-m", "mse").out)
+    assert [r["test"] for r in rows if r["spec"] == "mse"] == [
+        str(sounds / f"{n}.wav") for n in ("near", "far", "silent")
+    ]
+    found = strict(cli("compare", sounds / "ref.wav", *tests, "-m", "mse", "--format", "json").out)
+    values = [pair["results"][0]["value"] for pair in found]
+    assert values == sorted(values)
+
+
+def test_an_unreadable_test_takes_no_other_down(cli, sounds):
+    tests = [sounds / n for n in ("gone.wav", "near.wav", "broken.wav")]
+    done = cli("compare", sounds / "ref.wav", *tests, "-m", "mse", "--require", "mse<1")
+    assert done.code == 3
+    rows = {r["test"]: r for r in table(done.out)}
+    assert rows[str(sounds / "near.wav")]["status"] == "ok"
+    assert rows[str(sounds / "gone.wav")]["status"] == "error"
+    assert "gone.wav" in rows[str(sounds / "gone.wav")]["reason"]
+    assert len([line for line in done.err.splitlines() if "error:" in line]) == 2
+    pairs = strict(cli("compare", sounds / "ref.wav", *tests, "-m", "mse", "--format", "json").out)
+    assert [p["results"][0]["status"] for p in pairs] == ["ok", "error", "error"]
+
+
+@pytest.mark.parametrize("bad", ["gone.wav", "broken.wav", "empty.wav", ".", "short.wav", "fast.wav"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_bad_input_is_one_line_and_3(cli, sounds, bad, order):
+    done = cli("compare", *(sounds / "ref.wav", sounds / bad)[::order], "-m", "mse", "-q")
+    assert done.code == 3
+    assert done.out == ""
+    assert done.err.startswith("audiosim: error: ")
+    assert done.err.count("\n") == 1
+
+
+def test_a_metric_that_breaks_is_4_and_the_others_go_on(cli, sounds, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("off by one")
+
+    metrics.options("mse")  # read from the signature before it is replaced
+    monkeypatch.setattr(metrics.get("mse"), "compute", broken)
+    done = cli("compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-m", "si-sdr", "-q")
+    assert done.code == 4
+    assert [r["status"] for r in table(done.out)] == ["error", "ok"]
+
+
+def test_gates_decide_the_exit_code_and_say_by_how_much(cli, sounds):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse"
+    assert cli(*argv, "--require", "si-sdr>=20").code == 0
+    done = cli(*argv, "--require", "si-sdr>=100", "--require", "mse<1", "--format", "json")
+    assert done.code == 1
+    failed, held = strict(done.out)["gates"]
+    assert (failed["require"], failed["passed"], held["passed"]) == ("si-sdr>=100", False, True)
+    assert failed["missed_by"] == pytest.approx(100 - failed["value"])
+    assert [r["spec"] for r in strict(done.out)["results"]] == ["mse", "si-sdr"]
+    assert "gate failed: si-sdr>=100" in done.err
+    assert "missed by" in done.err
+
+
+def test_a_gate_on_what_is_undefined_fails_with_the_reason(cli, sounds):
+    done = cli("compare", sounds / "silent.wav", sounds / "ref.wav", "--require", "si-sdr<1000", "-q")
+    assert done.code == 1
+    assert "undefined" in done.err
+
+
+def test_a_gate_on_a_band(cli, sounds):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "--require"
+    assert cli(*argv, "mse@1000-4000<1").code == 0
+    assert cli(*argv, "mse@1000-4000<1e-12").code == 1
+    outside = cli(*argv, "mse@1000-9000<1")
+    assert outside.code == 2
+    assert "8000 Hz" in outside.err
+
+
+def test_output_goes_to_the_file_at_once_or_not_at_all(cli, sounds, tmp_path):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-o"
+    done = cli(*argv, "out.json")
+    assert (done.code, done.out) == (0, "")
+    assert strict((tmp_path / "out.json").read_text())["schema"] == 1
+    assert cli(*argv, "out.txt", "--format", "table").code == 0
+    assert "mse" in (tmp_path / "out.txt").read_text()
+    assert cli(*argv, "-", "--format", "value").out.strip()
+    before = (tmp_path / "out.json").read_bytes()
+    assert cli("compare", sounds / "ref.wav", sounds / "gone.wav", "-o", "out.json").code == 3
+    assert (tmp_path / "out.json").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.json", "out.txt"]
+
+
+def test_output_may_be_a_device(cli, sounds):
+    assert cli("compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-o", "/dev/null").code == 0
+
+
+@pytest.mark.parametrize("name", ["with space.wav", "new\nline.wav", "tab\t.wav", "naïve-音.wav", "-dash.wav"])
+def test_any_file_name_is_one_row(cli, sounds, tmp_path, name):
+    (tmp_path / name).write_bytes((sounds / "near.wav").read_bytes())
+    done = cli("compare", "-m", "mse", "-q", "--", sounds / "ref.wav", tmp_path / name)
+    assert (done.code, done.out.count("\n")) == (0, 2)
+    missing = cli("compare", sounds / "ref.wav", tmp_path / f"no{name}")
+    assert (missing.code, missing.err.count("\n")) == (3, 1)
+
+
+def test_what_was_done_is_said_unless_quiet(cli, sounds):
+    argv = "compare", sounds / "ref.wav", sounds / "fast.wav", "-m", "mse", "--rate", "resample", "--length", "trim"
+    done = cli(*argv, "--format", "json")
+    assert done.code == 0
+    assert done.err
+    assert strict(done.out)["match"]
+    assert cli(*argv, "-q").err == ""
+
+
+def test_seven_channels_and_other_widths_work(cli, tmp_path):
+    samples = np.random.default_rng(3).uniform(-0.5, 0.5, (RATE // 10, 7))
+    for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"):
+        soundfile.write(tmp_path / f"{subtype}.wav", samples, 96000, subtype=subtype)
+        done = cli("compare", f"{subtype}.wav", f"{subtype}.wav", "-m", "mse", "--format", "json")
+        found = strict(done.out)
+        assert (done.code, found["channels"], found["rate"], found["results"][0]["value"]) == (0, 7, 96000, 0.0)

@@ -1,0 +1,73 @@
+"""What all tests share: an environment without the developer's settings, and a way into the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import audiosim
+
+PACKAGE = Path(audiosim.__file__).parent
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def bare_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No AUDIOSIM_* variable, no configuration file of the user, no forced colours."""
+    for name in list(os.environ):
+        if name.startswith("AUDIOSIM_") or name in ("NO_COLOR", "FORCE_COLOR", "_AUDIOSIM_COMPLETE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of facts and oracles beside the checkout; the test is skipped where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared is not there")
+    return SHARED
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """`audiosim` in this process, in an empty directory."""
+    from audiosim.cli import run
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*argv: object) -> Done:
+        capsys.readouterr()
+        code = run([str(a) for a in argv])
+        out, err = capsys.readouterr()
+        return Done(int(code), out, err)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """`python -m audiosim` as a process of its own: half a second each, so only where it must be."""
+
+    def start(*argv: object, python: tuple[str, ...] = ("-m", "audiosim"), **options: Any) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **options.pop("env", {})}
+        command = [sys.executable, *python, *(a if isinstance(a, bytes) else str(a) for a in argv)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+
+    return start

@@ -1,0 +1,125 @@
+"""Who may import whom, proved from the syntax tree of every source file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import audiosim
+
+PACKAGE = Path(audiosim.__file__).parent
+FILES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"))
+
+# A layer may import itself where that is said, and what stands before it.
+ORDER = (
+    {"errors", "card"},
+    {"signal", "result", "config"},
+    {"dsp"},
+    {"hearing", "networks"},
+    {"metrics"},
+    {"audio", "match"},
+    {"compare"},
+    {"batch", "gates", "explain", "summary", "loss", "nn"},
+    {"report", "pytest_plugin"},
+    {"cli"},
+    {"__main__"},
+)
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
+HOME = {  # third-party packages that only these may import
+    "soundfile": ("audio.py",),
+    "typer": ("cli/",),
+    "rich": ("cli/",),
+    "soxr": ("dsp/",),
+    "torch": ("loss.py", "nn.py", "networks/", "metrics/"),
+    "numba": ("dsp/", "hearing/", "cli/compare.py"),  # the last listens to its compiler
+}
+PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}
+
+
+def tree(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+def imports(file: str) -> Iterator[tuple[str, bool]]:
+    """(dotted name from the package's root, or the third-party name; at module level?) of every import."""
+    module = tree(file)
+    inside = {id(n) for f in ast.walk(module) if isinstance(f, ast.FunctionDef | ast.Lambda) for n in ast.walk(f)}
+    folder = ["audiosim", *Path(file).parent.parts]
+    for node in ast.walk(module):
+        top = id(node) not in inside
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = folder[: len(folder) - node.level + 1] if node.level else []
+            stem = [*base, *(node.module or "").split(".")] if node.module else base
+            if stem == ["audiosim"] or (node.level and not node.module):
+                yield from ((".".join([*stem, alias.name]), top) for alias in node.names)
+            else:
+                yield ".".join(stem), top
+
+
+def layer(file: str) -> str:
+    return Path(file).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_go_downwards(file):
+    if file == "__init__.py":
+        return
+    for name, _ in imports(file):
+        parts = name.split(".")
+        if parts[0] != "audiosim" or len(parts) == 1 or parts[1].startswith("__"):
+            continue
+        assert parts[1] in RANK, f"{file} imports {name}, which has no layer: add it to ORDER"
+        same = parts[1] == layer(file)
+        assert same or RANK[parts[1]] < RANK[layer(file)], f"{file} imports {name}, which stands above or beside it"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("metrics/") and f != "metrics/__init__.py"])
+def test_metrics_never_import_metrics(file):
+    assert not [name for name, _ in imports(file) if name.startswith("audiosim.metrics")]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_packages_stay_at_home(file):
+    for name, top in imports(file):
+        root = name.split(".")[0]
+        assert root not in PEERS, f"{file} imports {root}, which is for tests"
+        if root in HOME:
+            assert file.startswith(HOME[root]), f"{file} imports {root}, which belongs to {HOME[root]}"
+        if root == "torch" and file.startswith("metrics/"):
+            assert not top, f"{file} imports torch outside a function"
+        if name.startswith("scipy.signal"):
+            assert not top, f"{file} imports scipy.signal outside a function, which costs every run 0.6 s"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if not f.startswith("cli/")])
+def test_only_the_command_line_prints(file):
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("print", "sys.stdout.write", "sys.stderr.write"), f"{file}:{node.lineno} prints"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_kernels_live_in_dsp_and_hearing(file):
+    if file.startswith(("dsp/", "hearing/")):
+        return
+    compiled = {"audiosim.dsp.kernel", "numba"} & {name for name, _ in imports(file)}
+    assert not compiled, f"{file} compiles kernels"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if Path(f).name in ("__init__.py", "app.py", "config.py")])
+def test_what_help_passes_through_is_light(file):
+    heavy = {"numpy", "scipy", "numba", "torch", "soundfile", "soxr", "rich"}
+    if file.split("/")[0] in ("metrics", "hearing", "dsp"):
+        heavy -= {"numpy"}
+    assert not heavy & {name.split(".")[0] for name, top in imports(file) if top}
+
+
+def test_no_vague_module_names():
+    vague = {"utils", "util", "helpers", "core", "base", "manager", "common", "misc"}
+    assert not [f for f in FILES if vague & set(Path(f).with_suffix("").parts)]
