@@ -248,8 +248,8 @@ def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None,
                 said = ended.stderr.decode("utf-8", "replace").strip().splitlines()
                 cause = said[-1].split(": ")[-1] if said else f"it ended with {ended.returncode}"
                 raise InputError(
-                    f"{name}: is no sound file that soundfile or ffmpeg can read ({display_name(cause)}); "
-                    "check it, or convert it to WAV"
+                    f"{name}: neither soundfile nor ffmpeg can read it ({display_name(cause)}); "
+                    "check that it is sound and whole"
                 )
             if os.fstat(output.fileno()).st_size > FFMPEG_BYTES - (1 << 20):
                 raise InputError(f"{name}: is too long to go through ffmpeg; convert it to FLAC")

@@ -309,7 +309,7 @@ def test_text_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.wav"
     path.write_text("This is no sound at all.\n" * 40)
     if shutil.which("ffmpeg"):
-        assert "is no sound file" in _refusal(path)
+        assert "neither soundfile nor ffmpeg can read it" in _refusal(path)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "install ffmpeg" in _refusal(path)
 
