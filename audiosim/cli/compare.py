@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -92,6 +93,7 @@ def put(text: str, output: str | None) -> None:
         formats.write_file(str(output), text)
 
 
+@cache
 def announce_compilation(quiet: bool) -> None:
     """Say on stderr when kernels are being compiled, once; a cached kernel says nothing."""
     if quiet:
@@ -105,7 +107,7 @@ def announce_compilation(quiet: bool) -> None:
             del event
             if not self.said:
                 FirstCompilation.said = True
-                say("first run on this machine: compiling kernels, about 10 s, only once")
+                say("first use on this machine: compiling kernels, about 10 s, only once")
 
         def on_end(self, event: Any) -> None:
             del event

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.signals import affordable, noise
+from tests.signals import COMPILED, noise
 
 RATE = 16000
+SECONDS = 0.5 if COMPILED else 0.1
 
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder: ref.wav, near.wav and far.wav (with noise at -40 and -10 dB), and some that make trouble."""
     folder = tmp_path_factory.mktemp("sounds")
-    ref = noise(RATE, affordable(0.5), seed=1)[0]
-    other = noise(RATE, affordable(0.5), seed=2)[0]
+    ref = noise(RATE, SECONDS, seed=1)[0]
+    other = noise(RATE, SECONDS, seed=2)[0]
 
     def write(name: str, samples: object, rate: int = RATE) -> None:
         soundfile.write(folder / name, samples, rate, subtype="FLOAT")
