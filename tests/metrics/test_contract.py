@@ -117,7 +117,7 @@ def test_blind_to_what_the_card_says(name: str) -> None:
     card, rate = card_of(name), rate_of(name)
     if not card.blind:
         pytest.skip("its card names nothing that it does not hear")
-    x = make("pink", name)
+    x = make("pink", name, seconds=1.0)
     noisy = added_noise(x, rate, 0.1, 1)
     before = compute(name, x, noisy).value
     heard = [compute(name, x, f(noisy, rate, 1.0, 2)).value for d, f in DISTORTIONS.items() if d not in card.blind]
@@ -235,7 +235,7 @@ def test_per_time_is_worst_at_an_added_click(name: str) -> None:
     if "added_click" in card_of(name).blind:
         pytest.skip("its card says that it does not hear clicks")
     rate = rate_of(name)
-    x = make("noise", name)
+    x = make("noise", name, seconds=1.0)
     for part in (0.3, 0.65):
         time = part * x.shape[1] / rate
         y = added_click(added_noise(x, rate, 0.05, 1), rate, 1.0, time=time)
@@ -249,7 +249,7 @@ def test_per_band_is_worst_at_an_added_tone(name: str) -> None:
     if "added_tone" in card_of(name).blind:
         pytest.skip("its card says that it does not hear steady tones")
     rate = rate_of(name)
-    x = make("noise", name)
+    x = make("noise", name, seconds=1.0)
     for frequency in (700.0, 3000.0):
         y = added_tone(added_noise(x, rate, 0.05, 1), rate, 1.0, frequency=frequency)
         r = compute(name, x, y, detail="profile")
@@ -328,7 +328,7 @@ def test_lengths_may_differ_where_the_card_says(name: str) -> None:
 
 
 def test_every_choice_of_every_option_runs(name: str) -> None:
-    ref = make("pink", name, seconds=0.2, channels=2)
+    ref = make("pink", name, channels=2)
     test = added_noise(ref, rate_of(name), 0.2, 1)
     for option in metrics.options(name).values():
         for choice in option.choices or ((False, True) if option.type is bool else ()):
