@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .elementary import exponentials, logarithms
 from .kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
@@ -116,28 +117,46 @@ def differences(ref: Array, test: Array, edges: Array, out: Array) -> None:
 @kernel
 def log_squares(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
     """Term 0: sum ln(max(test, floor) / max(ref, floor))^2."""
+    difference = np.empty(ref.shape[1])
+    scratch = np.empty(ref.shape[1], np.int64)
     for f in range(ref.shape[0]):
+        _log_ratio(ref[f], test[f], floor, difference, scratch)
         for e in range(edges.size - 1):
-            r = ref[f, edges[e] : edges[e + 1]]
-            t = test[f, edges[e] : edges[e + 1]]
+            d = difference[edges[e] : edges[e + 1]]
             total = 0.0
-            for i in range(r.size):
-                d = np.log(max(np.float64(t[i]), floor) / max(np.float64(r[i]), floor))
-                total += d * d
+            for i in range(d.size):
+                total += d[i] * d[i]
             out[f, e, 0] = total
+
+
+@kernel
+def _log_ratio(ref: Array, test: Array, floor: float, out: Array, scratch: Array) -> None:
+    """out = ln(max(test, floor) / max(ref, floor))."""
+    for k in range(out.size):
+        out[k] = max(np.float64(test[k]), floor) / max(np.float64(ref[k]), floor)
+    logarithms(out, scratch)
 
 
 @kernel
 def itakura_saito(ref: Array, test: Array, edges: Array, out: Array) -> None:
     """Term 0: sum ref/test - ln(ref/test) - 1 of powers that are above 0."""
+    bins = ref.shape[1]
+    ratio = np.empty(bins)
+    logs = np.empty(bins)
+    scratch = np.empty(bins, np.int64)
     for f in range(ref.shape[0]):
+        r = ref[f]
+        t = test[f]
+        for k in range(bins):
+            ratio[k] = np.float64(r[k]) / np.float64(t[k])
+            logs[k] = ratio[k]
+        logarithms(logs, scratch)
         for e in range(edges.size - 1):
-            r = ref[f, edges[e] : edges[e + 1]]
-            t = test[f, edges[e] : edges[e + 1]]
+            q = ratio[edges[e] : edges[e + 1]]
+            n = logs[edges[e] : edges[e + 1]]
             total = 0.0
-            for i in range(r.size):
-                q = np.float64(r[i]) / np.float64(t[i])
-                total += (q - 1.0) - np.log(q)
+            for i in range(q.size):
+                total += (q[i] - 1.0) - n[i]
             out[f, e, 0] = total
 
 
@@ -194,25 +213,33 @@ def energies(ref: Array, test: Array, gain: float, scale: float, edges: Array, o
 def compressed(ref: Array, test: Array, power: float, floor: float, edges: Array, out: Array) -> None:
     """Terms 0..3: sum |d|, sum |d|^2 of compressed complex bins X (|X|^2 + floor)^((power - 1) / 2), and the same of
     their magnitudes; pairs of reals."""
-    exponent = 0.5 * (power - 1.0)
+    bins = ref.shape[1] // 2
+    energy = np.empty((2, bins))
+    gain = np.empty((2, bins))
+    scratch = np.empty(bins, np.int64)
     for f in range(ref.shape[0]):
+        for s in range(2):
+            z = ref[f] if s == 0 else test[f]
+            for k in range(bins):
+                a = np.float64(z[2 * k])
+                b = np.float64(z[2 * k + 1])
+                energy[s, k] = a * a + b * b
+                gain[s, k] = energy[s, k] + floor
+            logarithms(gain[s], scratch)
+            for k in range(bins):
+                gain[s, k] *= 0.5 * (power - 1.0)
+            exponentials(gain[s], scratch)
         for e in range(edges.size - 1):
             absolute = 0.0
             squares = 0.0
             magnitude = 0.0
             magnitude_squares = 0.0
             for k in range(edges[e], edges[e + 1]):
-                a = np.float64(ref[f, 2 * k])
-                b = np.float64(ref[f, 2 * k + 1])
-                c = np.float64(test[f, 2 * k])
-                d = np.float64(test[f, 2 * k + 1])
-                p = a * a + b * b
-                q = c * c + d * d
-                g = (p + floor) ** exponent
-                h = (q + floor) ** exponent
-                x = c * h - a * g
-                y = d * h - b * g
-                m = np.sqrt(q) * h - np.sqrt(p) * g
+                g = gain[0, k]
+                h = gain[1, k]
+                x = test[f, 2 * k] * h - ref[f, 2 * k] * g
+                y = test[f, 2 * k + 1] * h - ref[f, 2 * k + 1] * g
+                m = np.sqrt(energy[1, k]) * h - np.sqrt(energy[0, k]) * g
                 absolute += np.sqrt(x * x + y * y)
                 squares += x * x + y * y
                 magnitude += abs(m)
@@ -283,9 +310,9 @@ def cepstral(ref: Array, test: Array, floor: float, basis: Array, edges: Array, 
     bands = ref.shape[1]
     difference = np.empty(bands)
     smooth = np.empty(bands)
+    scratch = np.empty(bands, np.int64)
     for f in range(ref.shape[0]):
-        for k in range(bands):
-            difference[k] = np.log(max(np.float64(test[f, k]), floor) / max(np.float64(ref[f, k]), floor))
+        _log_ratio(ref[f], test[f], floor, difference, scratch)
         smooth[:] = 0.0
         squares = 0.0
         for j in range(basis.shape[0]):

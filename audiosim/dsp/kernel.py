@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
+import time
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
-from numba import njit
+import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).parents[1]
+_DAYS_UNUSED = 30
 
 
 def kernel(function: F) -> F:
     """Compile on first call, without the interpreter lock; sums may be reordered, so that loops vectorise.
 
-    Nothing else is relaxed: equal inputs stay equal, nan and inf stay what they are. A kernel calls kernels of its own
-    file only, because the cache on disk does not notice a change in another file.
+    Nothing else is relaxed: equal inputs stay equal, nan and inf stay what they are.
     """
     return _compile(function, {"reassoc", "nsz"})
 
@@ -25,8 +33,49 @@ def exact_kernel(function: F) -> F:
 
 
 def _compile(function: F, fastmath: Any) -> F:
+    """Machine code is kept in a folder of our own: beside the source it may not be writable, and numba would not notice
+    a change in a kernel of another file that this one calls."""
+    ours = not numba.config.CACHE_DIR
+    folder = _cache_folder() if ours else numba.config.CACHE_DIR
+    if ours and folder:
+        numba.config.CACHE_DIR = folder
     try:
-        compiled: F = njit(function, cache=True, nogil=True, fastmath=fastmath)
-    except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
-        compiled = njit(function, nogil=True, fastmath=fastmath)
+        # error_model: a division that may raise does not vectorise
+        compiled: F = numba.njit(function, cache=bool(folder), nogil=True, fastmath=fastmath, error_model="numpy")
+    finally:
+        if ours:
+            numba.config.CACHE_DIR = ""
     return compiled
+
+
+@cache
+def _cache_folder() -> str:
+    """A folder for exactly these sources that nobody else can write; "" where there is none to be had."""
+    sources = [path.stat() for path in sorted(_PACKAGE.glob("*/*.py")) if path.parent.name in ("dsp", "hearing")]
+    stamp = hashlib.sha256(repr([(s.st_mtime_ns, s.st_size) for s in sources]).encode()).hexdigest()[:16]
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    for parent in (Path(home, "audiosim"), Path(tempfile.gettempdir(), f"audiosim-{user}")):
+        folder = parent / f"kernels-{stamp}"
+        try:
+            new = not folder.exists()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if hasattr(os, "getuid") and parent.stat().st_uid != user:
+                continue  # compiled code of somebody else is not to be trusted
+            os.utime(folder)
+            if new:
+                _remove_unused(parent)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK | os.X_OK):
+            return str(folder)
+    return ""
+
+
+def _remove_unused(parent: Path) -> None:
+    """Kernels of sources that have not been run for a month."""
+    import shutil
+
+    for folder in parent.glob("kernels-*"):
+        if time.time() - folder.stat().st_mtime > _DAYS_UNUSED * 86400:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .elementary import exponentials, logarithms
 from .kernel import kernel
 from .spectrum import spread
 from .stream import Stream, read
@@ -156,26 +157,48 @@ def absolute(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, o
 def log_cosh(
     xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, slope: float, eps: float
 ) -> None:
-    """sum ln(cosh(slope (t - r)) + eps), without overflow and without losing the digits of a small error.
+    """sum ln(cosh(slope (t - r)) + eps), without overflow and without losing the digits of small errors.
 
-    With u = |slope (t - r)|: ln(cosh u + eps) = ln(1 + s) for s = 2 sinh(u/2)^2 + eps, and u - ln 2 + ln(1 + ...) for
-    large u.
+    A block of small errors goes through the series of ln cosh, to 1e-12; others through the definition, beyond 300
+    through its asymptote.
     """
     scratch_r = np.empty(_BLOCK, xr.dtype)
     scratch_t = np.empty(_BLOCK, xr.dtype)
+    errors = np.empty(_BLOCK)
+    exponents = np.empty(_BLOCK, np.int64)
     for at in range(start, stop, _BLOCK):
         end = min(at + _BLOCK, stop)
         r = _block(xr, coef, lag, at, end, scratch_r)
         t = _block(xt, coef, lag, at, end, scratch_t)
-        a = 0.0
+        u = errors[: r.size]
+        largest = 0.0
         for i in range(r.size):
-            u = abs(slope * np.float64(t[i] - r[i]))
-            if u < 1.0:
-                half = np.sinh(0.5 * u)
-                a += np.log1p(2.0 * half * half + eps)
-            else:
-                decay = np.exp(-u)
-                a += (u - 0.6931471805599453) + np.log1p(decay * (decay + 2.0 * eps))
+            u[i] = abs(slope * np.float64(t[i] - r[i]))
+            largest = max(largest, u[i])
+        a = 0.0
+        if largest < 0.25 and eps < 1e-4:
+            for i in range(u.size):
+                y = u[i] * u[i]
+                p = 21844 / 85135050 - y * (929569 / 10216206000)
+                p = 1382 / 1871100 - y * p
+                p = 62 / 28350 - y * p
+                p = 17 / 2520 - y * p
+                p = 2 / 90 - y * p
+                p = 1 / 12 - y * p
+                p = y * (0.5 - y * p)
+                z = eps * (1 - p * (1 - p * (0.5 - p * (1 / 6 - p / 24))))  # eps / cosh u
+                a += p + z * (1 - z * (0.5 - z / 3))
+        else:
+            for i in range(u.size):
+                bounded = min(u[i], 300.0)
+                a += u[i] - bounded
+                u[i] = bounded
+            exponentials(u, exponents[: u.size])
+            for i in range(u.size):
+                u[i] = 0.5 * (u[i] + 1.0 / u[i]) + eps
+            logarithms(u, exponents[: u.size])
+            for i in range(u.size):
+                a += u[i]
         out[0] += a
 
 

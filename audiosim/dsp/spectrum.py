@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-from . import windows
+from .frames import STFT, Sums
 from .kernel import kernel
 from .stream import Stream, read, read_reflected
 
@@ -45,64 +43,6 @@ def fast_length(n: int) -> int:
     import scipy.fft
 
     return int(scipy.fft.next_fast_len(n, real=True))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class STFT:
-    """How a signal is cut into frames.
-
-    n_fft, hop: samples. window: float64 [<= n_fft], centred in the frame.
-    lead, trail: samples of padding before and after the signal. pad: what they hold.
-    """
-
-    n_fft: int
-    hop: int
-    window: Array
-    lead: int
-    trail: int
-    pad: Literal["reflect", "zero"]
-
-    @classmethod
-    def of(
-        cls,
-        n_fft: int,
-        hop: int,
-        window: str = "hann",
-        win: int | None = None,
-        centre: bool = True,
-        pad: Literal["reflect", "zero"] = "reflect",
-    ) -> STFT:
-        """With a periodic window by name, of win samples (default n_fft). UsageError for impossible sizes.
-
-        centre: frame t is centred on sample t * hop, as in torch.stft and librosa; else frame t starts there.
-        """
-        win = n_fft if win is None else win
-        if not 2 <= n_fft <= 1 << 20:
-            raise UsageError(f"n_fft must be 2 to {1 << 20} samples, not {n_fft}")
-        if hop < 1:
-            raise UsageError(f"hop must be at least 1 sample, not {hop}")
-        if not 1 <= win <= n_fft:
-            raise UsageError(f"the window must be 1 to n_fft={n_fft} samples, not {win}")
-        side = n_fft // 2 if centre else 0
-        return cls(n_fft, hop, windows.periodic(window, win), side, side, pad)
-
-    @property
-    def bins(self) -> int:
-        return self.n_fft // 2 + 1
-
-    def count(self, length: int) -> int:
-        """Frames of a signal of so many samples; 0 when it is too short."""
-        if length < 1 or (self.pad == "reflect" and length <= max(self.lead, self.trail)):
-            return 0
-        return max(0, 1 + (length + self.lead + self.trail - self.n_fft) // self.hop)
-
-    def times(self, count: int, rate: int) -> Array:
-        """Centres of the frames, seconds."""
-        return (np.arange(count) * self.hop + self.n_fft / 2 - self.lead) / rate
-
-    def frequencies(self, rate: int) -> Array:
-        """Centres of the bins, Hz."""
-        return np.arange(self.bins) * (rate / self.n_fft)
 
 
 @kernel
@@ -151,23 +91,6 @@ def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, i
         return rfft(out)
 
     return cut
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """Sums of a measure's terms over frames and bins; by band and frame where they were asked for.
-
-    total: [term]; by_band: [band, term]; by_frame: [frame, term]; map: [frame, band, term].
-    frames, bins: how many the total covers; band_bins: [band] how many each band holds.
-    """
-
-    total: Array
-    frames: int
-    bins: int
-    by_band: Array | None = None
-    by_frame: Array | None = None
-    map: Array | None = None
-    band_bins: Array | None = None
 
 
 def fold(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..dsp.spectrum import STFT, Measure, Sums
+from ..dsp.frames import STFT, Sums
 from ..errors import UsageError
 from . import scales
+
+if TYPE_CHECKING:
+    from ..dsp.spectrum import Measure
 
 Array = NDArray[Any]
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import nan
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..dsp import spectrum
-from ..dsp.spectrum import STFT, Measure, Sums
-from ..dsp.stream import Stream
+from ..dsp.frames import STFT, Sums
 from ..result import Channel
 from . import scales
+
+if TYPE_CHECKING:
+    from ..dsp.spectrum import Measure
+    from ..dsp.stream import Stream
 
 Array = NDArray[Any]
 Detail = Literal["value", "profile", "map"]
@@ -59,7 +61,7 @@ def spectral(
     cuts = edges = None
     if view.detail != "value":
         cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
-    sums = spectrum.fold(
+    sums = dsp.spectrum.fold(
         ref,
         test,
         stft,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from .. import dsp
 from ..card import Card
-from ..dsp.spectrum import STFT
+from ..dsp.frames import STFT
 from ..hearing.magnitudes import Floor, Window, check_floor, power
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams

@@ -4,14 +4,16 @@ where it is taken after pre-emphasis: esr:weighting=hp."""
 from __future__ import annotations
 
 from math import nan
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from .. import dsp
 from ..card import Card
-from ..dsp.stream import Stream
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
+
+if TYPE_CHECKING:
+    from ..dsp.stream import Stream
 
 CARD = Card(
     title="Error-to-signal ratio",

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dsp
 from ..card import Card
-from ..dsp.spectrum import STFT
+from ..dsp.frames import STFT
 from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams

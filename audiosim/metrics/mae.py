@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import dsp
 from ..card import Card
-from ..dsp.stream import Stream
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
+
+if TYPE_CHECKING:
+    from ..dsp.stream import Stream
 
 CARD = Card(
     title="Mean absolute error",

@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from ..card import Card
-from ..dsp.spectrum import STFT
-from ..dsp.stream import Stream
+from ..dsp.frames import STFT
 from ..errors import UsageError
 from ..hearing import scales
 from ..hearing.magnitudes import Distance, Floor, MelFilters, STFTLoss, Window, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
+
+if TYPE_CHECKING:
+    from ..dsp.stream import Stream
 
 CARD = Card(
     title="Multi-resolution STFT loss",

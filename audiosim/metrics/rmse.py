@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dsp
 from ..card import Card
-from ..dsp.stream import Stream
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
+
+if TYPE_CHECKING:
+    from ..dsp.stream import Stream
 
 CARD = Card(
     title="Root mean squared error",

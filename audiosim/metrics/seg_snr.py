@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from math import nan
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from .. import dsp
 from ..card import Card
-from ..dsp.stream import Stream
 from ..errors import UsageError
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
+
+if TYPE_CHECKING:
+    from ..dsp.stream import Stream
 
 CARD = Card(
     title="Segmental signal-to-noise ratio",
