@@ -1,0 +1,462 @@
+"""Slow, obvious twins of the engine and of the conventional metrics: numpy, float64, whole spectrograms, as the formula.
+
+Kernels: terms of every bin [frame, bin, term], to be summed by in_ranges. Metrics: functions of one weighted channel of
+reference and test, r and t [sample], with the metric's own options; DEFINITIONS has them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+import scipy.signal
+from numpy.typing import NDArray
+
+from audiosim import metrics
+
+Array = NDArray[Any]
+
+DB = 10 / np.log(10)  # a difference of natural logarithms of powers, in dB
+TORCHMETRICS_EPS = np.finfo(np.float64).eps
+
+
+# Streams and frames
+
+
+def filtered(x: Array, coef: float, lag: int) -> Array:
+    """x[n] - coef x[n - lag], the whole response."""
+    return np.pad(x, (0, lag)) - coef * np.pad(x, (lag, 0)) if lag else x
+
+
+def part(y: Array, start: int, n: int) -> Array:
+    """y[start:start + n], zero outside of y."""
+    return np.array([y[i] if 0 <= i < y.size else 0.0 for i in range(start, start + n)])
+
+
+def reflected(y: Array, start: int, n: int) -> Array:
+    """As part, but mirrored at the ends."""
+    side = y.size - 1
+    return np.pad(y, side, mode="reflect")[start + side : start + side + n]
+
+
+def spectra(
+    x: Array,
+    n_fft: int,
+    hop: int,
+    window: str = "hann",
+    win: int = 0,
+    centre: bool = True,
+    pad: str = "reflect",
+) -> Array:
+    """Complex [frame, bin]."""
+    w = scipy.signal.get_window({"rectangular": "boxcar"}.get(window, window), win or n_fft)  # periodic
+    before = (n_fft - w.size) // 2
+    w = np.pad(w, (before, n_fft - w.size - before))
+    if centre:
+        x = np.pad(x, n_fft // 2, mode="reflect" if pad == "reflect" else "constant")
+    return np.array([np.fft.rfft(w * x[s : s + n_fft]) for s in range(0, x.size - n_fft + 1, hop)])
+
+
+# Kernels over spectra: terms of every bin
+
+
+def in_ranges(terms: Array, edges: Array) -> Array:
+    """Sums of [frame, bin, term] over edges[i]..edges[i + 1]: [frame, range, term]."""
+    return np.stack([terms[:, a:b].sum(axis=1) for a, b in zip(edges[:-1], edges[1:], strict=True)], axis=1)
+
+
+def log_absolute(ref: Array, test: Array, floor: float) -> Array:
+    return np.abs(np.log(np.maximum(test, floor)) - np.log(np.maximum(ref, floor)))[..., None]
+
+
+def log_squares(ref: Array, test: Array, floor: float) -> Array:
+    return log_absolute(ref, test, floor) ** 2
+
+
+def differences(ref: Array, test: Array) -> Array:
+    return np.stack([(test - ref) ** 2, ref**2, np.abs(test - ref)], axis=-1)
+
+
+def itakura_saito(ref: Array, test: Array) -> Array:
+    return (ref / test - np.log(ref / test) - 1)[..., None]
+
+
+def cosh(ref: Array, test: Array) -> Array:
+    return (np.cosh(np.log(ref / test)) - 1)[..., None]
+
+
+def energies(ref: Array, test: Array, gain: float, scale: float) -> Array:
+    """Of complex spectra of an even number of samples."""
+    count = np.full(ref.shape[1], 2.0)  # a bin stands for its negative frequency too
+    count[[0, -1]] = 1
+    return scale * count[:, None] * np.abs(np.stack([ref, test, test - gain * ref], axis=-1)) ** 2
+
+
+def compressed(ref: Array, test: Array, power: float, floor: float) -> Array:
+    x, y = (z * (np.abs(z) ** 2 + floor) ** ((power - 1) / 2) for z in (ref, test))
+    d, m = np.abs(y - x), np.abs(y) - np.abs(x)
+    return np.stack([d, d**2, np.abs(m), m**2], axis=-1)
+
+
+def phases(ref: Array, test: Array, floor: float) -> Array:
+    """1 - cos of the difference in phase, in its change over time, in its change over frequency, each with its weight.
+
+    A phase fades out below the floor: its unit vector is shorter there.
+    """
+    weight = np.abs(ref)
+    u, v = (z / np.maximum(np.abs(z), np.sqrt(floor)) for z in (ref, test))
+    terms = np.zeros((*ref.shape, 6))
+    terms[:, :, 0], terms[:, :, 1] = weight * np.abs(v - u) ** 2 / 2, weight
+    turn = np.abs(v[1:] * v[:-1].conj() - u[1:] * u[:-1].conj()) ** 2 / 2
+    terms[1:, :, 2], terms[1:, :, 3] = weight[1:] * turn, weight[1:]
+    turn = np.abs(v[:, 1:] * v[:, :-1].conj() - u[:, 1:] * u[:, :-1].conj()) ** 2 / 2
+    terms[:, :-1, 4], terms[:, :-1, 5] = weight[:, :-1] * turn, weight[:, :-1]
+    return terms
+
+
+def cepstral(ref: Array, test: Array, floor: float, basis: Array) -> Array:
+    """Squares of the log ratio after it went to the coefficients of basis and back."""
+    d = np.log(np.maximum(test, floor)) - np.log(np.maximum(ref, floor))
+    return ((d @ basis.T @ basis) ** 2)[..., None]
+
+
+# Kernels over samples
+
+
+def moments(name: str, r: Array, t: Array, *arguments: float) -> list[float]:
+    """The sums of a kernel of dsp.moments."""
+    if name == "means":
+        return [r.sum(), t.sum()]
+    if name == "squares":
+        mean_r, mean_t, gain = arguments
+        return [np.sum((r - mean_r) ** 2), np.sum((t - mean_t - gain * (r - mean_r)) ** 2)]
+    if name == "error":
+        return [np.sum((t - r) ** 2)]
+    if name == "product":
+        u, v = r - arguments[0], t - arguments[1]
+        return [np.sum(u**2), np.sum(v**2), np.sum(u * (v - u))]
+    if name == "absolute":
+        return [np.sum(np.abs(t - r))]
+    assert name == "log_cosh"
+    slope, eps = arguments
+    return [np.sum(np.log(np.cosh(slope * (t - r)) + eps))]
+
+
+def segments(r: Array, t: Array, window: Array, hop: int, frames: int) -> Array:
+    """[frame, (signal, noise)] energies."""
+    starts = [f * hop for f in range(frames)]
+    cut = [[window * x[s : s + window.size] for x in (r, r - t)] for s in starts]
+    return np.array([[np.sum(a**2), np.sum(b**2)] for a, b in cut])
+
+
+def lags(r: Array, t: Array, count: int) -> tuple[Array, Array]:
+    """Sums r[n] r[n + k] and r[n] t[n + k]."""
+    auto, cross = ([np.sum(r[: r.size - k] * x[k:]) if k < r.size else 0.0 for k in range(count)] for x in (r, t))
+    return np.array(auto), np.array(cross)
+
+
+def coherence(auto: Array, cross: Array, load: float) -> float:
+    matrix = scipy.linalg.toeplitz(auto) + load * np.eye(auto.size)
+    return float(cross @ np.linalg.solve(matrix, cross))
+
+
+def dct(n: int) -> Array:
+    return np.asarray(scipy.fft.dct(np.eye(n), norm="ortho", axis=0))
+
+
+# Hearing
+
+
+def mel(hz: float) -> float:
+    return 3 * hz / 200 if hz < 1000 else 15 + 27 * np.log(hz / 1000) / np.log(6.4)
+
+
+def mel_inverse(mels: float) -> float:
+    return 200 * mels / 3 if mels < 15 else 1000 * 6.4 ** ((mels - 15) / 27)
+
+
+def mel_filters(rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float = 0.0) -> Array:
+    """Triangles of unit area [band, bin]."""
+    edges = [mel_inverse(m) for m in np.linspace(mel(fmin), mel(fmax or rate / 2), bands + 2)]
+    weights = np.zeros((bands, n_fft // 2 + 1))
+    for b, (low, centre, high) in enumerate(zip(edges, edges[1:], edges[2:], strict=False)):
+        for k in range(weights.shape[1]):
+            f = k * rate / n_fft
+            if low < f <= centre:
+                weights[b, k] = (f - low) / (centre - low) * 2 / (high - low)
+            elif centre < f < high:
+                weights[b, k] = (high - f) / (high - centre) * 2 / (high - low)
+    return weights
+
+
+def curve(name: str, f: Array, rate: int, coef: float = 0.85) -> Array:
+    """Magnitude of a weighting at f Hz."""
+    s = 2j * np.pi * f
+    w1, w2, w3, w4, w5 = (2 * np.pi * p for p in (20.598997, 107.65265, 737.86223, 12194.217, 158.48932))
+    if name == "aw-lp":
+        return curve("a", f, rate) * np.abs(1 + coef * np.exp(-s / rate))
+    if name == "a":
+        h = s**4 / ((s + w1) ** 2 * (s + w2) * (s + w3) * (s + w4) ** 2)
+        return 10 ** (1.9997 / 20) * w4**2 * np.abs(h)
+    if name == "b":
+        return 10 ** (0.17 / 20) * w4**2 * np.abs(s**3 / ((s + w1) ** 2 * (s + w5) * (s + w4) ** 2))
+    if name == "c":
+        return 10 ** (0.0619 / 20) * w4**2 * np.abs(s**2 / ((s + w1) ** 2 * (s + w4) ** 2))
+    if name == "k":  # analogue prototypes seen through the bilinear transform, normalised to their corners
+        shelf, high_pass = (
+            1j * np.tan(np.pi * f / rate) / np.tan(np.pi * corner / rate)
+            for corner in (1681.9744509555319, 38.13547087613982)
+        )
+        gain, q = 10 ** (3.99984385397 / 20), 0.7071752369554193
+        h = (gain * shelf**2 + gain**0.4996667741545416 * shelf / q + 1) / (shelf**2 + shelf / q + 1)
+        q, k = 0.5003270373253953, np.tan(np.pi * 38.13547087613982 / rate)
+        h *= (1 + k / q + k**2) * high_pass**2 / (high_pass**2 + high_pass / q + 1)  # its numerator is 1, -2, 1
+        return np.abs(h)
+    if name == "itu468":
+        h1 = np.polyval([-4.737338981378384e-24, 0, 2.043828333606125e-15, 0, -1.363894795463638e-7, 0, 1], f)
+        h2 = np.polyval([1.306612257412824e-19, 0, -2.118150887518656e-11, 0, 5.559488023498642e-4, 0], f)
+        return 10 ** (18.246 / 20) * 1.246332637532143e-4 * f / np.abs(h1 + 1j * h2)
+    assert name == "iso226"
+    from audiosim.hearing.weighting import equal_loudness  # tested in tests/hearing/test_weighting.py
+
+    hz, level = equal_loudness(40)
+    weights = level[17] - level  # row 17 is 1 kHz
+    return 10 ** (np.interp(np.log10(np.maximum(f, 1e-9)), np.log10(hz), weights) / 20)
+
+
+def weighted(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
+    """One channel through a weighting."""
+    if weighting == "none":
+        return x
+    if weighting in ("hp", "fd"):
+        return np.convolve(x, [1, -coef] if weighting == "hp" else [1, 0, -coef])
+    if weighting == "auraloss-aw":
+        from audiosim.hearing.weighting import _auraloss_taps
+
+        return np.convolve(x, _auraloss_taps(rate).astype(np.float64))[50 : 50 + x.size]
+    n = scipy.fft.next_fast_len(x.size + round(0.25 * rate), real=True)  # padded with a quarter of a second
+    spectrum = np.fft.rfft(x, n) * curve(weighting, np.fft.rfftfreq(n, 1 / rate), rate, coef)
+    return np.fft.irfft(spectrum, n)[: x.size]
+
+
+# Metrics of samples
+
+
+def mse(r: Array, t: Array, rate: int) -> float:
+    return float(np.mean((t - r) ** 2))
+
+
+def rmse(r: Array, t: Array, rate: int) -> float:
+    return float(np.sqrt(np.mean((t - r) ** 2)))
+
+
+def mae(r: Array, t: Array, rate: int) -> float:
+    return float(np.mean(np.abs(t - r)))
+
+
+def log_cosh(r: Array, t: Array, rate: int, a: float = 1.0, eps: float = 0.0) -> float:
+    u = np.cosh(a * (t - r)) - 1 + eps
+    return float(np.mean(np.log1p(u)) / a)
+
+
+def esr(r: Array, t: Array, rate: int, convention: str = "auraloss") -> float:
+    eps = {"auraloss": 1e-8, "coreaudioml": 1e-5 * r.size, "plain": 0}[convention]
+    return float(np.sum((r - t) ** 2) / (np.sum(r**2) + eps))
+
+
+def dc(r: Array, t: Array, rate: int, convention: str = "auraloss") -> float:
+    eps = {"auraloss": 1e-8, "coreaudioml": 1e-5, "plain": 0}[convention]
+    return float(np.mean(r - t) ** 2 / (np.mean(r**2) + eps))
+
+
+def _without_means(r: Array, t: Array, convention: str, zero_mean: bool) -> tuple[Array, Array]:
+    return (r - r.mean(), t - t.mean()) if zero_mean or convention == "auraloss" else (r, t)
+
+
+def _decibels(signal: float, noise: float, convention: str) -> float:
+    if convention == "auraloss":
+        return float(10 * np.log10(signal / (noise + 1e-8) + 1e-8))
+    eps = TORCHMETRICS_EPS if convention == "torchmetrics" else 0
+    return float(10 * np.log10((signal + eps) / (noise + eps)))
+
+
+def snr(r: Array, t: Array, rate: int, convention: str = "torchmetrics", zero_mean: bool = False) -> float:
+    r, t = _without_means(r, t, convention, zero_mean)
+    return _decibels(np.sum(r**2), np.sum((t - r) ** 2), convention)
+
+
+def _scaled(r: Array, t: Array, convention: str) -> Array:
+    """The part of the test that is the reference."""
+    eps = {"torchmetrics": TORCHMETRICS_EPS, "auraloss": 1e-8, "plain": 0}[convention]
+    above = eps if convention == "torchmetrics" else 0
+    return (t @ r + above) / (r @ r + eps) * r
+
+
+def si_sdr(r: Array, t: Array, rate: int, convention: str = "torchmetrics", zero_mean: bool = False) -> float:
+    r, t = _without_means(r, t, convention, zero_mean)
+    target = _scaled(r, t, convention)
+    return _decibels(np.sum(target**2), np.sum((t - target) ** 2), convention)
+
+
+def sd_sdr(r: Array, t: Array, rate: int, convention: str = "torchmetrics", zero_mean: bool = False) -> float:
+    r, t = _without_means(r, t, convention, zero_mean)
+    return _decibels(np.sum(_scaled(r, t, convention) ** 2), np.sum((t - r) ** 2), convention)
+
+
+def sdr(r: Array, t: Array, rate: int, taps: int = 512, load: float = 0.0, zero_mean: bool = False) -> float:
+    """The test projected on all delays of the reference below `taps` samples."""
+    r, t = _without_means(r, t, "", zero_mean)
+    r, t = (np.pad(x / np.linalg.norm(x), (0, taps)) for x in (r, t))
+    delayed = np.stack([np.roll(r, k) for k in range(taps)])
+    b = delayed @ t
+    c = b @ np.linalg.solve(delayed @ delayed.T + load * np.eye(taps), b)
+    return float(10 * np.log10(c / (1 - c))) if c < 1 else inf
+
+
+def seg_snr(
+    r: Array, t: Array, rate: int, frame: float = 0.03, overlap: float = 0.75, low: float = -10.0, high: float = 35.0
+) -> float:
+    n, hop = round(frame * rate), int((1 - overlap) * frame * rate)
+    window = np.hanning(n + 2)[1:-1]
+    eps = TORCHMETRICS_EPS
+    scores = []
+    for start in range(0, r.size - n + 1, hop):
+        signal, noise = (np.sum((window * x[start : start + n]) ** 2) for x in (r, r - t))
+        scores.append(np.clip(10 * np.log10(signal / (noise + eps) + eps), low, high))
+    return float(np.mean(scores[:-1]))  # the last frame is left out
+
+
+# Metrics of spectra
+
+
+def _powers(r: Array, t: Array, floor: float, frames: dict[str, Any]) -> tuple[Array, Array]:
+    p, q = (np.maximum(np.abs(spectra(x, **frames)) ** 2, floor) for x in (r, t))
+    return p, q
+
+
+def _stft_loss(
+    x: Array, y: Array, w_sc: float = 1.0, w_log: float = 1.0, w_lin: float = 0.0, distance: str = "l1"
+) -> float:
+    """Of magnitudes, those of the reference first."""
+    mean = {"l1": lambda d: np.mean(np.abs(d)), "l2": lambda d: np.mean(d**2)}[distance]
+    convergence = np.linalg.norm(y - x) / np.linalg.norm(x)
+    logs = np.log(np.maximum(y, 1e-30)) - np.log(np.maximum(x, 1e-30))  # mel bands that hold no bin
+    return float(w_sc * convergence + w_log * mean(logs) + w_lin * mean(y - x))
+
+
+def stft(r: Array, t: Array, rate: int, **options: Any) -> float:
+    frames, floor, rest = _split(options, 1024, 256, 1e-8)
+    return _stft_loss(*map(np.sqrt, _powers(r, t, floor, frames)), **rest)
+
+
+def mel_stft(r: Array, t: Array, rate: int, bands: int = 128, **options: Any) -> float:
+    frames, floor, rest = _split(options, 1024, 256, 1e-8)
+    filters = mel_filters(rate, frames["n_fft"], bands)
+    x, y = (np.sqrt(p) @ filters.T for p in _powers(r, t, floor, frames))
+    return _stft_loss(x, y, **rest)
+
+
+def mr_stft(
+    r: Array,
+    t: Array,
+    rate: int,
+    resolutions: str = "1024/120/600+2048/240/1200+512/50/240",
+    bands: int = 0,
+    **options: Any,
+) -> float:
+    one: Callable[..., float] = mel_stft if bands else stft
+    losses = []
+    for resolution in resolutions.split("+"):
+        n_fft, hop, win = map(int, resolution.split("/"))
+        losses.append(one(r, t, rate, n_fft=n_fft, hop=hop, win=win, **({"bands": bands} if bands else {}), **options))
+    return float(np.mean(losses))
+
+
+def spectral_convergence(r: Array, t: Array, rate: int, **options: Any) -> float:
+    return stft(r, t, rate, w_log=0.0, **options)
+
+
+def log_mel(r: Array, t: Array, rate: int, **options: Any) -> float:
+    return float(np.mean(np.abs(_log_mel_difference(r, t, rate, **options))))
+
+
+def mfcc(r: Array, t: Array, rate: int, convention: str = "euclidean", coefficients: int = 20, **options: Any) -> float:
+    d = _log_mel_difference(r, t, rate, **options)
+    c = scipy.fft.dct(d, norm="ortho", axis=1)[:, :coefficients]
+    if convention == "db-rms":
+        c = c[:, 1:] / np.sqrt(d.shape[1])
+    return float(np.mean(np.linalg.norm(c, axis=1)))
+
+
+def _log_mel_difference(
+    r: Array, t: Array, rate: int, bands: int = 128, fmin: float = 0.0, fmax: float = 0.0, **options: Any
+) -> Array:
+    """[frame, band], dB."""
+    frames, floor, _ = _split(options, 2048, 512, 1e-10)
+    filters = mel_filters(rate, frames["n_fft"], bands, fmin, fmax)
+    p, q = (m @ filters.T for m in _powers(r, t, 0.0, {**frames, "pad": "zero"}))
+    return 10 * np.log10(np.maximum(q, floor)) - 10 * np.log10(np.maximum(p, floor))
+
+
+def lsd(r: Array, t: Array, rate: int, centre: bool = True, **options: Any) -> float:
+    frames, floor, _ = _split(options, 2048, 512, 1e-10)
+    p, q = _powers(r, t, floor, {**frames, "centre": centre, "pad": "zero"})
+    return float(np.mean(np.sqrt(np.mean((10 * np.log10(p) - 10 * np.log10(q)) ** 2, axis=1))))
+
+
+def itakura_saito_metric(r: Array, t: Array, rate: int, **options: Any) -> float:
+    frames, floor, _ = _split(options, 2048, 512, 1e-10)
+    return float(np.mean(itakura_saito(*_powers(r, t, floor, {**frames, "pad": "zero"}))))
+
+
+def cosh_metric(r: Array, t: Array, rate: int, **options: Any) -> float:
+    frames, floor, _ = _split(options, 2048, 512, 1e-10)
+    return float(np.mean(cosh(*_powers(r, t, floor, {**frames, "pad": "zero"}))))
+
+
+def complex_stft(
+    r: Array, t: Array, rate: int, c: float = 0.3, a: float = 0.7, distance: str = "l2", **options: Any
+) -> float:
+    frames, floor, _ = _split(options, 1024, 256, 1e-12)
+    d, d2, m, m2 = np.moveaxis(compressed(spectra(r, **frames), spectra(t, **frames), c, floor), -1, 0)
+    return float((1 - a) * np.mean(d2 if distance == "l2" else d) + a * np.mean(m2 if distance == "l2" else m))
+
+
+def phase(
+    r: Array, t: Array, rate: int, w_phase: float = 1.0, w_if: float = 0.0, w_gd: float = 0.0, **options: Any
+) -> float:
+    frames, floor, _ = _split(options, 1024, 256, 1e-16)
+    sums = phases(spectra(r, **frames), spectra(t, **frames), floor).sum(axis=(0, 1))
+    weights = np.array([w_phase, w_if, w_gd])
+    return float(weights @ (sums[0::2] / sums[1::2]) / weights.sum())
+
+
+def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple[dict[str, Any], float, dict[str, Any]]:
+    """Options as those of the frames, the floor, and the rest."""
+    frames = {"n_fft": n_fft, "hop": hop, **{k: options[k] for k in ("n_fft", "hop", "win", "window") if k in options}}
+    return frames, options.get("floor", floor), {k: v for k, v in options.items() if k not in (*frames, "floor")}
+
+
+DEFINITIONS: dict[str, Callable[..., float]] = {
+    **{f.__name__.replace("_", "-"): f for f in (mse, rmse, mae, log_cosh, esr, dc, snr, si_sdr, sd_sdr, sdr, seg_snr)},
+    **{f.__name__.replace("_", "-"): f for f in (stft, mel_stft, mr_stft, spectral_convergence, log_mel, mfcc, lsd)},
+    "itakura-saito": itakura_saito_metric,
+    "cosh": cosh_metric,
+    "complex-stft": complex_stft,
+    "phase": phase,
+}
+
+
+def value(text: str, ref: Array, test: Array, rate: int) -> float:
+    """A metric as the user writes it, of [channel, sample]."""
+    spec = metrics.parse(text)
+    options = dict(spec.options)
+    weighting, coef = options.pop("weighting", "none"), options.pop("coef", 0.85)
+    if options.pop("mid_side", False):
+        ref, test = (np.stack([x[0] + x[1], x[0] - x[1]]) for x in (ref, test))
+    channels = [[weighted(x, rate, weighting, coef) for x in pair] for pair in zip(ref, test, strict=True)]
+    return float(np.mean([DEFINITIONS[spec.name](r, t, rate, **options) for r, t in channels]))
