@@ -31,13 +31,16 @@ def powers(spectra: Array, floor: float, out: Array) -> None:
 
 
 @kernel
-def roots(values: Array) -> None:
-    """Square root in place, [signal, frame, bin]."""
-    for s in range(values.shape[0]):
-        for f in range(values.shape[1]):
-            v = values[s, f]
-            for k in range(v.size):
-                v[k] = np.sqrt(v[k])
+def magnitudes(spectra: Array, floor: float, out: Array) -> None:
+    """sqrt(max(re^2 + im^2, floor)) of pairs of reals: [signal, frame, 2 bin] -> [signal, frame, bin]."""
+    low = out.dtype.type(floor)
+    for s in range(out.shape[0]):
+        for f in range(out.shape[1]):
+            z = spectra[s, f]
+            m = out[s, f]
+            for k in range(m.size):
+                v = z[2 * k] * z[2 * k] + z[2 * k + 1] * z[2 * k + 1]
+                m[k] = np.sqrt(max(v, low))
 
 
 @kernel

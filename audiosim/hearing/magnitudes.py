@@ -68,8 +68,8 @@ def power(spectra: Array, floor: float) -> Array:
 
 def magnitude(spectra: Array, floor: float) -> Array:
     """sqrt(max(|X|^2, floor)) of complex [signal, frame, bin]."""
-    out = power(spectra, floor)
-    dsp.divergence.roots(out)
+    out = np.empty(spectra.shape, spectra.real.dtype)
+    dsp.divergence.magnitudes(spectra.view(out.dtype), floor, out)
     return out
 
 
