@@ -77,10 +77,18 @@ def log_absolute(ref: Array, test: Array, floor: float, edges: Array, out: Array
     for f in range(ref.shape[0]):
         r = ref[f]
         t = test[f]
+        sum_of_ratios = 0.0
         for k in range(r.size):
             a = max(r[k], low)
             b = max(t[k], low)
             ratio[k] = max(a, b) / min(a, b)
+            sum_of_ratios += ratio[k]
+        if not np.isfinite(sum_of_ratios):  # beyond float32, where bits tell nothing
+            for e in range(edges.size - 1):
+                out[f, e, 0] = 0.0
+                for k in range(edges[e], edges[e + 1]):
+                    out[f, e, 0] += abs(np.log(np.float64(max(t[k], low))) - np.log(np.float64(max(r[k], low))))
+            continue
         for e in range(edges.size - 1):
             total = 0.0
             for start in range(edges[e], edges[e + 1], 512):
@@ -134,10 +142,16 @@ def log_squares(ref: Array, test: Array, floor: float, edges: Array, out: Array)
 
 @kernel
 def _log_ratio(ref: Array, test: Array, floor: float, out: Array, scratch: Array) -> None:
-    """out = ln(max(test, floor) / max(ref, floor))."""
+    """out = ln(max(test, floor) / max(ref, floor)); nan throughout when one of them is not finite."""
+    total = 0.0
     for k in range(out.size):
-        out[k] = max(np.float64(test[k]), floor) / max(np.float64(ref[k]), floor)
+        a = max(np.float64(ref[k]), floor)
+        b = max(np.float64(test[k]), floor)
+        out[k] = b / a
+        total += a + b
     logarithms(out, scratch)
+    if not np.isfinite(total):  # logarithms() reads bits, those of infinity as any number's
+        out[:] = np.nan
 
 
 @kernel
@@ -150,10 +164,16 @@ def itakura_saito(ref: Array, test: Array, edges: Array, out: Array) -> None:
     for f in range(ref.shape[0]):
         r = ref[f]
         t = test[f]
+        power = 0.0
         for k in range(bins):
-            ratio[k] = np.float64(r[k]) / np.float64(t[k])
+            a = np.float64(r[k])
+            b = np.float64(t[k])
+            ratio[k] = a / b
             logs[k] = ratio[k]
+            power += a + b
         logarithms(logs, scratch)
+        if not np.isfinite(power):  # logarithms() reads bits, those of infinity as any number's
+            logs[:] = np.nan
         for e in range(edges.size - 1):
             q = ratio[edges[e] : edges[e + 1]]
             n = logs[edges[e] : edges[e + 1]]

@@ -18,7 +18,7 @@ from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    pass
 
 CARD = Card(
     title="Multi-resolution STFT loss",
@@ -118,7 +118,8 @@ def _mean(channels: list[Channel]) -> Channel:
     per_time = np.zeros(len(grid))
     contributions: Any = None if slowest.map is None else np.zeros_like(slowest.map)
     for c in channels:
-        assert c.times is not None and c.per_time is not None
+        assert c.times is not None
+        assert c.per_time is not None
         cell = np.searchsorted((grid[1:] + grid[:-1]) / 2, c.times)
         count = np.bincount(cell, minlength=len(grid))
         sums = np.bincount(cell, c.per_time, len(grid))
