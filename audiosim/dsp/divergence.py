@@ -81,7 +81,7 @@ def log_absolute(ref: Array, test: Array, floor: float, edges: Array, out: Array
         for k in range(r.size):
             a = max(r[k], low)
             b = max(t[k], low)
-            ratio[k] = max(a, b) / min(a, b)
+            ratio[k] = max(a, b) / min(b, a)  # nan comes through when it stands first, so each does once
             sum_of_ratios += ratio[k]
         if not np.isfinite(sum_of_ratios):  # beyond float32, where bits tell nothing
             for e in range(edges.size - 1):

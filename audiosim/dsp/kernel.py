@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,19 +54,20 @@ def _cache_folder() -> str:
     """A folder for exactly these sources that nobody else can write; "" where there is none to be had."""
     sources = [path.stat() for path in sorted(_PACKAGE.glob("*/*.py")) if path.parent.name in ("dsp", "hearing")]
     stamp = hashlib.sha256(repr([(s.st_mtime_ns, s.st_size) for s in sources]).encode()).hexdigest()[:16]
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    for parent in (Path(home, "audiosim"), Path(tempfile.gettempdir(), f"audiosim-{user}")):
-        folder = parent / f"kernels-{stamp}"
+    for place in (home / "audiosim", Path(tempfile.gettempdir(), f"audiosim-{user}")):
         try:
+            parent = place.expanduser()
+            folder = parent / f"kernels-{stamp}"
             new = not folder.exists()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if hasattr(os, "getuid") and parent.stat().st_uid != user:
+            if hasattr(os, "getuid") and {parent.stat().st_uid, folder.stat().st_uid} != {user}:
                 continue  # compiled code of somebody else is not to be trusted
             os.utime(folder)
             if new:
                 _remove_unused(parent)
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: nobody knows where home is
             continue
         if os.access(folder, os.W_OK | os.X_OK):
             return str(folder)

@@ -23,6 +23,8 @@ def periodic(name: str, n: int) -> NDArray[Any]:
     """Window of n samples, float64 [n], one period of a sum of cosines (not symmetric)."""
     if name not in _COSINES:
         raise UsageError(f"unknown window {name!r}; one of {', '.join(get_args(Window))}")
+    if n == 1:
+        return np.ones(1)  # as scipy and torch have it: the formula may say 0, and all spectra would be
     phase = np.arange(n) * (2 * np.pi / n)
     window: NDArray[Any] = np.sum([a * np.cos(k * phase) for k, a in enumerate(_COSINES[name])], axis=0)
     return window
