@@ -7,7 +7,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +22,7 @@ _DAYS_UNUSED = 30
 def kernel(function: F) -> F:
     """Compile on first call, without the interpreter lock; sums may be reordered, so that loops vectorise.
 
-    Nothing else is relaxed: equal inputs stay equal, nan and inf stay what they are.
+    Nothing else is relaxed: equal inputs stay equal, nan and inf stay what they are (but x - x may be 0 unseen).
     """
     return _compile(function, {"reassoc", "nsz"})
 
