@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the engine and of the conventional metrics: numpy, float64, whole spectrograms, as the formula.
+"""Slow, obvious twins of the engine and of the conventional metrics: numpy, float64, whole spectrograms, the formula.
 
 Kernels: terms of every bin [frame, bin, term], to be summed by in_ranges. Metrics: functions of one weighted channel of
 reference and test, r and t [sample], with the metric's own options; DEFINITIONS has them by name.
@@ -7,6 +7,7 @@ reference and test, r and t [sample], with the metric's own options; DEFINITIONS
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -66,7 +67,7 @@ def spectra(
 
 def in_ranges(terms: Array, edges: Array) -> Array:
     """Sums of [frame, bin, term] over edges[i]..edges[i + 1]: [frame, range, term]."""
-    return np.stack([terms[:, a:b].sum(axis=1) for a, b in zip(edges[:-1], edges[1:], strict=True)], axis=1)
+    return np.stack([terms[:, a:b].sum(axis=1) for a, b in pairwise(edges)], axis=1)
 
 
 def log_absolute(ref: Array, test: Array, floor: float) -> Array:
