@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .elementary import exponentials, logarithms
-from .kernel import kernel
+from .kernel import exact_kernel, kernel
 from .spectrum import spread
 from .stream import Stream, read
 
@@ -39,6 +39,12 @@ def _block(x: Array, coef: Any, lag: int, start: int, stop: int, scratch: Array)
     y = scratch[: stop - start]
     read(x, coef, lag, start, y)
     return y
+
+
+@exact_kernel
+def _error(r: Any, t: Any, mean_r: float, mean_t: float, gain: float) -> Any:
+    """Of one sample, in this order: else what is equal would not cancel."""
+    return (np.float64(t) - mean_t) - gain * (np.float64(r) - mean_r)
 
 
 @kernel
@@ -90,7 +96,7 @@ def squares(
         else:
             for i in range(r.size):
                 u = np.float64(r[i]) - mean_r
-                d = (np.float64(t[i]) - mean_t) - gain * u
+                d = _error(r[i], t[i], mean_r, mean_t, gain)
                 a += u * u
                 b += d * d
         out[0] += a
@@ -132,7 +138,7 @@ def product(
             v = np.float64(t[i]) - mean_t
             a += u * u
             b += v * v
-            c += u * (v - u)
+            c += u * _error(r[i], t[i], mean_r, mean_t, 1.0)
         out[0] += a
         out[1] += b
         out[2] += c
