@@ -33,14 +33,17 @@ def powers(spectra: Array, floor: float, out: Array) -> None:
 @kernel
 def magnitudes(spectra: Array, floor: float, out: Array) -> None:
     """sqrt(max(re^2 + im^2, floor)) of pairs of reals: [signal, frame, 2 bin] -> [signal, frame, bin]."""
-    low = out.dtype.type(floor)
     for s in range(out.shape[0]):
         for f in range(out.shape[1]):
-            z = spectra[s, f]
-            m = out[s, f]
-            for k in range(m.size):
-                v = z[2 * k] * z[2 * k] + z[2 * k + 1] * z[2 * k + 1]
-                m[k] = np.sqrt(max(v, low))
+            _magnitude(spectra[s, f], floor, out[s, f])
+
+
+@kernel
+def _magnitude(z: Array, floor: float, out: Array) -> None:
+    low = out.dtype.type(floor)
+    for k in range(out.size):
+        v = z[2 * k] * z[2 * k] + z[2 * k + 1] * z[2 * k + 1]
+        out[k] = np.sqrt(max(v, low))
 
 
 @kernel
@@ -66,63 +69,75 @@ _LN2 = float(np.log(2.0))
 
 @kernel
 def log_absolute(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
-    """Term 0: sum |ln(max(test, floor) / max(ref, floor))|.
-
-    Exponents are added and mantissas multiplied, 512 at a time (their product stays below 2^512), so that one logarithm
-    serves many bins.
-    """
-    low = ref.dtype.type(floor)
+    """Term 0: sum |ln(max(test, floor) / max(ref, floor))|."""
     ratio = np.empty(ref.shape[1])
-    bits = ratio.view(np.int64)
     for f in range(ref.shape[0]):
-        r = ref[f]
-        t = test[f]
-        sum_of_ratios = 0.0
-        for k in range(r.size):
-            a = max(r[k], low)
-            b = max(t[k], low)
-            ratio[k] = max(a, b) / min(b, a)  # nan comes through when it stands first, so each does once
-            sum_of_ratios += ratio[k]
-        if not np.isfinite(sum_of_ratios):  # beyond float32, where bits tell nothing
-            for e in range(edges.size - 1):
-                out[f, e, 0] = 0.0
-                for k in range(edges[e], edges[e + 1]):
-                    out[f, e, 0] += abs(np.log(np.float64(max(t[k], low))) - np.log(np.float64(max(r[k], low))))
-            continue
-        for e in range(edges.size - 1):
-            total = 0.0
-            for start in range(edges[e], edges[e + 1], 512):
-                x = ratio[start : min(start + 512, edges[e + 1])]
-                n = bits[start : min(start + 512, edges[e + 1])]
-                exponent = 0
-                for i in range(n.size):
-                    exponent += n[i] >> _EXPONENT
-                    n[i] = (n[i] & _MANTISSA) | _ONE
-                product = 1.0
-                for i in range(x.size):
-                    product *= x[i]
-                total += _LN2 * (exponent - 1023 * n.size) + np.log(product)
-            out[f, e, 0] = total
+        _log_absolute(ref[f], test[f], floor, ratio, edges, out[f, :, 0])
+
+
+@kernel
+def _log_absolute(r: Array, t: Array, floor: float, ratio: Array, edges: Array, out: Array) -> None:
+    """One frame. Exponents are added and mantissas multiplied, 512 at a time (their product stays below 2^512), so that
+    one logarithm serves many bins."""
+    low = r.dtype.type(floor)
+    bits = ratio.view(np.int64)
+    for k in range(r.size):
+        a = max(r[k], low)
+        b = max(t[k], low)
+        ratio[k] = max(a, b) / min(a, b)
+    for e in range(edges.size - 1):
+        total = 0.0
+        for start in range(edges[e], edges[e + 1], 512):
+            x = ratio[start : min(start + 512, edges[e + 1])]
+            n = bits[start : min(start + 512, edges[e + 1])]
+            exponent = 0
+            for i in range(n.size):
+                exponent += n[i] >> _EXPONENT
+                n[i] = (n[i] & _MANTISSA) | _ONE
+            product = 1.0
+            for i in range(x.size):
+                product *= x[i]
+            total += _LN2 * (exponent - 1023 * n.size) + np.log(product)
+        out[e] = total
 
 
 @kernel
 def differences(ref: Array, test: Array, edges: Array, out: Array) -> None:
     """Terms 0..2: sum (test - ref)^2, sum ref^2, sum |test - ref|."""
     for f in range(ref.shape[0]):
-        for e in range(edges.size - 1):
-            r = ref[f, edges[e] : edges[e + 1]]
-            t = test[f, edges[e] : edges[e + 1]]
-            squares = 0.0
-            energy = 0.0
-            absolute = 0.0
-            for i in range(r.size):
-                d = np.float64(t[i] - r[i])
-                squares += d * d
-                absolute += abs(d)
-                energy += np.float64(r[i]) * np.float64(r[i])
-            out[f, e, 0] = squares
-            out[f, e, 1] = energy
-            out[f, e, 2] = absolute
+        _differences(ref[f], test[f], edges, out[f])
+
+
+@kernel
+def _differences(ref: Array, test: Array, edges: Array, out: Array) -> None:
+    for e in range(edges.size - 1):
+        r = ref[edges[e] : edges[e + 1]]
+        t = test[edges[e] : edges[e + 1]]
+        squares = 0.0
+        energy = 0.0
+        absolute = 0.0
+        for i in range(r.size):
+            d = np.float64(t[i] - r[i])
+            squares += d * d
+            absolute += abs(d)
+            energy += np.float64(r[i]) * np.float64(r[i])
+        out[e, 0] = squares
+        out[e, 1] = energy
+        out[e, 2] = absolute
+
+
+@kernel
+def magnitude_distances(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
+    """Terms 0..2 as differences and 3 as log_absolute, of the magnitudes of pairs of reals: a frame at a time, so that
+    it stays in the L1 cache."""
+    r = np.empty(ref.shape[1] // 2, ref.dtype)
+    t = np.empty(ref.shape[1] // 2, ref.dtype)
+    ratio = np.empty(r.size)
+    for f in range(ref.shape[0]):
+        _magnitude(ref[f], floor, r)
+        _magnitude(test[f], floor, t)
+        _differences(r, t, edges, out[f])
+        _log_absolute(r, t, 0.0, ratio, edges, out[f, :, 3])
 
 
 @kernel

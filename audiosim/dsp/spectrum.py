@@ -47,28 +47,31 @@ def fast_length(n: int) -> int:
 
 @kernel
 def _cut(
-    x: Array,
+    ref: Array,
+    test: Array,
     coef: Any,
     lag: int,
     start: int,
     hop: int,
     window: Array,
-    offset: int,
     reflect: bool,
     scratch: Array,
     out: Array,
 ) -> None:
-    """out[frame, offset:offset + window] = windowed frames from `start` on."""
-    span = scratch[: (out.shape[0] - 1) * hop + window.size]
-    if reflect and (start < 0 or start + span.size > x.size + lag):
-        read_reflected(x, coef, lag, start, span)
-    else:
-        read(x, coef, lag, start, span)
-    for f in range(out.shape[0]):
-        frame = out[f, offset : offset + window.size]
-        part = span[f * hop : f * hop + window.size]
-        for i in range(window.size):
-            frame[i] = part[i] * window[i]
+    """out[signal, frame, in the middle] = windowed frames from sample `start` on, of reference and test."""
+    span = scratch[: (out.shape[1] - 1) * hop + window.size]
+    offset = (out.shape[2] - window.size) // 2
+    for s in range(2):
+        x = ref if s == 0 else test
+        if reflect and (start < 0 or start + span.size > x.size + lag):
+            read_reflected(x, coef, lag, start, span)
+        else:
+            read(x, coef, lag, start, span)
+        for f in range(out.shape[1]):
+            frame = out[s, f, offset : offset + window.size]
+            part = span[f * hop : f * hop + window.size]
+            for i in range(window.size):
+                frame[i] = part[i] * window[i]
 
 
 def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, int], Array]:
@@ -86,8 +89,7 @@ def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, i
     def cut(frame: int, frames: int) -> Array:
         out = buffer[:, :frames]
         start = frame * stft.hop + offset - stft.lead
-        for stream, signal in ((ref, out[0]), (test, out[1])):
-            _cut(*stream, start, stft.hop, window, offset, reflect, scratch, signal)
+        _cut(ref.samples, test.samples, ref.coef, ref.lag, start, stft.hop, window, reflect, scratch, out)
         return rfft(out)
 
     return cut
@@ -126,36 +128,38 @@ def fold(
     widths = np.diff(edges)
     size = max(1, min(256, BLOCK // stft.n_fft))
 
-    def task(first: int) -> list[list[Array]]:
+    def task(first: int) -> list[Array]:
         cut = cutter(ref, test, stft, size + lookback)
-        done = []
-        for frame in range(first, min(count, first + size * BLOCKS_PER_TASK), size):
+        stop = min(count, first + size * BLOCKS_PER_TASK)
+        sums = np.zeros((stop - first, widths.size, terms))
+        for frame in range(first, stop, size):
+            rows = sums[frame - first : frame - first + size]
             back = min(lookback, frame)
-            frames = min(size, count - frame)
-            sums = np.zeros((back + frames, widths.size, terms))
-            measure(cut(frame - back, back + frames), edges, sums)
-            sums = sums[back:]
-            whole = sums.sum(axis=1, keepdims=True) if widths.size > 1 else sums
-            if per_frame:
-                whole, sums = per_frame(whole, np.array([bins])), per_frame(sums, widths)
-            if bands is None:
-                done.append([whole[:, 0].sum(axis=0)])
+            if back:
+                shown = np.zeros((back + len(rows), widths.size, terms))
+                measure(cut(frame - back, len(shown)), edges, shown)
+                rows[:] = shown[back:]
             else:
-                parts = sums[:, inner]
-                done.append([whole[:, 0].sum(axis=0), parts.sum(axis=0), whole[:, 0], parts if keep_map else parts[:0]])
-        return done
+                measure(cut(frame, len(rows)), edges, rows)
+        whole = sums.sum(axis=1, keepdims=True) if widths.size > 1 else sums
+        if per_frame:
+            whole, sums = per_frame(whole, np.array([bins])), per_frame(sums, widths)
+        if bands is None:
+            return [whole[:, 0].sum(axis=0)]
+        parts = sums[:, inner]
+        return [whole[:, 0].sum(axis=0), parts.sum(axis=0), whole[:, 0], parts if keep_map else parts[:0]]
 
-    results = [block for done in spread(task, range(0, count, size * BLOCKS_PER_TASK), jobs) for block in done]
-    total = np.sum([block[0] for block in results], axis=0)
+    results = spread(task, range(0, count, size * BLOCKS_PER_TASK), jobs)
+    total = np.sum([sums[0] for sums in results], axis=0)
     if bands is None:
         return Sums(total, count, bins)
     return Sums(
         total,
         count,
         bins,
-        by_band=np.sum([block[1] for block in results], axis=0),
-        by_frame=np.concatenate([block[2] for block in results]),
-        map=np.concatenate([block[3] for block in results]) if keep_map else None,
+        by_band=np.sum([sums[1] for sums in results], axis=0),
+        by_frame=np.concatenate([sums[2] for sums in results]),
+        map=np.concatenate([sums[3] for sums in results]) if keep_map else None,
         band_bins=widths[inner],
     )
 

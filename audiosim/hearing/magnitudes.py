@@ -98,6 +98,10 @@ class STFTLoss:
         log = dsp.divergence.log_absolute if self.distance == "l1" else dsp.divergence.log_squares
 
         def measure(spectra: Array, edges: Array, out: Array) -> None:
+            if project is None and self.distance == "l1":
+                z = spectra.view(dtype)
+                dsp.divergence.magnitude_distances(z[0], z[1], self.floor, edges, out)
+                return
             m = magnitude(spectra, self.floor)
             if project:
                 m = project(m)
