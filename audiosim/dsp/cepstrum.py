@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@cache
 def dct(n: int) -> NDArray[Any]:
     """Orthonormal DCT-II matrix, float64 [coefficient, band]."""
     k = np.arange(n)

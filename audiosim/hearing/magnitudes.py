@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -38,8 +39,7 @@ class MelFilters:
     @classmethod
     def of(cls, rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float = 0.0) -> MelFilters:
         """fmax 0: half the rate. UsageError for an impossible range."""
-        weights, centres = scales.mel_filters(rate, n_fft, bands, fmin, fmax or None)
-        return cls(weights, *scales.support(weights), centres)
+        return _mel_filters(rate, n_fft, bands, fmin, fmax)
 
     def projector(self, dtype: Any) -> Callable[[Array], Array]:
         """[signal, frame, bin] -> [signal, frame, band]."""
@@ -51,6 +51,13 @@ class MelFilters:
             return out
 
         return project
+
+
+@lru_cache(maxsize=16)
+def _mel_filters(rate: int, n_fft: int, bands: int, fmin: float, fmax: float) -> MelFilters:
+    """Made once: they cost more than a second of sound takes to measure."""
+    weights, centres = scales.mel_filters(rate, n_fft, bands, fmin, fmax or None)
+    return MelFilters(weights, *scales.support(weights), centres)
 
 
 def check_floor(floor: float) -> None:
