@@ -81,10 +81,18 @@ def _log_absolute(r: Array, t: Array, floor: float, ratio: Array, edges: Array, 
     one logarithm serves many bins."""
     low = r.dtype.type(floor)
     bits = ratio.view(np.int64)
+    sum_of_ratios = 0.0
     for k in range(r.size):
         a = max(r[k], low)
         b = max(t[k], low)
-        ratio[k] = max(a, b) / min(a, b)
+        ratio[k] = max(a, b) / min(b, a)  # nan comes through when it stands first, so each does once
+        sum_of_ratios += ratio[k]
+    if not np.isfinite(sum_of_ratios):  # beyond float32, where bits tell nothing
+        for e in range(edges.size - 1):
+            out[e] = 0.0
+            for k in range(edges[e], edges[e + 1]):
+                out[e] += abs(np.log(np.float64(max(t[k], low))) - np.log(np.float64(max(r[k], low))))
+        return
     for e in range(edges.size - 1):
         total = 0.0
         for start in range(edges[e], edges[e + 1], 512):
