@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from . import metrics
     from .audio import load
     from .card import Card
-    from .compare import compare
+    from .comparison import compare
     from .result import Result
     from .signal import Signal
 
 __version__ = "0.1.0"
 __all__ = ["Card", "Result", "Signal", "compare", "load", "metrics"]
 
-_HOME = {"Card": "card", "Result": "result", "Signal": "signal", "compare": "compare", "load": "audio"}
+_HOME = {"Card": "card", "Result": "result", "Signal": "signal", "compare": "comparison", "load": "audio"}
 
 
 def __getattr__(name: str) -> Any:
@@ -27,6 +27,6 @@ def __getattr__(name: str) -> Any:
         return import_module(".metrics", __name__)
     if name in _HOME:
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-        globals()[name] = value  # "compare" is a module and a function: the function wins
+        globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics
-from .compare import Comparison, compare_signals
+from .comparison import Comparison, compare_signals
 from .match import Policy
 from .result import Result
 from .signal import Signal
@@ -22,6 +22,8 @@ Change = Literal["louder", "quieter", "different"]
 REGIONS = 5
 CELLS = 64  # columns of time among which regions are searched
 LITTLE = 0.005  # a share of the distance not worth a line
+EMPTY = 0.05  # of a region's mean density: a time or band with less inside the region is a gap
+GAPS = 0.2  # of a region's extent: where more is gap, they part it
 MOST = 0.7  # "lies at": the narrowest band with this share of the distance
 WIDE = 0.5  # a range that covers more than this of the whole is no place to point at
 AUDIBLE_DB = 1.0  # a smaller difference in level is called different, not louder or quieter
@@ -132,7 +134,7 @@ def _regions(share: Array, edges: Array, bounds: Array, comparison: Comparison) 
     free = np.ones(cells.shape)
     regions: list[Region] = []
     while len(regions) < REGIONS and (cells * free).sum() > LITTLE:
-        t0, t1, b0, b1 = _outstanding(cells, area, free)
+        t0, t1, b0, b1 = _solid(cells / np.maximum(area, 1e-12), *_outstanding(cells, area, free))
         held = float(cells[t0:t1, b0:b1].sum())
         if held < LITTLE:
             break
@@ -166,6 +168,28 @@ def _outstanding(cells: Array, area: Array, free: Array) -> tuple[int, int, int,
         return 0, cells.shape[0], 0, cells.shape[1]
     times, bands = np.unravel_index(int(score.argmax()), score.shape)
     return int(t0[times]), int(t1[times]), int(b0[bands]), int(b1[bands])
+
+
+def _solid(density: Array, t0: int, t1: int, b0: int, b1: int) -> tuple[int, int, int, int]:
+    """The part of a rectangle that holds most of it and bridges no gap: two events are two regions."""
+    while True:
+        inside = density[t0:t1, b0:b1]
+        over_time, over_bands = _fullest(inside.sum(axis=1)), _fullest(inside.sum(axis=0))
+        if over_time == (0, t1 - t0) and over_bands == (0, b1 - b0):
+            return t0, t1, b0, b1
+        if over_time != (0, t1 - t0):  # the bands are looked at again, in what is left
+            t0, t1 = t0 + over_time[0], t0 + over_time[1]
+        else:
+            b0, b1 = b0 + over_bands[0], b0 + over_bands[1]
+
+
+def _fullest(profile: Array) -> tuple[int, int]:
+    """The run [first, last) between the gaps that holds the most; all of it where gaps are few."""
+    full = profile >= EMPTY * profile.mean()
+    if full.mean() > 1 - GAPS:
+        return 0, len(profile)
+    ends = np.flatnonzero(np.diff(full, prepend=False, append=False))
+    return max(zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True), key=lambda run: profile[slice(*run)].sum())
 
 
 def _region(seconds: tuple[float, float], hertz: tuple[float, float], share: float, comparison: Comparison) -> Region:

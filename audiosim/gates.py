@@ -10,7 +10,7 @@ from math import inf, isfinite, isnan, nan
 from typing import Any
 
 from . import metrics as catalogue
-from .compare import Comparison, compare_signals
+from .comparison import Comparison, compare_signals
 from .errors import UsageError
 from .match import Policy
 from .result import Result

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiosim import gates
-from audiosim.compare import compare_signals
+from audiosim.comparison import compare_signals
 from audiosim.errors import UsageError
 from audiosim.match import Policy
 from audiosim.result import Result, undefined

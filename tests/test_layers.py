@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ ORDER = (
     {"hearing", "networks"},
     {"metrics"},
     {"audio", "match"},
-    {"compare"},
+    {"comparison"},
     {"batch", "gates", "explain", "summary", "loss", "nn"},
     {"report", "pytest_plugin"},
     {"cli"},
@@ -123,3 +125,10 @@ def test_what_help_passes_through_is_light(file):
 def test_no_vague_module_names():
     vague = {"utils", "util", "helpers", "core", "base", "manager", "common", "misc"}
     assert not [f for f in FILES if vague & set(Path(f).with_suffix("").parts)]
+
+
+def test_the_public_names_are_what_they_say_whatever_was_imported_before() -> None:
+    """A module named like a public function would hide it."""
+    code = "import audiosim.cli.compare, audiosim; print(*(callable(getattr(audiosim, n)) for n in audiosim.__all__))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split() == [str(name != "metrics") for name in audiosim.__all__]

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import audio, gates, metrics
 from .. import match as matching
-from ..compare import PRESETS, Comparison, Detail, compare_signals
+from ..comparison import PRESETS, Comparison, Detail, compare_signals
 from ..config import Settings, nearest
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
 from ..match import Policy

@@ -1,4 +1,7 @@
-"""(reference, test, metric specs) -> {spec: Result}. No files are written, nothing is printed."""
+"""(reference, test, metric specs) -> {spec: Result}. No files are written, nothing is printed.
+
+Not named compare: importing a module of that name would hide the function audiosim.compare.
+"""
 
 from __future__ import annotations
 
