@@ -134,7 +134,7 @@ def _regions(share: Array, edges: Array, bounds: Array, comparison: Comparison) 
     free = np.ones(cells.shape)
     regions: list[Region] = []
     while len(regions) < REGIONS and (cells * free).sum() > LITTLE:
-        t0, t1, b0, b1 = _solid(cells / np.maximum(area, 1e-12), *_outstanding(cells, area, free))
+        t0, t1, b0, b1 = _solid(cells, area, *_outstanding(cells, area, free))
         held = float(cells[t0:t1, b0:b1].sum())
         if held < LITTLE:
             break
@@ -170,26 +170,27 @@ def _outstanding(cells: Array, area: Array, free: Array) -> tuple[int, int, int,
     return int(t0[times]), int(t1[times]), int(b0[bands]), int(b1[bands])
 
 
-def _solid(density: Array, t0: int, t1: int, b0: int, b1: int) -> tuple[int, int, int, int]:
+def _solid(cells: Array, area: Array, t0: int, t1: int, b0: int, b1: int) -> tuple[int, int, int, int]:
     """The part of a rectangle that holds most of it and bridges no gap: two events are two regions."""
     while True:
-        inside = density[t0:t1, b0:b1]
-        over_time, over_bands = _fullest(inside.sum(axis=1)), _fullest(inside.sum(axis=0))
-        if over_time == (0, t1 - t0) and over_bands == (0, b1 - b0):
+        held, size = cells[t0:t1, b0:b1], area[t0:t1, b0:b1]
+        first, last = _fullest(held.sum(axis=1), size.sum(axis=1))
+        if (first, last) != (0, t1 - t0):
+            t0, t1 = t0 + first, t0 + last
+            continue
+        first, last = _fullest(held.sum(axis=0), size.sum(axis=0))
+        if (first, last) == (0, b1 - b0):
             return t0, t1, b0, b1
-        if over_time != (0, t1 - t0):  # the bands are looked at again, in what is left
-            t0, t1 = t0 + over_time[0], t0 + over_time[1]
-        else:
-            b0, b1 = b0 + over_bands[0], b0 + over_bands[1]
+        b0, b1 = b0 + first, b0 + last
 
 
-def _fullest(profile: Array) -> tuple[int, int]:
+def _fullest(held: Array, size: Array) -> tuple[int, int]:
     """The run [first, last) between the gaps that holds the most; all of it where gaps are few."""
-    full = profile >= EMPTY * profile.mean()
-    if full.mean() > 1 - GAPS:
-        return 0, len(profile)
+    full = held * size.sum() >= EMPTY * size * held.sum()
+    if size[~full].sum() < GAPS * size.sum():
+        return 0, len(held)
     ends = np.flatnonzero(np.diff(full, prepend=False, append=False))
-    return max(zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True), key=lambda run: profile[slice(*run)].sum())
+    return max(zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True), key=lambda run: held[slice(*run)].sum())
 
 
 def _region(seconds: tuple[float, float], hertz: tuple[float, float], share: float, comparison: Comparison) -> Region:

@@ -70,6 +70,19 @@ def test_shares_add_up_and_regions_do_not_overlap():
             assert a.end <= b.start or b.end <= a.start or a.high <= b.low or b.high <= a.low
 
 
+def test_two_events_are_two_regions():
+    def change(x):
+        quieter = during(band(x, 2000, 4000), 0.5, 1.0)
+        return x - 0.8 * quieter + 0.8 * during(band(noise(RATE, 3.0, 2), 1000, 4000), 2.0, 2.5)
+
+    first, second = explain(*pair(change), "log-mel").regions[:2]
+    early, late = sorted((first, second), key=lambda r: r.start)
+    assert early.end < 1.2
+    assert (early.change, late.change) == ("quieter", "louder")
+    assert late.start > 1.8
+    assert first.share + second.share > 0.8
+
+
 def test_an_even_difference_is_everywhere():
     found = explain(*pair(lambda x: 0.5 * x), "log-mel")
     assert found.sentence == "the distance is spread over all frequencies, all the time, where the test is quieter"
