@@ -29,6 +29,14 @@ def plain(samples: Array) -> Stream:
     return Stream(samples, samples.dtype.type(0), 0)
 
 
+def centred(stream: Stream, mean: float) -> Stream:
+    """The filtered samples less a constant: a copy."""
+    samples = np.empty(stream.length, stream.samples.dtype)
+    read(*stream, 0, samples)
+    samples -= samples.dtype.type(mean)
+    return plain(samples)
+
+
 @kernel
 def read(x: Array, coef: Any, lag: int, start: int, out: Array) -> None:
     """out[i] = y[start + i], zero outside of y."""

@@ -101,6 +101,7 @@ def waveform(
     scale: float | None = None,
     gain: float = 1.0,
     reason: str | None = None,
+    means: tuple[float, ...] = (0.0, 0.0),
 ) -> Channel:
     """One channel's answer of a metric whose value was computed from the samples.
 
@@ -108,10 +109,13 @@ def waveform(
     window, half overlapping: its squares add up to one, so the energies of all frames and bins add up to that of the
     samples (Parseval).
     finish(energies [..., 3], samples): the metric of such energies; None: the share of error energy.
+    means: of reference and test, where the metric removes them.
     scale: what error energy is divided by in the map; None: all of it, so that the map sums to 1.
     """
     if view.detail == "value":
         return Channel(value=value, reason=reason)
+    if any(means):
+        ref, test = (dsp.stream.centred(s, mean) for s, mean in zip((ref, test), means, strict=True))
     stft = error_frames(view.rate)
 
     def measure(spectra: Array, edges: Array, out: Array) -> None:

@@ -83,4 +83,6 @@ def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View)
     value = float(finish(signal, error))
     reason = "+inf: no distortion at all" if value == inf else "-inf: nothing in common" if value == -inf else None
     scale = gain * gain * signal or None
-    return waveform(r, t, value, view, lambda e, samples: finish(e[..., 0], e[..., 2]), scale=scale, reason=reason)
+    return waveform(
+        r, t, value, view, lambda e, samples: finish(e[..., 0], e[..., 2]), scale=scale, reason=reason, means=means
+    )

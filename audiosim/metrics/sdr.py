@@ -77,11 +77,13 @@ def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view
     if signal == 0 or other == 0:
         return waveform(r, t, nan, view, reason=f"the {'reference' if signal == 0 else 'test'} is silent")
     if dsp.moments.over(dsp.moments.error, 1, r, t, jobs=view.jobs)[0] == 0:
-        return waveform(r, t, inf, view, reason="+inf: no distortion at all")
+        return waveform(r, t, inf, view, reason="+inf: no distortion at all", means=means)
     auto, cross = dsp.correlation.lags(r, t, taps, *means, jobs=view.jobs)
     coherence = dsp.correlation.coherence(auto / signal, cross / np.sqrt(signal * other), load)
     if coherence >= 1 - LIMIT:
-        return waveform(r, t, inf, view, reason="+inf: a filter explains the test to the last digit of float64")
+        return waveform(
+            r, t, inf, view, reason="+inf: a filter explains the test to the last digit of float64", means=means
+        )
     if coherence <= 0:
-        return waveform(r, t, -inf, view, reason="-inf: no filter explains anything of the test")
-    return waveform(r, t, float(10 * np.log10(coherence / (1 - coherence))), view)
+        return waveform(r, t, -inf, view, reason="-inf: no filter explains anything of the test", means=means)
+    return waveform(r, t, float(10 * np.log10(coherence / (1 - coherence))), view, means=means)

@@ -75,5 +75,12 @@ def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View)
     value = float(finish(*energies))
     reason = "+inf: no noise at all" if value == inf else None
     return waveform(
-        r, t, value, view, lambda e, samples: finish(e[..., 0], e[..., 2]), scale=energies[0], reason=reason
+        r,
+        t,
+        value,
+        view,
+        lambda e, samples: finish(e[..., 0], e[..., 2]),
+        scale=energies[0],
+        reason=reason,
+        means=means,
     )

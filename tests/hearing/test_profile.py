@@ -148,7 +148,6 @@ def test_shares_are_those_of_error_energy(spec: str) -> None:
     np.testing.assert_allclose(result.per_time, whole.sum(axis=1) / whole.sum(), rtol=1e-9)
 
 
-@pytest.mark.xfail(reason="profile and map of zero_mean are those of the signals with their means")
 @pytest.mark.parametrize("spec", ["snr", "si-sdr", "sd-sdr", "snr:convention=auraloss", "si-sdr:convention=auraloss"])
 def test_map_agrees_with_the_value_without_means(spec: str) -> None:
     ref, test = pair(1601)
