@@ -42,6 +42,15 @@ def display_name(path: str | bytes | os.PathLike[Any]) -> str:
     return text if text and text.isprintable() else repr(text)
 
 
+def data_name(path: str) -> str:
+    """A path as data holds it: as it was given, "-" is stdin; as messages show it where UTF-8 cannot hold it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return display_name(path)
+    return "stdin" if path == "-" else path
+
+
 def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
     """Decode a sound file, a pipe, or stdin ("-").
 
@@ -52,6 +61,8 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
     than its header announces (Ogg announces nothing: a cut one is read as far as it goes).
     """
     name = display_name(path)
+    if not os.fspath(path):
+        raise InputError("'': is no file name; check that no variable in the command is empty")
     if path == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("stdin: nothing is piped in; use - as in `cat sound.wav | audiosim compare ref.wav -`")

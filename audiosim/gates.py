@@ -50,7 +50,7 @@ class Verdict:
 def parse(text: str) -> Gate:
     """The gate; UsageError for a malformed one, an unknown metric or option, or a band of a metric without any."""
     found = _GATE.fullmatch(text.strip())
-    if not found or not found["spec"]:
+    if not found or not found["spec"].strip() or found["spec"].rstrip()[-1] in "=!":
         raise UsageError(
             f"the gate {text!r} is not METRIC OPERATOR NUMBER with one of < <= > >=, such as 'si-sdr>=20' "
             "or 'si-sdr@4000-8000>=10'"

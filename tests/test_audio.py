@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from audiosim import load
-from audiosim.audio import display_name
+from audiosim.audio import data_name, display_name
 from audiosim.errors import InputError
 from tests.signals import noise, pink
 
@@ -141,6 +141,15 @@ def test_display_names() -> None:
     assert display_name(Path("x") / "y.wav") == os.path.join("x", "y.wav")  # noqa: PTH118
     assert display_name("-") == "stdin"
     assert display_name("") == "''"
+
+
+def test_names_in_data_are_as_given() -> None:
+    assert [data_name(n) for n in ("a\nb.wav", "-", "é.wav")] == ["a\nb.wav", "stdin", "é.wav"]
+    assert data_name("latin-\udce9.wav") == r"'latin-\udce9.wav'"  # no UTF-8, so no JSON
+
+
+def test_an_empty_name_is_no_directory() -> None:
+    assert "is no file name" in _refusal("")
 
 
 def test_a_variable_rate_mp3_without_length_is_read_to_its_end(tmp_path: Path) -> None:

@@ -65,6 +65,12 @@ def test_other_texts_are_usage_errors(text):
         gates.parse(text)
 
 
+@pytest.mark.parametrize("text", ["si-sdr=<20", "si-sdr!>20", " >=20"])
+def test_a_mistyped_operator_is_not_taken_for_a_metric(text):
+    with pytest.raises(UsageError, match="one of < <= > >="):
+        gates.parse(text)
+
+
 def test_a_share_is_no_value_of_a_band():
     from audiosim import metrics
 

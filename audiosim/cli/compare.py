@@ -161,8 +161,8 @@ def _answered(
     reference: str, test: str, done: Comparison, verdicts: Sequence[gates.Verdict], settings: Settings
 ) -> Row:
     row = formats.pair_row(
-        audio.display_name(reference),
-        audio.display_name(test),
+        audio.data_name(reference),
+        audio.data_name(test),
         done.results,
         [gates.row(v) for v in verdicts],
         rate=done.ref.rate,
@@ -183,7 +183,7 @@ def _unanswered(
     results = {spec: failed(str(problem), 0) for spec in specs}
     verdicts = gates.unanswered(required, str(problem))
     return formats.pair_row(
-        audio.display_name(reference), audio.display_name(test), results, [gates.row(v) for v in verdicts]
+        audio.data_name(reference), audio.data_name(test), results, [gates.row(v) for v in verdicts]
     )
 
 

@@ -108,6 +108,7 @@ def _card_rows(name: str) -> list[tuple[str, str]]:
 
 def _pair(name: str, reference: str, test: str, settings: Settings, form: str, output: str | None) -> ExitCode:
     from .. import match as matching
+    from ..audio import data_name
     from ..explain import explain
     from .compare import decode, say
 
@@ -121,7 +122,8 @@ def _pair(name: str, reference: str, test: str, settings: Settings, form: str, o
             say(sentence)
     regions = region_rows(found)
     if form in ("json", "jsonl"):
-        _put(formats.to_json(_json_row(found, ref.name, other.name), None if form == "jsonl" else 2), output)
+        row = _json_row(found, data_name(reference), data_name(test))
+        _put(formats.to_json(row, None if form == "jsonl" else 2), output)
     elif form == "table":
         with _page(output) as out:
             _print_page(found, regions, out)

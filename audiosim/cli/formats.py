@@ -10,6 +10,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,8 @@ def chosen(form: str | None, output: str | None, terminal: bool) -> str:
 
 def check_output(path: str) -> None:
     """UsageError when this file cannot be written: better said before the work than after it."""
+    if not path:
+        raise UsageError("--output needs a file name, this one is empty")
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"--output {_shown(path)} is a directory")
@@ -173,13 +176,13 @@ def check_output(path: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write UTF-8 text to the file at once or not at all; devices and pipes are written to directly."""
+    """Write UTF-8 text to the file at once or not at all; devices, pipes and our own stdout are written to directly."""
     real = Path(os.path.realpath(path))
     data = text.encode("utf-8", "backslashreplace")
     try:
-        if real.exists() and not real.is_file():
-            with real.open("wb") as device:
-                device.write(data)
+        if real.exists() and (not real.is_file() or _is_ours(real)):
+            with real.open("ab") as stream:
+                stream.write(data)
             return
         draft = real.with_name(f".{real.name}.{os.getpid()}.tmp")
         try:
@@ -191,6 +194,15 @@ def write_file(path: str, text: str) -> None:
         raise
     except OSError as problem:
         raise UsageError(f"--output {_shown(path)}: cannot be written: {problem.strerror}") from None
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether stdout or stderr goes to this file, as after `-o /dev/stdout >>log`: a new one would lose the log."""
+    for descriptor in (1, 2):
+        with suppress(OSError):  # it may be closed
+            if os.path.samestat(file.stat(), os.fstat(descriptor)):
+                return True
+    return False
 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})

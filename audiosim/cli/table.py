@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..audio import display_name
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -34,10 +36,10 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
         _print_header(pairs[0], out)
         out.print(_metric_table(pairs[0], out))
     else:
-        out.print(Text(f"reference  {pairs[0]['reference']}"))
+        out.print(Text(f"reference  {display_name(pairs[0]['reference'])}"))
         out.print(_ranking(pairs, out))
     for pair in pairs:
-        of = f"{pair['test']}: " if len(pairs) > 1 else ""
+        of = f"{display_name(pair['test'])}: " if len(pairs) > 1 else ""
         reasons = {
             f"{of}{r['reason']}" if pair["rate"] is None else f"{of}{r['spec']}: {r['reason']}": None
             for r in pair["results"]
@@ -48,7 +50,7 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
         for result in pair["results"]:
             if result["per_band"] is not None:
                 if len(pairs) > 1:
-                    out.print(Text(str(pair["test"]), style="bold"))
+                    out.print(Text(display_name(pair["test"]), style="bold"))
                 _print_bands(result, out)
 
 
@@ -103,8 +105,8 @@ def hertz(frequency: float) -> str:
 def _print_header(pair: Row, out: Console) -> None:
     from rich.text import Text
 
-    out.print(Text(f"reference  {pair['reference']}"))
-    out.print(Text(f"test       {pair['test']}"))
+    out.print(Text(f"reference  {display_name(pair['reference'])}"))
+    out.print(Text(f"test       {display_name(pair['test'])}"))
     if pair["rate"] is not None:
         count = pair["channels"]
         channels = "mono" if count == 1 else "stereo" if count == 2 else f"{count} channels"
@@ -148,7 +150,7 @@ def _ranking(pairs: Sequence[Row], out: Console) -> Table:
         best.append((max if column["better"] == "higher" else min)(values, default=None))
     for rank, pair in enumerate(pairs, 1):
         cells = [_value(r, r["value"] == best[i]) for i, r in enumerate(pair["results"])]
-        table.add_row(str(rank), Text(pair["test"]), *cells)
+        table.add_row(str(rank), Text(display_name(pair["test"])), *cells)
     return table
 
 

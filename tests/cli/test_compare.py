@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,6 +191,26 @@ def test_output_goes_to_the_file_at_once_or_not_at_all(cli, sounds, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.json", "out.txt"]
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout")
+def test_output_to_stdout_by_name_keeps_what_is_in_its_file(process, sounds, tmp_path):
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-q", "--format", "value", "-o"
+    with log.open("ab") as out:
+        running = process(*argv, "/dev/stdout", stdout=out)
+        assert running.communicate(timeout=60)[1] == b""
+        assert running.returncode == 0
+        out.write(b"after\n")
+    first, value, last = log.read_text().splitlines()
+    assert (first, last) == ("before", "after")
+    assert float(value) > 0
+
+
+def test_output_needs_a_name(cli, sounds):
+    done = cli("compare", sounds / "ref.wav", sounds / "near.wav", "-o", "")
+    assert (done.code, done.err) == (2, "audiosim: error: --output needs a file name, this one is empty\n")
+
+
 def test_output_may_be_a_device(cli, sounds):
     assert cli("compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-o", "/dev/null").code == 0
 
@@ -201,6 +222,11 @@ def test_any_file_name_is_one_row(cli, sounds, tmp_path, name):
     assert (done.code, done.out.count("\n")) == (0, 2)
     missing = cli("compare", sounds / "ref.wav", tmp_path / f"no{name}")
     assert (missing.code, missing.err.count("\n")) == (3, 1)
+    found = strict(cli("compare", "-m", "mse", "--format", "json", "--", sounds / "ref.wav", tmp_path / name).out)
+    assert found["test"] == str(tmp_path / name)
+    page = cli("compare", "-m", "mse", "--format", "table", "-q", "--", sounds / "ref.wav", tmp_path / name)
+    assert page.code == 0
+    assert "new\n" not in page.out
 
 
 def test_what_was_done_is_said_unless_quiet(cli, sounds):
