@@ -15,7 +15,7 @@ from .stream import Stream, read
 
 Array = NDArray[Any]
 
-CHUNK = 1 << 18  # samples per task; fixed, so that sums do not depend on the number of threads
+CHUNK = 1 << 20  # samples per task; fixed, so that sums do not depend on the number of threads
 _BLOCK = 4096  # samples that stay in the L1 cache
 
 
@@ -84,10 +84,23 @@ def squares(
     simple = mean_r == 0.0 and mean_t == 0.0 and gain == 1.0
     for at in range(start, stop, _BLOCK):
         end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
         a = 0.0
         b = 0.0
+        if simple and 0 < lag <= at and end <= xr.size:  # filtered on the way: both signals stream in at once
+            r = xr[at:end]
+            t = xt[at:end]
+            r_before = xr[at - lag : end - lag]
+            t_before = xt[at - lag : end - lag]
+            for i in range(r.size):
+                u = np.float64(r[i] - coef * r_before[i])
+                d = np.float64((t[i] - r[i]) - coef * (t_before[i] - r_before[i]))
+                a += u * u
+                b += d * d
+            out[0] += a
+            out[1] += b
+            continue
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
         if simple:  # the difference in the samples' own type: half the work for float32
             for i in range(r.size):
                 d = np.float64(t[i] - r[i])
