@@ -66,6 +66,24 @@ def means(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out:
 
 
 @kernel
+def offset(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+    """sum r - t, sum r^2."""
+    scratch_r = np.empty(_BLOCK, xr.dtype)
+    scratch_t = np.empty(_BLOCK, xr.dtype)
+    for at in range(start, stop, _BLOCK):
+        end = min(at + _BLOCK, stop)
+        r = _block(xr, coef, lag, at, end, scratch_r)
+        t = _block(xt, coef, lag, at, end, scratch_t)
+        a = 0.0
+        b = 0.0
+        for i in range(r.size):
+            a += np.float64(r[i] - t[i])
+            b += np.float64(r[i]) * np.float64(r[i])
+        out[0] += a
+        out[1] += b
+
+
+@kernel
 def squares(
     xr: Array,
     xt: Array,

@@ -58,8 +58,7 @@ def compute(
 
 
 def _channel(r: Stream, t: Stream, convention: str, view: View) -> Channel:
-    mean_r, mean_t = dsp.moments.over(dsp.moments.means, 2, r, t, jobs=view.jobs) / r.length
-    signal = dsp.moments.over(dsp.moments.squares, 2, r, t, 0.0, 0.0, 1.0, jobs=view.jobs)[0] / r.length
+    offset, signal = dsp.moments.over(dsp.moments.offset, 2, r, t, jobs=view.jobs) / r.length
     if signal == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
-    return waveform(r, t, (mean_r - mean_t) ** 2 / (signal + EPS[convention]), view)
+    return waveform(r, t, offset**2 / (signal + EPS[convention]), view)

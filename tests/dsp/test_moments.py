@@ -14,6 +14,7 @@ from tests.signals import COMPILED, noise
 
 KERNELS = {  # name: (terms, arguments to try)
     "means": (2, [()]),
+    "offset": (2, [()]),
     "squares": (2, [(0.0, 0.0, 1.0), (0.01, -0.02, 0.7), (0.0, 0.0, 0.7)]),
     "error": (1, [()]),
     "product": (3, [(0.0, 0.0), (0.01, -0.02)]),
