@@ -131,7 +131,7 @@ def cepstral(ref: Array, test: Array, floor: float, basis: Array) -> Array:
 def moments(name: str, r: Array, t: Array, *arguments: float) -> list[float]:
     """The sums of a kernel of dsp.moments."""
     if name == "offset":
-        return np.array([(r - t).sum(), (r**2).sum()])
+        return [np.sum(r - t), np.sum(r**2)]
     if name == "means":
         return [r.sum(), t.sum()]
     if name == "squares":
