@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Convention = Annotated[Literal["torchmetrics", "auraloss", "plain"], "what guards against division by zero"]
+ZeroMean = Annotated[bool, "remove both means first (auraloss always does)"]
 
-def ratio(signal: ArrayLike, noise: ArrayLike, eps: float, floor: bool = False) -> NDArray[Any]:
-    """10 lg((signal + eps) / (noise + eps)), with floor 10 lg(signal / (noise + eps) + eps)."""
-    s, n = np.asarray(signal, dtype=np.float64), np.asarray(noise, dtype=np.float64)
+EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "plain": 0.0}  # of energies
+
+
+def ratio(signal: ArrayLike, noise: ArrayLike, convention: str) -> NDArray[Any]:
+    """10 lg((signal + eps) / (noise + eps)) of energies; 10 lg(signal / (noise + eps) + eps) as auraloss has it.
+
+    +-inf where the convention has no eps and one of them is 0.
+    """
+    s, n, eps = np.asarray(signal, dtype=np.float64), np.asarray(noise, dtype=np.float64), EPS[convention]
     with np.errstate(divide="ignore", invalid="ignore"):
-        result: NDArray[Any] = 10 * np.log10(s / (n + eps) + eps if floor else (s + eps) / (n + eps))
+        quotient = s / (n + eps) + eps if convention == "auraloss" else (s + eps) / (n + eps)
+        result: NDArray[Any] = 10 * np.log10(quotient)
     return result

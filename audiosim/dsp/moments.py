@@ -31,6 +31,12 @@ def over(sums: Callable[..., None], terms: int, ref: Stream, test: Stream, *argu
     return total
 
 
+def mean_pair(ref: Stream, test: Stream, jobs: int = 1) -> tuple[float, float]:
+    """Means of reference and test."""
+    mean_r, mean_t = over(means, 2, ref, test, jobs=jobs) / ref.length
+    return float(mean_r), float(mean_t)
+
+
 @kernel
 def _block(x: Array, coef: Any, lag: int, start: int, stop: int, scratch: Array) -> Array:
     """y[start:stop], copied to scratch only when there is something to filter."""

@@ -72,7 +72,7 @@ def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view
         raise UsageError(f"sdr needs 1 to 4096 taps and load >= 0, not taps={taps}, load={load:g}")
     means = (0.0, 0.0)
     if zero_mean:
-        means = tuple(dsp.moments.over(dsp.moments.means, 2, r, t, jobs=view.jobs) / r.length)
+        means = dsp.moments.mean_pair(r, t, view.jobs)
     signal, other, _ = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
     if signal == 0 or other == 0:
         return waveform(r, t, nan, view, reason=f"the {'reference' if signal == 0 else 'test'} is silent")

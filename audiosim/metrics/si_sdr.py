@@ -4,10 +4,11 @@ is the reference scaled to fit the test."""
 from __future__ import annotations
 
 from math import inf, nan
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .. import dsp
 from ..card import Card
+from ..dsp.decibels import EPS, Convention, ZeroMean, ratio
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
@@ -38,18 +39,14 @@ CARD = Card(
     map="db",
 )
 
-EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "plain": 0.0}  # of energies
-
 
 def compute(
     ref: Any,
     test: Any,
     rate: int,
     *,
-    convention: Annotated[Literal["torchmetrics", "auraloss", "plain"], "what guards against division by zero"] = (
-        "torchmetrics"
-    ),
-    zero_mean: Annotated[bool, "remove both means first (auraloss always does)"] = False,
+    convention: Convention = "torchmetrics",
+    zero_mean: ZeroMean = False,
     weighting: Weighting = "none",
     coef: Coefficient = 0.85,
     mid_side: MidSide = False,
@@ -67,7 +64,7 @@ def compute(
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:
     means = (0.0, 0.0)
     if zero_mean or convention == "auraloss":
-        means = tuple(dsp.moments.over(dsp.moments.means, 2, r, t, jobs=view.jobs) / r.length)
+        means = dsp.moments.mean_pair(r, t, view.jobs)
     signal, other, excess = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
     if signal == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
@@ -79,7 +76,7 @@ def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View)
     residual = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, gain, jobs=view.jobs)[1]
 
     def finish(target: Any, distortion: Any) -> Any:
-        return dsp.decibels.ratio(gain * gain * target, distortion, eps, floor=convention == "auraloss")
+        return ratio(gain * gain * target, distortion, convention)
 
     value = float(finish(signal, residual))
     reason = "+inf: no distortion at all" if value == inf else "-inf: nothing in common" if value == -inf else None
