@@ -13,7 +13,7 @@ from .stream import Stream, read
 Array = NDArray[Any]
 
 BLOCK = 1 << 13  # samples of the shortest FFT
-BLOCKS_PER_TASK = 64  # fixed, so that sums do not depend on the number of threads
+BLOCKS_PER_TASK = 128  # fixed, so that sums do not depend on the number of threads
 
 
 def lags(
