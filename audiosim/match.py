@@ -149,9 +149,10 @@ def _same_channels(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, S
 
     counts = ref.channels, test.channels
     if policy.channels == "error":
+        repeated = "--channels match (one channel stands for all) or " if min(counts) == 1 else ""
         raise InputError(
             f"channels differ: {ref.name} has {counts[0]}, {test.name} has {counts[1]}; "
-            "use --channels match (one channel stands for all) or --channels mono (averages)"
+            f"use {repeated}--channels mono (averages)"
         )
     done: dict[str, Any] = {"policy": policy.channels, "reference_channels": counts[0], "test_channels": counts[1]}
     if policy.channels == "match" and min(counts) == 1:

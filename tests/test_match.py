@@ -124,6 +124,7 @@ def test_channels_differ() -> None:
     message = _refusal(_speech(2), _speech(1))
     for part in ("ref.wav has 2", "test.wav has 1", "--channels match", "--channels mono"):
         assert part in message
+    assert "match" not in _refusal(np.repeat(_speech(), 3, axis=0), _speech(2))  # nothing could be repeated
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

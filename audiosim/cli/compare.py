@@ -107,7 +107,7 @@ def announce_compilation(quiet: bool) -> None:
             del event
             if not self.said:
                 FirstCompilation.said = True
-                say("first use on this machine: compiling kernels, about 10 s, only once")
+                say("compiling kernels for their first use on this machine: up to 10 s, only once")
 
         def on_end(self, event: Any) -> None:
             del event
