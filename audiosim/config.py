@@ -34,6 +34,7 @@ class Settings:
     preset: str = "default"
     format: Format | None = None  # None: table on a terminal, tsv elsewhere
     bands: bool = False
+    bins: bool = False
     times: bool = False
     require: tuple[str, ...] = ()
     rate: Rate = "error"

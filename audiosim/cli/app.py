@@ -143,6 +143,9 @@ def compare(
     bands: Annotated[
         bool | None, typer.Option("--bands/--no-bands", help="Add where: each metric in every frequency band.")
     ] = None,
+    bins: Annotated[
+        bool | None, typer.Option("--bins/--no-bins", help="As --bands, but in every bin instead of at most 40 bands.")
+    ] = None,
     times: Annotated[bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")] = None,
     with_map: Annotated[bool, typer.Option("--map", help="Add the map of time by band (json and jsonl only).")] = False,
     require: Annotated[

@@ -35,6 +35,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
     specs = list(dict.fromkeys([*(settings.metric or _panel(settings.preset)), *gates.specs(required)]))
     for spec in specs:
         metrics.parse(spec)
+    bands = "bins" if settings.bins else None
     policy = Policy(**settings.policy())  # type: ignore[arg-type]  # checked by config
 
     pairs: list[Row] = []
@@ -43,7 +44,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
         begun = perf_counter()
         try:
             ref, test = (signal.result() for signal in loaded)
-            done = compare_signals(ref, test, specs, policy, detail=detail, jobs=settings.jobs)
+            done = compare_signals(ref, test, specs, policy, detail=detail, band_edges=bands, jobs=settings.jobs)
             verdicts = gates.judge(required, done, policy, settings.jobs)
         except (InputError, MetricError) as problem:
             if len(tests) == 1 or loaded[0].exception():
@@ -146,9 +147,10 @@ def _decoded(
 def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
     if with_map and form not in ("json", "jsonl"):
         raise UsageError(f"--map needs --format json or jsonl, not {form}")
-    if form == "value" and (settings.bands or settings.times):
+    profile = settings.bands or settings.bins or settings.times
+    if form == "value" and profile:
         raise UsageError("--format value prints only numbers; use tsv, csv or json with --bands and --times")
-    return "map" if with_map else "profile" if settings.bands or settings.times else "value"
+    return "map" if with_map else "profile" if profile else "value"
 
 
 def _panel(preset: str) -> Sequence[str]:
@@ -172,7 +174,7 @@ def _answered(
     )
     for result in row["results"]:  # both come out of one pass; only what was asked for is shown
         if result["map"] is None:
-            result.update({} if settings.bands else {"per_band": None, "bands": None, "edges": None})
+            result.update({} if settings.bands or settings.bins else {"per_band": None, "bands": None, "edges": None})
             result.update({} if settings.times else {"per_time": None, "times": None})
     return row
 

@@ -65,6 +65,8 @@ def test_json_is_the_documented_object(cli, sounds):
 
 def test_breakdowns_come_only_when_asked_for(cli, sounds):
     argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "--format", "json"
+    bins = strict(cli(*argv, "--bins").out)["results"][0]
+    assert len(bins["per_band"]) == len(bins["bands"]) > 40
     bands = strict(cli(*argv, "--bands").out)["results"][0]
     assert len(bands["per_band"]) == len(bands["bands"]) == len(bands["edges"]) - 1
     assert bands["per_time"] is bands["map"] is None
