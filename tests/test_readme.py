@@ -21,7 +21,7 @@ BLOCKS = {
     kind: re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) for kind in ("console", "python")
 }
 
-pytestmark = pytest.mark.skipif(not COMPILED, reason="the samples are too long for uncompiled kernels")
+compiled = pytest.mark.skipif(not COMPILED, reason="the samples are too long for uncompiled kernels")
 
 
 def lines(text: str) -> list[str]:
@@ -34,6 +34,7 @@ def test_there_are_examples() -> None:
     assert BLOCKS["python"]
 
 
+@compiled
 @pytest.mark.parametrize("block", BLOCKS["console"], ids=lambda block: block.splitlines()[0])
 def test_commands_print_what_is_shown(block: str, cli: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
@@ -50,6 +51,7 @@ def test_commands_print_what_is_shown(block: str, cli: Callable[..., Done], monk
             assert (command, shown) == ("echo $?", f"{code}\n")
 
 
+@compiled
 @pytest.mark.parametrize("block", BLOCKS["python"])
 def test_python_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
