@@ -69,9 +69,9 @@ def pool(channels: list[Channel], details: Mapping[str, float] | None = None) ->
     values = np.array([c.value for c in channels], dtype=np.float64)
     with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
         value = float(values.mean())
-    reasons = [
-        f"channel {i}: {c.reason}" if len(channels) > 1 else c.reason for i, c in enumerate(channels, 1) if c.reason
-    ]
+    reasons = [f"channel {i}: {c.reason}" for i, c in enumerate(channels, 1) if c.reason]
+    if len({c.reason for c in channels}) == 1 and channels[0].reason:  # the same for all
+        reasons = [channels[0].reason]
     status: Status = "ok" if isfinite(value) else "undefined" if value != value else "infinite"
 
     def mean(name: str) -> Array | None:

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 Measure = Callable[[Array, Array, Array], None]
 T = TypeVar("T")
 
-BLOCK = 1 << 16  # samples of windowed frames per signal and block: both signals and their spectra stay in the L2 cache
+BLOCK = 1 << 17  # samples of windowed frames per signal and block: few calls, and a block still fits a shared cache
 BLOCKS_PER_TASK = 16  # fixed, so that sums do not depend on the number of threads
 
 

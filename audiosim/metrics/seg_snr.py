@@ -78,7 +78,9 @@ def _channel(r: Stream, t: Stream, options: tuple[float, float, float, float], v
         raise UsageError(f"seg-snr: a frame of {size} samples with a hop of {hop}, clipped to {low:g}..{high:g}")
     count = (r.length - size + hop) // hop - 1
     if count < 1:
-        return waveform(r, t, nan, view, reason=f"{r.length} samples are too few for two frames of {size}")
+        return waveform(
+            r, t, nan, view, reason=f"too short: two frames take {size + hop} samples, there are {r.length}"
+        )
     window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(1, size + 1) / (size + 1)))
 
     def task(first: int) -> Any:

@@ -165,7 +165,7 @@ def test_too_short_says_how_long_it_must_be() -> None:
         short, enough = (noise(n, 1) for n in (least - 1, least))
         result = compare(short, short, spec, RATE)[spec]
         assert result.status == "undefined"
-        assert result.reason == f"{least - 1} samples are too few for a frame, it takes {least}"
+        assert result.reason == f"too short: a frame takes {least} samples, there are {least - 1}"
         assert compare(enough, enough, spec, RATE)[spec].status == "ok"
     with pytest.raises(UsageError, match="no bin lies between"):
         compare(x, x, "mse", RATE, detail="map", band_edges=[100, 101])
