@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from .audio import load
     from .card import Card
     from .comparison import compare
+    from .loss import Loss
     from .result import Result
     from .signal import Signal
 
 __version__ = "0.1.0"
-__all__ = ["Card", "Result", "Signal", "compare", "load", "metrics"]
+__all__ = ["Card", "Loss", "Result", "Signal", "compare", "load", "metrics"]
 
-_HOME = {"Card": "card", "Result": "result", "Signal": "signal", "compare": "comparison", "load": "audio"}
+_HOME = {
+    "Card": "card",
+    "Result": "result",
+    "Signal": "signal",
+    "compare": "comparison",
+    "load": "audio",
+    "Loss": "loss",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,8 @@ class Card:
     blind: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
     slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
     gradient: Literal["exact", "surrogate", "none"]
+    cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
+    deaf_start: bool = False  # the gradient on a silent test is exactly zero: Loss(dither=) mends it
     needs: tuple[str, ...] = ()  # extras of the package that it needs
     profile: Literal[
         "local", "share"

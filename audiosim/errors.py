@@ -59,6 +59,10 @@ class UsageError(AudiosimError, ValueError):
     exit_code = ExitCode.USAGE
 
 
+class MissingExtra(UsageError, ImportError):
+    """A part of audiosim was asked for whose packages are not installed."""
+
+
 class InputError(AudiosimError, ValueError):
     """A recording that cannot be read, or two that cannot be compared under the policies in force."""
 

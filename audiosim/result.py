@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Twin = Callable[[Any, Any], Any]  # torch text of a metric: (ref, test) [item, sample], weighted -> value [item]
 Status = Literal["ok", "undefined", "infinite", "error"]
 
 

@@ -238,9 +238,9 @@ def weighted(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
     if weighting in ("hp", "fd"):
         return np.convolve(x, [1, -coef] if weighting == "hp" else [1, 0, -coef])
     if weighting == "auraloss-aw":
-        from audiosim.hearing.weighting import _auraloss_taps
+        from audiosim.hearing.weighting import auraloss_taps
 
-        return np.convolve(x, _auraloss_taps(rate).astype(np.float64))[50 : 50 + x.size]
+        return np.convolve(x, auraloss_taps(rate).astype(np.float64))[50 : 50 + x.size]
     n = scipy.fft.next_fast_len(x.size + round(0.25 * rate), real=True)  # padded with a quarter of a second
     spectrum = np.fft.rfft(x, n) * curve(weighting, np.fft.rfftfreq(n, 1 / rate), rate, coef)
     return np.fft.irfft(spectrum, n)[: x.size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -50,8 +51,7 @@ class STFT:
             raise UsageError(f"hop must be at least 1 sample, not {hop}")
         if not 1 <= win <= n_fft:
             raise UsageError(f"the window must be 1 to n_fft={n_fft} samples, not {win}")
-        side = n_fft // 2 if centre else 0
-        return cls(n_fft, hop, windows.periodic(window, win), side, side, pad)
+        return _stft(n_fft, hop, window, win, n_fft // 2 if centre else 0, pad)
 
     @property
     def bins(self) -> int:
@@ -63,6 +63,11 @@ class STFT:
             return 0
         return max(0, 1 + (length + self.lead + self.trail - self.n_fft) // self.hop)
 
+    def too_short(self, length: int) -> str:
+        """Why a signal of so many samples has no frame."""
+        need = max(self.lead, self.trail) + 1 if self.pad == "reflect" else self.n_fft - self.lead - self.trail
+        return f"too short: a frame takes {need} samples, there are {length}"
+
     def times(self, count: int, rate: int) -> Array:
         """Centres of the frames, seconds."""
         return (np.arange(count) * self.hop + self.n_fft / 2 - self.lead) / rate
@@ -70,6 +75,12 @@ class STFT:
     def frequencies(self, rate: int) -> Array:
         """Centres of the bins, Hz."""
         return np.arange(self.bins) * (rate / self.n_fft)
+
+
+@lru_cache(maxsize=64)
+def _stft(n_fft: int, hop: int, window: str, win: int, side: int, pad: Literal["reflect", "zero"]) -> STFT:
+    """One object for one set of sizes, so that what is derived from it can be kept too."""
+    return STFT(n_fft, hop, windows.periodic(window, win), side, side, pad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

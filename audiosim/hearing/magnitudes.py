@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import dsp
 from ..dsp.frames import STFT, Sums
 from ..errors import UsageError
+from ..result import Twin
 from . import scales
 
 if TYPE_CHECKING:
@@ -117,6 +118,28 @@ class STFTLoss:
                 log(m[0], m[1], low, edges, out[:, :, 3:])
 
         return measure
+
+    def twin(self, stft: STFT, mel: MelFilters | None) -> Twin:
+        """The loss as torch text."""
+        import torch
+
+        from ..dsp.differentiable import power, root, spectra
+        from .differentiable import mel as differentiable_mel
+
+        transform, project = spectra(stft), differentiable_mel(mel) if mel else None
+        low = TINY if mel else self.floor**0.5
+        norm = torch.abs if self.distance == "l1" else torch.square
+
+        def value(ref: Any, test: Any) -> Any:
+            x, y = (power(transform(s), self.floor).sqrt() for s in (ref, test))
+            if project:
+                x, y = project(x), project(y)
+            loss = self.w_sc * root((y - x).square().sum((1, 2)) / x.square().sum((1, 2)))
+            if self.w_log:
+                loss = loss + self.w_log * norm((y.clamp(min=low) / x.clamp(min=low)).log()).mean((1, 2))
+            return loss + self.w_lin * norm(y - x).mean((1, 2)) if self.w_lin else loss
+
+        return value
 
     def finish(self, sums: Array, frames: Any, bins: Any) -> Array:
         """The loss of sums [..., 4] over frames and bins."""

@@ -75,8 +75,7 @@ def spectral(
         jobs=view.jobs,
     )
     if sums is None:
-        need = max(stft.lead, stft.trail) + 1 if stft.pad == "reflect" else stft.n_fft - stft.lead - stft.trail
-        return Channel(value=nan, reason=f"too short: a frame takes {need} samples, there are {ref.length}")
+        return Channel(value=nan, reason=stft.too_short(ref.length))
     value = float(finish(sums.total, sums.frames, sums.bins))
     if cuts is None:
         return Channel(value=value)

@@ -33,8 +33,8 @@ Coefficient = Annotated[
 ]
 MidSide = Annotated[bool, "compare left + right and left - right instead of left and right"]
 
-_LAG = {"none": 0, "hp": 1, "fd": 2}
-_PAD = 0.25  # seconds of zeros, so that the ends do not reach each other around the FFT
+LAG = {"none": 0, "hp": 1, "fd": 2}
+PAD = 0.25  # seconds of zeros, so that the ends do not reach each other around the FFT
 
 
 def streams(
@@ -44,31 +44,36 @@ def streams(
 
     Raises UsageError for mid-side on anything but stereo, an unknown weighting, or a coefficient outside 0..1.
     """
-    if weighting not in get_args(Weighting.__origin__):  # type: ignore[attr-defined]
-        raise UsageError(f"unknown weighting {weighting!r}")
-    if not 0 <= coef <= 1:
-        raise UsageError(f"coef must be within 0 and 1, not {coef:g}")
+    check_weighting(weighting, coef, mid_side, ref.shape[0])
     if mid_side:
-        if ref.shape[0] != 2:
-            raise UsageError(f"mid_side needs stereo, these have {ref.shape[0]} channel{'s' * (ref.shape[0] != 1)}")
         ref, test = (np.stack([x[0] + x[1], x[0] - x[1]]) for x in (ref, test))
     dtype = np.result_type(ref, test)
     pairs = []
     for pair in zip(ref, test, strict=True):
         r, t = (np.ascontiguousarray(x, dtype) for x in pair)
-        if weighting not in _LAG:
+        if weighting not in LAG:
             r, t = (weigh(x, rate, weighting, coef) for x in (r, t))
-        lag = _LAG.get(weighting, 0)
+        lag = LAG.get(weighting, 0)
         c = dtype.type(coef if lag else 0)
         pairs.append((dsp.stream.Stream(r, c, lag), dsp.stream.Stream(t, c, lag)))
     return pairs
 
 
+def check_weighting(weighting: str, coef: float, mid_side: bool, channels: int) -> None:
+    """UsageError for mid-side on anything but stereo, an unknown weighting, or a coefficient outside 0..1."""
+    if weighting not in get_args(Weighting.__origin__):  # type: ignore[attr-defined]
+        raise UsageError(f"unknown weighting {weighting!r}")
+    if not 0 <= coef <= 1:
+        raise UsageError(f"coef must be within 0 and 1, not {coef:g}")
+    if mid_side and channels != 2:
+        raise UsageError(f"mid_side needs stereo, these have {channels} channel{'s' * (channels != 1)}")
+
+
 def weigh(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
     """x [sample] through a curve, zero-phase, same length and dtype."""
     if weighting == "auraloss-aw":
-        return _convolve(x, _auraloss_taps(rate))
-    n = dsp.spectrum.fast_length(x.size + round(_PAD * rate))
+        return _convolve(x, auraloss_taps(rate))
+    n = dsp.spectrum.fast_length(x.size + round(PAD * rate))
     gain = magnitude(weighting, np.arange(n // 2 + 1) * (rate / n), rate, coef)
     spectrum = dsp.spectrum.rfft(x, n)
     spectrum *= gain.astype(x.dtype)
@@ -79,8 +84,8 @@ def weigh(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
 def magnitude(weighting: str, hz: Array, rate: int, coef: float = 0.85) -> Array:
     """Linear gain of a weighting at frequencies in Hz; exact, not that of a digital approximation."""
     z = np.exp(-2j * np.pi * hz / rate)
-    if weighting in _LAG:
-        return np.abs(1 - coef * z ** _LAG[weighting]) if _LAG[weighting] else np.ones_like(hz)
+    if weighting in LAG:
+        return np.abs(1 - coef * z ** LAG[weighting]) if LAG[weighting] else np.ones_like(hz)
     if weighting == "aw-lp":
         return _a(hz) * np.abs(1 + coef * z)
     if weighting == "k":
@@ -159,7 +164,7 @@ _CURVES: dict[str, Callable[[Array], Array]] = {"a": _a, "b": _b, "c": _c, "itu4
 
 
 @cache
-def _auraloss_taps(rate: int) -> Array:
+def auraloss_taps(rate: int) -> Array:
     """The 101 least-squares taps of auraloss 0.4.0, FIRFilter("aw"), in that package's float32."""
     import scipy.signal  # a second of start-up: only for this comparison
 

@@ -12,7 +12,7 @@ from ..dsp.frames import STFT
 from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="Log-mel distance",
@@ -60,9 +60,7 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    stft = STFT.of(n_fft, hop, window, win or n_fft, pad="zero")
-    check_floor(floor)
-    mel = MelFilters.of(rate, n_fft, bands, fmin, fmax)
+    stft, mel = _prepared(rate, bands, fmin, fmax, n_fft, hop, win, window, floor)
     project = mel.projector(np.result_type(ref, test))
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
@@ -75,6 +73,26 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..hearing.differentiable import mel_power
+
+    bands = mel_power(*_prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor))
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = (bands(s).clamp(min=o.floor) for s in (ref, test))
+        return DB * (y / x).log().abs().mean((1, 2))
+
+    return value
+
+
+def _prepared(
+    rate: int, bands: int, fmin: float, fmax: float, n_fft: int, hop: int, win: int, window: str, floor: float
+) -> tuple[STFT, MelFilters]:
+    check_floor(floor)
+    return STFT.of(n_fft, hop, window, win or n_fft, pad="zero"), MelFilters.of(rate, n_fft, bands, fmin, fmax)
 
 
 def _finish(sums: Any, frames: Any, bins: Any) -> Any:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -15,10 +15,7 @@ from ..hearing import scales
 from ..hearing.magnitudes import Distance, Floor, MelFilters, STFTLoss, Window, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
-
-if TYPE_CHECKING:
-    pass
+from ..result import Channel, Result, Twin, pool
 
 CARD = Card(
     title="Multi-resolution STFT loss",
@@ -65,9 +62,7 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    stfts = _resolutions(resolutions, window)
-    loss = STFTLoss(w_sc, w_log, w_lin, distance, floor)
-    mels = [MelFilters.of(rate, s.n_fft, bands) if bands else None for s in stfts]
+    stfts, mels, loss = _prepared(rate, resolutions, window, bands, w_sc, w_log, w_lin, distance, floor)
     if detail != "value":  # one set of bands for all: that of the coarsest resolution
         s, m = min(zip(stfts, mels, strict=True), key=lambda pair: pair[0].n_fft)
         edges = scales.bands(m.centres if m else s.frequencies(rate), rate / 2, band_edges)[1]
@@ -93,6 +88,29 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    stfts, mels, loss = _prepared(rate, o.resolutions, o.window, o.bands, o.w_sc, o.w_log, o.w_lin, o.distance, o.floor)
+    twins = [loss.twin(s, m) for s, m in zip(stfts, mels, strict=True)]
+    return lambda ref, test: sum(one(ref, test) for one in twins) / len(twins)
+
+
+def _prepared(
+    rate: int,
+    resolutions: str,
+    window: str,
+    bands: int,
+    w_sc: float,
+    w_log: float,
+    w_lin: float,
+    distance: str,
+    floor: float,
+) -> tuple[list[STFT], list[MelFilters | None], STFTLoss]:
+    stfts = _resolutions(resolutions, window)
+    mels = [MelFilters.of(rate, s.n_fft, bands) if bands else None for s in stfts]
+    return stfts, mels, STFTLoss(w_sc, w_log, w_lin, distance, floor)
 
 
 def _resolutions(text: str, window: str) -> list[STFT]:

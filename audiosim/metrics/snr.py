@@ -10,7 +10,7 @@ from ..card import Card
 from ..dsp.decibels import Convention, ZeroMean, ratio
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -56,6 +56,18 @@ def compute(
     return pool(
         [_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import centred, decibels, energy
+
+    def value(ref: Any, test: Any) -> Any:
+        if o.zero_mean or o.convention == "auraloss":
+            ref, test = centred(ref), centred(test)
+        return decibels(energy(ref), energy(test - ref), o.convention)
+
+    return value
 
 
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:

@@ -176,9 +176,9 @@ def test_longer_padding_changes_little(name: str) -> None:
     assert np.sqrt(np.mean(error**2)) < 2e-5 * np.sqrt(np.mean(exact**2))
 
 
-def test_auraloss_taps() -> None:
+def testauraloss_taps() -> None:
     """Direct convolution with the taps, zeros beyond both ends, centred."""
-    taps = weighting._auraloss_taps(44100).astype(np.float64)
+    taps = weighting.auraloss_taps(44100).astype(np.float64)
     assert taps.shape == (101,)
     np.testing.assert_array_equal(taps, taps[::-1])
     for length in (1, 30, 101, 5000):

@@ -1,0 +1,91 @@
+"""Stages of this folder as torch text, for gradients on any device: the same formulas and clamps as the kernels.
+
+Signals are [item, sample]; an item is one channel of one element of a batch, and nothing here mixes items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import InputError
+from .decibels import EPS
+from .frames import STFT
+
+
+class Constant:
+    """A NumPy array that becomes a tensor of the dtype and on the device of what it meets; each is made once."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = np.ascontiguousarray(array)
+        self.tensors: dict[Any, Tensor] = {}
+
+    def __call__(self, like: Tensor) -> Tensor:
+        key = like.dtype, like.device
+        if key not in self.tensors:
+            with torch.inference_mode(False):
+                self.tensors[key] = torch.as_tensor(self.array).to(like.dtype).to(like.device)
+        return self.tensors[key]
+
+
+def filtered(x: Tensor, coef: float, lag: int) -> Tensor:
+    """y[n] = x[n] - coef x[n - lag], the whole response [item, sample + lag], as dsp.stream."""
+    return functional.pad(x, (0, lag)) - coef * functional.pad(x, (lag, 0)) if lag else x
+
+
+def spectra(stft: STFT) -> Callable[[Tensor], Tensor]:
+    """x [item, sample] -> complex [item, frame, bin]; InputError when x is shorter than a frame takes."""
+    window = Constant(stft.window)
+    side = (stft.lead, stft.trail)
+
+    def transform(x: Tensor) -> Tensor:
+        if stft.count(x.shape[-1]) == 0:
+            raise InputError(stft.too_short(x.shape[-1]))
+        y = functional.pad(x, side, mode="reflect") if stft.pad == "reflect" else functional.pad(x, side)
+        w = window(x)
+        z = torch.stft(y, stft.n_fft, stft.hop, w.numel(), w, center=False, onesided=True, return_complex=True)
+        return z.transpose(1, 2)
+
+    return transform
+
+
+def power(z: Tensor, floor: float) -> Tensor:
+    """max(re^2 + im^2, floor) of complex z."""
+    return (z.real.square() + z.imag.square()).clamp(min=floor)
+
+
+def root(x: Tensor) -> Tensor:
+    """Square root of x >= 0 whose gradient at 0 is 0, not infinite."""
+    positive = x > 0
+    return torch.where(positive, x, 1).sqrt() * positive
+
+
+def centred(x: Tensor) -> Tensor:
+    """x less the mean of each item."""
+    return x - x.mean(-1, keepdim=True)
+
+
+def energy(x: Tensor) -> Tensor:
+    """Sum of squares [item], float64: in float32 the ratio of two of them would lose its last digits."""
+    return x.square().sum(-1, dtype=torch.float64)
+
+
+LIMIT_DB = 200.0  # Loss's cap of a ratio that compute calls infinite or undefined
+
+
+def decibels(signal: Tensor, noise: Tensor, convention: str) -> Tensor:
+    """dsp.decibels.ratio of energies >= 0, within -LIMIT_DB..LIMIT_DB where it would be infinite."""
+    eps = EPS[convention]
+    if convention == "auraloss":
+        return 10 * (signal / (noise + eps) + eps).log10()
+    if eps == 0:
+        low = 10 ** (-LIMIT_DB / 10)
+        nothing, all_of_it = signal == 0, noise == 0
+        signal = torch.where(nothing, low * torch.where(all_of_it, 1, noise), signal)
+        noise = torch.where(all_of_it, low * signal, noise)
+    return 10 * ((signal + eps) / (noise + eps)).log10()

@@ -1,0 +1,59 @@
+"""Stages of this folder as torch text: weighting of signals, mel bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import dsp
+from ..dsp.differentiable import Constant, filtered, power, spectra
+from ..dsp.frames import STFT
+from .magnitudes import MelFilters
+from .weighting import LAG, PAD, auraloss_taps, check_weighting, magnitude
+
+
+def weighted(x: Tensor, rate: int, weighting: str, coef: float, mid_side: bool) -> Tensor:
+    """What hearing.weighting.streams does to one signal: x [batch, channel, sample] -> the same, weighted.
+
+    Raises UsageError as it does.
+    """
+    check_weighting(weighting, coef, mid_side, x.shape[1])
+    if mid_side:
+        x = torch.stack([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]], dim=1)
+    if weighting in LAG:
+        return filtered(x, coef, LAG[weighting])
+    samples = x.shape[-1]
+    if weighting == "auraloss-aw":
+        taps = _taps(rate)(x)
+        n = dsp.spectrum.fast_length(samples + taps.numel() - 1)
+        half = taps.numel() // 2
+        return torch.fft.irfft(torch.fft.rfft(x, n) * torch.fft.rfft(taps, n), n)[..., half : half + samples]
+    n = dsp.spectrum.fast_length(samples + round(PAD * rate))
+    return torch.fft.irfft(torch.fft.rfft(x, n) * _gain(weighting, n, rate, coef)(x), n)[..., :samples]
+
+
+@lru_cache(maxsize=16)
+def _taps(rate: int) -> Constant:
+    return Constant(auraloss_taps(rate))
+
+
+@lru_cache(maxsize=16)
+def _gain(weighting: str, n: int, rate: int, coef: float) -> Constant:
+    return Constant(magnitude(weighting, np.arange(n // 2 + 1) * (rate / n), rate, coef))
+
+
+def mel(filters: MelFilters) -> Callable[[Tensor], Tensor]:
+    """[item, frame, bin] -> mel bands [item, frame, band]."""
+    weights = Constant(filters.weights.T)
+    return lambda values: cast(Tensor, values @ weights(values))
+
+
+def mel_power(stft: STFT, filters: MelFilters) -> Callable[[Tensor], Tensor]:
+    """x [item, sample] -> power in mel bands [item, frame, band]."""
+    transform, project = spectra(stft), mel(filters)
+    return lambda x: project(power(transform(x), 0.0))
