@@ -58,6 +58,8 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
         self.terms = [(weight, _Term(term, self.rate)) for weight, term in parse(spec)]
 
     def forward(self, input: Any, target: Any) -> Any:
+        if not (isinstance(input, torch.Tensor) and isinstance(target, torch.Tensor)):
+            raise UsageError("input and target are torch tensors; for arrays there is audiosim.compare")
         test, ref = (x[:, None] if x.ndim == 2 else x for x in (input, target))
         if test.ndim != 3 or test.shape != ref.shape:
             raise UsageError(

@@ -1,0 +1,354 @@
+"""What every differentiable metric must keep as a loss. It holds for every metric whose card says that its gradient is
+exact, so a new one needs no line here."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiosim import metrics
+from audiosim.errors import InputError, UsageError
+from tests.signals import COMPILED, added_noise, affordable, noise, pink, speech_like
+
+torch = pytest.importorskip("torch")
+
+from audiosim.loss import Loss, parse  # noqa: E402  needs torch
+
+NAMES = [name for name in metrics.names() if metrics.get(name).CARD.gradient == "exact"]
+UNTRAINABLE = {"mcd": ("pymcd",)}  # variants that run through another program; they say so
+every = pytest.mark.parametrize("name", NAMES)
+
+
+def test_twenty_metrics_and_more_are_exact() -> None:
+    assert len(NAMES) >= 20
+
+
+# The number
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_value_is_that_of_compute(name: str, dtype: str) -> None:
+    for ref, test in pairs(name):
+        ref, test = ref.astype(dtype), test.astype(dtype)
+        answer = metrics.get(name).compute(ref, test, rate_of(name))
+        value = loss_of(name)(tensor(test[None]), tensor(ref[None]))
+        assert value.dtype == getattr(torch, dtype)
+        same(value.item(), sign(name) * answer.value, dtype)
+
+
+@every
+def test_every_choice_of_every_option(name: str) -> None:
+    ref, test = (x[:, : int(0.2 * rate_of(name))] for x in pairs(name)[0])
+    stereo = np.stack([ref[0], test[0][::-1]]), np.stack([test[0], ref[0][::-1]])
+    for option in metrics.options(name).values():
+        for choice in option.choices or ((False, True) if option.type is bool else ()):
+            spec = f"{name}:{option.name}={choice}"
+            given = metrics.parse(spec).options
+            if option.name == "variant" and choice in UNTRAINABLE.get(name, ()):
+                with pytest.raises(UsageError, match="gradient"):
+                    Loss(spec, rate_of(name))
+                continue
+            value = Loss(spec, rate_of(name))(*(tensor(x[None]) for x in stereo[::-1])).item()
+            same(value, sign(name) * metrics.get(name).compute(*stereo, rate_of(name), **given).value, "float64")
+
+
+@every
+def test_gradient_is_the_derivative(name: str) -> None:
+    """Along random directions, in both arguments."""
+    ref, test = (tensor(x[None, :, : min(x.shape[1], 3000)]) for x in pairs(name)[0])
+    loss = loss_of(name)
+    test.requires_grad_()
+    assert torch.autograd.gradcheck(lambda y: loss(y, ref), test, fast_mode=True, eps=1e-7, atol=1e-5, rtol=1e-3)
+    ref.requires_grad_()
+    assert torch.autograd.gradcheck(loss, (test, ref), fast_mode=True, eps=1e-7, atol=1e-5, rtol=1e-3)
+
+
+@every
+def test_a_batch_is_its_items_one_by_one(name: str) -> None:
+    ref, test = pairs(name, channels=2)[0]
+    refs = np.stack([ref, 0.1 * ref, ref[:, ::-1]])
+    tests = np.stack([test, 0.03 * test, 0.5 * test])
+    whole = Loss(name, rate_of(name), "none")
+    together, gradient = value_and_gradient(whole, tests, refs)
+    assert together.shape == (3,)
+    for i in range(3):
+        alone, part = value_and_gradient(whole, tests[i : i + 1], refs[i : i + 1])
+        assert together[i].item() == pytest.approx(alone.item(), rel=1e-12)
+        assert torch.linalg.norm(gradient[i] - part[0]) <= 1e-9 * torch.linalg.norm(part)
+    for reduction, expected in (("mean", together.mean()), ("sum", together.sum())):
+        value = Loss(name, rate_of(name), reduction)(tensor(tests), tensor(refs))
+        assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+# The edges
+
+
+@every
+def test_value_and_gradient_are_finite_everywhere(name: str) -> None:
+    rate, card = rate_of(name), metrics.get(name).CARD
+    capped = False
+    for dtype in ("float64", "float32"):
+        for case, (ref, test) in edges(name).items():
+            ref, test = ref.astype(dtype), test.astype(dtype)
+            value, gradient = value_and_gradient(loss_of(name), test[None], ref[None])
+            assert torch.isfinite(value).all(), (case, dtype)
+            assert torch.isfinite(gradient).all(), (case, dtype)
+            answer = metrics.get(name).compute(ref, test, rate)
+            if answer.status == "ok":
+                same(value.item(), sign(name) * answer.value, dtype, case)
+            else:
+                capped = True
+    assert bool(card.cap) == capped, "Card.cap says what stands where there is no number, and only there"
+
+
+@every
+def test_silence_gives_a_gradient_or_its_card_says_so(name: str) -> None:
+    ref = pairs(name)[0][0]
+    _, gradient = value_and_gradient(loss_of(name), np.zeros_like(ref)[None], ref[None])
+    assert metrics.get(name).CARD.deaf_start == (not gradient.any())
+    _, gradient = value_and_gradient(Loss(name, rate_of(name), dither=-80.0), np.zeros_like(ref)[None], ref[None])
+    assert gradient.any(), "dither mends it"
+
+
+@every
+def test_short_signals_are_refused_or_have_a_number(name: str) -> None:
+    for length in (1, 3, 500):
+        ref, test = (np.ascontiguousarray(x[:, :length]) for x in pairs(name)[0])
+        answer = metrics.get(name).compute(ref, test, rate_of(name))
+        if "too short" in (answer.reason or ""):
+            with pytest.raises(InputError, match="too short"):
+                loss_of(name)(tensor(test[None]), tensor(ref[None]))
+        else:
+            value, gradient = value_and_gradient(loss_of(name), test[None], ref[None])
+            assert torch.isfinite(value).all()
+            assert torch.isfinite(gradient).all()
+            if answer.status == "ok":
+                same(value.item(), sign(name) * answer.value, "float64")
+
+
+# Where and how it runs
+
+
+@every
+def test_runs_compiled_as_one_graph(name: str) -> None:
+    ref, test = (x[:, :4800] for x in pairs(name)[0])
+    torch.compiler.reset()
+    compiled = torch.compile(loss_of(name), backend="aot_eager", fullgraph=True)
+    value, gradient = value_and_gradient(loss_of(name), test[None], ref[None])
+    once, same_gradient = value_and_gradient(compiled, test[None], ref[None])
+    assert once.item() == pytest.approx(value.item(), rel=1e-9)
+    assert torch.linalg.norm(same_gradient - gradient) <= 1e-6 * torch.linalg.norm(gradient)
+
+
+@every
+def test_follows_the_input_to_its_device(name: str) -> None:
+    """On the device without memory: what would meet a tensor left on the CPU, or look at a value, fails here."""
+    shape = (2, 1, 4800)
+    test = torch.empty(shape, device="meta", requires_grad=True)
+    value = loss_of(name)(test, torch.empty(shape, device="meta"))
+    value.backward()
+    assert value.device == test.grad.device == test.device
+    assert test.grad.shape == shape
+
+
+@every
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_cuda_agrees_with_cpu(name: str) -> None:
+    loss = Loss(name, rate_of(name)).cuda()
+    for dtype, tolerance in (("float64", 1e-9), ("float32", 1e-4)):
+        for ref, test in pairs(name, channels=2):
+            there = tensor(test[None].astype(dtype)).cuda().requires_grad_()
+            value = loss(there, tensor(ref[None].astype(dtype)).cuda())
+            value.backward()
+            expected, gradient = value_and_gradient(loss_of(name), test[None].astype(dtype), ref[None].astype(dtype))
+            assert value.item() == pytest.approx(expected.item(), rel=tolerance)
+            if dtype == "float64":
+                assert torch.linalg.norm(there.grad.cpu() - gradient) <= 1e-6 * torch.linalg.norm(gradient)
+
+
+@every
+def test_half_precision_and_autocast_are_computed_in_float32(name: str) -> None:
+    ref, test = (tensor(x[None].astype("float32")) for x in pairs(name)[0])
+    loss = loss_of(name)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert loss(test, ref).item() == loss(test, ref).item()
+        inside = loss(test, ref)
+    assert inside.dtype == torch.float32
+    assert inside.item() == loss(test, ref).item()
+    half = test.bfloat16().requires_grad_()
+    value = loss(half, ref)
+    value.backward()
+    assert value.dtype == torch.float32
+    assert half.grad.dtype == torch.bfloat16
+    assert value.item() == loss(half.detach().float(), ref).item()
+
+
+# The module
+
+
+def test_a_sum_is_the_weighted_sum_with_signs_turned() -> None:
+    ref, test = (tensor(x[None]) for x in (noise(16000, 0.5), noise(16000, 0.5, 1)))
+    parts = [Loss(name, 16000)(test, ref).item() for name in ("mr-stft", "log-mel:bands=64", "snr")]
+    total = Loss("mr-stft + 0.1*log-mel:bands=64+2e-1 * snr", 16000)(test, ref).item()
+    assert total == pytest.approx(parts[0] + 0.1 * parts[1] + 0.2 * parts[2], rel=1e-12)
+    assert parts[2] == pytest.approx(-metrics.get("snr").compute(ref[0].numpy(), test[0].numpy(), 16000).value)
+
+
+def test_resolutions_keep_their_plus() -> None:
+    spec = "0.5*mr-stft:resolutions=1024/120/600+512/50/240 + mse"
+    assert [(w, s.name, dict(s.options)) for w, s in parse(spec)] == [
+        (0.5, "mr-stft", {"resolutions": "1024/120/600+512/50/240"}),
+        (1.0, "mse", {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "rate", "options", "says"),
+    [
+        ("log-mell", 16000, {}, "did you mean 'log-mel'"),
+        ("x*mse", 16000, {}, "weight 'x' of mse is not a number"),
+        ("0*mse", 16000, {}, "above 0"),
+        ("-1*mse", 16000, {}, "above 0"),
+        ("2*3*mse", 16000, {}, "not a weight times a metric"),
+        ("", 16000, {}, "unknown metric ''"),
+        ("mse", 0, {}, "whole number of Hz"),
+        ("mse", 44100.5, {}, "whole number of Hz"),
+        ("mse", 16000, {"reduction": "max"}, "mean, none or sum"),
+        ("mse", 16000, {"dither": 6.0}, "-300 to 0 dB"),
+        ("log-mel:fmax=9000", 16000, {}, "within 0 to 8000 Hz"),
+        ("log-mel:floor=0", 16000, {}, "floor is a power"),
+    ],
+)
+def test_bad_losses_are_refused_when_they_are_made(spec: str, rate: Any, options: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says.replace("*", r"\*")) as error:
+        Loss(spec, rate, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("input", "target", "says"),
+    [
+        (torch.zeros(2, 100), torch.zeros(2, 99), "one shape"),
+        (torch.zeros(100), torch.zeros(100), "one shape"),
+        (torch.zeros(1, 1, 1, 100), torch.zeros(1, 1, 1, 100), "one shape"),
+        (torch.zeros(2, 100, dtype=torch.int16), torch.zeros(2, 100, dtype=torch.int16), "full scale 1.0"),
+        (torch.zeros(0, 100), torch.zeros(0, 100), "nothing to compare"),
+        (np.zeros((2, 100)), np.zeros((2, 100)), "torch tensors"),
+    ],
+)
+def test_bad_tensors_are_refused(input: Any, target: Any, says: str) -> None:
+    with pytest.raises((UsageError, InputError), match=says):
+        Loss("mse", 16000)(input, target)
+
+
+def test_two_axes_are_batch_and_sample() -> None:
+    ref, test = tensor(noise(16000, 0.1, 0, 3)), tensor(noise(16000, 0.1, 1, 3))
+    loss = Loss("mse", 16000, "none")
+    assert loss(test, ref).tolist() == loss(test[:, None], ref[:, None]).tolist()
+
+
+def test_copies_and_pickles_and_says_what_it_is() -> None:
+    loss = Loss("mr-stft + 0.1*mse", 16000, "sum", dither=-90.0)
+    for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert repr(twin) == repr(loss) == "Loss('mr-stft + 0.1*mse', rate=16000, reduction='sum', dither=-90)"
+    assert not list(loss.parameters())
+    assert not loss.state_dict()
+    assert loss.to("meta").eval() is loss
+
+
+def test_trains_in_a_module_and_moves_nothing_by_hand() -> None:
+    """A gain learned by gradient descent."""
+    x = tensor(speech_like(16000, affordable(1.0)))
+    gain = torch.nn.Parameter(torch.tensor(0.1, dtype=torch.float64))
+    optimizer = torch.optim.Adam([gain], lr=0.05)
+    loss = Loss("log-mel", 16000)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss(gain * x, x).backward()
+        optimizer.step()
+    assert gain.item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_without_torch_one_line_says_what_to_install() -> None:
+    code = "import sys; sys.modules['torch'] = None\nimport audiosim\naudiosim.load, audiosim.compare\naudiosim.Loss"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("audiosim.errors.MissingExtra: audiosim.Loss needs torch")
+    assert "audiosim[torch]" in last
+
+
+# What the tests above have in common
+
+
+def rate_of(name: str) -> int:
+    return metrics.get(name).CARD.rate or 48000
+
+
+def sign(name: str) -> float:
+    return 1.0 if metrics.get(name).CARD.better == "lower" else -1.0
+
+
+def loss_of(name: str) -> Any:
+    return Loss(name, rate_of(name))
+
+
+def tensor(x: Any) -> Any:
+    return torch.as_tensor(np.ascontiguousarray(x))
+
+
+def value_and_gradient(loss: Any, test: Any, ref: Any) -> Any:
+    """Without a warning, whatever the input."""
+    y = tensor(test).requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value = loss(y, tensor(ref))
+        value.sum().backward()
+    return value.detach(), y.grad
+
+
+def same(value: float, expected: float, dtype: str, case: str = "") -> None:
+    tolerance = {"float64": 1e-9, "float32": 1e-4}[dtype]
+    assert value == pytest.approx(expected, rel=tolerance, abs=1e-9 if dtype == "float64" else 1e-7), case
+
+
+def pairs(name: str, channels: int = 1) -> list[tuple[Any, Any]]:
+    rate = rate_of(name)
+    seconds = 0.4 if COMPILED else 0.06
+    steady, speech = pink(rate, seconds, 11, channels), speech_like(rate, seconds, 11, channels)
+    return [
+        (steady, added_noise(steady, rate, 0.3, 1)),
+        (speech, 0.8 * added_noise(speech, rate, 0.02, 2)),
+    ]
+
+
+def edges(name: str) -> dict[str, tuple[Any, Any]]:
+    ref, test = pairs(name)[0]
+    silent, click = np.zeros_like(ref), np.zeros_like(ref)
+    click[:, click.shape[1] // 2] = 1.0
+    full = 1.0 / max(np.abs(ref).max(), np.abs(test).max())
+    half = test * (np.arange(test.shape[1]) < test.shape[1] // 2)
+    return {
+        "identity": (ref, ref),
+        "scaled copy": (ref, 0.5 * ref),
+        "inverted copy": (ref, -ref),
+        "silent input": (ref, silent),
+        "silent target": (silent, test),
+        "both silent": (silent, silent),
+        "click in silence": (silent, click),
+        "silence for a click": (click, silent),
+        "click on itself": (click, click),
+        "half silent": (ref, half),
+        "half silent target": (half, ref),
+        "full scale": (full * ref, full * test),
+        "a millionth": (1e-6 * ref, 1e-6 * test),
+        "nearly identical": (ref, ref + 1e-7 * test),
+        "offset": (ref, ref + 0.1),
+    }
