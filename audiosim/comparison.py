@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
 
@@ -25,6 +25,7 @@ PRESETS: Mapping[str, tuple[str, ...]] = {
 }
 
 Detail = Literal["value", "profile", "map"]
+Backend = Literal["numba", "torch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def compare(
     *,
     band_edges: Any = None,
     jobs: int | None = None,
+    backend: Backend = "numba",
     **policy: Any,
 ) -> dict[str, Result]:
     """How alike two recordings are, by each of the metrics.
@@ -56,6 +58,7 @@ def compare(
     detail: "profile" adds per_band and per_time, "map" also map.
     band_edges: Hz, ascending [band + 1]; "bins" for all bins; None for a summary of at most 40 bands.
     jobs: threads; None for all cores. The numbers do not depend on it.
+    backend: "torch" gives the numbers of audiosim.Loss, on the GPU where there is one; values only.
     policy: fields of match.Policy.
     Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
     """
@@ -65,9 +68,10 @@ def compare(
             raise UsageError(f"compare() has no option {name!r}; policies are {', '.join(known)}")
     specs = [metrics] if isinstance(metrics, str) else list(metrics)
     first, second = (_signal(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
-    return dict(
-        compare_signals(first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs).results
+    done = compare_signals(
+        first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
     )
+    return dict(done.results)
 
 
 def compare_signals(
@@ -79,13 +83,21 @@ def compare_signals(
     detail: Detail = "value",
     band_edges: Any = None,
     jobs: int | None = None,
+    backend: Backend = "numba",
 ) -> Comparison:
-    """Match two Signals under the policy, then ask each metric. A metric that breaks is a Result with status error."""
+    """Match two Signals under the policy, then ask each metric. A metric that breaks is a Result with status error.
+
+    backend: "torch" gives the numbers of audiosim.Loss, on the GPU where there is one; values only.
+    """
     parsed = [catalogue.parse(text) for text in specs]
     if not parsed:
         raise NothingToCompare("no metric was asked for; give one with -m, such as -m log-mel")
     if detail not in ("value", "profile", "map"):
         raise UsageError(f"detail is value, profile or map, not {detail!r}")
+    if backend not in get_args(Backend):
+        raise UsageError(f"backend is numba or torch, not {backend!r}")
+    if backend == "torch" and detail != "value":
+        raise UsageError("the torch backend gives values only; bands, times and maps come from numba")
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
     jobs = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
@@ -107,6 +119,11 @@ def compare_signals(
             at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
         a, b = at_rate[wanted]
         try:
+            if backend == "torch":
+                from .loss import evaluate
+
+                results[spec.text] = evaluate(spec, a.samples, b.samples, wanted)
+                continue
             results[spec.text] = metric.compute(
                 a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, jobs=jobs, **spec.options
             )

@@ -24,6 +24,7 @@ Length = Literal["auto", "error", "trim", "pad", "keep"]
 Align = Literal["none", "auto"]
 Gain = Literal["none", "match"]
 Polarity = Literal["keep", "match"]
+Backend = Literal["numba", "torch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Settings:
     align: Align = "none"
     gain: Gain = "none"
     polarity: Polarity = "keep"
+    backend: Backend = "numba"
     jobs: int | None = None  # None: all cores
     quiet: bool = False
     verbose: bool = False

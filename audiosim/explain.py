@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from .result import Result
 from .signal import Signal
 
 Array = NDArray[Any]
+Of = Literal["distance", "gradient"]
 Change = Literal["louder", "quieter", "different"]
 
 REGIONS = 5
@@ -67,28 +67,43 @@ class Explanation:
     times: Array
     regions: tuple[Region, ...]
     sentence: str
+    of: Of  # what the shares are of
 
 
 def explain(
-    ref: Signal, test: Signal, spec: str, policy: Policy | None = None, *, jobs: int | None = None
+    ref: Signal,
+    test: Signal,
+    spec: str,
+    policy: Policy | None = None,
+    *,
+    jobs: int | None = None,
+    gradient: bool = False,
 ) -> Explanation:
-    """Compare by the metric with its map, and say where the distance lies.
+    """Compare by the metric with its map, and say where the distance lies; with gradient, where audiosim.Loss would
+    change the test first: where the energy of its gradient lies (needs torch).
 
     Raises what compare does. Where the metric has no number, the sentence gives its reason.
     """
     policy = policy or Policy()
     comparison = compare_signals(ref, test, [spec], policy, detail="map", jobs=jobs)
     result = comparison.results[spec]
+    if gradient and result.status in ("ok", "infinite"):
+        result = _of_gradient(result, spec, comparison)
+    of: Of = "gradient" if gradient else "distance"
     share = np.empty((0, 0)) if result.map is None else np.nan_to_num(result.map.astype(np.float64), posinf=0.0)
     total = float(share.sum())
     if result.status in ("undefined", "error") or result.edges is None or result.times is None or not total > 0.0:
         sentence = (
             f"no answer: {result.reason or result.status}"
             if result.status in ("undefined", "error")
+            else "the gradient is zero: this loss would change nothing"
+            if gradient
             else "the two are identical to this metric"
         )
         nothing = np.empty(0)
-        return Explanation(spec, comparison, result, nothing, nothing, np.empty((0, 0)), nothing, nothing, (), sentence)
+        return Explanation(
+            spec, comparison, result, nothing, nothing, np.empty((0, 0)), nothing, nothing, (), sentence, of
+        )
     share /= total
     bounds = _time_bounds(result.times, comparison.ref.duration)
     found = tuple(_regions(share, result.edges, bounds, comparison))
@@ -102,7 +117,36 @@ def explain(
         result.edges,
         result.times,
         found,
-        _sentence(share, result.edges, bounds, comparison),
+        _sentence(share, result.edges, bounds, comparison, of),
+        of,
+    )
+
+
+def _of_gradient(result: Result, spec: str, comparison: Comparison) -> Result:
+    """The result with the energy of the loss's gradient in place of its map."""
+    from .dsp import resampling, stream
+    from .hearing.profile import View, waveform
+    from .loss import gradient
+
+    parsed = metrics.parse(spec)
+    rate = metrics.get(parsed.name).CARD.rate or comparison.ref.rate
+    ref, test = (s if s.rate == rate else resampling.to_rate(s, rate) for s in (comparison.ref, comparison.test))
+    slope = gradient(parsed, ref.samples, test.samples, rate)
+    slope /= np.abs(slope).max() or 1.0  # only its shape is wanted
+    channels = [
+        waveform(stream.plain(np.zeros_like(s)), stream.plain(s), result.value, View(rate, "map")) for s in slope
+    ]
+    weight = np.square(slope).sum(axis=1)
+    weight /= weight.sum() or 1.0
+    mean = sum(w * c.map for w, c in zip(weight, channels, strict=True) if c.map is not None)
+    return replace(
+        result,
+        map=np.asarray(mean),
+        per_band=None,
+        per_time=None,
+        bands=channels[0].bands,
+        edges=channels[0].edges,
+        times=channels[0].times,
     )
 
 
@@ -199,14 +243,14 @@ def _region(seconds: tuple[float, float], hertz: tuple[float, float], share: flo
     return Region(*seconds, *hertz, share, change, level_db)
 
 
-def _sentence(share: Array, edges: Array, bounds: Array, comparison: Comparison) -> str:
+def _sentence(share: Array, edges: Array, bounds: Array, comparison: Comparison, of: Of) -> str:
     per_band = share.sum(axis=0)
     b0, b1 = narrowest(per_band, MOST)
     if b1 - b0 > WIDE * len(per_band):
         b0, b1 = 0, len(per_band)
-        where = "the distance is spread over all frequencies"
+        where = f"the {of} is spread over all frequencies"
     else:
-        where = f"{100 * per_band[b0:b1].sum():.0f} % of the distance lies at {frequencies(edges[b0], edges[b1])}"
+        where = f"{100 * per_band[b0:b1].sum():.0f} % of the {of} lies at {frequencies(edges[b0], edges[b1])}"
     per_time = share[:, b0:b1].sum(axis=1)
     t0, t1 = narrowest(per_time, MOST)
     if bounds[t1] - bounds[t0] > WIDE * bounds[-1]:
@@ -276,7 +320,7 @@ def card_rows(name: str) -> list[tuple[str, str]]:
     """What the metric states about itself, as (field, text), for pages and tables."""
     card = metrics.get(name).CARD
     low, high = card.range
-    rows: Sequence[tuple[str, str]] = [
+    rows: list[tuple[str, str]] = [
         ("metric", name),
         ("title", card.title),
         ("family", card.family),
@@ -300,4 +344,8 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         ("by band and time", "its value there" if card.profile == "local" else "share of the error energy there"),
         ("gradient", card.gradient),
     ]
+    if card.cap:
+        rows.append(("as a loss", card.cap))
+    if card.deaf_start:
+        rows.append(("silent start", "the gradient on a silent estimate is zero; Loss(dither=-100) mends it"))
     return [*rows, *([("needs", ", ".join(card.needs))] if card.needs else [])]

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from . import metrics
 from .errors import InputError, MissingExtra, UsageError
 from .metrics import Spec
+from .result import Channel, Result, pool, undefined
 
 try:
     import torch
@@ -117,7 +118,7 @@ class _Term:
         metric: Any = metrics.get(spec.name)
         self.card = card = metric.CARD
         if card.gradient == "none":
-            raise UsageError(f"{spec.name} has no gradient to train on; `audiosim explain` lists those that have")
+            raise UsageError(f"{spec.name} has no gradient and no torch text; `audiosim explain` lists those that have")
         if card.rate not in (None, rate):
             raise UsageError(
                 f"{spec.name} is defined at {card.rate} Hz, this loss is for {rate} Hz: resample the signals"
@@ -126,13 +127,45 @@ class _Term:
         self.rate, self.options = rate, SimpleNamespace(**options)
         self.twin = metric.twin(rate, self.options)
 
-    def __call__(self, ref: Any, test: Any) -> Any:
-        """Badness [batch] of ref, test [batch, channel, sample]: smaller is better."""
+    def values(self, ref: Any, test: Any) -> Any:
+        """The metric [batch, channel] of ref, test [batch, channel, sample]."""
         o = self.options
         ref, test = (weighted(x, self.rate, o.weighting, o.coef, o.mid_side) for x in (ref, test))
-        values = self.twin(ref.flatten(0, 1), test.flatten(0, 1)).reshape(ref.shape[:2])
+        return self.twin(ref.flatten(0, 1), test.flatten(0, 1)).reshape(ref.shape[:2])
+
+    def __call__(self, ref: Any, test: Any) -> Any:
+        """Badness [batch]: smaller is better."""
+        values = self.values(ref, test)
         pooled = {"mean": values.mean, "min": values.amin, "max": values.amax}[self.card.pooling](1)
         return pooled if self.card.better == "lower" else -pooled
+
+
+def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
+    """The metric of arrays ref, test [channel, sample] by its torch text, on the GPU where there is one.
+
+    Where it has no number, the answer is that of `compute`, not the cap that a loss takes.
+    """
+    term = _Term(spec, rate)
+    if term.card.cap:
+        answer = metrics.get(spec.name).compute(ref, test, rate, **spec.options)
+        if answer.status != "ok":
+            return answer
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with torch.no_grad():
+        try:
+            values = term.values(*(torch.tensor(x, device=device)[None] for x in (ref, test)))[0]
+        except InputError as short:
+            return undefined(str(short), len(ref))
+    return pool([Channel(value=value) for value in values.tolist()])
+
+
+def gradient(spec: Spec, ref: Any, test: Any, rate: int) -> Any:
+    """How the loss changes with each sample of the test: float64 [channel, sample]; ref, test as in evaluate."""
+    term = _Term(spec, rate)
+    r, t = (torch.tensor(x, dtype=torch.float64)[None] for x in (ref, test))
+    t.requires_grad_()
+    term(r, t).sum().backward()
+    return t.grad[0].numpy()
 
 
 def _noise(like: Any) -> Any:

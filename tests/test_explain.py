@@ -123,3 +123,28 @@ def test_every_card_makes_a_page():
         rows = dict(explaining.card_rows(name))
         assert rows["metric"] == name
         assert all(isinstance(text, str) and text for text in rows.values())
+
+
+def test_the_gradient_points_at_a_planted_change():
+    pytest.importorskip("torch")
+    found = explain(*pair(lambda x: x - during(band(x, 2000, 4000), 1.0, 1.5)), "mse", gradient=True)
+    worst = found.regions[0]
+    assert (worst.start, worst.end) == pytest.approx((1.0, 1.5), abs=0.1)
+    assert (worst.low, worst.high) == pytest.approx((2000, 4000), rel=0.15)
+    assert "% of the gradient lies at" in found.sentence
+    assert found.result.value == explain(*pair(lambda x: x - during(band(x, 2000, 4000), 1.0, 1.5)), "mse").result.value
+
+
+def test_no_gradient_at_the_minimum():
+    pytest.importorskip("torch")
+    assert explain(*pair(lambda x: x.copy()), "log-mel", gradient=True).sentence.startswith("the gradient is zero")
+    assert explain(*pair(np.zeros_like)[::-1], "esr", gradient=True).sentence.startswith("no answer: ")
+
+
+def test_the_gradient_of_a_quiet_channel_is_there():
+    """Every channel has its share, in stereo too."""
+    pytest.importorskip("torch")
+    ref = noise(RATE, 1.0, 1, 2)
+    test = np.stack([ref[0], 0.5 * ref[1]])
+    found = explain(Signal.of(ref, RATE), Signal.of(test, RATE), "mse", gradient=True)
+    assert found.map.sum() == pytest.approx(1.0)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..config import KEYS, Align, Channels, Format, Gain, Length, Polarity, Rate, resolve
+from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, resolve
 
 
 class _AsTyped:
@@ -162,6 +162,10 @@ def compare(
     align: AlignOption = None,
     gain: GainOption = None,
     polarity: PolarityOption = None,
+    backend: Annotated[
+        Backend | None,
+        typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
+    ] = None,
     jobs: JobsOption = None,
     output: OutputOption = None,
     quiet: QuietOption = None,
@@ -203,6 +207,9 @@ def explain(
     align: AlignOption = None,
     gain: GainOption = None,
     polarity: PolarityOption = None,
+    gradient: Annotated[
+        bool, typer.Option("--gradient", help="With REF and TEST: what training on this loss would change first.")
+    ] = False,
     jobs: JobsOption = None,
     output: OutputOption = None,
     quiet: QuietOption = None,
@@ -214,8 +221,9 @@ def explain(
     audiosim explain
     audiosim explain si-sdr
     audiosim explain log-mel original.wav decoded.wav
+    audiosim explain mr-stft original.wav decoded.wav --gradient
     """
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
     from . import explain as pages
 
-    return pages.run(name, reference, test, settings, output=output)
+    return pages.run(name, reference, test, settings, gradient=gradient, output=output)

@@ -44,7 +44,16 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
         begun = perf_counter()
         try:
             ref, test = (signal.result() for signal in loaded)
-            done = compare_signals(ref, test, specs, policy, detail=detail, band_edges=bands, jobs=settings.jobs)
+            done = compare_signals(
+                ref,
+                test,
+                specs,
+                policy,
+                detail=detail,
+                band_edges=bands,
+                jobs=settings.jobs,
+                backend=settings.backend,
+            )
             verdicts = gates.judge(required, done, policy, settings.jobs)
         except (InputError, MetricError) as problem:
             if len(tests) == 1 or loaded[0].exception():

@@ -31,7 +31,13 @@ PICTURE_ROWS = 20
 
 
 def run(
-    name: str | None, reference: str | None, test: str | None, settings: Settings, *, output: str | None
+    name: str | None,
+    reference: str | None,
+    test: str | None,
+    settings: Settings,
+    *,
+    gradient: bool = False,
+    output: str | None,
 ) -> ExitCode:
     """Print what was asked for."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
@@ -39,6 +45,8 @@ def run(
         raise UsageError("--format value is for compare; explain knows table, tsv, csv, json and jsonl")
     if output not in (None, "-"):
         formats.check_output(str(output))
+    if gradient and test is None:
+        raise UsageError("--gradient needs two recordings: audiosim explain NAME REF TEST --gradient")
     if name is None:
         _write(catalogue(), form, output)
     elif reference is None:
@@ -46,7 +54,7 @@ def run(
     elif test is None:
         raise UsageError("explain NAME REF TEST needs both recordings; without them, explain NAME")
     else:
-        return _pair(name, reference, test, settings, form, output)
+        return _pair(name, reference, test, settings, form, output, gradient)
     return ExitCode.OK
 
 
@@ -106,7 +114,9 @@ def _card_rows(name: str) -> list[tuple[str, str]]:
     return card_rows(name)
 
 
-def _pair(name: str, reference: str, test: str, settings: Settings, form: str, output: str | None) -> ExitCode:
+def _pair(
+    name: str, reference: str, test: str, settings: Settings, form: str, output: str | None, gradient: bool
+) -> ExitCode:
     from .. import match as matching
     from ..audio import data_name
     from ..explain import explain
@@ -116,7 +126,8 @@ def _pair(name: str, reference: str, test: str, settings: Settings, form: str, o
         raise UsageError("standard input can be read only once: give - for one recording only")
     metrics.parse(name)
     ref, other = decode(reference, test, settings)
-    found = explain(ref, other, name, matching.Policy(**settings.policy()), jobs=settings.jobs)  # type: ignore[arg-type]
+    policy = matching.Policy(**settings.policy())  # type: ignore[arg-type]  # checked by config
+    found = explain(ref, other, name, policy, jobs=settings.jobs, gradient=gradient)
     if not settings.quiet:
         for sentence in matching.describe(found.comparison.match):
             say(sentence)
@@ -162,6 +173,7 @@ def _json_row(found: Explanation, reference: str, test: str) -> dict[str, Any]:
     return {
         **shared,
         **own,
+        "of": found.of,
         "sentence": found.sentence,
         "regions": region_rows(found),
         "share_per_band": found.per_band.tolist(),

@@ -247,3 +247,25 @@ def test_seven_channels_and_other_widths_work(cli, tmp_path):
         done = cli("compare", f"{subtype}.wav", f"{subtype}.wav", "-m", "mse", "--format", "json")
         found = strict(done.out)
         assert (done.code, found["channels"], found["rate"], found["results"][0]["value"]) == (0, 7, 96000, 0.0)
+
+
+def test_the_torch_backend_gives_the_same_numbers(cli, sounds):
+    pytest.importorskip("torch")
+    argv = "compare", sounds / "ref.wav", sounds / "far.wav", "-m", "mse", "-m", "snr", "-m", "log-mel"
+    numba, torch = (
+        [r["value"] for r in json.loads(cli(*argv, "--format", "json", *more).out)["results"]]
+        for more in ((), ("--backend", "torch"))
+    )
+    assert torch == pytest.approx(numba, rel=1e-4)
+    done = cli(*argv, "--backend", "torch", "--bands")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "values only" in done.err
+
+
+def test_the_torch_backend_passes_no_cap_off_as_a_number(cli, sounds, tmp_path):
+    pytest.importorskip("torch")
+    ref = str(sounds / "ref.wav")
+    found = json.loads(
+        cli("compare", ref, ref, "-m", "snr:convention=plain", "--backend", "torch", "--format", "json").out
+    )
+    assert found["results"][0]["status"] == "infinite"

@@ -78,3 +78,13 @@ def test_sparklines_and_bars():
     assert bar(5.0, 0.0, 10.0, 10, ascii_only=True) == "#####"
     assert bar(float("nan"), 0.0, 10.0, 10, ascii_only=True) == ""
     assert (hertz(250.4), hertz(2140.0), hertz(999.7)) == ("250 Hz", "2.1 kHz", "1 kHz")
+
+
+def test_the_gradient_of_a_pair_is_explained(cli, sounds):
+    pytest.importorskip("torch")
+    argv = "explain", "mse", sounds / "ref.wav", sounds / "far.wav", "--gradient"
+    assert "of the gradient" in cli(*argv, "--format", "table").out
+    assert json.loads(cli(*argv, "--format", "json").out)["of"] == "gradient"
+    done = cli("explain", "mse", "--gradient")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "needs two recordings" in done.err
