@@ -75,6 +75,14 @@ def energy(x: Tensor) -> Tensor:
     return x.square().sum(-1, dtype=torch.float64)
 
 
+SILENCE = 1e-9  # mean power that stands for a silent reference where a ratio to it is wanted: -90 dB re full scale
+
+
+def heard(signal: Tensor, samples: int) -> Tensor:
+    """Energy [item] of so many samples; that of SILENCE where it is 0."""
+    return torch.where(signal == 0, SILENCE * samples, signal)
+
+
 LIMIT_DB = 200.0  # Loss's cap of a ratio that compute calls infinite or undefined
 
 

@@ -9,7 +9,7 @@ from .. import dsp
 from ..card import Card
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -32,6 +32,7 @@ CARD = Card(
     triangle=False,
     blind=BLIND,
     gradient="exact",
+    cap="against a silent reference as against one of -90 dB re full scale (mean power)",
     profile="share",
     map="share",
 )
@@ -55,6 +56,18 @@ def compute(
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
     return pool([_channel(r, t, convention, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import energy, heard
+
+    def value(ref: Any, test: Any) -> Any:
+        samples = ref.shape[-1]
+        power = heard(energy(ref), samples) / samples
+        return (test - ref).double().mean(-1).square() / (power + EPS[o.convention])
+
+    return value
 
 
 def _channel(r: Stream, t: Stream, convention: str, view: View) -> Channel:

@@ -10,7 +10,7 @@ from .. import dsp
 from ..card import Card
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -31,6 +31,7 @@ CARD = Card(
     symmetric=False,
     triangle=False,
     gradient="exact",
+    cap="against a silent reference as against one of -90 dB re full scale (mean power)",
     profile="local",
     map="sum",
 )
@@ -55,6 +56,19 @@ def compute(
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
     return pool([_channel(r, t, convention, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import energy, heard
+
+    eps, per_sample = EPS[o.convention]
+
+    def value(ref: Any, test: Any) -> Any:
+        samples = ref.shape[-1]
+        return energy(test - ref) / (heard(energy(ref), samples) + eps + per_sample * samples)
+
+    return value
 
 
 def _channel(r: Stream, t: Stream, convention: str, view: View) -> Channel:

@@ -11,7 +11,7 @@ from ..card import Card
 from ..errors import UsageError
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -36,6 +36,8 @@ CARD = Card(
     map="share",
 )
 
+LINEAR = 80.0  # beyond, ln cosh u is u - ln 2 to the last digit; here the cosh still fits float32
+
 
 def compute(
     ref: Any,
@@ -56,8 +58,26 @@ def compute(
     return pool([_channel(r, t, a, eps, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
 
 
-def _channel(r: Stream, t: Stream, a: float, eps: float, view: View) -> Channel:
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    _check(o.a, o.eps)
+
+    def value(ref: Any, test: Any) -> Any:
+        u = (o.a * (test - ref)).abs()
+        bounded = u.clamp(max=LINEAR)
+        # cosh u - 1 = 2 sinh(u / 2)^2 keeps the digits of small errors
+        logs = (2 * (bounded / 2).sinh().square() + o.eps).log1p() + (u - bounded)
+        return logs.mean(-1) / o.a
+
+    return value
+
+
+def _check(a: float, eps: float) -> None:
     if a <= 0 or eps < 0:
         raise UsageError(f"log-cosh needs a > 0 and eps >= 0, not a={a:g}, eps={eps:g}")
+
+
+def _channel(r: Stream, t: Stream, a: float, eps: float, view: View) -> Channel:
+    _check(a, eps)
     total = dsp.moments.over(dsp.moments.log_cosh, 1, r, t, a, eps, jobs=view.jobs)[0]
     return waveform(r, t, total / r.length / a, view)

@@ -13,7 +13,7 @@ from ..dsp.frames import STFT
 from ..hearing.magnitudes import Floor, Window, check_floor, power
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="Log-spectral distance",
@@ -60,8 +60,7 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    stft = STFT.of(n_fft, hop, window, win or n_fft, centre, "zero")
-    check_floor(floor)
+    stft = _frames(n_fft, hop, win, window, centre, floor)
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         p = power(spectra, floor)
@@ -74,6 +73,24 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import power, root, spectra
+
+    transform = spectra(_frames(o.n_fft, o.hop, o.win, o.window, o.centre, o.floor))
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = (power(transform(s), o.floor) for s in (ref, test))
+        return DB * root((y / x).log().square().mean(2)).mean(1)
+
+    return value
+
+
+def _frames(n_fft: int, hop: int, win: int, window: str, centre: bool, floor: float) -> STFT:
+    check_floor(floor)
+    return STFT.of(n_fft, hop, window, win or n_fft, centre, "zero")
 
 
 def _root(sums: Any, bins: Any) -> Any:

@@ -8,7 +8,7 @@ from ..card import Card
 from ..hearing.magnitudes import Distance, Floor, MelFilters, STFTLoss, Window, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="Mel STFT loss",
@@ -77,3 +77,9 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    loss = STFTLoss(o.w_sc, o.w_log, o.w_lin, o.distance, o.floor)
+    return loss.twin(stft_options(o.n_fft, o.hop, o.win, o.window), MelFilters.of(rate, o.n_fft, o.bands))

@@ -10,7 +10,7 @@ from .. import dsp
 from ..card import Card
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -49,6 +49,13 @@ def compute(
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
     return pool([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import root
+
+    return lambda ref, test: root((test - ref).square().mean(-1))
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:

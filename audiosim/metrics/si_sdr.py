@@ -11,7 +11,7 @@ from ..card import Card
 from ..dsp.decibels import EPS, Convention, ZeroMean, ratio
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -35,6 +35,7 @@ CARD = Card(
     blind=("gain", "polarity"),
     slack=10.0,
     gradient="exact",
+    cap="silence as its convention has it: 0 dB against none, else the ratio to eps; plain: 200 dB and -200 dB",
     profile="local",
     map="db",
 )
@@ -59,6 +60,24 @@ def compute(
     return pool(
         [_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64: float32 would lose a small distortion."""
+    from ..dsp.differentiable import centred, decibels, energy
+
+    eps = EPS[o.convention]
+
+    def value(ref: Any, test: Any) -> Any:
+        ref, test = ref.double(), test.double()
+        if o.zero_mean or o.convention == "auraloss":
+            ref, test = centred(ref), centred(test)
+        signal = energy(ref)
+        common = (ref * test).sum(-1)
+        gain = (common + (0 if o.convention == "auraloss" else eps)) / (signal + eps)
+        return decibels(gain * gain * signal, energy(test - gain[:, None] * ref), o.convention)
+
+    return value
 
 
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:

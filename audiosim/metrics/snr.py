@@ -32,6 +32,7 @@ CARD = Card(
     symmetric=False,
     triangle=False,
     gradient="exact",
+    cap="silence as its convention has it: the ratio to eps; plain: 200 dB and -200 dB",
     profile="local",
     map="db",
 )

@@ -9,10 +9,10 @@ import numpy as np
 
 from .. import dsp
 from ..card import Card
-from ..hearing.magnitudes import Floor, Window, check_floor, magnitude, stft_options
+from ..hearing.magnitudes import Floor, STFTLoss, Window, check_floor, magnitude, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="Spectral convergence",
@@ -77,3 +77,9 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    loss = STFTLoss(w_sc=1.0, w_log=0.0, w_lin=0.0, distance="l1", floor=o.floor)
+    return loss.twin(stft_options(o.n_fft, o.hop, o.win, o.window), None)

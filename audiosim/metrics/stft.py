@@ -9,7 +9,7 @@ from ..card import Card
 from ..hearing.magnitudes import Distance, Floor, STFTLoss, Window, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="STFT loss",
@@ -65,3 +65,9 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    loss = STFTLoss(o.w_sc, o.w_log, o.w_lin, o.distance, o.floor)
+    return loss.twin(stft_options(o.n_fft, o.hop, o.win, o.window), None)
