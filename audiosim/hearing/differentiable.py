@@ -13,6 +13,7 @@ from torch import Tensor
 from .. import dsp
 from ..dsp.differentiable import Constant, filtered, power, spectra
 from ..dsp.frames import STFT
+from .loudness import EXPONENT, Ear
 from .magnitudes import MelFilters
 from .weighting import LAG, PAD, auraloss_taps, check_weighting, magnitude
 
@@ -57,3 +58,14 @@ def mel_power(stft: STFT, filters: MelFilters) -> Callable[[Tensor], Tensor]:
     """x [item, sample] -> power in mel bands [item, frame, band]."""
     transform, project = spectra(stft), mel(filters)
     return lambda x: project(power(transform(x), 0.0))
+
+
+def specific_loudness(ear: Ear) -> Callable[[Tensor], Tensor]:
+    """x [item, sample] -> specific loudness [item, frame, band]."""
+    transform, weights = spectra(ear.stft), Constant(ear.weights.T)
+
+    def loudness(x: Tensor) -> Tensor:
+        z = power(transform(x), 0.0)
+        return torch.expm1(EXPONENT * torch.log1p(z @ weights(z)))
+
+    return loudness

@@ -1,0 +1,53 @@
+"""Kernels of loudness: from excitation to sensation, and what two sensations have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..dsp.elementary import exponentials, logarithms
+from ..dsp.kernel import exact_kernel, kernel
+
+Array = NDArray[Any]
+
+
+@exact_kernel
+def compress(excitation: Array, exponent: float, scratch: Array) -> None:
+    """excitation = (1 + excitation)^exponent - 1 in place: float64 [n], in units of the threshold. scratch:
+    int64 [n]."""
+    for i in range(excitation.size):
+        excitation[i] = 1.0 + excitation[i]
+    logarithms(excitation, scratch)
+    for i in range(excitation.size):
+        excitation[i] *= exponent
+    exponentials(excitation, scratch)
+    for i in range(excitation.size):
+        excitation[i] -= 1.0
+
+
+@kernel
+def overlap(ref: Array, test: Array, slope: float, floor: float, edges: Array, out: Array) -> None:
+    """Terms 0..3: added, missing and common loudness, and that of the reference: sums of p^2 / (p + tau),
+    q^2 / (q + tau), min(ref, test) and ref, with p = max(test - ref, 0), q = max(ref - test, 0), tau = slope ref +
+    floor, a just noticeable difference. ref, test: [frame, band]; edges [range + 1]; out [frame, range, term]."""
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            r = ref[f, edges[e] : edges[e + 1]]
+            t = test[f, edges[e] : edges[e + 1]]
+            added = 0.0
+            missing = 0.0
+            common = 0.0
+            loudness = 0.0
+            for i in range(r.size):
+                tau = slope * r[i] + floor
+                p = max(t[i] - r[i], 0.0)
+                q = max(r[i] - t[i], 0.0)
+                added += p * p / (p + tau)
+                missing += q * q / (q + tau)
+                common += min(r[i], t[i])
+                loudness += r[i]
+            out[f, e, 0] = added
+            out[f, e, 1] = missing
+            out[f, e, 2] = common
+            out[f, e, 3] = loudness
