@@ -16,6 +16,7 @@ from torch.nn import functional
 from ..errors import InputError
 from .decibels import EPS
 from .frames import STFT
+from .spectrum import fast_length
 
 
 class Constant:
@@ -63,6 +64,32 @@ def root(x: Tensor) -> Tensor:
     """Square root of x >= 0 whose gradient at 0 is 0, not infinite."""
     positive = x > 0
     return torch.where(positive, x, 1).sqrt() * positive
+
+
+def modulus(z: Tensor) -> Tensor:
+    """|z| of complex z; its gradient at 0 is 0."""
+    return root(power(z, 0.0))
+
+
+def segment_energies(x: Tensor, squares: Constant, hop: int) -> Tensor:
+    """Energies [item, frame] of x [item, sample] in frames that start every hop samples; squares: of their window."""
+    return functional.conv1d(x.square()[:, None], squares(x)[None, None], stride=hop)[:, 0]
+
+
+def lags(ref: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Sums ref[n] ref[n + k] and ref[n] test[n + k], k = 0..count - 1: [item, sample] -> [item, lag], twice."""
+    n = fast_length(ref.shape[-1] + count - 1)
+    x, y = torch.fft.rfft(ref, n), torch.fft.rfft(test, n)
+    return torch.fft.irfft(power(x, 0.0), n)[:, :count], torch.fft.irfft(x.conj() * y, n)[:, :count]
+
+
+def coherence(auto: Tensor, cross: Tensor, load: float, without: Tensor) -> Tensor:
+    """As dsp.correlation.coherence, per item; 0 for items [item] that go without."""
+    count = auto.shape[-1]
+    matrix = torch.cat([auto.flip(-1), auto[:, 1:]], -1).unfold(-1, count, 1).flip(-2)
+    diagonal = torch.eye(count, dtype=auto.dtype, device=auto.device)
+    matrix = torch.where(without[:, None, None], diagonal, matrix + load * diagonal)
+    return (torch.linalg.solve_ex(matrix, cross)[0] * cross).sum(-1)
 
 
 def centred(x: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from .. import dsp
 from ..card import Card
+from ..dsp.frames import STFT
 from ..errors import UsageError
 from ..hearing.magnitudes import Distance, Window, check_floor, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="Compressed complex STFT distance",
@@ -57,10 +58,7 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    stft = stft_options(n_fft, hop, win, window)
-    check_floor(floor)
-    if not (0 < c <= 1 and 0 <= a <= 1):
-        raise UsageError(f"complex-stft needs c above 0 to 1 and a within 0 and 1, not c={c:g}, a={a:g}")
+    stft = _frames(n_fft, hop, win, window, c, a, floor)
     term = 1 if distance == "l2" else 0
 
     def mix(sums: Any) -> Any:
@@ -85,3 +83,31 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import power, root, spectra
+
+    transform = spectra(_frames(o.n_fft, o.hop, o.win, o.window, o.c, o.a, o.floor))
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = transform(ref), transform(test)
+        p, q = power(x, 0.0), power(y, 0.0)
+        g, h = ((energy + o.floor) ** ((o.c - 1) / 2) for energy in (p, q))
+        squares = power(y * h - x * g, 0.0)
+        magnitude = root(q) * h - root(p) * g
+        if o.distance == "l2":
+            parts = (1 - o.a) * squares + o.a * magnitude.square()
+        else:
+            parts = (1 - o.a) * root(squares) + o.a * magnitude.abs()
+        return parts.mean((1, 2))
+
+    return value
+
+
+def _frames(n_fft: int, hop: int, win: int, window: str, c: float, a: float, floor: float) -> STFT:
+    check_floor(floor)
+    if not (0 < c <= 1 and 0 <= a <= 1):
+        raise UsageError(f"complex-stft needs c above 0 to 1 and a within 0 and 1, not c={c:g}, a={a:g}")
+    return stft_options(n_fft, hop, win, window)

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, pool
+from ..result import Result, Twin, pool
 
 CARD = Card(
     title="Mel-frequency cepstral distance",
@@ -67,15 +67,9 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    stft = STFT.of(n_fft, hop, window, win or n_fft, pad="zero")
-    check_floor(floor)
-    mel = MelFilters.of(rate, n_fft, bands, fmin, fmax)
+    stft, mel = _prepared(rate, bands, fmin, fmax, n_fft, hop, win, window, floor)
     project = mel.projector(np.result_type(ref, test))
-    first = 1 if convention == "db-rms" else 0
-    if not first < coefficients <= bands:
-        raise UsageError(f"mfcc: coefficients must be {first + 1} to the {bands} bands, not {coefficients}")
-    basis = dsp.cepstrum.dct(bands)[first:coefficients]
-    scale = DB / np.sqrt(bands) if first else DB
+    basis, scale = _basis(convention, coefficients, bands)
 
     def root(sums: Any, n: Any) -> Any:
         return np.stack([scale * np.sqrt(sums[..., 0]), sums[..., 0]], axis=-1)
@@ -90,6 +84,37 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import Constant, root
+    from ..hearing.differentiable import mel_power
+
+    stft, mel = _prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor)
+    rows, scale = _basis(o.convention, o.coefficients, o.bands)
+    bands, basis = mel_power(stft, mel), Constant(scale * rows.T)
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = (bands(s).clamp(min=o.floor) for s in (ref, test))
+        return root(((y / x).log() @ basis(x)).square().sum(2)).mean(1)
+
+    return value
+
+
+def _prepared(
+    rate: int, bands: int, fmin: float, fmax: float, n_fft: int, hop: int, win: int, window: str, floor: float
+) -> tuple[STFT, MelFilters]:
+    check_floor(floor)
+    return STFT.of(n_fft, hop, window, win or n_fft, pad="zero"), MelFilters.of(rate, n_fft, bands, fmin, fmax)
+
+
+def _basis(convention: str, coefficients: int, bands: int) -> tuple[Any, float]:
+    """Rows of the cosine transform, and what the distance in them is multiplied by."""
+    first = 1 if convention == "db-rms" else 0
+    if not first < coefficients <= bands:
+        raise UsageError(f"mfcc: coefficients must be {first + 1} to the {bands} bands, not {coefficients}")
+    return dsp.cepstrum.dct(bands)[first:coefficients], DB / float(np.sqrt(bands)) if first else DB
 
 
 def _finish(sums: Any, frames: Any, bins: Any) -> Any:

@@ -10,11 +10,12 @@ import numpy as np
 
 from .. import dsp
 from ..card import Card
+from ..dsp.frames import STFT
 from ..errors import UsageError
 from ..hearing.magnitudes import Window, check_floor, stft_options
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 CARD = Card(
     title="Phase distance",
@@ -37,6 +38,7 @@ CARD = Card(
     triangle=False,
     blind=("gain",),
     gradient="exact",
+    cap="0, without a gradient, for a part of which the reference has no phase",
     profile="local",
     map="sum",
 )
@@ -64,12 +66,7 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
-    stft = stft_options(n_fft, hop, win, window)
-    check_floor(floor)
-    weights = np.array([w_phase, w_if, w_gd])
-    if weights.min() < 0 or weights.sum() == 0:
-        raise UsageError("w_phase, w_if and w_gd must be 0 or more, and not all 0")
-    weights = weights / weights.sum()
+    stft, weights = _prepared(n_fft, hop, win, window, floor, w_phase, w_if, w_gd)
 
     def finish(sums: Any, frames: Any = None, bins: Any = None) -> Any:
         with np.errstate(invalid="ignore"):  # no weight, no answer
@@ -89,6 +86,44 @@ def compute(
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text: of unit vectors, the angle is never taken."""
+    from ..dsp.differentiable import modulus, power, spectra
+
+    stft, weights = _prepared(o.n_fft, o.hop, o.win, o.window, o.floor, o.w_phase, o.w_if, o.w_gd)
+    transform, low = spectra(stft), o.floor**0.5
+
+    def distance(x: Any, y: Any, weight: Any) -> Any:
+        total = weight.sum((1, 2))
+        squares = (weight * power(y - x, 0.0)).sum((1, 2))
+        return 0.5 * squares / total.where(total > 0, 1)
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = transform(ref), transform(test)
+        weight = modulus(x)
+        x, y = x / weight.clamp(min=low), y / modulus(y).clamp(min=low)
+        parts = {
+            0: lambda: distance(x, y, weight),
+            1: lambda: distance(*(u[:, 1:] * u[:, :-1].conj() for u in (x, y)), weight[:, 1:]),
+            2: lambda: distance(*(u[:, :, :-1] * u[:, :, 1:].conj() for u in (x, y)), weight[:, :, :-1]),
+        }
+        total = sum(w * parts[i]() for i, w in enumerate(weights) if w > 0)
+        return total.clamp(max=2.0)
+
+    return value
+
+
+def _prepared(
+    n_fft: int, hop: int, win: int, window: str, floor: float, w_phase: float, w_if: float, w_gd: float
+) -> tuple[STFT, list[float]]:
+    """The frames, and the weights of the three parts with a sum of 1."""
+    check_floor(floor)
+    weights = np.array([w_phase, w_if, w_gd])
+    if weights.min() < 0 or weights.sum() == 0:
+        raise UsageError("w_phase, w_if and w_gd must be 0 or more, and not all 0")
+    return stft_options(n_fft, hop, win, window), (weights / weights.sum()).tolist()
 
 
 def _reasoned(channel: Channel) -> Channel:

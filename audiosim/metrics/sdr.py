@@ -13,7 +13,7 @@ from ..card import Card
 from ..errors import UsageError
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -38,6 +38,7 @@ CARD = Card(
     triangle=False,
     blind=("gain", "polarity"),
     gradient="exact",
+    cap="150 dB where a filter explains all, -150 dB where none explains anything or either signal is silent",
     profile="share",
     map="share",
 )
@@ -67,9 +68,35 @@ def compute(
     )
 
 
-def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view: View) -> Channel:
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64."""
+    from ..dsp.differentiable import centred, coherence, energy, lags
+
+    _check(o.taps, o.load)
+
+    def value(ref: Any, test: Any) -> Any:
+        identical = energy(test - ref) == 0
+        ref, test = ref.double(), test.double()
+        if o.zero_mean:
+            ref, test = centred(ref), centred(test)
+        signal, other = energy(ref), energy(test)
+        silent = (signal == 0) | (other == 0)
+        signal, other = (x.where(~silent, 1)[:, None] for x in (signal, other))
+        auto, cross = lags(ref, test, o.taps)
+        c = coherence(auto / signal, cross / (signal * other).sqrt(), o.load, silent)
+        c = c.masked_fill(identical & ~silent, 1.0).clamp(LIMIT, 1 - LIMIT)
+        return 10 * (c / (1 - c)).log10()
+
+    return value
+
+
+def _check(taps: int, load: float) -> None:
     if not 1 <= taps <= 4096 or load < 0:
         raise UsageError(f"sdr needs 1 to 4096 taps and load >= 0, not taps={taps}, load={load:g}")
+
+
+def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view: View) -> Channel:
+    _check(taps, load)
     means = (0.0, 0.0)
     if zero_mean:
         means = dsp.moments.mean_pair(r, t, view.jobs)

@@ -10,10 +10,10 @@ import numpy as np
 
 from .. import dsp
 from ..card import Card
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -70,18 +70,46 @@ def compute(
     )
 
 
-def _channel(r: Stream, t: Stream, options: tuple[float, float, float, float], view: View) -> Channel:
-    frame, overlap, low, high = options
-    size = round(frame * view.rate)
-    hop = int((1 - overlap) * frame * view.rate)
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text."""
+    from ..dsp.differentiable import Constant, segment_energies
+
+    window, hop = _frames(rate, o.frame, o.overlap, o.low, o.high)
+    squares = Constant(window**2)
+
+    def value(ref: Any, test: Any) -> Any:
+        count = _count(ref.shape[-1], window.size, hop)
+        if count < 1:
+            raise InputError(_too_short(ref.shape[-1], window.size, hop))
+        signal, noise = (segment_energies(x, squares, hop)[:, :count].double() for x in (ref, ref - test))
+        return (10 * (signal / (noise + EPS) + EPS).log10()).clamp(o.low, o.high).mean(1)
+
+    return value
+
+
+def _frames(rate: int, frame: float, overlap: float, low: float, high: float) -> tuple[Any, int]:
+    """The window [sample], a Hann window without its zeros, and the hop in samples."""
+    size = round(frame * rate)
+    hop = int((1 - overlap) * frame * rate)
     if size < 1 or hop < 1 or not low < high:
         raise UsageError(f"seg-snr: a frame of {size} samples with a hop of {hop}, clipped to {low:g}..{high:g}")
-    count = (r.length - size + hop) // hop - 1
+    return 0.5 * (1 - np.cos(2 * np.pi * np.arange(1, size + 1) / (size + 1))), hop
+
+
+def _count(length: int, size: int, hop: int) -> int:
+    return (length - size + hop) // hop - 1
+
+
+def _too_short(length: int, size: int, hop: int) -> str:
+    return f"too short: two frames take {size + hop} samples, there are {length}"
+
+
+def _channel(r: Stream, t: Stream, options: tuple[float, float, float, float], view: View) -> Channel:
+    low, high = options[2:]
+    window, hop = _frames(view.rate, *options)
+    count = _count(r.length, window.size, hop)
     if count < 1:
-        return waveform(
-            r, t, nan, view, reason=f"too short: two frames take {size + hop} samples, there are {r.length}"
-        )
-    window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(1, size + 1) / (size + 1)))
+        return waveform(r, t, nan, view, reason=_too_short(r.length, window.size, hop))
 
     def task(first: int) -> Any:
         energies = np.empty((min(TASK, count - first), 2))
