@@ -17,9 +17,9 @@ BLOCKS_PER_TASK = 128  # fixed, so that sums do not depend on the number of thre
 
 
 def lags(
-    ref: Stream, test: Stream, count: int, mean_r: float = 0.0, mean_t: float = 0.0, jobs: int = 1
+    ref: Stream, test: Stream, count: int, mean_r: float = 0.0, mean_t: float = 0.0, gain: float = 0.0, jobs: int = 1
 ) -> tuple[Array, Array]:
-    """Sums ref[n] ref[n + k] and ref[n] test[n + k] for k = 0..count - 1, of the signals without means; float64."""
+    """Sums r[n] r[n + k] and r[n] d[n + k] for k = 0..count - 1, float64; r: ref, d: test - gain ref, without means."""
     size = fast_length(max(BLOCK, 4 * count))
     step = size - count + 1
     length = ref.length
@@ -27,12 +27,14 @@ def lags(
     def task(first: int) -> Array:
         sums = np.zeros((2, size // 2 + 1), np.complex128)
         frames = np.empty((3, size))
+        scaled = np.empty(size)
         for start in range(first, min(length, first + BLOCKS_PER_TASK * step), step):
             for row, stream, mean in ((1, ref, mean_r), (2, test, mean_t)):
                 raw = np.empty(size, stream.samples.dtype)
                 read(*stream, start, raw)
                 frames[row] = raw
                 frames[row, : max(0, length - start)] -= mean
+            frames[2] -= np.multiply(frames[1], gain, out=scaled)
             frames[0] = frames[1]
             frames[0, step:] = 0
             head, *others = rfft(frames)
@@ -44,13 +46,25 @@ def lags(
     return auto, cross
 
 
-def coherence(auto: Array, cross: Array, load: float = 0.0) -> float:
-    """b^T R^-1 b of the Toeplitz matrix R of auto, load added to its diagonal, and b = cross."""
+def shares(auto: Array, cross: Array, gain: float, rest: float, load: float = 0.0) -> tuple[float, float]:
+    """How a signal t = gain r + d of unit energy splits into what a filter of r explains, c = b^T (R + load)^-1 b, and
+    the rest, 1 - c. Both keep their digits when they are small, d being orthogonal to r but for rounding.
+
+    auto: [lag] r[n] r[n + k], r of unit energy; cross: [lag] r[n] d[n + k]; rest: energy of d. R: Toeplitz matrix of
+    auto; b = gain auto + cross: r[n] t[n + k].
+    """
     lag = np.arange(auto.size)
     matrix = auto[np.abs(lag[:, None] - lag)]
     matrix[lag, lag] += load
+    both = np.stack([cross, lag == 0], axis=1)
     try:
-        solution = np.linalg.solve(matrix, cross)
+        filters = np.linalg.solve(matrix, both)
     except np.linalg.LinAlgError:
-        solution = np.linalg.lstsq(matrix, cross, rcond=None)[0]
-    return float(cross @ solution)
+        filters = np.linalg.lstsq(matrix, both, rcond=None)[0]
+    explained, shared = cross @ filters
+    # auto = (R + load) e_0 - load e_0, so that without load nothing but d needs its filter
+    lost = load * (gain * gain * (1 - load * filters[0, 1]) + 2 * gain * shared)
+    return (
+        float(gain * gain + 2 * gain * cross[0] + explained - lost),
+        float(rest - explained + lost),
+    )

@@ -16,7 +16,6 @@ from torch.nn import functional
 from ..errors import InputError
 from .decibels import EPS
 from .frames import STFT
-from .spectrum import fast_length
 
 
 class Constant:
@@ -76,20 +75,31 @@ def segment_energies(x: Tensor, squares: Constant, hop: int) -> Tensor:
     return functional.conv1d(x.square()[:, None], squares(x)[None, None], stride=hop)[:, 0]
 
 
+def _fft_length(n: int) -> int:
+    """A length of at least n that FFTs handle fast. dsp.spectrum.fast_length keeps a cache that compilers warn of."""
+    return min(odd << (-(-n // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 25, 27, 45, 75, 81, 125, 135, 225))
+
+
 def lags(ref: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Sums ref[n] ref[n + k] and ref[n] test[n + k], k = 0..count - 1: [item, sample] -> [item, lag], twice."""
-    n = fast_length(ref.shape[-1] + count - 1)
+    n = _fft_length(ref.shape[-1] + count - 1)
     x, y = torch.fft.rfft(ref, n), torch.fft.rfft(test, n)
     return torch.fft.irfft(power(x, 0.0), n)[:, :count], torch.fft.irfft(x.conj() * y, n)[:, :count]
 
 
-def coherence(auto: Tensor, cross: Tensor, load: float, without: Tensor) -> Tensor:
-    """As dsp.correlation.coherence, per item; 0 for items [item] that go without."""
+def shares(
+    auto: Tensor, cross: Tensor, gain: Tensor, rest: Tensor, load: float, without: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As dsp.correlation.shares, per item; (gain^2, rest) for items [item] that go without."""
     count = auto.shape[-1]
     matrix = torch.cat([auto.flip(-1), auto[:, 1:]], -1).unfold(-1, count, 1).flip(-2)
     diagonal = torch.eye(count, dtype=auto.dtype, device=auto.device)
     matrix = torch.where(without[:, None, None], diagonal, matrix + load * diagonal)
-    return (torch.linalg.solve_ex(matrix, cross)[0] * cross).sum(-1)
+    both = torch.stack([cross, diagonal[0].expand_as(cross)], -1)
+    filters = torch.linalg.solve_ex(matrix, both)[0]
+    explained, shared = (cross[:, None] @ filters)[:, 0].unbind(-1)
+    lost = load * (gain.square() * (1 - load * filters[:, 0, 1]) + 2 * gain * shared)
+    return gain.square() + 2 * gain * cross[:, 0] + explained - lost, rest - explained + lost
 
 
 def centred(x: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ CARD = Card(
     triangle=True,
     blind=("polarity",),
     gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sum",
 )

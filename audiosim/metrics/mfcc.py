@@ -34,6 +34,7 @@ CARD = Card(
     triangle=True,
     blind=("polarity",),
     gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sum",
 )

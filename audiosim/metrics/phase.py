@@ -97,19 +97,21 @@ def twin(rate: int, o: Any) -> Twin:
 
     def distance(x: Any, y: Any, weight: Any) -> Any:
         total = weight.sum((1, 2))
-        squares = (weight * power(y - x, 0.0)).sum((1, 2))
-        return 0.5 * squares / total.where(total > 0, 1)
+        return 0.5 * (weight * power(y - x, 0.0)).sum((1, 2)) / total.where(total > 0, 1)
 
     def value(ref: Any, test: Any) -> Any:
         x, y = transform(ref), transform(test)
         weight = modulus(x)
         x, y = x / weight.clamp(min=low), y / modulus(y).clamp(min=low)
-        parts = {
-            0: lambda: distance(x, y, weight),
-            1: lambda: distance(*(u[:, 1:] * u[:, :-1].conj() for u in (x, y)), weight[:, 1:]),
-            2: lambda: distance(*(u[:, :, :-1] * u[:, :, 1:].conj() for u in (x, y)), weight[:, :, :-1]),
-        }
-        total = sum(w * parts[i]() for i, w in enumerate(weights) if w > 0)
+        total: Any = 0.0
+        if weights[0]:
+            total = total + weights[0] * distance(x, y, weight)
+        if weights[1]:  # the turn from the frame before
+            x_turn, y_turn = (u[:, 1:] * u[:, :-1].conj() for u in (x, y))
+            total = total + weights[1] * distance(x_turn, y_turn, weight[:, 1:])
+        if weights[2]:  # to the next bin
+            x_turn, y_turn = (u[:, :, :-1] * u[:, :, 1:].conj() for u in (x, y))
+            total = total + weights[2] * distance(x_turn, y_turn, weight[:, :, :-1])
         return total.clamp(max=2.0)
 
     return value

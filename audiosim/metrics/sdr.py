@@ -39,11 +39,12 @@ CARD = Card(
     blind=("gain", "polarity"),
     gradient="exact",
     cap="150 dB where a filter explains all, -150 dB where none explains anything or either signal is silent",
+    deaf_start=True,
     profile="share",
     map="share",
 )
 
-LIMIT = 1e-15  # of 1 - coherence, below which it is rounding: 150 dB
+LIMIT = 1e-15  # of the test's energy, below which a share of it is rounding: 150 dB
 
 
 def compute(
@@ -70,22 +71,26 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64."""
-    from ..dsp.differentiable import centred, coherence, energy, lags
+    from ..dsp.differentiable import centred, energy, lags, shares
 
     _check(o.taps, o.load)
 
     def value(ref: Any, test: Any) -> Any:
-        identical = energy(test - ref) == 0
         ref, test = ref.double(), test.double()
         if o.zero_mean:
             ref, test = centred(ref), centred(test)
         signal, other = energy(ref), energy(test)
         silent = (signal == 0) | (other == 0)
-        signal, other = (x.where(~silent, 1)[:, None] for x in (signal, other))
-        auto, cross = lags(ref, test, o.taps)
-        c = coherence(auto / signal, cross / (signal * other).sqrt(), o.load, silent)
-        c = c.masked_fill(identical & ~silent, 1.0).clamp(LIMIT, 1 - LIMIT)
-        return 10 * (c / (1 - c)).log10()
+        signal, other = signal.where(~silent, 1), other.where(~silent, 1)
+        gain = (1 + (ref * (test - ref)).sum(-1) / signal).detach()  # how the test is split changes no share
+        rest = test - gain[:, None] * ref
+        auto, cross = lags(ref, rest, o.taps)
+        unit = (signal * other).sqrt()
+        target, distortion = shares(
+            auto / signal[:, None], cross / unit[:, None], gain * signal / unit, energy(rest) / other, o.load, silent
+        )
+        target, distortion = target.masked_fill(silent, 0.0), distortion.masked_fill(silent, 1.0)
+        return 10 * (target.clamp(min=LIMIT) / distortion.clamp(min=LIMIT)).log10()
 
     return value
 
@@ -100,17 +105,20 @@ def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view
     means = (0.0, 0.0)
     if zero_mean:
         means = dsp.moments.mean_pair(r, t, view.jobs)
-    signal, other, _ = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
+    signal, other, excess = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
     if signal == 0 or other == 0:
         return waveform(r, t, nan, view, reason=f"the {'reference' if signal == 0 else 'test'} is silent")
-    if dsp.moments.over(dsp.moments.error, 1, r, t, jobs=view.jobs)[0] == 0:
+    gain = 1 + excess / signal  # what remains of the test is small where the sdr is high, and keeps its digits
+    error = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, gain, jobs=view.jobs)[1]
+    if error == 0:
         return waveform(r, t, inf, view, reason="+inf: no distortion at all", means=means)
-    auto, cross = dsp.correlation.lags(r, t, taps, *means, jobs=view.jobs)
-    coherence = dsp.correlation.coherence(auto / signal, cross / np.sqrt(signal * other), load)
-    if coherence >= 1 - LIMIT:
+    auto, cross = dsp.correlation.lags(r, t, taps, *means, gain, jobs=view.jobs)
+    unit = np.sqrt(signal * other)
+    target, distortion = dsp.correlation.shares(auto / signal, cross / unit, gain * signal / unit, error / other, load)
+    if distortion < LIMIT:
         return waveform(
             r, t, inf, view, reason="+inf: a filter explains the test to the last digit of float64", means=means
         )
-    if coherence <= 0:
+    if target < LIMIT:
         return waveform(r, t, -inf, view, reason="-inf: no filter explains anything of the test", means=means)
-    return waveform(r, t, float(10 * np.log10(coherence / (1 - coherence))), view, means=means)
+    return waveform(r, t, float(10 * np.log10(target / distortion)), view, means=means)

@@ -31,6 +31,7 @@ CARD = Card(
     triangle=False,
     blind=("polarity",),
     gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sqrt",
 )

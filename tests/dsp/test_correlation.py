@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -62,21 +64,53 @@ def test_same_bits_on_any_number_of_threads() -> None:
         np.testing.assert_array_equal(first, correlation.lags(ref, test, 10, jobs=jobs))
 
 
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("gain", [0.7, 1.0, -2.0])
+def test_lags_of_what_the_reference_leaves(gain: float) -> None:
+    ref, test = pair(700, 0.85, 1)
+    r, t = (naive.filtered(s.samples, 0.85, 1) for s in (ref, test))
+    _, cross = correlation.lags(ref, test, 15, 0.3, -0.2, gain)
+    wanted = naive.lags(r - 0.3, t + 0.2 - gain * (r - 0.3), 15)[1]
+    np.testing.assert_allclose(cross, wanted, rtol=0, atol=1e-11)
+    assert not correlation.lags(ref, ref, 15, gain=1.0)[1].any()
+
+
+def unit_pair(ref: Any, test: Any) -> tuple[Any, Any]:
+    return ref / np.linalg.norm(ref), test / np.linalg.norm(test)
+
+
+def split(ref: Any, test: Any, taps: int, load: float = 0.0) -> tuple[float, float]:
+    """correlation.shares of signals of unit energy."""
+    gain = float(ref @ test)
+    rest = test - gain * ref
+    return correlation.shares(*naive.lags(ref, rest, taps), gain, float(rest @ rest), load)
+
+
 @pytest.mark.parametrize("load", [0.0, 0.1])
-def test_coherence(load: float) -> None:
+def test_shares(load: float) -> None:
     ref, test = (s.samples for s in pair(2000))
-    test = np.convolve(ref, [0.5, 0.3, -0.2])[:2000] + 0.1 * test
-    auto, cross = naive.lags(ref, test, 20)
-    auto, cross = auto / np.sum(ref**2), cross / np.linalg.norm(ref) / np.linalg.norm(test)
-    assert correlation.coherence(auto, cross, load) == pytest.approx(naive.coherence(auto, cross, load), rel=1e-12)
+    ref, test = unit_pair(ref, np.convolve(ref, [0.5, 0.3, -0.2])[:2000] + 0.1 * test)
+    target, distortion = split(ref, test, 20, load)
+    assert target == pytest.approx(naive.coherence(*naive.lags(ref, test, 20), load), rel=1e-12)
+    assert target + distortion == pytest.approx(1, rel=1e-12)
     if not load:  # the share of the test's energy that lies in the span of the delayed references
         delayed = np.stack([np.pad(ref, (k, 20 - k)) for k in range(20)])
         padded = np.pad(test, (0, 20))
         fitted = delayed.T @ np.linalg.lstsq(delayed.T, padded, rcond=None)[0]
-        share = np.sum(fitted**2) / np.sum(padded**2)
-        assert correlation.coherence(auto, cross) == pytest.approx(share, rel=1e-10)
+        assert target == pytest.approx(np.sum(fitted**2), rel=1e-10)
 
 
-def test_coherence_of_a_singular_matrix() -> None:
-    assert correlation.coherence(np.ones(3), np.full(3, 0.5)) == pytest.approx(0.25)
-    assert correlation.coherence(np.zeros(3), np.zeros(3)) == 0
+def test_small_shares_keep_their_digits() -> None:
+    """1 - c would have two of them left, or none."""
+    ref, noise = unit_pair(*(s.samples for s in pair(2000)))
+    noise = noise - (ref @ noise) * ref
+    share = split(ref, noise, 1)[1] - split(ref, noise, 20)[0]  # of the noise, what no filter of 20 taps explains
+    for level in (1e-7, 1e-10):
+        assert split(*unit_pair(ref, 3 * ref + 3 * level * noise), 20)[1] == pytest.approx(level**2 * share, rel=1e-6)
+    assert split(ref, noise, 1)[0] < 1e-30
+
+
+def test_shares_of_a_singular_matrix() -> None:
+    for gain, cross, rest in ((0.5, 0.0, 0.75), (0.0, 0.5, 1.0)):
+        assert correlation.shares(np.ones(3), np.full(3, cross), gain, rest) == pytest.approx((0.25, 0.75))
+    assert correlation.shares(np.zeros(3), np.zeros(3), 0.0, 1.0) == (0, 1)
