@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 Level = Annotated[float, "dB SPL of a full-scale sine, 40 to 140"]
 
-FRAME = 0.066  # seconds, about: the nearest power of two samples is 47 to 93 ms long
+FRAME = 4096 / 44100  # seconds; the same at every rate, so that the loudness is too
 LOWEST, HIGHEST = 50.0, 18000.0  # Hz, centres of the outermost filters
 SPACING = 0.5  # ERB
 BANDWIDTH = 1.019  # ERB: a fourth-order gammatone of this b is one ERB wide
@@ -38,7 +38,7 @@ EXPONENT = 0.23
 class Ear:
     """Auditory filters over the spectra of frames of its own, calibrated.
 
-    stft: Hann frames of 47 to 93 ms, a power of two samples, a quarter apart.
+    stft: Hann frames of 93 ms at every rate, a quarter apart.
     weights: float64 [band, bin], from |X|^2 to excitation in units of the threshold in quiet; 0 outside of
         starts..stops [band].
     centres: Hz [band], half an ERB apart from 50 Hz to 18 kHz or half the rate.
@@ -86,8 +86,8 @@ class Ear:
 
 @lru_cache(maxsize=16)
 def _ear(rate: int, level: float) -> Ear:
-    n = 1 << max(5, round(np.log2(FRAME * rate)))
-    stft = STFT.of(n, n // 4, pad="zero")
+    hop = max(2, round(FRAME * rate / 4))
+    stft = STFT.of(2 * dsp.spectrum.fast_length(2 * hop), hop, win=4 * hop, pad="zero")
     f = stft.frequencies(rate)
     low, high = scales.erb_rate([LOWEST, min(HIGHEST, rate / 2)])
     centres = scales.erb_rate_inverse(low + SPACING * np.arange(1 + int((high - low) / SPACING)))

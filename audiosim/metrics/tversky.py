@@ -1,7 +1,7 @@
 """Tversky distance: added and missing against common specific loudness. Tversky 1977, Psychological Review 84(4), the
 ratio model, on fuzzy features as Santini and Jain 1999, IEEE TPAMI 21(9).
 
-The features are the specific loudness a of the test and b of the reference in half-ERB bands and frames of 47 to 93 ms.
+The features are the specific loudness a of the test and b of the reference in half-ERB bands and frames of 93 ms.
 What exceeds the other counts quadratically up to a just noticeable difference and linearly beyond, so that identity has
 no slope whatever the weights: added A = mean p^2 / (p + tau), missing M = mean q^2 / (q + tau), common C = mean
 min(a, b), with p = max(a - b, 0), q = max(b - a, 0) and tau = 0.053 b + 0.02 (one dB is 5.3 % of loudness). The means
