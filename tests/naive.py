@@ -171,6 +171,51 @@ def dct(n: int) -> Array:
     return np.asarray(scipy.fft.dct(np.eye(n), norm="ortho", axis=0))
 
 
+# Warping
+
+
+def distances(x: Array, y: Array) -> Array:
+    """Euclidean, [n, m], of x [n, feature] and y [m, feature]."""
+    return np.array([[np.sqrt(np.sum((p - q) ** 2)) for q in y] for p in x])
+
+
+def inside(n: int, m: int, band: float | None) -> Array:
+    """Which cells lie in the corridor, bool [n, m]."""
+    if band is None or n == 1:
+        return np.ones((n, m), bool)
+    slope = (m - 1) / (n - 1)
+    half = max(band, max(slope, 1) / 2 + 1e-6)
+    return np.array([[abs(j - i * (m - 1) / (n - 1)) <= half for j in range(m)] for i in range(n)])
+
+
+def dtw(cost: Array, penalty: float = 0.0) -> tuple[float, Array]:
+    """The cheapest path through costs [n, m] (infinite where it may not go), [2, step]; the diagonal comes first."""
+    n, m = cost.shape
+    total = np.full((n + 1, m + 1), inf)
+    total[0, 0] = 0
+    for i in range(n):
+        for j in range(m):
+            total[i + 1, j + 1] = cost[i, j] + min(total[i, j], total[i, j + 1] + penalty, total[i + 1, j] + penalty)
+    i, j, path = n, m, []
+    while (i, j) != (0, 0):
+        path.append((i - 1, j - 1))
+        before = {(i - 1, j - 1): 0.0, (i - 1, j): penalty, (i, j - 1): penalty}
+        i, j = min(before, key=lambda cell: total[cell] + before[cell])
+    return float(total[n, m]), np.array(path[::-1]).T
+
+
+def soft_dtw(cost: Array, gamma: float) -> float:
+    """Of the costs of all paths, which are listed one by one."""
+
+    def costs(i: int, j: int) -> list[float]:
+        if (i, j) == (0, 0):
+            return [cost[0, 0]]
+        before = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
+        return [c + cost[i, j] for p in before if min(p) >= 0 for c in costs(*p)]
+
+    return float(-gamma * np.log(np.sum(np.exp(-np.array(costs(cost.shape[0] - 1, cost.shape[1] - 1)) / gamma))))
+
+
 # Hearing
 
 
@@ -438,6 +483,31 @@ def phase(
     return float(weights @ (sums[0::2] / sums[1::2]) / weights.sum())
 
 
+def spectral_transport(
+    r: Array,
+    t: Array,
+    rate: int,
+    scale: str = "erb",
+    p: int = 1,
+    weight: float = 0.3,
+    centre: bool = False,
+    **options: Any,
+) -> float:
+    frames, floor, _ = _split(options, 2048, 512, 1e-10)
+    x, y = _powers(r, t, floor, {**frames, "centre": centre, "pad": "zero"})
+    f = np.arange(x.shape[1]) * rate / frames["n_fft"]
+    where = {"erb": 21.4 * np.log10(1 + 0.00437 * f), "hz": f, "log": np.log2(np.maximum(f, 20) / 20)}[scale]
+    return float(np.average([transport(a, b, where, p) for a, b in zip(x, y, strict=True)], weights=x.sum(1) ** weight))
+
+
+def transport(a: Array, b: Array, x: Array, p: int) -> float:
+    """W_p^p of masses a and b at positions x: integral over quantiles of the distance to the power p."""
+    f, g = (np.cumsum(m / m.sum()) for m in (a, b))
+    q = np.sort(np.concatenate([f, g]))
+    here, there = (x[np.minimum(np.searchsorted(c, q), x.size - 1)] for c in (f, g))
+    return float(np.sum(np.abs(there - here) ** p * np.diff(q, prepend=0)))
+
+
 def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple[dict[str, Any], float, dict[str, Any]]:
     """Options as those of the frames, the floor, and the rest."""
     frames = {"n_fft": n_fft, "hop": hop, **{k: options[k] for k in ("n_fft", "hop", "win", "window") if k in options}}
@@ -451,6 +521,7 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
     "cosh": cosh_metric,
     "complex-stft": complex_stft,
     "phase": phase,
+    "spectral-transport": spectral_transport,
 }
 
 

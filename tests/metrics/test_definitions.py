@@ -14,7 +14,7 @@ from tests import naive
 from tests.signals import COMPILED, Array, low_pass, noise, pink, speech_like
 
 RATE = 16000
-SECONDS = 0.5 if COMPILED else 0.1
+SECONDS = 0.5 if COMPILED else 0.15
 WEIGHTINGS = get_args(Weighting.__origin__)  # type: ignore[attr-defined]
 
 OPTIONS = [
@@ -54,6 +54,8 @@ OPTIONS = [
     "phase:w_phase=0,w_if=1",
     "phase:w_phase=0,w_gd=1",
     "phase:w_phase=1,w_if=2,w_gd=0.5,n_fft=512,hop=64,window=hamming,floor=1e-4",
+    "spectral-transport:scale=hz,p=2,weight=0",
+    "spectral-transport:scale=log,n_fft=601,hop=97,centre,window=blackman,floor=1e-6",
     "esr:weighting=hp,coef=0.97",
     "mr-stft:weighting=fd,coef=0.5,mid_side",
     "si-sdr:weighting=aw-lp,coef=1,mid_side",

@@ -1,0 +1,96 @@
+"""Sense of pitch: `python -m tests.benchmarks.pitch` prints how well each loss knows which way a sine must move.
+
+Sines of 0.5 s, amplitude 0.5 and random phase; f0 log-uniform from 30 to 4000 Hz, all others from 30 Hz to 0.45 of the
+rate. rank: share of triples in which the nearer of two sines on the same side of f0, up to 3 octaves off, has the
+smaller loss. gradient: share of pairs, by their distance, in which the derivative of the loss by log2 f points away
+from f0, so that descent leads to it. Chance is 0.5. After Turian and Henry 2020 (arXiv 2012.04572), whose test is the
+rank.
+"""
+
+from __future__ import annotations
+
+import argparse
+from math import pi
+from typing import Any
+
+import numpy as np
+import torch
+
+from audiosim import Loss, metrics
+
+RATE = 22050
+SECONDS = 0.5
+SEMITONES = ((0.0, 1.0), (1.0, 6.0), (6.0, 12.0), (12.0, 36.0))  # classes of distance
+SPECS = (
+    "spectral-transport",
+    "spectral-transport:scale=hz",
+    "spectral-transport:scale=log",
+    "spectral-transport:p=2",
+    *("mse", "si-sdr", "mr-stft", "log-mel", "mfcc", "lsd", "mcd:align=none", "tversky", "tversky:form=log"),
+)
+
+
+def available(spec: str) -> bool:
+    """Is there such a metric, and does it have a gradient?"""
+    name = spec.partition(":")[0]
+    return name in metrics.names() and metrics.get(name).CARD.gradient == "exact"
+
+
+def sines(frequencies: Any, phases: Any, rate: int = RATE) -> Any:
+    """[item] Hz and radians -> [item, sample], amplitude 0.5."""
+    time = torch.arange(round(SECONDS * rate), dtype=torch.float64) / rate
+    return 0.5 * torch.sin(2 * pi * frequencies[:, None] * time + phases[:, None])
+
+
+def drawn(rng: np.random.Generator, offsets: np.ndarray[Any, Any], rate: int) -> tuple[Any, Any]:
+    """f0 [item] and sines [item, ...] that lie offsets [item, ...] octaves off, all of an item on one side."""
+    low, high = 30.0, 0.45 * rate
+    f0 = np.empty(len(offsets))
+    f = np.empty(offsets.shape)
+    for i, octaves in enumerate(offsets):
+        while True:
+            f0[i] = np.exp(rng.uniform(np.log(30), np.log(4000)))
+            f[i] = f0[i] * 2.0 ** (rng.choice([-1, 1]) * octaves)
+            if low <= f[i].min() and f[i].max() <= high:
+                break
+    return torch.tensor(f0), torch.tensor(f)
+
+
+def rank(spec: str, triples: int = 400, seed: int = 1, rate: int = RATE) -> float:
+    """P(loss(nearer) < loss(farther))."""
+    rng = np.random.default_rng(seed)
+    f0, f = drawn(rng, np.sort(rng.uniform(0, 3, (triples, 2)), axis=1), rate)
+    phases = torch.tensor(rng.uniform(0, 2 * pi, (3, triples)))
+    loss = Loss(spec, rate, "none")
+    target = sines(f0, phases[0], rate)
+    with torch.no_grad():
+        near, far = (loss(sines(f[:, i], phases[1 + i], rate), target) for i in (0, 1))
+    return float((near < far).double().mean())
+
+
+def gradient(spec: str, semitones: tuple[float, float], pairs: int = 120, seed: int = 2, rate: int = RATE) -> float:
+    """P(the loss grows where log2 f moves away from f0), offsets drawn from a range of semitones."""
+    rng = np.random.default_rng(seed)
+    f0, f = drawn(rng, rng.uniform(*semitones, pairs) / 12, rate)
+    phases = torch.tensor(rng.uniform(0, 2 * pi, (2, pairs)))
+    octaves = f.log2().requires_grad_()
+    Loss(spec, rate, "sum")(sines(2**octaves, phases[1], rate), sines(f0, phases[0], rate)).backward()
+    return float((octaves.grad.sign() == (f - f0).sign()).double().mean())
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--triples", type=int, default=400)
+    arguments.add_argument("--pairs", type=int, default=120, help="of each class")
+    arguments.add_argument("--rate", type=int, default=RATE, help="Hz")
+    arguments.add_argument("specs", nargs="*", default=SPECS)
+    given = arguments.parse_args()
+    print("| loss | rank | gradient: below 1 semitone | 1-6 | 6-12 | 1-3 octaves |\n|---|---|---|---|---|---|")
+    for spec in filter(available, given.specs):
+        cells = [f"{rank(spec, given.triples, rate=given.rate):.3f}"]
+        cells += [f"{gradient(spec, range_, given.pairs, rate=given.rate):.2f}" for range_ in SEMITONES]
+        print(f"| `{spec}` | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
