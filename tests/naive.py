@@ -216,6 +216,51 @@ def soft_dtw(cost: Array, gamma: float) -> float:
     return float(-gamma * np.log(np.sum(np.exp(-np.array(costs(cost.shape[0] - 1, cost.shape[1] - 1)) / gamma))))
 
 
+# Warping
+
+
+def distances(x: Array, y: Array) -> Array:
+    """Euclidean, [n, m], of x [n, feature] and y [m, feature]."""
+    return np.array([[np.sqrt(np.sum((p - q) ** 2)) for q in y] for p in x])
+
+
+def inside(n: int, m: int, band: float | None) -> Array:
+    """Which cells lie in the corridor, bool [n, m]."""
+    if band is None or n == 1:
+        return np.ones((n, m), bool)
+    slope = (m - 1) / (n - 1)
+    half = max(band, max(slope, 1) / 2 + 1e-6)
+    return np.array([[abs(j - i * (m - 1) / (n - 1)) <= half for j in range(m)] for i in range(n)])
+
+
+def dtw(cost: Array, penalty: float = 0.0) -> tuple[float, Array]:
+    """The cheapest path through costs [n, m] (infinite where it may not go), [2, step]; the diagonal comes first."""
+    n, m = cost.shape
+    total = np.full((n + 1, m + 1), inf)
+    total[0, 0] = 0
+    for i in range(n):
+        for j in range(m):
+            total[i + 1, j + 1] = cost[i, j] + min(total[i, j], total[i, j + 1] + penalty, total[i + 1, j] + penalty)
+    i, j, path = n, m, []
+    while (i, j) != (0, 0):
+        path.append((i - 1, j - 1))
+        before = {(i - 1, j - 1): 0.0, (i - 1, j): penalty, (i, j - 1): penalty}
+        i, j = min(before, key=lambda cell: total[cell] + before[cell])
+    return float(total[n, m]), np.array(path[::-1]).T
+
+
+def soft_dtw(cost: Array, gamma: float) -> float:
+    """Of the costs of all paths, which are listed one by one."""
+
+    def costs(i: int, j: int) -> list[float]:
+        if (i, j) == (0, 0):
+            return [cost[0, 0]]
+        before = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
+        return [c + cost[i, j] for p in before if min(p) >= 0 for c in costs(*p)]
+
+    return float(-gamma * np.log(np.sum(np.exp(-np.array(costs(cost.shape[0] - 1, cost.shape[1] - 1)) / gamma))))
+
+
 # Hearing
 
 
