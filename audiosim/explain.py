@@ -23,6 +23,8 @@ REGIONS = 5
 CELLS = 64  # columns of time among which regions are searched
 LITTLE = 0.005  # a share of the distance not worth a line
 EMPTY = 0.05  # of a region's mean density: a time or band with less inside the region is a gap
+PART = 0.1  # added or missing energy of less than this share of the distance is not mentioned
+INSTANT = 0.2  # seconds: what is shorter happens at one time
 GAPS = 0.2  # of a region's extent: where more is gap, they part it
 MOST = 0.7  # "lies at": the narrowest band with this share of the distance
 WIDE = 0.5  # a range that covers more than this of the whole is no place to point at
@@ -105,8 +107,9 @@ def explain(
             spec, comparison, result, nothing, nothing, np.empty((0, 0)), nothing, nothing, (), sentence, of
         )
     share /= total
+    added = None if result.added is None else result.added / total
     bounds = _time_bounds(result.times, comparison.ref.duration)
-    found = tuple(_regions(share, result.edges, bounds, comparison))
+    found = tuple(_regions(share, added, result.edges, bounds, comparison))
     return Explanation(
         spec,
         comparison,
@@ -117,7 +120,9 @@ def explain(
         result.edges,
         result.times,
         found,
-        _sentence(share, result.edges, bounds, comparison, of),
+        _sentence(share, result.edges, bounds, comparison, of)
+        if added is None
+        else _added_and_missing(share, added, result.edges, bounds),
         of,
     )
 
@@ -142,6 +147,7 @@ def _of_gradient(result: Result, spec: str, comparison: Comparison) -> Result:
     return replace(
         result,
         map=np.asarray(mean),
+        added=None,
         per_band=None,
         per_time=None,
         bands=channels[0].bands,
@@ -170,7 +176,7 @@ def narrowest(share: Array, most: float) -> tuple[int, int]:
     return int(best), int(last[best])
 
 
-def _regions(share: Array, edges: Array, bounds: Array, comparison: Comparison) -> list[Region]:
+def _regions(share: Array, added: Array | None, edges: Array, bounds: Array, comparison: Comparison) -> list[Region]:
     """Greedy: the rectangle that stands out most is taken out, then the next, until little is left."""
     starts = np.unique(np.linspace(0, share.shape[0], min(CELLS, share.shape[0]) + 1).astype(int))
     cells = np.add.reduceat(share, starts[:-1], axis=0)
@@ -184,7 +190,8 @@ def _regions(share: Array, edges: Array, bounds: Array, comparison: Comparison) 
             break
         free[t0:t1, b0:b1] = 0.0
         seconds = float(bounds[starts[t0]]), float(bounds[starts[t1]])
-        regions.append(_region(seconds, (float(edges[b0]), float(edges[b1])), held, comparison))
+        gained = None if added is None else float(added[starts[t0] : starts[t1], b0:b1].sum()) / held
+        regions.append(_region(seconds, (float(edges[b0]), float(edges[b1])), held, comparison, gained))
     return sorted(regions, key=lambda r: -r.share)
 
 
@@ -237,9 +244,18 @@ def _fullest(held: Array, size: Array) -> tuple[int, int]:
     return max(zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True), key=lambda run: held[slice(*run)].sum())
 
 
-def _region(seconds: tuple[float, float], hertz: tuple[float, float], share: float, comparison: Comparison) -> Region:
+def _region(
+    seconds: tuple[float, float],
+    hertz: tuple[float, float],
+    share: float,
+    comparison: Comparison,
+    gained: float | None = None,
+) -> Region:
+    """gained: the part of the distance there that is added sound, by which it is told louder from quieter; None: by
+    level."""
     level_db = _level_db(comparison.ref, comparison.test, seconds, hertz)
-    change: Change = "louder" if level_db > AUDIBLE_DB else "quieter" if level_db < -AUDIBLE_DB else "different"
+    up, down = (level_db > AUDIBLE_DB, level_db < -AUDIBLE_DB) if gained is None else (gained > MOST, gained < 1 - MOST)
+    change: Change = "louder" if up else "quieter" if down else "different"
     return Region(*seconds, *hertz, share, change, level_db)
 
 
@@ -268,6 +284,31 @@ def _sentence(share: Array, edges: Array, bounds: Array, comparison: Comparison,
     else:
         how = f"where the test is {there.change}"
     return f"{where}, {when}, {how}"
+
+
+def _added_and_missing(share: Array, added: Array, edges: Array, bounds: Array) -> str:
+    """Where and when the test has what the reference lacks, and the other way round; the larger part first."""
+    clauses = []
+    for name, part in sorted((("added", added), ("missing", share - added)), key=lambda named: -named[1].sum()):
+        if part.sum() < PART:
+            continue
+        b0, b1 = narrowest(part.sum(axis=0), MOST)
+        if b1 - b0 > WIDE * part.shape[1]:
+            b0, b1 = 0, part.shape[1]
+        t0, t1 = narrowest(part[:, b0:b1].sum(axis=1), MOST)
+        if bounds[t1] - bounds[t0] > WIDE * bounds[-1]:
+            t0, t1 = 0, len(part)
+        dominates = 2 * part[t0:t1, b0:b1].sum() > share[t0:t1, b0:b1].sum()
+        where = "all frequencies" if b1 - b0 == part.shape[1] else frequencies(edges[b0], edges[b1])
+        if t1 - t0 == len(part):
+            when = "all the time"
+        elif bounds[t1] - bounds[t0] < INSTANT:
+            when = f"at {(bounds[t0] + bounds[t1]) / 2:.1f} s"
+        else:
+            when = f"at {_seconds(bounds[t0], bounds[t1])} s"
+        how = "dominates" if dominates else "lies at"
+        clauses.append(f"{name} energy ({100 * part.sum():.0f} % of the distance) {how} {where} {when}")
+    return "; ".join(clauses)
 
 
 def _time_bounds(times: Array, duration: float) -> Array:

@@ -25,6 +25,8 @@ class Result:
         (or shares of the error energy where the card's profile says "share"); nan where it has no value there.
     bands: [band] centre in Hz; edges: [band + 1] in Hz; times: [frame] centre in seconds.
     map: [frame, band] contributions >= 0; the card's `map` says what they sum to.
+    added: [frame, band], what of the map is sound that only the test has, the rest being what only the reference has;
+        None where the metric does not tell them apart.
     details: named parts.
     """
 
@@ -36,6 +38,7 @@ class Result:
     edges: Array | None = None
     times: Array | None = None
     map: Array | None = None
+    added: Array | None = None
     details: Mapping[str, float] = field(default_factory=dict)
     status: Status = "ok"
     reason: str | None = None
@@ -62,11 +65,13 @@ class Channel:
     edges: Array | None = None
     times: Array | None = None
     map: Array | None = None
+    added: Array | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None  # why the value is nan or infinite
 
 
 def pool(channels: list[Channel], details: Mapping[str, float] | None = None) -> Result:
-    """Mean over channels of values, profiles and maps, with the status that follows from the values."""
+    """Mean over channels of values, profiles, maps and details, with the status that follows from the values."""
     values = np.array([c.value for c in channels], dtype=np.float64)
     with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
         value = float(values.mean())
@@ -92,7 +97,8 @@ def pool(channels: list[Channel], details: Mapping[str, float] | None = None) ->
         edges=first.edges,
         times=first.times,
         map=mean("map"),
-        details=details or {},
+        added=mean("added"),
+        details=details or {name: float(np.mean([c.details[name] for c in channels])) for name in first.details},
         status=status,
         reason=None if status == "ok" else "; ".join(reasons) or "no finite number",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,12 +49,15 @@ def spectral(
     frequencies: Array | None = None,
     per_frame: Callable[[Array, Array], Array] | None = None,
     lookback: int = 0,
+    added: Callable[[Any], Array] | None = None,
+    details: Callable[[Any], Mapping[str, float]] | None = None,
 ) -> Channel:
     """One channel's answer of a metric that is a function of sums over frames and bins.
 
     finish(sums [..., term], frames, bins): the metric of such sums: of all, of a band, of a frame.
     parts(sums): contributions [frame, band] from sums.map.
     frequencies: centres in Hz of the bins that the measure writes (default: those of the STFT).
+    added(sums): what of the contributions is Result.added. details(sums): named parts, from sums.total.
     Other arguments as in dsp.spectrum.fold.
     """
     centres = stft.frequencies(view.rate) if frequencies is None else frequencies
@@ -77,8 +80,9 @@ def spectral(
     if sums is None:
         return Channel(value=nan, reason=stft.too_short(ref.length))
     value = float(finish(sums.total, sums.frames, sums.bins))
+    named = details(sums) if details else {}
     if cuts is None:
-        return Channel(value=value)
+        return Channel(value=value, details=named)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Channel(
             value=value,
@@ -88,6 +92,8 @@ def spectral(
             edges=edges,
             times=stft.times(sums.frames, view.rate),
             map=parts(sums) if view.detail == "map" else None,
+            added=added(sums) if added and view.detail == "map" else None,
+            details=named,
         )
 
 

@@ -102,14 +102,21 @@ def compute(
             return np.log1p(difference / (common + R_SHARE * ref_loudness + KAPPA))
         return difference / np.where(difference > 0, common + difference, 1.0)
 
+    def unit(sums: Any) -> Any:  # of the value, for one of weighted difference
+        difference = alpha * sums.total[0] + beta * sums.total[1]
+        return finish(sums.total, sums.frames, sums.bins) / difference if difference > 0 else 0.0
+
+    def added(sums: Any) -> Any:
+        return unit(sums) * alpha * sums.map[:, :, 0]
+
     def parts(sums: Any) -> Any:
-        share = alpha * sums.map[:, :, 0] + beta * sums.map[:, :, 1]
-        total = alpha * sums.total[0] + beta * sums.total[1]
-        return share * (finish(sums.total, sums.frames, sums.bins) / total if total > 0 else 0.0)
+        return added(sums) + unit(sums) * beta * sums.map[:, :, 1]
 
     return pool(
         [
-            spectral(r, t, ear.stft, measure, 4, finish, parts, view, frequencies=ear.centres)
+            spectral(
+                r, t, ear.stft, measure, 4, finish, parts, view, frequencies=ear.centres, added=added, details=_shares
+            )
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
         ]
     )
@@ -134,6 +141,12 @@ def twin(rate: int, o: Any) -> Twin:
         return difference / torch.where(difference > 0, common + difference, 1)
 
     return value
+
+
+def _shares(sums: Any) -> dict[str, float]:
+    """Of all loudness that either has; all 0 when both are silent."""
+    added, missing, common = sums.total[:3] / (sums.total[:3].sum() or 1.0)
+    return {"added": float(added), "missing": float(missing), "common": float(common)}
 
 
 def _weights(preset: str, alpha: float, beta: float) -> tuple[float, float]:
