@@ -100,7 +100,7 @@ def compute(
         difference = alpha * added + beta * missing
         if form == "log":
             return np.log1p(difference / (common + R_SHARE * ref_loudness + KAPPA))
-        return difference / np.where(difference > 0, common + difference, 1.0)
+        return _ratio(difference, common)
 
     def unit(sums: Any) -> Any:  # of the value, for one of weighted difference
         difference = alpha * sums.total[0] + beta * sums.total[1]
@@ -141,6 +141,22 @@ def twin(rate: int, o: Any) -> Twin:
         return difference / torch.where(difference > 0, common + difference, 1)
 
     return value
+
+
+def exact(ref: Any, test: Any, alpha: float, beta: float) -> Any:
+    """Tversky's ratio of features >= 0 [..., feature] without a just noticeable difference, 0 to 1.
+
+    Obeys exact(a, c) <= exact(a, b) + exact(b, c) for alpha and beta of 1 or more: with d the weighted difference and C
+    what is common, d / (C + d) grows with d, d(a, c) <= d(a, b) + d(b, c), and C(a, b) <= C(a, c) + d(b, c) as well as
+    C(b, c) <= C(a, c) + d(a, b), because min(x, y) <= min(x, z) + max(y - z, 0).
+    """
+    u = np.asarray(test) - ref
+    difference = (alpha * np.maximum(u, 0) + beta * np.maximum(-u, 0)).sum(-1)
+    return _ratio(difference, np.minimum(ref, test).sum(-1))
+
+
+def _ratio(difference: Any, common: Any) -> Any:
+    return difference / np.where(difference > 0, common + difference, 1.0)
 
 
 def _shares(sums: Any) -> dict[str, float]:
