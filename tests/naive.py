@@ -553,6 +553,49 @@ def transport(a: Array, b: Array, x: Array, p: int) -> float:
     return float(np.sum(np.abs(there - here) ** p * np.diff(q, prepend=0)))
 
 
+def specific_loudness(x: Array, rate: int, level: float = 92.0) -> Array:
+    """[frame, band] of x [sample]: every band's excitation from its own ear, filter and threshold."""
+    hop = round(4096 / 44100 * rate / 4)
+    w = scipy.signal.get_window("hann", 4 * hop)
+    n = 2 * scipy.fft.next_fast_len(2 * hop, real=True)
+    padded = np.pad(x, n // 2)
+    side = (n - w.size) // 2
+    frames = [padded[s + side : s + side + w.size] * w for s in range(0, x.size + 1 - n % 2, hop)]
+    power = np.abs(np.fft.rfft(frames, n)) ** 2 * 10 ** (level / 10) / (n * np.sum(w**2) / 4)
+    f = np.maximum(np.arange(n // 2 + 1) * rate / n, 1.0) / 1000
+    ear = 10 ** ((-0.6 * 3.64 * f**-0.8 + 6.5 * np.exp(-0.6 * (f - 3.3) ** 2) - 1e-3 * f**3.6) / 10)
+    bands, cam = [], 21.4 * np.log10(1 + 4.37e-3 * 50)
+    while (fc := (10 ** (cam / 21.4) - 1) / 4.37) <= min(18, rate / 2000) + 1e-9:  # kHz
+        b = 1.019 * 24.7e-3 * (1 + 4.37 * fc)
+        excitation = power @ (ear * (1 + ((np.arange(n // 2 + 1) * rate / n / 1000 - fc) / b) ** 2) ** -4)
+        threshold = 10 ** (0.4 * 0.364 * fc**-0.8)
+        bands.append(((excitation + threshold) / threshold) ** 0.23 - 1)
+        cam += 0.5
+    return np.array(bands).T
+
+
+def tversky(
+    r: Array,
+    t: Array,
+    rate: int,
+    form: str = "ratio",
+    preset: str = "default",
+    alpha: float = -1,
+    beta: float = -1,
+    level: float = 92.0,
+) -> float:
+    presets = {"default": (2, 1), "symmetric": (1, 1), "dice": (0.5, 0.5), "artefact": (4, 1), "dropout": (1, 2)}
+    of = {**presets, "precision": (1, 0), "recall": (0, 1)}[preset]
+    alpha, beta = of[0] if alpha < 0 else alpha, of[1] if beta < 0 else beta
+    b, a = specific_loudness(r, rate, level), specific_loudness(t, rate, level)
+    p, q, tau = np.maximum(a - b, 0), np.maximum(b - a, 0), 0.053 * b + 0.02
+    difference = alpha * np.mean(p**2 / (p + tau)) + beta * np.mean(q**2 / (q + tau))
+    common = np.mean(np.minimum(a, b))
+    if form == "log":
+        return float(np.log(1 + difference / (common + 0.02 * np.mean(b) + 1e-3)))
+    return float(difference / (common + difference))
+
+
 def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple[dict[str, Any], float, dict[str, Any]]:
     """Options as those of the frames, the floor, and the rest."""
     frames = {"n_fft": n_fft, "hop": hop, **{k: options[k] for k in ("n_fft", "hop", "win", "window") if k in options}}
@@ -565,6 +608,7 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
     "itakura-saito": itakura_saito_metric,
     "cosh": cosh_metric,
     "complex-stft": complex_stft,
+    "tversky": tversky,
     "phase": phase,
     "spectral-transport": spectral_transport,
 }
