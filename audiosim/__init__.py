@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import metrics
+    from . import metrics, nn
     from .audio import load
     from .card import Card
     from .comparison import compare
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .signal import Signal
 
 __version__ = "0.1.0"
-__all__ = ["Card", "Loss", "Result", "Signal", "compare", "load", "metrics"]
+__all__ = ["Card", "Loss", "Result", "Signal", "compare", "load", "metrics", "nn"]
 
 _HOME = {
     "Card": "card",
@@ -31,8 +31,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "metrics":
-        return import_module(".metrics", __name__)
+    if name in ("metrics", "nn"):
+        return import_module(f".{name}", __name__)
     if name in _HOME:
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value

@@ -102,7 +102,7 @@ def mel_cepstrum(
     """
     check(order, alpha, gamma, iterations)
     bins = power.shape[-1]
-    basis = _basis(2 * (bins - 1), order, alpha)
+    basis = basis_of(2 * (bins - 1), order, alpha)
     p = np.asarray(power, np.float64).reshape(-1, bins)
     out = np.empty((len(p), order + 1))
     for i in range(0, len(p), BLOCK):
@@ -177,7 +177,7 @@ def mel_cepstrum_torch(
     from .differentiable import Constant
 
     check(order, alpha, gamma, iterations)
-    constants = [Constant(array) for array in _basis(n_fft, order, alpha)]
+    constants = [Constant(array) for array in basis_of(n_fft, order, alpha)]
 
     def solve(a: Any, b: Any) -> Any:
         return torch.linalg.solve_ex(a, b)[0]
@@ -201,7 +201,7 @@ def mel_cepstrum_torch(
 
 def spectrum(mc: Array, alpha: float, gamma: float, n_fft: int) -> Array:
     """ln|H| at the bins 0 to n_fft / 2 of mel-generalised cepstra [..., order + 1]: float64 [..., bin]."""
-    basis = _basis(n_fft, mc.shape[-1] - 1, alpha)
+    basis = basis_of(n_fft, mc.shape[-1] - 1, alpha)
     if gamma == 0:
         return np.asarray(mc @ basis.cos)
     return np.asarray(np.log(np.hypot(1 + gamma * (mc @ basis.cos), gamma * (mc @ basis.sin))) / gamma)
@@ -233,7 +233,7 @@ class Basis(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _basis(n_fft: int, order: int, alpha: float) -> Basis:
+def basis_of(n_fft: int, order: int, alpha: float) -> Basis:
     from .spectrum import rfft
 
     warped = warp(2 * np.pi / n_fft * np.arange(n_fft // 2 + 1), alpha)
