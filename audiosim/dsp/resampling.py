@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ..signal import Signal
 
 
-def to_rate(signal: Signal, rate: int) -> Signal:
-    """The Signal at `rate` Hz, by soxr's linear-phase filter of the highest quality; dtype and start are kept.
+def to_rate(signal: Signal, rate: int, quality: str = "VHQ") -> Signal:
+    """The Signal at `rate` Hz, by soxr's linear-phase filter of this quality; dtype and start are kept.
 
     The same object when it has that rate already. InputError when it is too short to have one sample there.
     """
@@ -22,7 +22,7 @@ def to_rate(signal: Signal, rate: int) -> Signal:
         return signal
     import soxr
 
-    samples = soxr.resample(signal.samples.T, signal.rate, rate, quality="VHQ").T
+    samples = soxr.resample(signal.samples.T, signal.rate, rate, quality=quality).T
     if samples.shape[1] == 0:
         raise InputError(
             f"{signal.name}: {signal.length} samples at {signal.rate} Hz are too short for {rate} Hz; "

@@ -27,7 +27,7 @@ BLOCK = 512  # frames of the second sequence whose distances are made at a time:
 def corridor(n: int, m: int, band: float | None = None) -> Corridor:
     """Frames of m that each of n frames may meet: int64 starts [n], stops [n].
 
-    band: half-width in frames of m around the line from corner to corner; None: all. Where the line is too steep for the
+    band: half-width in frames of m around the line from corner to corner; None: all. Where the line is too steep for
     corridor to hold together it is wider.
     """
     if band is None or n == 1:
