@@ -154,7 +154,7 @@ def log_squares(ref: Array, test: Array, floor: float, edges: Array, out: Array)
     difference = np.empty(ref.shape[1])
     scratch = np.empty(ref.shape[1], np.int64)
     for f in range(ref.shape[0]):
-        _log_ratio(ref[f], test[f], floor, difference, scratch)
+        log_ratio(ref[f], test[f], floor, difference, scratch)
         for e in range(edges.size - 1):
             d = difference[edges[e] : edges[e + 1]]
             total = 0.0
@@ -164,7 +164,7 @@ def log_squares(ref: Array, test: Array, floor: float, edges: Array, out: Array)
 
 
 @kernel
-def _log_ratio(ref: Array, test: Array, floor: float, out: Array, scratch: Array) -> None:
+def log_ratio(ref: Array, test: Array, floor: float, out: Array, scratch: Array) -> None:
     """out = ln(max(test, floor) / max(ref, floor)); nan throughout when one of them is not finite."""
     total = 0.0
     for k in range(out.size):
@@ -358,7 +358,7 @@ def cepstral(ref: Array, test: Array, floor: float, basis: Array, edges: Array, 
     smooth = np.empty(bands)
     scratch = np.empty(bands, np.int64)
     for f in range(ref.shape[0]):
-        _log_ratio(ref[f], test[f], floor, difference, scratch)
+        log_ratio(ref[f], test[f], floor, difference, scratch)
         smooth[:] = 0.0
         squares = 0.0
         for j in range(basis.shape[0]):

@@ -17,6 +17,7 @@ from ..result import Twin
 from . import scales
 
 if TYPE_CHECKING:
+    from ..dsp.adjoint import Objective
     from ..dsp.spectrum import Measure
 
 Array = NDArray[Any]
@@ -49,6 +50,17 @@ class MelFilters:
         def project(values: Array) -> Array:
             out = np.empty((*values.shape[:2], self.centres.size), dtype)
             dsp.divergence.project(values, self.starts, self.stops, weights, out)
+            return out
+
+        return project
+
+    def transposed(self, dtype: Any) -> Callable[[Array], Array]:
+        """The transpose of projector: [part, frame, band] -> [part, frame, bin]."""
+        weights = self.weights.astype(dtype)
+
+        def project(values: Array) -> Array:
+            out = np.empty((*values.shape[:2], weights.shape[1]), dtype)
+            dsp.adjoint.transposed_project(values, self.starts, self.stops, weights, out)
             return out
 
         return project
@@ -99,31 +111,71 @@ class STFTLoss:
 
     TERMS = 4
 
-    def measure(self, dtype: Any, mel: MelFilters | None) -> Measure:
-        """Kernel calls over a block of spectra; with mel filters, over bands of magnitudes."""
+    def measure(self, dtype: Any, mel: MelFilters | None, gradient: bool = False) -> Measure:
+        """Kernel calls over a block of spectra; with mel filters, over bands of magnitudes. gradient as Objective's."""
         project = mel.projector(dtype) if mel else None
+        back = mel.transposed(dtype) if mel else None
         low = TINY if mel else self.floor**0.5
         log = dsp.divergence.log_absolute if self.distance == "l1" else dsp.divergence.log_squares
 
         def measure(spectra: Array, edges: Array, out: Array) -> None:
-            if project is None and self.distance == "l1":
-                z = spectra.view(dtype)
+            z = spectra.view(dtype)
+            if project is None and self.distance == "l1" and not gradient:
                 dsp.divergence.magnitude_distances(z[0], z[1], self.floor, edges, out)
                 return
-            m = magnitude(spectra, self.floor)
-            if project:
-                m = project(m)
+            whole = magnitude(spectra, self.floor)
+            m = project(whole) if project else whole
             dsp.divergence.differences(m[0], m[1], edges, out[:, :, :3])
             if self.w_log:
                 log(m[0], m[1], low, edges, out[:, :, 3:])
+            if gradient:
+                slopes = self._slopes(m[0], m[1], low)
+                dsp.adjoint.through_magnitudes(back(slopes) if back else slopes, whole[1], self.floor**0.5, z)
 
         return measure
 
+    def _slopes(self, ref: Array, test: Array, low: float) -> Array:
+        """Derivatives with respect to the magnitudes of the test [part, frame, bin]: of half the squares that make the
+        convergence, and of the sums that make the means."""
+        slopes = np.zeros((self._parts, *test.shape), test.dtype)
+        if self.w_log:
+            log = dsp.adjoint.log_absolute if self.distance == "l1" else dsp.adjoint.log_squares
+            log(ref, test, low, slopes[-1])
+            slopes[-1] *= self.w_log
+        if self.w_lin:
+            slopes[-1] += self.w_lin * (np.sign(test - ref) if self.distance == "l1" else 2 * (test - ref))
+        if self.w_sc:
+            np.subtract(test, ref, out=slopes[0])
+        return slopes
+
+    @property
+    def _parts(self) -> int:
+        """The convergence and the means, where they count: their gradients differ by a factor known at the end."""
+        return (self.w_sc > 0) + (self.w_log + self.w_lin > 0)
+
+    def objective(self, stft: STFT, mel: MelFilters | None) -> Objective:
+        """The loss with its gradient, as kernels."""
+        bins = mel.centres.size if mel else stft.bins
+
+        def finish(sums: Array, frames: int) -> tuple[float, list[float]]:
+            squares, energy = sums[:2]
+            factors = [
+                self.w_sc / float(np.sqrt(squares * energy)) if squares * energy > 0 else 0.0,
+                1 / (frames * bins),
+            ]
+            return float(self.finish(sums, frames, bins)), factors[: self._parts] if self.w_sc > 0 else factors[1:]
+
+        def measure(dtype: Any, gradient: bool) -> Measure:
+            return self.measure(dtype, mel, gradient)
+
+        return dsp.adjoint.Objective(stft, bins, self.TERMS, self._parts, measure, finish)
+
     def twin(self, stft: STFT, mel: MelFilters | None) -> Twin:
-        """The loss as torch text."""
+        """The loss on tensors."""
         import torch
 
         from ..dsp.differentiable import power, root, spectra
+        from .differentiable import fused
         from .differentiable import mel as differentiable_mel
 
         transform, project = spectra(stft), differentiable_mel(mel) if mel else None
@@ -139,7 +191,7 @@ class STFTLoss:
                 loss = loss + self.w_log * norm((y.clamp(min=low) / x.clamp(min=low)).log()).mean((1, 2))
             return loss + self.w_lin * norm(y - x).mean((1, 2)) if self.w_lin else loss
 
-        return value
+        return fused(value, self.objective(stft, mel))
 
     def finish(self, sums: Array, frames: Any, bins: Any) -> Array:
         """The loss of sums [..., 4] over frames and bins."""
@@ -159,6 +211,49 @@ class STFTLoss:
         convergence = squares / np.sqrt(total * energy) if total > 0 else squares
         parts: Array = self.w_sc * convergence + (self.w_log * logs + self.w_lin * linear) / (sums.frames * sums.bins)
         return parts
+
+
+def power_distance(
+    stft: STFT,
+    mel: MelFilters | None,
+    floor: float,
+    scale: float,
+    distance: Callable[..., None],
+    slope: Callable[..., None],
+    arguments: tuple[Any, ...] = (),
+    root: bool = False,
+) -> Objective:
+    """scale times the mean over frames of the sum over bins, or mel bands, of a distance of powers, or of that sum's
+    root; with its gradient, as kernels.
+
+    distance: of dsp.divergence, one term; slope: its derivative, of dsp.adjoint; arguments: those of both.
+    floor: of the power of a bin; that of a band is the kernels' matter.
+    """
+    bins = mel.centres.size if mel else stft.bins
+    low = 0.0 if mel else floor
+
+    def measure(dtype: Any, gradient: bool) -> Measure:
+        project, back = (mel.projector(dtype), mel.transposed(dtype)) if mel else (None, None)
+
+        def measure(spectra: Array, edges: Array, out: Array) -> None:
+            m = power(spectra, low)
+            m = project(m) if project else m
+            distance(m[0], m[1], *arguments, edges, out)
+            if root:
+                np.sqrt(out, out=out)
+            if gradient:
+                slopes = np.empty((1, *m.shape[1:]), dtype)
+                slope(m[0], m[1], *arguments, slopes[0])
+                if root:
+                    slopes[0] *= np.divide(0.5, out[:, 0], out=np.zeros_like(out[:, 0]), where=out[:, 0] > 0)
+                dsp.adjoint.through_powers((back(slopes) if back else slopes)[0], low, spectra.view(dtype)[1])
+
+        return measure
+
+    def finish(sums: Array, frames: int) -> tuple[float, list[float]]:
+        return scale / frames * float(sums[0]), [scale / frames]
+
+    return dsp.adjoint.Objective(stft, bins, 1, 1, measure, finish)
 
 
 def stft_options(n_fft: int, hop: int, win: int, window: str) -> STFT:

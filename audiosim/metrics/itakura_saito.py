@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from .. import dsp
 from ..card import Card
 from ..dsp.frames import STFT
-from ..hearing.magnitudes import Floor, Window, check_floor, power
+from ..hearing.magnitudes import Floor, Window, check_floor, power, power_distance
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Result, Twin, pool
@@ -78,17 +78,20 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+    """The same on tensors."""
     from ..dsp.differentiable import power, spectra
+    from ..hearing.differentiable import fused
 
-    transform = spectra(_frames(o.n_fft, o.hop, o.win, o.window, o.floor))
+    stft = _frames(o.n_fft, o.hop, o.win, o.window, o.floor)
+    transform = spectra(stft)
 
     def value(ref: Any, test: Any) -> Any:
         p, q = (power(transform(s), o.floor) for s in (ref, test))
         ratio = p / q
         return ((ratio - 1) - ratio.log()).mean((1, 2))
 
-    return value
+    kernels = dsp.divergence.itakura_saito, dsp.adjoint.itakura_saito
+    return fused(value, power_distance(stft, None, o.floor, 1 / stft.bins, *kernels))
 
 
 def _frames(n_fft: int, hop: int, win: int, window: str, floor: float) -> STFT:

@@ -9,7 +9,7 @@ import numpy as np
 from .. import dsp
 from ..card import Card
 from ..dsp.frames import STFT
-from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power
+from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power, power_distance
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Result, Twin, pool
@@ -31,6 +31,7 @@ CARD = Card(
     triangle=True,
     blind=("polarity",),
     gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sum",
 )
@@ -76,16 +77,18 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
-    from ..hearing.differentiable import mel_power
+    """The same on tensors."""
+    from ..hearing.differentiable import fused, mel_power
 
-    bands = mel_power(*_prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor))
+    stft, mel = _prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor)
+    bands = mel_power(stft, mel)
 
     def value(ref: Any, test: Any) -> Any:
         x, y = (bands(s).clamp(min=o.floor) for s in (ref, test))
         return DB * (y / x).log().abs().mean((1, 2))
 
-    return value
+    kernels = dsp.divergence.log_absolute, dsp.adjoint.log_absolute
+    return fused(value, power_distance(stft, mel, o.floor, DB / o.bands, *kernels, (o.floor,)))
 
 
 def _prepared(

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dsp
 from ..card import Card
 from ..dsp.frames import STFT
-from ..hearing.magnitudes import Floor, Window, check_floor, power
+from ..hearing.magnitudes import Floor, Window, check_floor, power, power_distance
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Result, Twin, pool
@@ -77,16 +77,19 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+    """The same on tensors."""
     from ..dsp.differentiable import power, root, spectra
+    from ..hearing.differentiable import fused
 
-    transform = spectra(_frames(o.n_fft, o.hop, o.win, o.window, o.centre, o.floor))
+    stft = _frames(o.n_fft, o.hop, o.win, o.window, o.centre, o.floor)
+    transform = spectra(stft)
 
     def value(ref: Any, test: Any) -> Any:
         x, y = (power(transform(s), o.floor) for s in (ref, test))
         return DB * root((y / x).log().square().mean(2)).mean(1)
 
-    return value
+    kernels = dsp.divergence.log_squares, dsp.adjoint.log_squares
+    return fused(value, power_distance(stft, None, o.floor, DB / stft.bins**0.5, *kernels, (o.floor,), root=True))
 
 
 def _frames(n_fft: int, hop: int, win: int, window: str, centre: bool, floor: float) -> STFT:

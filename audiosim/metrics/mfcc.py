@@ -11,7 +11,7 @@ from .. import dsp
 from ..card import Card
 from ..dsp.frames import STFT
 from ..errors import UsageError
-from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power
+from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power, power_distance
 from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Result, Twin, pool
@@ -88,9 +88,9 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+    """The same on tensors."""
     from ..dsp.differentiable import Constant, root
-    from ..hearing.differentiable import mel_power
+    from ..hearing.differentiable import fused, mel_power
 
     stft, mel = _prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor)
     rows, scale = _basis(o.convention, o.coefficients, o.bands)
@@ -100,7 +100,8 @@ def twin(rate: int, o: Any) -> Twin:
         x, y = (bands(s).clamp(min=o.floor) for s in (ref, test))
         return root(((y / x).log() @ basis(x)).square().sum(2)).mean(1)
 
-    return value
+    kernels = dsp.divergence.cepstral, dsp.adjoint.cepstral
+    return fused(value, power_distance(stft, mel, o.floor, scale, *kernels, (o.floor, rows), root=True))
 
 
 def _prepared(

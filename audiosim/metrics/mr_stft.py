@@ -35,6 +35,7 @@ CARD = Card(
     triangle=False,
     blind=("polarity",),
     gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sum",
 )
