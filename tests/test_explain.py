@@ -148,3 +148,25 @@ def test_the_gradient_of_a_quiet_channel_is_there():
     test = np.stack([ref[0], 0.5 * ref[1]])
     found = explain(Signal.of(ref, RATE), Signal.of(test, RATE), "mse", gradient=True)
     assert found.map.sum() == pytest.approx(1.0)
+
+
+def test_a_metric_that_tells_them_apart_says_added_or_missing():
+    def change(x):
+        return x - during(band(x, 500, 1500), 0.5, 1.0) + during(5 * band(noise(RATE, 3.0, 2), 4000, 6000), 2.0, 2.1)
+
+    found = explain(*pair(change), "tversky")
+    assert {part.split(" (")[0] for part in found.sentence.split("; ")} == {"added energy", "missing energy"}
+    assert found.result.added is not None
+    early, late = sorted(found.regions[:2], key=lambda r: r.start)
+    assert (early.change, late.change) == ("quieter", "louder")
+    quieter = explain(*pair(lambda x: 0.5 * x), "tversky")
+    assert quieter.sentence.startswith("missing energy (100 % of the distance) dominates ")
+    assert quieter.sentence.endswith(" all the time")
+
+
+def test_the_gradient_is_not_told_added_from_missing():
+    pytest.importorskip("torch")
+    found = explain(*pair(lambda x: 0.5 * x), "tversky", gradient=True)
+    assert found.result.added is None
+    assert "the gradient" in found.sentence
+    assert found.regions[0].change == "quieter"
