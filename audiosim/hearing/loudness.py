@@ -59,22 +59,22 @@ class Ear:
             raise UsageError(f"auditory filters begin at {LOWEST:g} Hz: the rate must be at least {2 * LOWEST:g} Hz")
         return _ear(rate, float(level))
 
-    def hears(self, dtype: Any) -> Callable[[Array], Array]:
+    def excitation(self, dtype: Any) -> Callable[[Array], Array]:
         """Complex [signal, frame, bin] of that real dtype -> excitation over threshold [signal, frame, band]."""
         weights = self.weights.astype(dtype)
 
-        def excitation(spectra: Array) -> Array:
+        def project(spectra: Array) -> Array:
             power = np.empty(spectra.shape, dtype)
             dsp.divergence.powers(spectra.view(dtype), 0.0, power)
             out = np.empty((*spectra.shape[:2], self.centres.size), dtype)
             dsp.divergence.project(power, self.starts, self.stops, weights, out)
             return out
 
-        return excitation
+        return project
 
     def loudness(self, dtype: Any) -> Callable[[Array], Array]:
         """Complex [signal, frame, bin] of that real dtype -> specific loudness, float64 [signal, frame, band]."""
-        excitation = self.hears(dtype)
+        excitation = self.excitation(dtype)
 
         def specific(spectra: Array) -> Array:
             out = excitation(spectra).astype(np.float64)

@@ -29,13 +29,13 @@ CARD = Card(
     unit="1",
     better="lower",
     identical=0.0,
-    formula="ratio: D / (C + D), log: ln(1 + D / (C + 0.02 R + 0.001)); D = alpha A + beta M: added and missing, "
+    formula="ratio: N / (C + N), log: ln(1 + N / (C + 0.02 R + 0.001)); N = alpha A + beta M of added and missing, "
     "C common loudness, R that of the reference",
     source="Tversky 1977, Psychological Review 84(4) 327-352, ratio model; weights 2 to 1 as PEAQ's RmsNoiseLoudAsym",
     conventions="form=ratio is 0 to 1 and made to be read. form=log is made to train on: the ratio saturates near 1, "
     "where its gradient vanishes, most of all for a silent reference; the logarithm keeps a slope. With alpha and beta "
-    "of 1 or more the ratio of plain differences obeys d(a, c) <= d(a, b) + d(b, c); their smoothing within a just "
-    "noticeable difference is not counted on for that.",
+    "of 1 or more the ratio of plain differences obeys d(a, c) <= d(a, b) + d(b, c); that differences below a just "
+    "noticeable one count less can break it by a few percent.",
     silence="0 when both are silent; 1 when only one is (log: a large number).",
     caveat="Knows no pitch: two tones that do not overlap are equally far at any interval. Deaf to phase, and nearly "
     "so to what lies under a masker; the level of playback matters.",
@@ -64,7 +64,8 @@ R_SHARE, KAPPA = 0.02, 1e-3  # form=log: what keeps the quotient finite, and its
 Form = Annotated[Literal["ratio", "log"], "ratio: 0 to 1; log: ln(1 + difference / common), the one to train on"]
 Preset = Annotated[
     Literal["default", "symmetric", "dice", "artefact", "dropout", "precision", "recall"],
-    "weights of added and missing loudness: 2 1, 1 1, .5 .5, 4 1, 1 2, 1 0, 0 1",
+    "alpha and beta: 2 and 1, symmetric 1 and 1, dice .5 and .5, artefact 4 and 1, dropout 1 and 2, precision 1 and 0, "
+    "recall 0 and 1",
 ]
 
 

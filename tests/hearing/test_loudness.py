@@ -56,7 +56,7 @@ def test_threshold_in_quiet_is_the_published_one() -> None:
 def test_a_tone_at_its_threshold_has_the_excitation_of_the_threshold(hz: float) -> None:
     """In the nearest band, which lies up to a quarter of an ERB away, less what the frame's window spreads."""
     ear, f = Ear.of(48000), np.array(hz)
-    heard = ear.hears(np.float64)(spectra(tone(hz, float(internal_noise(f) - transmission(f))), ear))
+    heard = ear.excitation(np.float64)(spectra(tone(hz, float(internal_noise(f) - transmission(f))), ear))
     assert 10 * np.log10(heard.mean(axis=(0, 1)).max()) == pytest.approx(0.0, abs=1.0)
 
 
@@ -135,7 +135,7 @@ def test_specific_loudness_is_compressed_excitation() -> None:
     ear = Ear.of(16000)
     for dtype in (np.float32, np.float64):
         z = spectra(noise(16000, 0.5, 1)[0].astype(dtype), ear)
-        excitation = ear.hears(dtype)(z)
+        excitation = ear.excitation(dtype)(z)
         assert excitation.dtype == dtype
         specific = ear.loudness(dtype)(z)
         assert specific.dtype == np.float64
