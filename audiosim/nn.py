@@ -14,7 +14,8 @@ except ModuleNotFoundError:
 from torch.nn import functional
 
 from .dsp.differentiable import Constant
-from .dsp.mel_cepstrum import basis_of, check
+from .dsp.mel_cepstrum import check, waves
+from .dsp.spectrum import fast_length
 
 
 class MLSA(torch.nn.Module):  # type: ignore[misc]
@@ -27,9 +28,9 @@ class MLSA(torch.nn.Module):  # type: ignore[misc]
     coefficients interpolated between frames, and pieces of the excitation that fade into each other go through them.
 
     order, alpha: of the mel-cepstra; see dsp.mel_cepstrum.alpha_of. hop: samples between frames.
-    gamma: 0, or -1 / n with a whole n. At 0 every filter is stable; below, what lies between two stable ones may not be.
-    period: samples between filters (default: a quarter of hop).
-    n_fft: samples of an impulse response and two periods; what is longer wraps around (default: 16 times the longest
+    gamma: 0, or -1 / n with a whole n. Below 0 a filter between two stable ones may be unstable; at 0 all are stable.
+    period: samples between filters (default: half of hop).
+    n_fft: samples of an impulse response and two periods; what is longer wraps around (default: 12 times the longest
         delay of z~^-order, four times that with gamma below 0, where responses ring longer).
 
     forward(excitation [batch, sample], mel_cepstra [batch, frame, order + 1]) -> waveform [batch, sample]. Frame i is
@@ -59,15 +60,15 @@ class MLSA(torch.nn.Module):  # type: ignore[misc]
         if hop < 1:
             raise UsageError(f"hop must be at least 1 sample, not {hop}")
         self.order, self.alpha, self.hop, self.gamma = order, alpha, hop, gamma
-        self.period = max(1, hop // 4) if period is None else period
+        self.period = max(1, hop // 2) if period is None else period
         if not 1 <= self.period <= hop:
             raise UsageError(f"period must be 1 to hop={hop} samples, not {period}")
         delay = order * (1 + abs(alpha)) / (1 - abs(alpha))
-        room = int((64 if gamma else 16) * delay) + 2 * self.period
-        self.n_fft = 1 << (room - 1).bit_length() if n_fft is None else n_fft
+        room = int((48 if gamma else 12) * delay) + 2 * self.period
+        self.n_fft = fast_length(room) if n_fft is None else n_fft
         if self.n_fft < 2 * self.period:
             raise UsageError(f"n_fft must be at least two periods, {2 * self.period} samples, not {n_fft}")
-        self._cos, self._sin = (Constant(table) for table in basis_of(self.n_fft, order, alpha)[:2])
+        self._cos, self._sin = (Constant(table) for table in waves(self.n_fft, order, alpha))
         ramp = torch.arange(self.period, dtype=torch.float64) / self.period
         self._fade = Constant(torch.cat([ramp, 1 - ramp]).numpy())
 

@@ -102,7 +102,7 @@ def mel_cepstrum(
     """
     check(order, alpha, gamma, iterations)
     bins = power.shape[-1]
-    basis = basis_of(2 * (bins - 1), order, alpha)
+    basis = _basis(2 * (bins - 1), order, alpha)
     p = np.asarray(power, np.float64).reshape(-1, bins)
     out = np.empty((len(p), order + 1))
     for i in range(0, len(p), BLOCK):
@@ -177,7 +177,7 @@ def mel_cepstrum_torch(
     from .differentiable import Constant
 
     check(order, alpha, gamma, iterations)
-    constants = [Constant(array) for array in basis_of(n_fft, order, alpha)]
+    constants = [Constant(array) for array in _basis(n_fft, order, alpha)]
 
     def solve(a: Any, b: Any) -> Any:
         return torch.linalg.solve_ex(a, b)[0]
@@ -201,10 +201,10 @@ def mel_cepstrum_torch(
 
 def spectrum(mc: Array, alpha: float, gamma: float, n_fft: int) -> Array:
     """ln|H| at the bins 0 to n_fft / 2 of mel-generalised cepstra [..., order + 1]: float64 [..., bin]."""
-    basis = basis_of(n_fft, mc.shape[-1] - 1, alpha)
+    cos, sin = waves(n_fft, mc.shape[-1] - 1, alpha)
     if gamma == 0:
-        return np.asarray(mc @ basis.cos)
-    return np.asarray(np.log(np.hypot(1 + gamma * (mc @ basis.cos), gamma * (mc @ basis.sin))) / gamma)
+        return np.asarray(mc @ cos)
+    return np.asarray(np.log(np.hypot(1 + gamma * (mc @ cos), gamma * (mc @ sin))) / gamma)
 
 
 def check(order: int, alpha: float, gamma: float, iterations: int = 0) -> None:
@@ -214,6 +214,12 @@ def check(order: int, alpha: float, gamma: float, iterations: int = 0) -> None:
             "a mel-cepstrum takes order >= 0, alpha between -1 and 1, gamma of -1 to 0 and iterations >= 0, "
             f"not order={order}, alpha={alpha:g}, gamma={gamma:g}, iterations={iterations}"
         )
+
+
+def waves(n_fft: int, order: int, alpha: float) -> tuple[Array, Array]:
+    """cos(m w~) and sin(m w~) at the bins 0 to n_fft / 2: float64 [order + 1, bin] both."""
+    phase = np.arange(order + 1)[:, None] * warp(2 * np.pi / n_fft * np.arange(n_fft // 2 + 1), alpha)
+    return np.cos(phase), np.sin(phase)
 
 
 class Basis(NamedTuple):
@@ -233,15 +239,13 @@ class Basis(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def basis_of(n_fft: int, order: int, alpha: float) -> Basis:
+def _basis(n_fft: int, order: int, alpha: float) -> Basis:
     from .spectrum import rfft
 
-    warped = warp(2 * np.pi / n_fft * np.arange(n_fft // 2 + 1), alpha)
-    phase = np.arange(2 * order + 1)[:, None] * warped
-    cos, sin = np.cos(phase), np.sin(phase)
-    part = np.full(warped.size, 2 / n_fft)
+    cos, sin = waves(n_fft, 2 * order, alpha)
+    part = np.full(cos.shape[1], 2 / n_fft)
     part[[0, -1]] /= 2
-    lags = frequency_transform(warped.size, order + 1, alpha).T.copy()
+    lags = frequency_transform(part.size, order + 1, alpha).T.copy()
     lags[:, [0, -1]] /= 2
     return Basis(
         cos=np.ascontiguousarray(cos[: order + 1]),
