@@ -6,16 +6,23 @@ Signals are [item, sample]; an item is one channel of one element of a batch, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 from ..errors import InputError
+from . import moments
 from .decibels import EPS
 from .frames import STFT
+from .spectrum import spread
+from .stream import plain
+
+Array = NDArray[Any]
 
 
 class Constant:
@@ -103,7 +110,8 @@ def shares(
 
 
 def centred(x: Tensor) -> Tensor:
-    """x less the mean of each item."""
+    """x less the mean of each item, float64."""
+    x = x.double()
     return x - x.mean(-1, keepdim=True)
 
 
@@ -134,3 +142,184 @@ def decibels(signal: Tensor, noise: Tensor, convention: str) -> Tensor:
         signal = torch.where(nothing, low * torch.where(all_of_it, 1, noise), signal)
         noise = torch.where(all_of_it, low * signal, noise)
     return 10 * ((signal + eps) / (noise + eps)).log10()
+
+
+# Sums over the samples of a pair. On the CPU each of them, and its gradient, is one pass of a kernel.
+
+CHUNK = 1 << 20  # samples per task; fixed, so that sums do not depend on the number of threads
+
+
+def in_memory(*tensors: Tensor) -> bool:
+    """Whether these hold samples that kernels can read, and nobody traces or transforms what is done to them."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return all(
+        type(x) in (Tensor, torch.nn.Parameter)
+        and x.device.type == "cpu"
+        and x.dtype == tensors[0].dtype
+        and x.dtype in (torch.float32, torch.float64)
+        and forward_ad.unpack_dual(x).tangent is None
+        for x in tensors
+    )
+
+
+class Joint:
+    """Sums [item], float64, over the samples of ref and of d = test - gain ref: ref, test [item, sample], gain [item]
+    (default 1); centre: of both without their means."""
+
+    def __init__(self, ref: Tensor, test: Tensor, gain: Tensor | None = None, centre: bool = False) -> None:
+        self.sums: tuple[Tensor, ...] = ()
+        if in_memory(ref, test):
+            gain = ref.new_ones(len(ref), dtype=torch.float64) if gain is None else gain
+            self.sums = _Joint.apply(ref, test, gain, centre)
+            return
+        self.ref, test = (centred(ref), centred(test)) if centre else (ref, test)
+        self.rest = test - self.ref if gain is None else test.double() - gain[:, None] * self.ref.double()
+
+    @property
+    def signal(self) -> Tensor:
+        """Energy of ref."""
+        return self.sums[0] if self.sums else energy(self.ref)
+
+    @property
+    def noise(self) -> Tensor:
+        """Energy of d."""
+        return self.sums[1] if self.sums else energy(self.rest)
+
+    @property
+    def common(self) -> Tensor:
+        """Sum of ref d; -signal, exactly, for a silent test and a gain of 1."""
+        return self.sums[2] if self.sums else (self.ref * self.rest).sum(-1, dtype=torch.float64)
+
+    @property
+    def offset(self) -> Tensor:
+        """Sum of d."""
+        return self.sums[4] if self.sums else self.rest.sum(-1, dtype=torch.float64)
+
+
+class _Joint(torch.autograd.Function):  # type: ignore[misc]
+    """What moments.joint sums; the gradient is a combination of both signals."""
+
+    @staticmethod
+    def forward(ctx: Any, ref: Tensor, test: Tensor, gain: Tensor, centre: bool) -> tuple[Tensor, ...]:
+        r, t, g = (_array(x) for x in (ref, test, gain))
+        means = np.zeros((2, len(r)))
+        sums = _summed(moments.joint, 5, r, t, g, *means)
+        if centre:
+            means = np.stack([sums[3], sums[4] + g * sums[3]]) / r.shape[1]
+            sums = _summed(moments.joint, 5, r, t, g, *means)
+        ctx.sums, ctx.means, ctx.centre = sums, means, centre
+        ctx.save_for_backward(ref, test, gain)
+        return tuple(torch.from_numpy(x.copy()) for x in sums)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            return *_through_text(_joint, ctx, slopes, ctx.centre), None
+        r, t, g = (_array(x) for x in ctx.saved_tensors)
+        rr, _, rd, sum_r, _ = ctx.sums
+        of_rr, of_dd, of_rd, of_r, of_d = (_array(x) for x in slopes)
+        if ctx.centre:  # no sample changes the sum of a centred signal
+            of_r, of_d = 0 * of_r, 0 * of_d
+
+        def combination(*factors: Array) -> Tensor:
+            return _made(moments.combination, r, t, g, *ctx.means, *factors)
+
+        of_ref, of_test, of_gain, _ = ctx.needs_input_grad
+        return (
+            combination(2 * of_rr - g * of_rd, of_rd - 2 * g * of_dd, of_r - g * of_d) if of_ref else None,
+            combination(of_rd, 2 * of_dd, of_d) if of_test else None,
+            torch.from_numpy(-2 * of_dd * rd - of_rd * rr - of_d * sum_r) if of_gain else None,
+            None,
+        )
+
+
+def _joint(ref: Tensor, test: Tensor, gain: Tensor, centre: bool) -> tuple[Tensor, ...]:
+    """_Joint as torch text."""
+    r, t = (centred(ref), centred(test)) if centre else (ref.double(), test.double())
+    d = t - gain[:, None] * r
+    return energy(r), energy(d), (r * d).sum(-1), r.sum(-1), d.sum(-1)
+
+
+def mean_of_errors(
+    text: Callable[[Tensor], Tensor], kernel: str, *arguments: float
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """(ref, test) [item, sample] -> the mean of text(test - ref) [item]; where kernels serve, by that of dsp.moments
+    and the one of its slope, with these arguments."""
+
+    def mean(ref: Tensor, test: Tensor) -> Tensor:
+        if in_memory(ref, test):
+            return cast(Tensor, _Errors.apply(ref, test, text, kernel, arguments))
+        return text(test - ref).mean(-1)
+
+    return mean
+
+
+class _Errors(torch.autograd.Function):  # type: ignore[misc]
+    """mean_of_errors by kernels, float64."""
+
+    @staticmethod
+    def forward(ctx: Any, ref: Tensor, test: Tensor, text: Any, kernel: str, arguments: tuple[float, ...]) -> Tensor:
+        r, t = _array(ref), _array(test)
+        sums, jobs = getattr(moments, kernel), _threads(r)
+        total = [moments.over(sums, 1, plain(x), plain(y), *arguments, jobs=jobs) for x, y in zip(r, t, strict=True)]
+        ctx.text, ctx.slope, ctx.arguments = text, getattr(moments, f"{kernel}_slope"), arguments
+        ctx.save_for_backward(ref, test)
+        return torch.from_numpy(np.concatenate(total) / r.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            of_ref, of_test = _through_text(lambda r, t: (ctx.text(t - r).mean(-1),), ctx, (slope,))
+        else:
+            r, t = (_array(x) for x in ctx.saved_tensors)
+            gradient = _made(ctx.slope, r, t, _array(slope) / r.shape[1], *ctx.arguments)
+            of_ref = -gradient if ctx.needs_input_grad[0] else None
+            of_test = gradient if ctx.needs_input_grad[1] else None
+        return of_ref, of_test, None, None, None
+
+
+def _through_text(text: Callable[..., tuple[Tensor, ...]], ctx: Any, slopes: tuple[Tensor, ...], *options: Any) -> Any:
+    """Gradients of the saved tensors that can be differentiated themselves."""
+    needed = [x for x, needs in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False) if needs]
+    results = text(*ctx.saved_tensors, *options)
+    found = iter(torch.autograd.grad(results, needed, slopes, create_graph=True, allow_unused=True))
+    return [next(found) if needs else None for _, needs in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)]
+
+
+def _array(x: Tensor) -> Array:
+    return cast(Array, x.detach().resolve_neg().contiguous().numpy())
+
+
+def _threads(x: Array) -> int:
+    return max(1, min(int(torch.get_num_threads()), x.size // CHUNK))
+
+
+def _spread(kernel: Callable[..., None], out: Callable[[int], Array], ref: Array, test: Array, *arguments: Any) -> None:
+    """kernel(ref, test, start, stop, out(start), *arguments) over all items and blocks of samples, several short items
+    at a time. arguments: arrays [item], and numbers."""
+    items, length = ref.shape
+    per_task = max(1, CHUNK // max(length, 1))
+    starts = range(0, length, CHUNK)
+
+    def task(i: int) -> None:
+        rows = slice(first := i // len(starts) * per_task, first + per_task)
+        start = starts[i % len(starts)]
+        rest = (a[rows] if isinstance(a, np.ndarray) else a for a in arguments)
+        kernel(ref[rows], test[rows], start, min(start + CHUNK, length), out(start)[rows], *rest)
+
+    spread(task, range(-(-items // per_task) * len(starts)), _threads(ref))
+
+
+def _summed(kernel: Callable[..., None], terms: int, ref: Array, test: Array, *arguments: Any) -> Array:
+    """Sums [term, item]."""
+    blocks = np.zeros((-(-ref.shape[1] // CHUNK), len(ref), terms))
+    _spread(kernel, lambda start: blocks[start // CHUNK], ref, test, *arguments)
+    return np.ascontiguousarray(blocks.sum(axis=0).T)
+
+
+def _made(kernel: Callable[..., None], ref: Array, test: Array, *arguments: Any) -> Tensor:
+    """A signal [item, sample]."""
+    out = np.empty_like(ref)
+    _spread(kernel, lambda _: out, ref, test, *arguments)
+    return torch.from_numpy(out)

@@ -182,6 +182,67 @@ def product(
 
 
 @kernel
+def joint(
+    ref: Array, test: Array, start: int, stop: int, out: Array, gain: Array, mean_r: Array, mean_t: Array
+) -> None:
+    """sum r^2, sum d^2, sum r d, sum r, sum d over samples start to stop, with d = t - gain r, of r and t without their
+    means: [item, sample] and [item] -> [item, 5]."""
+    for k in range(ref.shape[0]):
+        r = ref[k, start:stop]
+        t = test[k, start:stop]
+        x = mean_r[k]
+        y = mean_t[k]
+        g = gain[k]
+        rr = 0.0
+        dd = 0.0
+        rd = 0.0
+        sum_r = 0.0
+        sum_d = 0.0
+        for i in range(r.size):
+            u = np.float64(r[i]) - x
+            d = _error(r[i], t[i], x, y, g)
+            rr += u * u
+            dd += d * d
+            rd += u * d
+            sum_r += u
+            sum_d += d
+        out[k, 0] = rr
+        out[k, 1] = dd
+        out[k, 2] = rd
+        out[k, 3] = sum_r
+        out[k, 4] = sum_d
+
+
+@exact_kernel
+def combination(
+    ref: Array,
+    test: Array,
+    start: int,
+    stop: int,
+    out: Array,
+    gain: Array,
+    mean_r: Array,
+    mean_t: Array,
+    of_r: Array,
+    of_d: Array,
+    constant: Array,
+) -> None:
+    """of_r r + of_d d + constant of what joint sums: [item, sample] and [item] -> [item, sample]."""
+    for k in range(ref.shape[0]):
+        r = ref[k, start:stop]
+        t = test[k, start:stop]
+        y = out[k, start:stop]
+        x = mean_r[k]
+        m = mean_t[k]
+        g = gain[k]
+        a = of_r[k]
+        b = of_d[k]
+        c = constant[k]
+        for i in range(y.size):
+            y[i] = a * (np.float64(r[i]) - x) + b * _error(r[i], t[i], x, m, g) + c
+
+
+@kernel
 def absolute(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
     """sum |t - r|."""
     scratch_r = np.empty(_BLOCK, xr.dtype)
@@ -243,6 +304,53 @@ def log_cosh(
             for i in range(u.size):
                 a += u[i]
         out[0] += a
+
+
+@exact_kernel
+def absolute_slope(ref: Array, test: Array, start: int, stop: int, out: Array, scale: Array) -> None:
+    """scale times the derivative of |t - r| with respect to t: [item, sample] and [item] -> [item, sample]."""
+    none = out.dtype.type(0)
+    for k in range(ref.shape[0]):
+        r = ref[k, start:stop]
+        t = test[k, start:stop]
+        y = out[k, start:stop]
+        up = out.dtype.type(scale[k])
+        for i in range(y.size):
+            y[i] = (up if t[i] > r[i] else none) - (up if t[i] < r[i] else none)
+
+
+@kernel
+def log_cosh_slope(
+    ref: Array, test: Array, start: int, stop: int, out: Array, scale: Array, slope: float, eps: float
+) -> None:
+    """scale times the derivative of ln(cosh(slope (t - r)) + eps) with respect to t: [item, sample] and [item] ->
+    [item, sample]. As log_cosh, a block of small errors goes through series."""
+    errors = np.empty(_BLOCK)
+    exponents = np.empty(_BLOCK, np.int64)
+    for k in range(ref.shape[0]):
+        factor = scale[k] * slope
+        for at in range(start, stop, _BLOCK):
+            end = min(at + _BLOCK, stop)
+            r = ref[k, at:end]
+            t = test[k, at:end]
+            y = out[k, at:end]
+            u = errors[: r.size]
+            largest = 0.0
+            for i in range(r.size):
+                u[i] = slope * np.float64(t[i] - r[i])
+                largest = max(largest, abs(u[i]))
+            if largest < 0.5:
+                for i in range(u.size):
+                    z = u[i] * u[i]
+                    cosh = 1 + z / 2 * (1 + z / 12 * (1 + z / 30 * (1 + z / 56 * (1 + z / 90 * (1 + z / 132)))))
+                    sinh = 1 + z / 6 * (1 + z / 20 * (1 + z / 42 * (1 + z / 72 * (1 + z / 110 * (1 + z / 156)))))
+                    y[i] = factor * u[i] * sinh / (cosh + eps)
+                continue
+            for i in range(u.size):
+                u[i] = min(max(u[i], -300.0), 300.0)
+            exponentials(u, exponents[: u.size])
+            for i in range(u.size):
+                y[i] = factor * (u[i] - 1 / u[i]) / (u[i] + 1 / u[i] + 2 * eps)
 
 
 @kernel

@@ -59,13 +59,12 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
-    from ..dsp.differentiable import energy, heard
+    """The same on tensors."""
+    from ..dsp.differentiable import Joint, heard
 
     def value(ref: Any, test: Any) -> Any:
-        samples = ref.shape[-1]
-        power = heard(energy(ref), samples) / samples
-        return (test - ref).double().mean(-1).square() / (power + EPS[o.convention])
+        sums, samples = Joint(ref, test), ref.shape[-1]
+        return (sums.offset / samples).square() / (heard(sums.signal, samples) / samples + EPS[o.convention])
 
     return value
 

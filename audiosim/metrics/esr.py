@@ -59,14 +59,14 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
-    from ..dsp.differentiable import energy, heard
+    """The same on tensors."""
+    from ..dsp.differentiable import Joint, heard
 
     eps, per_sample = EPS[o.convention]
 
     def value(ref: Any, test: Any) -> Any:
-        samples = ref.shape[-1]
-        return energy(test - ref) / (heard(energy(ref), samples) + eps + per_sample * samples)
+        sums, samples = Joint(ref, test), ref.shape[-1]
+        return sums.noise / (heard(sums.signal, samples) + eps + per_sample * samples)
 
     return value
 

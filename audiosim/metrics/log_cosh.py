@@ -59,17 +59,19 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+    """The same on tensors."""
+    from ..dsp.differentiable import mean_of_errors
+
     _check(o.a, o.eps)
 
-    def value(ref: Any, test: Any) -> Any:
-        u = (o.a * (test - ref)).abs()
+    def text(error: Any) -> Any:
+        u = (o.a * error).abs()
         bounded = u.clamp(max=LINEAR)
         # cosh u - 1 = 2 sinh(u / 2)^2 keeps the digits of small errors
-        logs = (2 * (bounded / 2).sinh().square() + o.eps).log1p() + (u - bounded)
-        return logs.mean(-1) / o.a
+        return (2 * (bounded / 2).sinh().square() + o.eps).log1p() + (u - bounded)
 
-    return value
+    mean = mean_of_errors(text, "log_cosh", o.a, o.eps)
+    return lambda ref, test: mean(ref, test) / o.a
 
 
 def _check(a: float, eps: float) -> None:

@@ -63,19 +63,19 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text, in float64: float32 would lose a small distortion."""
-    from ..dsp.differentiable import centred, decibels, energy
+    """The same on tensors."""
+    from ..dsp.differentiable import Joint, decibels
 
+    centre = o.zero_mean or o.convention == "auraloss"
     eps = EPS[o.convention]
 
     def value(ref: Any, test: Any) -> Any:
-        ref, test = ref.double(), test.double()
-        if o.zero_mean or o.convention == "auraloss":
-            ref, test = centred(ref), centred(test)
-        signal = energy(ref)
-        common = (ref * test).sum(-1)
-        gain = (common + (0 if o.convention == "auraloss" else eps)) / (signal + eps)
-        return decibels(gain * gain * signal, energy(test - gain[:, None] * ref), o.convention)
+        sums = Joint(ref, test, centre=centre)
+        signal = sums.signal
+        common = signal + sums.common + (0 if o.convention == "auraloss" else eps)
+        gain = common / (signal + eps)
+        noise = Joint(ref, test, gain, centre).noise
+        return decibels(gain * gain * signal, noise, o.convention)
 
     return value
 

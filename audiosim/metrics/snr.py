@@ -60,13 +60,12 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
-    from ..dsp.differentiable import centred, decibels, energy
+    """The same on tensors."""
+    from ..dsp.differentiable import Joint, decibels
 
     def value(ref: Any, test: Any) -> Any:
-        if o.zero_mean or o.convention == "auraloss":
-            ref, test = centred(ref), centred(test)
-        return decibels(energy(ref), energy(test - ref), o.convention)
+        sums = Joint(ref, test, centre=o.zero_mean or o.convention == "auraloss")
+        return decibels(sums.signal, sums.noise, o.convention)
 
     return value
 
