@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .divergence import log_ratio
+from .divergence import compression, log_ratio
 from .frames import STFT
-from .kernel import kernel
+from .kernel import exact_kernel, kernel
 from .spectrum import BLOCK, BLOCKS_PER_TASK, Measure, cutter, irfft
 from .stream import plain
 
@@ -166,12 +166,12 @@ def through_powers(slopes: Array, floor: float, spectra: Array) -> None:
 
 
 @kernel
-def through_magnitudes(slopes: Array, magnitudes: Array, low: float, spectra: Array) -> None:
+def through_magnitudes(slopes: Array, magnitudes: Array, floor: float, spectra: Array) -> None:
     """Chain rule of divergence.magnitudes: slopes [part, frame, bin], the derivatives with respect to the magnitudes
     [frame, bin], times that of each magnitude, z / |z|; z are the last of spectra, pairs of reals [2, frame, 2 bin],
-    and each part replaces one of these, the last part z itself. 0 where magnitudes are `low`, their floor."""
+    and each part replaces one of these, the last part z itself. 0 where the floor (of the power) holds."""
     kind = slopes.dtype.type
-    one, none, least = kind(1), kind(0), kind(low)
+    one, none, least = kind(1), kind(0), np.sqrt(kind(floor))  # as in magnitudes, to the last bit
     inverse = np.empty(magnitudes.shape[1], slopes.dtype)
     for f in range(slopes.shape[1]):
         m = magnitudes[f]
@@ -204,8 +204,9 @@ def log_absolute(ref: Array, test: Array, floor: float, out: Array) -> None:
         t = test[f]
         g = out[f]
         for k in range(g.size):
+            a = max(r[k], low)
             b = max(t[k], low)
-            side = (one if b > r[k] else none) - (one if b < r[k] else none)
+            side = (one if b > a else none) - (one if b < a else none)
             g[k] = side / b if t[k] >= low else none
 
 
@@ -264,3 +265,44 @@ def cosh(ref: Array, test: Array, out: Array) -> None:
             a = np.float64(ref[f, k])
             b = np.float64(test[f, k])
             out[f, k] = (b - a) * (b + a) / (2.0 * a * b * b)
+
+
+@exact_kernel
+def compressed(
+    ref: Array, test: Array, power: float, floor: float, of_complex: float, of_magnitude: float, squared: bool
+) -> None:
+    """The gradient of of_complex |d| + of_magnitude |m|, or of these weights times the squares; d and m are the
+    differences of divergence.compressed. It replaces test, pairs of reals [frame, 2 bin].
+
+    Y being the test, h its gain, e = h' / h by power: of |d|^2 it is 2 h (d + 2 e Re(d* Y) Y), of m h (1 / |Y| + 2 e
+    |Y|) Y; of |d| and |m| it is 0 at 0.
+    """
+    bins = test.shape[1] // 2
+    energy = np.empty((2, bins))
+    gain = np.empty((2, bins))
+    scratch = np.empty(bins, np.int64)
+    for f in range(test.shape[0]):
+        x = ref[f]
+        y = test[f]
+        compression(x, power, floor, energy[0], gain[0], scratch)
+        compression(y, power, floor, energy[1], gain[1], scratch)
+        for k in range(bins):
+            a = np.float64(y[2 * k])
+            b = np.float64(y[2 * k + 1])
+            h = gain[1, k]
+            e = 0.5 * (power - 1.0) / (energy[1, k] + floor)
+            re = a * h - x[2 * k] * gain[0, k]
+            im = b * h - x[2 * k + 1] * gain[0, k]
+            modulus = np.sqrt(energy[1, k])
+            m = modulus * h - np.sqrt(energy[0, k]) * gain[0, k]
+            if squared:
+                u = 2.0 * of_complex
+                v = 2.0 * of_magnitude * m
+            else:
+                distance = np.sqrt(re * re + im * im)
+                u = of_complex / distance if distance > 0.0 else 0.0
+                v = of_magnitude * ((1.0 if m > 0.0 else 0.0) - (1.0 if m < 0.0 else 0.0))
+            radial = v * (1.0 / modulus + 2.0 * e * modulus) if modulus > 0.0 else 0.0
+            along = h * (2.0 * u * e * (re * a + im * b) + radial)
+            y[2 * k] = u * h * re + along * a
+            y[2 * k + 1] = u * h * im + along * b

@@ -256,6 +256,20 @@ def energies(ref: Array, test: Array, gain: float, scale: float, edges: Array, o
 
 
 @exact_kernel
+def compression(z: Array, power: float, floor: float, energy: Array, gain: Array, scratch: Array) -> None:
+    """energy = |z|^2 and gain = (|z|^2 + floor)^((power - 1) / 2), float64 [bin], of pairs of reals; scratch: int64."""
+    for k in range(energy.size):
+        a = np.float64(z[2 * k])
+        b = np.float64(z[2 * k + 1])
+        energy[k] = a * a + b * b
+        gain[k] = energy[k] + floor
+    logarithms(gain, scratch)
+    for k in range(gain.size):
+        gain[k] *= 0.5 * (power - 1.0)
+    exponentials(gain, scratch)
+
+
+@exact_kernel
 def compressed(ref: Array, test: Array, power: float, floor: float, edges: Array, out: Array) -> None:
     """Terms 0..3: sum |d|, sum |d|^2 of compressed complex bins X (|X|^2 + floor)^((power - 1) / 2), and the same of
     their magnitudes; pairs of reals."""
@@ -264,17 +278,8 @@ def compressed(ref: Array, test: Array, power: float, floor: float, edges: Array
     gain = np.empty((2, bins))
     scratch = np.empty(bins, np.int64)
     for f in range(ref.shape[0]):
-        for s in range(2):
-            z = ref[f] if s == 0 else test[f]
-            for k in range(bins):
-                a = np.float64(z[2 * k])
-                b = np.float64(z[2 * k + 1])
-                energy[s, k] = a * a + b * b
-                gain[s, k] = energy[s, k] + floor
-            logarithms(gain[s], scratch)
-            for k in range(bins):
-                gain[s, k] *= 0.5 * (power - 1.0)
-            exponentials(gain[s], scratch)
+        compression(ref[f], power, floor, energy[0], gain[0], scratch)
+        compression(test[f], power, floor, energy[1], gain[1], scratch)
         for e in range(edges.size - 1):
             absolute = 0.0
             squares = 0.0

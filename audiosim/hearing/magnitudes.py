@@ -130,7 +130,7 @@ class STFTLoss:
                 log(m[0], m[1], low, edges, out[:, :, 3:])
             if gradient:
                 slopes = self._slopes(m[0], m[1], low)
-                dsp.adjoint.through_magnitudes(back(slopes) if back else slopes, whole[1], self.floor**0.5, z)
+                dsp.adjoint.through_magnitudes(back(slopes) if back else slopes, whole[1], self.floor, z)
 
         return measure
 
@@ -158,12 +158,13 @@ class STFTLoss:
         bins = mel.centres.size if mel else stft.bins
 
         def finish(sums: Array, frames: int) -> tuple[float, list[float]]:
-            squares, energy = sums[:2]
-            factors = [
-                self.w_sc / float(np.sqrt(squares * energy)) if squares * energy > 0 else 0.0,
-                1 / (frames * bins),
-            ]
-            return float(self.finish(sums, frames, bins)), factors[: self._parts] if self.w_sc > 0 else factors[1:]
+            factors = []
+            if self.w_sc:
+                product = sums[0] * sums[1]
+                factors.append(self.w_sc / float(np.sqrt(product)) if product > 0 else 0.0)
+            if self.w_log + self.w_lin:
+                factors.append(1 / (frames * bins))
+            return float(self.finish(sums, frames, bins)), factors
 
         def measure(dtype: Any, gradient: bool) -> Measure:
             return self.measure(dtype, mel, gradient)

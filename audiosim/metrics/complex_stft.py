@@ -86,10 +86,12 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+    """The same on tensors."""
     from ..dsp.differentiable import power, root, spectra
+    from ..hearing.differentiable import fused
 
-    transform = spectra(_frames(o.n_fft, o.hop, o.win, o.window, o.c, o.a, o.floor))
+    stft = _frames(o.n_fft, o.hop, o.win, o.window, o.c, o.a, o.floor)
+    transform = spectra(stft)
 
     def value(ref: Any, test: Any) -> Any:
         x, y = transform(ref), transform(test)
@@ -103,7 +105,20 @@ def twin(rate: int, o: Any) -> Twin:
             parts = (1 - o.a) * root(squares) + o.a * magnitude.abs()
         return parts.mean((1, 2))
 
-    return value
+    def measure(dtype: Any, gradient: bool) -> Any:
+        def measure(spectra: Any, edges: Any, out: Any) -> None:
+            r, t = spectra.view(dtype)
+            dsp.divergence.compressed(r, t, o.c, o.floor, edges, out)
+            if gradient:
+                dsp.adjoint.compressed(r, t, o.c, o.floor, 1 - o.a, o.a, o.distance == "l2")
+
+        return measure
+
+    def finish(sums: Any, frames: int) -> Any:
+        scale, term = 1 / (frames * stft.bins), 1 if o.distance == "l2" else 0
+        return scale * ((1 - o.a) * sums[term] + o.a * sums[term + 2]), [scale]
+
+    return fused(value, dsp.adjoint.Objective(stft, stft.bins, 4, 1, measure, finish))
 
 
 def _frames(n_fft: int, hop: int, win: int, window: str, c: float, a: float, floor: float) -> STFT:
