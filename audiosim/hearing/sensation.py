@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp.elementary import exponentials, logarithms
@@ -16,8 +17,13 @@ Array = NDArray[Any]
 def compress(excitation: Array, exponent: float, scratch: Array) -> None:
     """excitation = (1 + excitation)^exponent - 1 in place: float64 [n], in units of the threshold. scratch:
     int64 [n]."""
+    total = 0.0
     for i in range(excitation.size):
+        total += excitation[i]
         excitation[i] = 1.0 + excitation[i]
+    if not np.isfinite(total):  # what follows reads bits, those of infinity as any number's
+        excitation[:] = np.nan
+        return
     logarithms(excitation, scratch)
     for i in range(excitation.size):
         excitation[i] *= exponent
@@ -41,7 +47,7 @@ def overlap(ref: Array, test: Array, slope: float, floor: float, edges: Array, o
             loudness = 0.0
             for i in range(r.size):
                 tau = slope * r[i] + floor
-                p = max(t[i] - r[i], 0.0)
+                p = max(t[i] - r[i], 0.0)  # nan comes through: max returns what stands first unless it is less
                 q = max(r[i] - t[i], 0.0)
                 added += p * p / (p + tau)
                 missing += q * q / (q + tau)

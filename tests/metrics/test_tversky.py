@@ -205,6 +205,13 @@ def test_silence() -> None:
     assert distance(x, nothing, form="log") == pytest.approx(log(1 + 1 / 0.02), rel=0.02)  # 1 R over 0.02 R
 
 
+def test_what_overflows_has_no_number() -> None:
+    x = noise(RATE, affordable(1.0), 1).astype(np.float32)
+    huge = np.float32(1e25) * x
+    for pair in ((x, huge), (huge, x), (huge, huge)):
+        assert tversky.compute(*pair, RATE).status == "undefined"
+
+
 @long
 def test_the_logarithm_keeps_a_slope_where_the_ratio_has_none() -> None:
     torch = pytest.importorskip("torch")
