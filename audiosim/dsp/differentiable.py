@@ -16,6 +16,7 @@ from torch.autograd import forward_ad
 from torch.nn import functional
 
 from ..errors import InputError
+from ..result import Twin
 from . import moments
 from .decibels import EPS
 from .frames import STFT
@@ -161,6 +162,45 @@ def in_memory(*tensors: Tensor) -> bool:
         and forward_ad.unpack_dual(x).tangent is None
         for x in tensors
     )
+
+
+def by_kernels(text: Twin, evaluate: Callable[[Array, Array, bool, int], tuple[Array, Array]]) -> Twin:
+    """text, (ref, test) [item, sample] -> value [item], by kernels where they serve: on the CPU, where no gradient but
+    that of the test is wanted. They make it with the value, on as many threads as torch uses.
+
+    evaluate(ref, test, gradient, jobs) -> value [item], float64, and its gradient with respect to test [item, sample]
+        where that is asked for.
+    The text serves elsewhere: other devices, compilers, transforms, the gradient of the reference, that of a gradient.
+    """
+
+    def value(ref: Tensor, test: Tensor) -> Tensor:
+        if not in_memory(ref, test) or (ref.requires_grad and torch.is_grad_enabled()):
+            return cast(Tensor, text(ref, test))
+        if test.requires_grad and torch.is_grad_enabled():
+            return cast(Tensor, _Fused.apply(test, ref, text, evaluate))
+        return torch.from_numpy(evaluate(_array(ref), _array(test), False, torch.get_num_threads())[0]).to(test.dtype)
+
+    return value
+
+
+class _Fused(torch.autograd.Function):  # type: ignore[misc]
+    """The gradient is made with the value, and scaled on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, test: Tensor, ref: Tensor, text: Twin, evaluate: Any) -> Tensor:
+        value, gradient = evaluate(_array(ref), _array(test), True, torch.get_num_threads())
+        ctx.text = text
+        ctx.save_for_backward(test, ref, torch.from_numpy(gradient))
+        return torch.from_numpy(value).to(test.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        test, ref, gradient = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this gradient is to have one itself: that of the text has
+            gradient = torch.autograd.grad(ctx.text(ref, test), test, slope, create_graph=True)[0]
+        else:
+            gradient = slope[:, None] * gradient
+        return gradient, None, None, None
 
 
 class Joint:
