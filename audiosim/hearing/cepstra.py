@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from .. import dsp
 from ..dsp.frames import STFT
 from ..errors import MissingExtra, UsageError
+from ..result import Channel
 from ..signal import Signal
+from . import scales
+from .profile import View
 
 Array = NDArray[Any]
 
@@ -236,6 +239,47 @@ class WorldCepstra:
 
     def differentiable(self) -> Callable[[Any], Frames]:
         raise UsageError("WORLD's analysis has no gradient")
+
+
+def local_distances(
+    value: float,
+    distances: Array,
+    shares: Array,
+    frames: Array,
+    difference: Callable[[slice], Array],
+    frequencies: Array,
+    top: float,
+    times: Array,
+    view: View,
+) -> Channel:
+    """One channel's answer of a metric that is a mean of distances of log spectra.
+
+    distances, shares, frames [step]: of each pair of frames, its part in the mean, and the frame of the reference.
+    difference: some steps -> their difference of log spectra, up to a factor, [step, point] at frequencies in Hz that
+        end at top; by its squares a distance is shared out among bands.
+    """
+    cuts, edges = scales.bands(frequencies, top, view.band_edges)
+    counts = np.diff(cuts)
+    per_band, local = np.zeros(counts.size), np.zeros((times.size, counts.size))
+    for k in range(0, distances.size, BLOCK):
+        part = slice(k, k + BLOCK)
+        squares = np.square(difference(part))
+        whole = squares.sum(1, keepdims=True)
+        squares /= np.where(whole > 0, whole, 1)
+        bands = np.add.reduceat(squares[:, : cuts[-1]], cuts[:-1], axis=1)
+        weight = shares[part] * distances[part]
+        per_band += weight @ np.sqrt(bands * (squares.shape[1] / counts))
+        np.add.at(local, frames[part], weight[:, None] * bands)
+    hard = float(shares @ distances)
+    return Channel(
+        value=value,
+        per_band=per_band,
+        per_time=np.bincount(frames, distances) / np.bincount(frames),
+        bands=scales.centres(frequencies, cuts),
+        edges=edges,
+        times=times,
+        map=local * (value / hard if hard else 1.0) if view.detail == "map" else None,
+    )
 
 
 def _world() -> Any:

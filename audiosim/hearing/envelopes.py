@@ -1,0 +1,114 @@
+"""All-pole envelopes of short frames, and means over the better of them: what llr and cepstrum-distance share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp
+from ..errors import InputError, UsageError
+from ..result import Channel
+from .cepstra import local_distances
+from .profile import View
+
+if TYPE_CHECKING:
+    from ..dsp.stream import Stream
+
+Array = NDArray[Any]
+
+N_FFT = 512  # of the envelopes that profiles look at
+TINY = 1e-30  # their lowest response: its logarithm is finite
+
+Order = Annotated[int, "of the linear predictor, 0 for 16, or 10 below 10 kHz"]
+Frame = Annotated[float, "seconds of a frame"]
+Overlap = Annotated[float, "share of a frame that it shares with the next, below 1"]
+Limit = Annotated[float, "upper clip of a frame, 0 for none"]
+Keep = Annotated[float, "share of frames that count, the lowest, above 0 to 1"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Envelopes:
+    """Frames under a Hann window without its zeros, of which the last is left out, as Loizou's programs cut them."""
+
+    rate: int
+    order: int
+    window: Array
+    hop: int
+    limit: float
+    keep: float
+
+    @classmethod
+    def of(cls, rate: int, order: int, frame: float, overlap: float, limit: float, keep: float) -> Envelopes:
+        """order 0: 16, or 10 below 10 kHz. limit 0: none. UsageError for impossible values."""
+        size, hop = round(frame * rate), int((1 - overlap) * frame * rate)
+        if size < 2 or hop < 1 or hop > size:
+            raise UsageError(
+                f"a frame of {size} samples with a hop of {hop}: give frame and overlap that fit {rate} Hz"
+            )
+        if order < 0 or limit < 0 or not 0 < keep <= 1:
+            raise UsageError(
+                f"order and limit are 0 or more and keep is above 0 to 1, not {order}, {limit:g} and {keep:g}"
+            )
+        window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(1, size + 1) / (size + 1)))
+        return cls(rate, order or (10 if rate < 10000 else 16), window, hop, limit or inf, keep)
+
+    def count(self, length: int) -> int:
+        """Frames of so many samples; 0 or less when there are too few."""
+        return int(dsp.linear_prediction.frame_count(length, self.window.size, self.hop)) - 1
+
+    def too_short(self, length: int) -> str:
+        """Why so many samples have none."""
+        return f"too short: two frames take {self.window.size + self.hop} samples, there are {length}"
+
+    def predictors(self, stream: Stream, count: int, jobs: int, offset: float, guarded: bool) -> tuple[Array, Array]:
+        """As dsp.linear_prediction.predictors."""
+        found: tuple[Array, Array] = dsp.linear_prediction.predictors(
+            stream, self.window, self.hop, count, self.order, offset=offset, guarded=guarded, jobs=jobs
+        )
+        return found
+
+    def differentiable(self, offset: float = 0.0, guarded: bool = True) -> Callable[[Any], tuple[Any, Any]]:
+        """The same as torch text: x [item, sample] -> a, r [item, frame, order + 1], float64."""
+        predict: Callable[[Any, int], tuple[Any, Any]] = dsp.linear_prediction.predictors_torch(
+            self.window, self.hop, self.order, offset=offset, guarded=guarded
+        )
+
+        def of(x: Any) -> tuple[Any, Any]:
+            count = self.count(x.shape[-1])
+            if count < 1:
+                raise InputError(self.too_short(x.shape[-1]))
+            return predict(x.double(), count)
+
+        return of
+
+    def mean_torch(self, distances: Any) -> Any:
+        """[item, frame] -> [item]: clipped, the lowest of them averaged."""
+        lowest = distances.clamp(max=self.limit).sort(-1).values
+        return lowest[:, : self._kept(distances.shape[-1])].mean(-1)
+
+    def channel(self, distances: Array, a: Array, b: Array, view: View) -> Channel:
+        """The same with its profile, [frame]; a, b: predictors of reference and test."""
+        distances = np.minimum(distances, self.limit)
+        lowest = np.argsort(distances, kind="stable")[: self._kept(distances.size)]
+        value = float(distances[lowest].mean())
+        if view.detail == "value":
+            return Channel(value=value)
+        shares = np.zeros(distances.size)
+        shares[lowest] = 1 / lowest.size
+
+        def difference(frames: slice) -> Array:
+            x, y = (np.abs(dsp.spectrum.rfft(z[frames], N_FFT)) for z in (a, b))
+            return np.asarray(np.log(np.maximum(y, TINY) / np.maximum(x, TINY)))
+
+        frequencies = np.arange(N_FFT // 2 + 1) * (self.rate / N_FFT)
+        times = (np.arange(distances.size) * self.hop + self.window.size / 2) / self.rate
+        everyone = np.arange(distances.size)
+        return local_distances(value, distances, shares, everyone, difference, frequencies, self.rate / 2, times, view)
+
+    def _kept(self, count: int) -> int:
+        return max(1, round(self.keep * count))
