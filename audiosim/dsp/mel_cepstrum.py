@@ -36,7 +36,7 @@ ITERATIONS = 30  # at most, and
 THRESHOLD = 1e-3  # the relative change of <1> at which a frame is done: SPTK's defaults
 STEPS = 5  # bring spectra of speech to within 1e-3 of the end
 FLOOR = 1e-30  # of a frame's mean power: the rounding of an FFT; bins below it are spectral zeros
-SILENCE = 1e-300  # power of a bin where all are 0
+SILENCE = 1e-300  # added to all power
 RIDGE = 1e-12  # of a matrix's first element: a spectrum that is nearly all zeros makes it singular
 BLOCK = 128  # frames: few calls, and their spectra stay in cache
 
@@ -95,7 +95,7 @@ def mel_cepstrum(
 
     alpha: all-pass constant, above -1 and below 1; see alpha_of. gamma: -1 (mel-LPC) to 0 (mel-cepstrum).
     iterations: Newton steps at most; 0 gives where they begin (see above).
-    eps: added to the power. Zeros are given a power of 1e-30 of the frame's mean, 1e-300 at least.
+    eps: added to the power. A frame is given 1e-300 at least, a bin 1e-30 of the mean of its frame.
     threshold: from the third step on a frame is done when the mean of e^R changes by less than this part; 0: never.
 
     Raises UsageError for parameters out of range.
@@ -112,21 +112,21 @@ def mel_cepstrum(
 
 def _analyse(p: Array, basis: Basis, gamma: float, iterations: int, threshold: float) -> Array:
     """mel_cepstrum of a block [frame, bin]."""
-    p = _floored(np, p)
+    p, level = _levelled(p)
     log = np.log(p)
     mc: Array = _start(np, log, p, basis, gamma, np.linalg.solve)
     left, last = np.arange(len(p)), np.full(len(p), np.inf)  # frames that are not done, and their means of e^R
     for step in range(iterations):
-        level, r, t, h = _means(np, log, mc[left], basis, gamma)
+        mean, r, t, h = _means(np, log, mc[left], basis, gamma)
         if step >= 2 and threshold > 0:
-            more = np.abs(level - last) >= threshold * level
+            more = np.abs(mean - last) >= threshold * mean
             if not more.all():
-                left, log, level, r, t, h = (x[more] for x in (left, log, level, r, t, h))
-        last = level
+                left, log, mean, r, t, h = (x[more] for x in (left, log, mean, r, t, h))
+        last = mean
         c = mc[left]
         _step(c, r, t, h, basis.first, gamma)
         mc[left] = c
-    return mc
+    return np.asarray(_raised(np, mc, level, gamma))
 
 
 @kernel
@@ -183,7 +183,7 @@ def mel_cepstrum_torch(
         return torch.linalg.solve_ex(a, b)[0]
 
     def analyse(power: Any) -> Any:
-        p = _floored(torch, power.double() + eps)
+        p, level = _levelled(power.double() + eps)
         basis = Basis(*(constant(p) for constant in constants))
         log = p.log()
         c = _start(torch, log, p, basis, gamma, solve)
@@ -194,7 +194,7 @@ def mel_cepstrum_torch(
             ridge = RIDGE * (t[..., 0] + (1 + gamma) * h[..., 0])
             a = a + ridge[..., None, None] * torch.eye(order + 1, dtype=a.dtype, device=a.device)
             c = c + solve(a, (r - u)[..., None])[..., 0]
-        return c.to(power.dtype)
+        return _raised(torch, c, level, gamma).to(power.dtype)
 
     return analyse
 
@@ -260,9 +260,19 @@ def _basis(n_fft: int, order: int, alpha: float) -> Basis:
 # What follows is written for NumPy and torch alike: xp is one or the other.
 
 
-def _floored(xp: Any, p: Any) -> Any:
-    """Power [..., bin] without zeros."""
-    return xp.maximum(p, FLOOR * p.mean(-1)[..., None]).clip(SILENCE)
+def _levelled(p: Any) -> tuple[Any, Any]:
+    """Power [..., bin] with a mean of 1 and without zeros, and the mean [...] that it had."""
+    p = p + SILENCE
+    level = p.mean(-1)
+    return (p / level[..., None]).clip(FLOOR), level
+
+
+def _raised(xp: Any, c: Any, level: Any, gamma: float) -> Any:
+    """Coefficients of levelled power -> those of what it was."""
+    if gamma == 0:
+        return xp.concatenate([c[..., :1] + 0.5 * xp.log(level)[..., None], c[..., 1:]], -1)
+    gain = level[..., None] ** (gamma / 2)
+    return xp.concatenate([gain * c[..., :1] + (gain - 1) / gamma, gain * c[..., 1:]], -1)
 
 
 def _start(xp: Any, log: Any, p: Any, basis: Basis, gamma: float, solve: Any) -> Any:
@@ -274,7 +284,7 @@ def _start(xp: Any, log: Any, p: Any, basis: Basis, gamma: float, solve: Any) ->
     if gamma == 0:
         return log @ basis.start
     n = basis.first.shape[0]
-    r = (p + RIDGE * p.mean(-1)[..., None]) @ basis.mean_cos[:, :n]
+    r = (p + RIDGE) @ basis.mean_cos[:, :n]
     x = solve(_toeplitz(xp, r), (0 * r + basis.first)[..., None])[..., 0]
     w = x / xp.sqrt(x @ basis.first)[..., None]
     if gamma == -1:
