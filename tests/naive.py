@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import scipy.linalg
+import scipy.optimize
 import scipy.signal
 from numpy.typing import NDArray
 
@@ -259,6 +260,70 @@ def soft_dtw(cost: Array, gamma: float) -> float:
         return [c + cost[i, j] for p in before if min(p) >= 0 for c in costs(*p)]
 
     return float(-gamma * np.log(np.sum(np.exp(-np.array(costs(cost.shape[0] - 1, cost.shape[1] - 1)) / gamma))))
+
+
+# Mel-cepstra and their filter
+
+
+def frequency_transform(size_in: int, size_out: int, alpha: float) -> Array:
+    """Row n: the Fourier series of z^-n as a function of the warped angle."""
+    n = 4096
+    turn = np.exp(-2j * np.pi / n * np.arange(n))
+    delay = (turn + alpha) / (1 + alpha * turn)
+    return np.stack([np.fft.ifft(delay**m).real[:size_out] for m in range(size_in)])
+
+
+def log_response(c: Array, alpha: float, gamma: float, n_fft: int) -> Array:
+    """ln H, complex, at the bins of n_fft."""
+    z = np.exp(2j * np.pi / n_fft * np.arange(n_fft // 2 + 1))
+    warped = (1 / z - alpha) / (1 - alpha / z)
+    exponent = sum(c[m] * warped**m for m in range(len(c)))
+    return np.asarray(exponent if gamma == 0 else np.log(1 + gamma * exponent) / gamma)
+
+
+def unbiased_log(c: Array, power: Array, alpha: float, gamma: float) -> float:
+    """Mean over the circle of e^R - R - 1, that of ln|H|^2 in closed form; infinite where H is no filter."""
+    first = sum(c[m] * (-alpha) ** m for m in range(len(c)))
+    if 1 + gamma * first <= 0:
+        return inf
+    level = 2 * first if gamma == 0 else 2 / gamma * np.log(1 + gamma * first)
+    n_fft = 2 * (power.size - 1)
+    part = np.full(power.size, 2 / n_fft)
+    part[[0, -1]] = 1 / n_fft
+    ratio = power * np.exp(-2 * log_response(c, alpha, gamma, n_fft).real)
+    return float(part @ (ratio - np.log(power) - 1) + level)
+
+
+def mel_cepstrum(power: Array, order: int, alpha: float, gamma: float) -> Array:
+    """The least of unbiased_log, found without its derivatives."""
+    start = np.zeros(order + 1)
+    start[0] = 0.5 * np.log(power.mean()) if gamma == 0 else (power.mean() ** (gamma / 2) - 1) / gamma
+    options = {"gtol": 1e-8, "maxiter": 10000}
+    found = scipy.optimize.minimize(
+        unbiased_log, start, (power, alpha, gamma), method="BFGS", jac="3-point", options=options
+    )
+    return np.asarray(found.x)
+
+
+def newton_step(c: Array, r: Array, t: Array, h: Array, first: Array, gamma: float) -> Array:
+    """c [frame, order + 1] after one step of dsp.mel_cepstrum."""
+    out = []
+    for c_, r_, t_, h_ in zip(c, r, t, h, strict=True):
+        u = first / (1 + gamma * (first @ c_))
+        n = c_.size
+        hessian = scipy.linalg.toeplitz(t_) + (1 + gamma) * scipy.linalg.hankel(h_[:n], h_[n - 1 :])
+        out.append(c_ + np.linalg.solve(hessian - gamma * np.outer(u, u), r_ - u))
+    return np.array(out)
+
+
+def mlsa(x: Array, mc: Array, alpha: float, hop: int, gamma: float = 0.0, n_fft: int = 4096) -> Array:
+    """Each sample through the filter of its moment: coefficients run linearly from mc[i] at i hop to the next."""
+    y = np.zeros(x.size + n_fft)
+    for s in range(x.size):
+        now, part = divmod(s, hop)
+        c = mc[now] + part / hop * (mc[min(now + 1, len(mc) - 1)] - mc[now])
+        y[s : s + n_fft] += x[s] * np.fft.irfft(np.exp(log_response(c, alpha, gamma, n_fft)))
+    return y[: x.size]
 
 
 # Hearing
