@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .signal import Signal
 
 __version__ = "0.1.0"
-__all__ = ["Card", "Loss", "Result", "Signal", "compare", "load", "metrics", "nn"]
+# Loss and nn are public too, but need torch: a star import must not.
+__all__ = ["Card", "Result", "Signal", "compare", "load", "metrics"]
 
 _HOME = {
     "Card": "card",
