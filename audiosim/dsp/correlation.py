@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .moments import over, product, squares
 from .spectrum import fast_length, irfft, rfft, spread
 from .stream import Stream, read
 
@@ -14,6 +16,74 @@ Array = NDArray[Any]
 
 BLOCK = 1 << 13  # samples of the shortest FFT
 BLOCKS_PER_TASK = 128  # fixed, so that sums do not depend on the number of threads
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A signal t as what a filter of another signal r explains of it, gain r + taps * r, and the rest.
+
+    signal, other: energies of r and t. target, distortion: the shares of t's energy that are explained and left.
+    """
+
+    signal: float
+    other: float
+    target: float
+    distortion: float
+    gain: float
+    taps: Array
+
+
+def fit(
+    ref: Stream, test: Stream, count: int, load: float = 0.0, means: tuple[float, float] = (0.0, 0.0), jobs: int = 1
+) -> Fit:
+    """The filter of count taps of ref that explains most of test, both without means (Scheibler 2022, arXiv 2110.06440,
+    eq. 9 and 14); load: added to the diagonal of the normal equations, for signals of unit energy.
+
+    target is 0 where one of them is silent; distortion is 0 where they are equal.
+    """
+    signal, other, excess = over(product, 3, ref, test, *means, jobs=jobs)
+    if signal == 0 or other == 0:
+        return Fit(signal, other, 0.0, 1.0, 0.0, np.zeros(count))
+    gain = 1 + excess / signal  # what this leaves of the test is small where the fit is good, and keeps its digits
+    rest = over(squares, 2, ref, test, *means, gain, jobs=jobs)[1]
+    if rest == 0:
+        return Fit(signal, other, 1.0, 0.0, gain, np.zeros(count))
+    auto, cross = lags(ref, test, count, *means, gain, jobs=jobs)
+    unit = np.sqrt(signal * other)
+    target, distortion, taps = shares(auto / signal, cross / unit, gain * signal / unit, rest / other, load)
+    return Fit(signal, other, target, distortion, gain, taps * (unit / signal))
+
+
+def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0.0, 0.0), jobs: int = 1) -> Array:
+    """The derivative of ln(target / distortion) of a fit with respect to the samples of test, in their dtype."""
+    taps = found.taps
+    size = fast_length(max(BLOCK, 4 * taps.size))
+    lead = taps.size - 1
+    step = size - lead
+    response = rfft(taps, size)
+    explained, left = (2 / (found.other * share) for share in (found.target, found.distortion))
+    out = np.empty(ref.length, ref.samples.dtype)
+
+    def task(start: int) -> None:
+        """The part that the filter adds counts as explained, and is gone from what is left."""
+        r = _part(ref, start - lead, size, means[0])
+        added = irfft(rfft(r) * response, size)[lead:]
+        stop = min(start + step, out.size)
+        rest = _part(test, start, step, means[1]) - found.gain * r[lead:]
+        whole = explained * (found.gain * r[lead:] + added) + left * (added - rest)
+        out[start:stop] = whole[: stop - start]
+
+    spread(task, range(0, ref.length, step), jobs)
+    return out
+
+
+def _part(x: Stream, start: int, size: int, mean: float) -> Array:
+    """Samples start to start + size of the signal without its mean, float64; zero outside."""
+    raw = np.empty(size, x.samples.dtype)
+    read(*x, start, raw)
+    part: Array = raw.astype(np.float64)
+    part[max(0, -start) : max(0, x.length - start)] -= mean
+    return part
 
 
 def lags(
@@ -29,11 +99,8 @@ def lags(
         frames = np.empty((3, size))
         scaled = np.empty(size)
         for start in range(first, min(length, first + BLOCKS_PER_TASK * step), step):
-            for row, stream, mean in ((1, ref, mean_r), (2, test, mean_t)):
-                raw = np.empty(size, stream.samples.dtype)
-                read(*stream, start, raw)
-                frames[row] = raw
-                frames[row, : max(0, length - start)] -= mean
+            frames[1] = _part(ref, start, size, mean_r)
+            frames[2] = _part(test, start, size, mean_t)
             frames[2] -= np.multiply(frames[1], gain, out=scaled)
             frames[0] = frames[1]
             frames[0, step:] = 0
@@ -46,9 +113,10 @@ def lags(
     return auto, cross
 
 
-def shares(auto: Array, cross: Array, gain: float, rest: float, load: float = 0.0) -> tuple[float, float]:
+def shares(auto: Array, cross: Array, gain: float, rest: float, load: float = 0.0) -> tuple[float, float, Array]:
     """How a signal t = gain r + d of unit energy splits into what a filter of r explains, c = b^T (R + load)^-1 b, and
-    the rest, 1 - c. Both keep their digits when they are small, d being orthogonal to r but for rounding.
+    the rest, 1 - c; and the taps of that filter beside its gain. The shares keep their digits when they are small, d
+    being orthogonal to r but for rounding.
 
     auto: [lag] r[n] r[n + k], r of unit energy; cross: [lag] r[n] d[n + k]; rest: energy of d. R: Toeplitz matrix of
     auto; b = gain auto + cross: r[n] t[n + k].
@@ -67,4 +135,5 @@ def shares(auto: Array, cross: Array, gain: float, rest: float, load: float = 0.
     return (
         float(gain * gain + 2 * gain * cross[0] + explained - lost),
         float(rest - explained + lost),
+        filters[:, 0] - gain * load * filters[:, 1],
     )

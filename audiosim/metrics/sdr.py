@@ -70,15 +70,13 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text, in float64."""
-    from ..dsp.differentiable import centred, energy, lags, shares
+    """The same on tensors, in float64."""
+    from ..dsp.differentiable import by_kernels, centred, energy, lags, shares
 
     _check(o.taps, o.load)
 
-    def value(ref: Any, test: Any) -> Any:
-        ref, test = ref.double(), test.double()
-        if o.zero_mean:
-            ref, test = centred(ref), centred(test)
+    def text(ref: Any, test: Any) -> Any:
+        ref, test = (centred(x) if o.zero_mean else x.double() for x in (ref, test))
         signal, other = energy(ref), energy(test)
         silent = (signal == 0) | (other == 0)
         signal, other = signal.where(~silent, 1), other.where(~silent, 1)
@@ -92,7 +90,22 @@ def twin(rate: int, o: Any) -> Twin:
         target, distortion = target.masked_fill(silent, 0.0), distortion.masked_fill(silent, 1.0)
         return 10 * (target.clamp(min=LIMIT) / distortion.clamp(min=LIMIT)).log10()
 
-    return value
+    def evaluate(ref: Any, test: Any, gradient: bool, jobs: int) -> tuple[Any, Any]:
+        values, slopes = np.empty(len(ref)), np.zeros_like(test) if gradient else np.empty((0, 0))
+
+        def task(i: int) -> None:
+            pair = dsp.stream.plain(ref[i]), dsp.stream.plain(test[i])
+            means = dsp.moments.mean_pair(*pair) if o.zero_mean else (0.0, 0.0)
+            found = dsp.correlation.fit(*pair, o.taps, o.load, means)
+            values[i] = 10 * np.log10(max(found.target, LIMIT) / max(found.distortion, LIMIT))
+            if gradient and min(found.target, found.distortion) >= LIMIT:
+                slope = 10 / np.log(10) * dsp.correlation.slope(*pair, found, means)
+                slopes[i] = slope - slope.mean() if o.zero_mean else slope
+
+        dsp.spectrum.spread(task, range(len(ref)), jobs)
+        return values, slopes
+
+    return by_kernels(text, evaluate)
 
 
 def _check(taps: int, load: float) -> None:
@@ -105,20 +118,15 @@ def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view
     means = (0.0, 0.0)
     if zero_mean:
         means = dsp.moments.mean_pair(r, t, view.jobs)
-    signal, other, excess = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
-    if signal == 0 or other == 0:
-        return waveform(r, t, nan, view, reason=f"the {'reference' if signal == 0 else 'test'} is silent")
-    gain = 1 + excess / signal  # what remains of the test is small where the sdr is high, and keeps its digits
-    error = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, gain, jobs=view.jobs)[1]
-    if error == 0:
+    found = dsp.correlation.fit(r, t, taps, load, means, view.jobs)
+    if found.signal == 0 or found.other == 0:
+        return waveform(r, t, nan, view, reason=f"the {'reference' if found.signal == 0 else 'test'} is silent")
+    if found.distortion == 0:
         return waveform(r, t, inf, view, reason="+inf: no distortion at all", means=means)
-    auto, cross = dsp.correlation.lags(r, t, taps, *means, gain, jobs=view.jobs)
-    unit = np.sqrt(signal * other)
-    target, distortion = dsp.correlation.shares(auto / signal, cross / unit, gain * signal / unit, error / other, load)
-    if distortion < LIMIT:
+    if found.distortion < LIMIT:
         return waveform(
             r, t, inf, view, reason="+inf: a filter explains the test to the last digit of float64", means=means
         )
-    if target < LIMIT:
+    if found.target < LIMIT:
         return waveform(r, t, -inf, view, reason="-inf: no filter explains anything of the test", means=means)
-    return waveform(r, t, float(10 * np.log10(target / distortion)), view, means=means)
+    return waveform(r, t, float(10 * np.log10(found.target / found.distortion)), view, means=means)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiosim.dsp import correlation
-from audiosim.dsp.stream import Stream
+from audiosim.dsp.stream import Stream, plain
 from tests import naive
 from tests.signals import noise
 
@@ -83,7 +83,7 @@ def split(ref: Any, test: Any, taps: int, load: float = 0.0) -> tuple[float, flo
     """correlation.shares of signals of unit energy."""
     gain = float(ref @ test)
     rest = test - gain * ref
-    return correlation.shares(*naive.lags(ref, rest, taps), gain, float(rest @ rest), load)
+    return correlation.shares(*naive.lags(ref, rest, taps), gain, float(rest @ rest), load)[:2]
 
 
 @pytest.mark.parametrize("load", [0.0, 0.1])
@@ -112,5 +112,42 @@ def test_small_shares_keep_their_digits() -> None:
 
 def test_shares_of_a_singular_matrix() -> None:
     for gain, cross, rest in ((0.5, 0.0, 0.75), (0.0, 0.5, 1.0)):
-        assert correlation.shares(np.ones(3), np.full(3, cross), gain, rest) == pytest.approx((0.25, 0.75))
-    assert correlation.shares(np.zeros(3), np.zeros(3), 0.0, 1.0) == (0, 1)
+        assert correlation.shares(np.ones(3), np.full(3, cross), gain, rest)[:2] == pytest.approx((0.25, 0.75))
+    assert correlation.shares(np.zeros(3), np.zeros(3), 0.0, 1.0)[:2] == (0, 1)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("load", [0.0, 0.1])
+@pytest.mark.parametrize("means", [(0.0, 0.0), (0.3, -0.2)])
+def test_fit(load: float, means: tuple[float, float]) -> None:
+    """Shares, filter, and the derivative by differences."""
+    ref, test = pair(300)
+    samples = 2 * ref.samples + np.convolve(ref.samples, [0.0, 0.3, -0.2])[:300] + 0.1 * test.samples
+
+    def found(y: Any) -> correlation.Fit:
+        return correlation.fit(ref, plain(y), 20, load, means)
+
+    r, t = ref.samples - means[0], samples - means[1]
+    result = found(samples)
+    assert (result.signal, result.other) == pytest.approx((r @ r, t @ t))
+    assert result.target + result.distortion == pytest.approx(1)
+    unit = unit_pair(r, t)
+    assert result.target == pytest.approx(naive.coherence(*naive.lags(*unit, 20), load))
+    if not load:
+        delayed = np.stack([np.pad(r, (k, 20 - k)) for k in range(20)])
+        wanted = np.linalg.lstsq(delayed.T, np.pad(t, (0, 20)), rcond=None)[0]
+        np.testing.assert_allclose(result.taps + result.gain * (np.arange(20) == 0), wanted, rtol=0, atol=1e-10)
+    slope = correlation.slope(ref, plain(samples), result, means)
+    for at in (0, 1, 150, 299):
+        shares = [found(samples + step * (np.arange(300) == at)) for step in (1e-5, -1e-5)]
+        up, down = (np.log(s.target / s.distortion) for s in shares)
+        assert slope[at] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
+
+
+def test_fit_of_silence_and_of_copies() -> None:
+    ref = pair(100)[0]
+    nothing = plain(np.zeros(100))
+    for given in ((nothing, ref), (ref, nothing), (nothing, nothing)):
+        assert correlation.fit(*given, 5).target == 0
+    assert correlation.fit(ref, ref, 5).distortion == 0
+    assert abs(correlation.fit(ref, plain(-0.5 * ref.samples), 5).distortion) < 1e-30
