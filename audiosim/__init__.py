@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import metrics, nn
+    from . import metrics
+    from . import nn as nn
     from .audio import load
     from .card import Card
     from .comparison import compare
-    from .loss import Loss
+    from .loss import Loss as Loss
     from .result import Result
     from .signal import Signal
 
