@@ -20,12 +20,15 @@ import torch
 
 THREADS = torch.get_num_threads()  # before the module below asks for one
 
-from audiosim.hearing import differentiable
+from audiosim.hearing.magnitudes import MelFilters
 from audiosim.loss import Loss
 from tests import signals
 from tests.benchmarks.speed import CASES, RATE, milliseconds
 
-SPECTRAL = ("mr-stft", "stft", "mel-stft", "spectral-convergence", "log-mel")
+SPECTRAL = (
+    *("mr-stft", "stft", "mel-stft", "spectral-convergence", "log-mel", "lsd", "mfcc"),
+    *("itakura-saito", "cosh", "complex-stft"),
+)
 
 
 class MelL1(torch.nn.Module):
@@ -33,7 +36,7 @@ class MelL1(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        mel = torch.as_tensor(differentiable.MelFilters.of(RATE, 2048, 128).weights, dtype=torch.float32)
+        mel = torch.as_tensor(MelFilters.of(RATE, 2048, 128).weights, dtype=torch.float32)
         self.register_buffer("window", torch.hann_window(2048))
         self.register_buffer("mel", mel)
 
