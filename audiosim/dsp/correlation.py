@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernel import kernel
 from .moments import over, product, squares
 from .spectrum import fast_length, irfft, rfft, spread
 from .stream import Stream, read
@@ -121,14 +122,9 @@ def shares(auto: Array, cross: Array, gain: float, rest: float, load: float = 0.
     auto: [lag] r[n] r[n + k], r of unit energy; cross: [lag] r[n] d[n + k]; rest: energy of d. R: Toeplitz matrix of
     auto; b = gain auto + cross: r[n] t[n + k].
     """
-    lag = np.arange(auto.size)
-    matrix = auto[np.abs(lag[:, None] - lag)]
-    matrix[lag, lag] += load
-    both = np.stack([cross, lag == 0], axis=1)
-    try:
-        filters = np.linalg.solve(matrix, both)
-    except np.linalg.LinAlgError:
-        filters = np.linalg.lstsq(matrix, both, rcond=None)[0]
+    diagonal = auto.copy()
+    diagonal[0] += load
+    filters = _solve(diagonal, np.stack([cross, np.arange(auto.size) == 0], axis=1))
     explained, shared = cross @ filters
     # auto = (R + load) e_0 - load e_0, so that without load nothing but d needs its filter
     lost = load * (gain * gain * (1 - load * filters[0, 1]) + 2 * gain * shared)
@@ -137,3 +133,55 @@ def shares(auto: Array, cross: Array, gain: float, rest: float, load: float = 0.
         float(rest - explained + lost),
         filters[:, 0] - gain * load * filters[:, 1],
     )
+
+
+def _solve(auto: Array, right: Array) -> Array:
+    """R^-1 right [lag, column] for the Toeplitz matrix R of auto; where R is singular, the shortest of the best."""
+    columns = np.ascontiguousarray(right.T)
+    if not levinson(auto, columns):
+        lag = np.arange(auto.size)
+        columns = np.linalg.lstsq(auto[np.abs(lag[:, None] - lag)], right, rcond=None)[0].T
+    solved: Array = columns.T
+    return solved
+
+
+@kernel
+def levinson(auto: Array, columns: Array) -> bool:
+    """columns = R^-1 columns in place, [column, lag], for the Toeplitz matrix R of auto (Levinson 1947).
+
+    False, and columns are spoilt, where R is not positive definite.
+    """
+    n = auto.size
+    backward = auto[::-1].copy()
+    predictor = np.zeros(n)  # 1, a_1, a_2...
+    turned = np.zeros(n)  # the same from the last lag on
+    predictor[0] = turned[n - 1] = 1.0
+    error = auto[0]
+    if not error > 0.0:
+        return False
+    columns[:, 0] /= error
+    for i in range(1, n):
+        past = backward[n - 1 - i : n - 1]  # auto[i], auto[i - 1]... auto[1]
+        total = 0.0
+        for j in range(i):
+            total += predictor[j] * past[j]
+        k = -total / error
+        error *= 1.0 - k * k
+        if not error > 0.0:
+            return False
+        head = predictor[1 : i + 1]
+        tail = turned[n - i :]
+        for j in range(i):
+            head[j] += k * tail[j]
+        for j in range(i + 1):
+            turned[n - 1 - j] = predictor[j]
+        for c in range(columns.shape[0]):
+            x = columns[c, : i + 1]
+            missing = x[i]
+            for j in range(i):
+                missing -= past[j] * x[j]
+            x[i] = 0.0
+            weight = missing / error
+            for j in range(i + 1):
+                x[j] += weight * turned[n - 1 - i + j]
+    return True

@@ -110,6 +110,19 @@ def test_small_shares_keep_their_digits() -> None:
     assert split(ref, noise, 1)[0] < 1e-30
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 60])
+def test_levinson(count: int) -> None:
+    x, y = noise(200, 1, 1, 2)
+    x = np.convolve(x, [1.0, 0.9, 0.5])
+    auto = naive.lags(x, x, count)[0]
+    lag = np.arange(count)
+    right = np.stack([y[:count], np.ones(count)])
+    wanted = np.linalg.solve(auto[np.abs(lag[:, None] - lag)], right.T).T
+    assert correlation.levinson(auto, right)
+    np.testing.assert_allclose(right, wanted, rtol=1e-9, atol=1e-12)
+    assert not correlation.levinson(np.zeros(3), np.ones((1, 3)))
+
+
 def test_shares_of_a_singular_matrix() -> None:
     for gain, cross, rest in ((0.5, 0.0, 0.75), (0.0, 0.5, 1.0)):
         assert correlation.shares(np.ones(3), np.full(3, cross), gain, rest)[:2] == pytest.approx((0.25, 0.75))
