@@ -217,51 +217,6 @@ def soft_dtw(cost: Array, gamma: float) -> float:
     return float(-gamma * np.log(np.sum(np.exp(-np.array(costs(cost.shape[0] - 1, cost.shape[1] - 1)) / gamma))))
 
 
-# Warping
-
-
-def distances(x: Array, y: Array) -> Array:
-    """Euclidean, [n, m], of x [n, feature] and y [m, feature]."""
-    return np.array([[np.sqrt(np.sum((p - q) ** 2)) for q in y] for p in x])
-
-
-def inside(n: int, m: int, band: float | None) -> Array:
-    """Which cells lie in the corridor, bool [n, m]."""
-    if band is None or n == 1:
-        return np.ones((n, m), bool)
-    slope = (m - 1) / (n - 1)
-    half = max(band, max(slope, 1) / 2 + 1e-6)
-    return np.array([[abs(j - i * (m - 1) / (n - 1)) <= half for j in range(m)] for i in range(n)])
-
-
-def dtw(cost: Array, penalty: float = 0.0) -> tuple[float, Array]:
-    """The cheapest path through costs [n, m] (infinite where it may not go), [2, step]; the diagonal comes first."""
-    n, m = cost.shape
-    total = np.full((n + 1, m + 1), inf)
-    total[0, 0] = 0
-    for i in range(n):
-        for j in range(m):
-            total[i + 1, j + 1] = cost[i, j] + min(total[i, j], total[i, j + 1] + penalty, total[i + 1, j] + penalty)
-    i, j, path = n, m, []
-    while (i, j) != (0, 0):
-        path.append((i - 1, j - 1))
-        before = {(i - 1, j - 1): 0.0, (i - 1, j): penalty, (i, j - 1): penalty}
-        i, j = min(before, key=lambda cell: total[cell] + before[cell])
-    return float(total[n, m]), np.array(path[::-1]).T
-
-
-def soft_dtw(cost: Array, gamma: float) -> float:
-    """Of the costs of all paths, which are listed one by one."""
-
-    def costs(i: int, j: int) -> list[float]:
-        if (i, j) == (0, 0):
-            return [cost[0, 0]]
-        before = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
-        return [c + cost[i, j] for p in before if min(p) >= 0 for c in costs(*p)]
-
-    return float(-gamma * np.log(np.sum(np.exp(-np.array(costs(cost.shape[0] - 1, cost.shape[1] - 1)) / gamma))))
-
-
 # Mel-cepstra and their filter
 
 
@@ -661,6 +616,100 @@ def tversky(
     return float(difference / (common + difference))
 
 
+def mcd(
+    r: Array,
+    t: Array,
+    rate: int,
+    align: str = "dtw",
+    band: float = 0.2,
+    order: int = 0,
+    alpha: float = -1.0,
+    gate: float = 50.0,
+    floor: float = 1e-10,
+) -> float:
+    """Without the variants, iterations and soft alignment."""
+    from audiosim.dsp.mel_cepstrum import alpha_of  # tested in tests/dsp/test_mel_cepstrum.py
+
+    size, hop = round(0.025 * rate), round(0.005 * rate)
+    n_fft = 2 ** int(np.ceil(np.log2(size)))
+    alpha = alpha_of(rate) if alpha == -1 else alpha
+    order = order or (24 if rate <= 16000 else 34 if rate <= 24000 else 39)
+    p, q = (np.abs(spectra(x, n_fft, hop, win=size, pad="zero")) ** 2 for x in (r, t))
+    eps = floor * (scipy.signal.get_window("hann", size).sum() / 2) ** 2
+    c, d = (warped_cepstrum(np.log(x + eps) / 2, order, alpha)[:, 1:] for x in (p, q))
+    energy = p.sum(1) + 1e-30
+    weights = energy / (energy + 10 ** (-gate / 10) * energy.max())
+    cost = DB * np.sqrt(2) * distances(c, d)
+    path = np.array([np.arange(len(c))] * 2)
+    if align == "dtw":
+        inf_outside = np.where(inside(*cost.shape, band * rate / hop if band else None), cost, np.inf)
+        _, path = dtw(inf_outside, 1e-6)
+    return float(np.average(cost[tuple(path)], weights=weights[path[0]]))
+
+
+def warped_cepstrum(log: Array, order: int, alpha: float) -> Array:
+    """Cepstra [frame, order + 1] on the axis w + 2 atan(alpha sin w / (1 - alpha cos w)) of logarithms [frame, bin], as
+    the trigonometric polynomials through them are there."""
+    lags = np.fft.irfft(log)[:, : log.shape[1]]
+    lags[:, 1:-1] *= 2
+    warped = np.pi * (np.arange(4096) + 0.5) / 4096
+    w = warped + 2 * np.arctan2(-alpha * np.sin(warped), 1 + alpha * np.cos(warped))
+    there = lags @ np.cos(np.arange(log.shape[1])[:, None] * w)
+    c = there @ np.cos(warped[:, None] * np.arange(order + 1)) * (2 / warped.size)
+    c[:, 0] /= 2
+    return np.asarray(c)
+
+
+def _predictors(x: Array, rate: int, order: int, frame: float, overlap: float) -> tuple[Array, Array]:
+    """Predictors and autocorrelations of all frames but the last [frame, order + 1]."""
+    n, hop = round(frame * rate), int((1 - overlap) * frame * rate)
+    order = order or (10 if rate < 10000 else 16)
+    frames = [np.hanning(n + 2)[1:-1] * x[s : s + n] for s in range(0, x.size - n + 1, hop)][:-1]
+    lags = np.array([[y[: n - k] @ y[k:] for k in range(order + 1)] for y in frames])
+    lags[:, 0] += 1e-13 * lags[:, 0] + 1e-20
+    a = [np.concatenate([[1], -scipy.linalg.solve_toeplitz(c[:-1], c[1:])]) for c in lags]
+    return np.array(a), lags
+
+
+def llr(
+    r: Array,
+    t: Array,
+    rate: int,
+    order: int = 0,
+    frame: float = 0.03,
+    overlap: float = 0.75,
+    limit: float = 2.0,
+    keep: float = 0.95,
+) -> float:
+    a, lags = _predictors(r, rate, order, frame, overlap)
+    b, _ = _predictors(t, rate, order, frame, overlap)
+    matrices = [scipy.linalg.toeplitz(c) for c in lags]
+    ratios = [(v @ m @ v) / (u @ m @ u) for u, v, m in zip(a, b, matrices, strict=True)]
+    scores = np.sort(np.minimum(np.log(ratios), limit or inf))
+    return float(np.mean(scores[: max(1, round(keep * scores.size))]))
+
+
+def cepstrum_distance(
+    r: Array,
+    t: Array,
+    rate: int,
+    order: int = 0,
+    frame: float = 0.03,
+    overlap: float = 0.75,
+    limit: float = 10.0,
+    keep: float = 0.95,
+) -> float:
+    c, d = (_lpc_cepstra(_predictors(x, rate, order, frame, overlap)[0]) for x in (r, t))
+    scores = np.sort(np.minimum(DB * np.sqrt(2 * np.sum((d - c) ** 2, axis=1)), limit or inf))
+    return float(np.mean(scores[: max(1, round(keep * scores.size))]))
+
+
+def _lpc_cepstra(a: Array) -> Array:
+    """Of 1 / A [frame, order]: the logarithm's Fourier series, its tail cut."""
+    n_fft = 1 << 16
+    return 2 * np.array([np.fft.irfft(-np.log(np.abs(np.fft.rfft(row, n_fft))))[1 : row.size] for row in a])
+
+
 def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple[dict[str, Any], float, dict[str, Any]]:
     """Options as those of the frames, the floor, and the rest."""
     frames = {"n_fft": n_fft, "hop": hop, **{k: options[k] for k in ("n_fft", "hop", "win", "window") if k in options}}
@@ -670,6 +719,7 @@ def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple
 DEFINITIONS: dict[str, Callable[..., float]] = {
     **{f.__name__.replace("_", "-"): f for f in (mse, rmse, mae, log_cosh, esr, dc, snr, si_sdr, sd_sdr, sdr, seg_snr)},
     **{f.__name__.replace("_", "-"): f for f in (stft, mel_stft, mr_stft, spectral_convergence, log_mel, mfcc, lsd)},
+    **{f.__name__.replace("_", "-"): f for f in (mcd, llr, cepstrum_distance)},
     "itakura-saito": itakura_saito_metric,
     "cosh": cosh_metric,
     "complex-stft": complex_stft,
