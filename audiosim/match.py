@@ -224,10 +224,11 @@ def _same_length(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Sig
     done: dict[str, Any] = {"policy": policy.length}
     if policy.length == "error" or (policy.length == "auto" and excess > LENGTH_TOLERANCE * ref.rate):
         limit = f" (over {1000 * LENGTH_TOLERANCE:g} ms)" if policy.length == "auto" else ""
-        hint = "" if policy.align == "auto" else ", or --align auto if one starts late"
+        hint = "" if policy.align == "auto" else ", --align auto if one starts late"
         raise InputError(
             f"lengths differ by {_samples(excess)}{limit}: {ref.name} lasts {ref.duration:.3f} s, "
-            f"{test.name} {test.duration:.3f} s; use --length trim or --length pad{hint}"
+            f"{test.name} {test.duration:.3f} s; use --length trim or --length pad{hint}, "
+            "or --length keep for metrics that warp time"
         )
     if policy.length == "pad":
         done |= {"padded": shorter, "padded_samples": excess, "padded_ms": 1000 * excess / ref.rate}
