@@ -342,8 +342,10 @@ def log_cosh_slope(
             if largest < 0.5:
                 for i in range(u.size):
                     z = u[i] * u[i]
-                    cosh = 1 + z / 2 * (1 + z / 12 * (1 + z / 30 * (1 + z / 56 * (1 + z / 90 * (1 + z / 132)))))
-                    sinh = 1 + z / 6 * (1 + z / 20 * (1 + z / 42 * (1 + z / 72 * (1 + z / 110 * (1 + z / 156)))))
+                    cosh = 1 / 40320 + z * (1 / 3628800 + z * (1 / 479001600))
+                    cosh = 1.0 + z * (0.5 + z * (1 / 24 + z * (1 / 720 + z * cosh)))
+                    sinh = 1 / 362880 + z * (1 / 39916800 + z * (1 / 6227020800))
+                    sinh = 1.0 + z * (1 / 6 + z * (1 / 120 + z * (1 / 5040 + z * sinh)))
                     y[i] = factor * u[i] * sinh / (cosh + eps)
                 continue
             for i in range(u.size):
