@@ -374,3 +374,16 @@ def segments(xr: Array, xt: Array, coef: Any, lag: int, window: Array, hop: int,
             b += d * d
         out[f, 0] = a
         out[f, 1] = b
+
+
+@kernel
+def segments_slope(x: Array, window: Array, hop: int, slopes: Array, out: Array) -> None:
+    """The derivative of the sum of slopes[frame] sum (w x)^2 with respect to x [sample], frame f starting at f hop."""
+    out[:] = 0
+    for f in range(slopes.size):
+        y = out[f * hop : f * hop + window.size]
+        slope = 2.0 * slopes[f]
+        for i in range(window.size):
+            y[i] += slope * (window[i] * window[i])
+    for i in range(x.size):
+        out[i] *= x[i]

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from audiosim.dsp import differentiable  # noqa: E402  needs torch
-from audiosim.dsp.differentiable import Joint, by_kernels, in_memory, mean_of_errors  # noqa: E402
+from audiosim.dsp.differentiable import Joint, by_kernels, in_memory, mean_of_errors, segments  # noqa: E402
 
 SUMS = ("signal", "noise", "common", "offset")
 
@@ -71,6 +71,19 @@ def test_means_of_errors_have_gradients_and_these_theirs(kernel: str) -> None:
         torch.testing.assert_close(value, mean(ref, test))
     assert torch.autograd.gradcheck(mean, (ref, test))
     assert torch.autograd.gradgradcheck(mean, drawn(items=2, samples=6)[:2])
+
+
+@pytest.mark.parametrize(("size", "hop"), [(12, 5), (5, 8), (50, 1)])
+def test_segments_have_gradients_and_these_theirs(size: int, hop: int) -> None:
+    energies = segments(np.hanning(size + 2)[1:-1], hop)
+    ref, test, _ = drawn(samples=53)
+    count = (53 - size) // hop
+    with text():
+        wanted = energies(ref, test, count)
+    for ours, theirs in zip(energies(ref, test, count), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert torch.autograd.gradcheck(lambda r, t: energies(r, t, count), (ref, test))
+    assert torch.autograd.gradgradcheck(lambda r, t: energies(r, t, count), (ref, test), fast_mode=True)
 
 
 def test_only_what_is_asked_for_is_differentiated() -> None:
