@@ -27,7 +27,7 @@ class Card:
     minimum: str = "one sample"  # the shortest input that has an answer
     rate: int | None = None  # Hz that the metric demands; None: any
     channels: str = "any"
-    pooling: Literal["mean", "min", "max", "downmix"] = "mean"  # of channels
+    pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
     lengths: Literal["equal", "any"] = "equal"
     level: str = "full scale is 1.0"  # what it assumes of the level
     symmetric: bool  # d(a, b) == d(b, a)

@@ -170,9 +170,9 @@ def test_channels_are_measured_one_by_one(name: str, channels: int) -> None:
     result = compute(name, ref, test, detail="map")
     alone = [compute(name, ref[c : c + 1].copy(), test[c : c + 1].copy(), detail="map") for c in range(channels)]
     assert result.per_channel.tolist() == [r.value for r in alone]
-    pooled = result.per_channel.min() if card.pooling == "min" else result.per_channel.mean()
+    pooled = {"min": np.min, "rms": lambda x: np.sqrt(np.mean(x**2))}.get(card.pooling, np.mean)(result.per_channel)
     assert result.value == pytest.approx(float(pooled), rel=1e-12, abs=0)
-    if card.pooling == "mean":
+    if card.pooling in ("mean", "rms"):
         maps = [array(r, "map") for r in alone]
         np.testing.assert_allclose(array(result, "map"), np.mean(maps, axis=0), rtol=1e-9, atol=1e-300)
 
