@@ -142,8 +142,8 @@ def _resonate(drive: Array, drum: Array, signal: Array) -> None:
 def _filter(signal: Array, hop: int, weights: Array, last: bool, state: Array, energies: Array) -> None:
     """energies [step, band] += those of the signal, whose first sample begins a step; last: of all the signal."""
     one = weights.dtype.type(1)
-    step = 0
     for start in range(0, signal.size, hop):
+        step = start // hop
         final = last and step == energies.shape[0] - 1
         stop = min(start + hop, signal.size)
         for i in range(start, stop):
@@ -182,4 +182,3 @@ def _filter(signal: Array, hop: int, weights: Array, last: bool, state: Array, e
             norm = state[_GAIN + k] / np.sqrt(re * re + im * im)
             state[_PHASOR + k] = norm * re
             state[_PHASOR + BANDS + k] = norm * im
-        step += 1

@@ -20,23 +20,21 @@ FLOOR = 0.6325126087671703  # of the structure
 P_INTENSITY, P_STRUCTURE = 1.0500187278772866, 0.25808223975919764
 HISTORY = 2 * (STEPS - 1)  # steps that a cell's dissimilarity looks back
 BLOCK = 512  # steps in work at a time
+_EVEN = 1e-12  # weight of cells that do not differ, where none does
 
 
-def dissimilarities(x: Array, y: Array) -> Iterator[Array]:
+def dissimilarities(x: Array, y: Array, local: bool = False) -> Iterator[tuple[Array, Array]]:
     """One minus the similarity of x and y [step, band], both above 0, in blocks of steps: float64, none below 0.
 
-    What lies before the first step and below the first band counts as 0 in the windows.
+    Each is that of the window that ends there; what lies before the first step and below the first band counts as 0.
+    local: with each block the same brought to the cells of the windows, in proportion to how they differ; else empty.
     """
     for start in range(0, len(x), BLOCK):
-        first = max(0, start - HISTORY)
-        a, b = (z[first : start + BLOCK].astype(np.float64) for z in (x, y))
-        yield _dissimilarity(a, b)[start - first :]
-
-
-def window_centres(positions: Array, window: int) -> Array:
-    """Middles of the windows that end at each of the positions, and begin at the first one or later."""
-    result: Array = np.array([positions[max(0, k + 1 - window) : k + 1].mean() for k in range(len(positions))])
-    return result
+        first, stop = max(0, start - HISTORY), min(start + BLOCK, len(x))
+        a, b = (z[first : stop + (STEPS - 1) * local].astype(np.float64) for z in (x, y))
+        steps = slice(start - first, stop - first)
+        whole = _dissimilarity(a, b)
+        yield whole[steps], _attributed(whole, np.square(b - a) + _EVEN)[steps] if local else whole[:0]
 
 
 def _dissimilarity(a: Array, b: Array) -> Array:
@@ -47,7 +45,8 @@ def _dissimilarity(a: Array, b: Array) -> Array:
     intensity = (2 * np.sqrt(mean_a * mean_b) + C1) / (mean_a + mean_b + C1)
     structure = np.maximum((_windowed(a * b) + C3) / (deviation + C3), FLOOR)
     similarity = P_INTENSITY * np.log(intensity) + P_STRUCTURE * np.log(structure)
-    return np.maximum(-np.expm1(similarity), 0.0)  # rounding aside it is above 0
+    result: Array = np.maximum(-np.expm1(similarity), 0.0)  # rounding aside it is above 0
+    return result
 
 
 def _windowed(x: Array) -> Array:
@@ -55,8 +54,15 @@ def _windowed(x: Array) -> Array:
     total = x.copy()
     for lag in range(1, STEPS):
         total[lag:] += x[: len(x) - lag]
-    result = total / (STEPS * BANDS)
-    total = result.copy()
+    total /= STEPS * BANDS
+    result = total.copy()
     for lag in range(1, BANDS):
         result[:, lag:] += total[:, :-lag]
+    return result
+
+
+def _attributed(whole: Array, weights: Array) -> Array:
+    """What the windows [step, band] hold, divided among their cells by weight; the sum stays."""
+    mirrored = (whole / _windowed(weights))[::-1, ::-1]  # the windows that cover a cell end at it or later
+    result: Array = weights * _windowed(mirrored)[::-1, ::-1]
     return result

@@ -45,6 +45,7 @@ CARD = Card(
     symmetric=True,
     triangle=False,
     blind=("polarity",),
+    loses_track=("added_click",),
     gradient="none",
     profile="local",
     map="sqrt",
@@ -98,30 +99,28 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
     x, y = dsp.spectrum.spread(lambda k: phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
     _compensate(x, y)
     i, j = dsp.greedy_warping.walk(x, y)
-    centres = structure.window_centres(phasor_bank.bank().frequencies, structure.BANDS)
+    centres = phasor_bank.bank().frequencies
     cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
     totals, parts = [], []
-    for block in structure.dissimilarities(x[i], y[j]):
-        totals.append(block.sum(1))
-        if view.detail != "value":
-            parts.append(np.add.reduceat(block[:, : cuts[-1]], cuts[:-1], axis=1))
-    total = np.concatenate(totals)
-    pairs, bins, compared = len(i), len(centres), int(i[-1]) + 1
-    value = min(float(total.sum()) / (pairs * bins), 1.0)
+    for whole, local in structure.dissimilarities(x[i], y[j], view.detail != "value"):
+        totals.append(whole.sum())
+        parts.append(np.hstack([np.add.reduceat(local[:, : cuts[-1]], cuts[:-1], axis=1), local.sum(1)[:, None]]))
+    pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1
+    value = min(float(np.sum(totals)) / cells, 1.0)
     details = {"reference_compared": compared / len(x), "test_compared": float(j[-1] + 1) / len(y)}
-    if not parts:
+    if view.detail == "value":
         return Channel(value=value, details=details)
-    cells = np.concatenate(parts)
     starts = np.searchsorted(i, np.arange(compared))  # of each step of the reference among the pairs
-    hop = r.length // len(x)
+    sums = np.add.reduceat(np.concatenate(parts), starts)
+    bands, whole = sums[:, :-1], sums[:, -1]
     return Channel(
         value=value,
-        per_band=cells.sum(0) / (pairs * np.diff(cuts)),
-        per_time=np.add.reduceat(total, starts) / (np.diff(starts, append=pairs) * bins),
+        per_band=bands.sum(0) / (pairs * np.diff(cuts)),
+        per_time=whole / (np.diff(starts, append=pairs) * len(centres)),
         bands=scales.centres(centres, cuts),
         edges=edges,
-        times=structure.window_centres(np.arange(compared) * (hop / view.rate), structure.STEPS),
-        map=np.add.reduceat(cells, starts) * (value / (pairs * bins)) if view.detail == "map" else None,
+        times=np.arange(compared) * (r.length // len(x) / view.rate),
+        map=bands * (value / cells) if view.detail == "map" else None,
         details=details,
     )
 
@@ -138,7 +137,7 @@ def _of_one_length(channels: list[Channel]) -> list[Channel]:
     """The walks of the channels may end at different steps: nan and 0 for those that a channel did not reach."""
     if channels[0].times is None:
         return channels
-    times: Any = max((c.times for c in channels), key=len)
+    times: Any = max((np.asarray(c.times) for c in channels), key=len)
 
     def padded(array: Any, fill: float) -> Any:
         if array is None:
