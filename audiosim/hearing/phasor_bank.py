@@ -12,6 +12,7 @@ from importlib import resources
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -145,32 +146,13 @@ def _filter(signal: Array, hop: int, weights: Array, last: bool, state: Array, e
     for start in range(0, signal.size, hop):
         step = start // hop
         final = last and step == energies.shape[0] - 1
-        stop = min(start + hop, signal.size)
-        for i in range(start, stop):
-            s = signal[i]
+        for i in range(start, min(start + hop, signal.size)):
             u = one if final else weights[i - start]
-            v = one - u
-            for k in range(BANDS):
-                w = state[_WEIGHT + k]
-                first = w * state[_FIRST + k]
-                second = w * state[_SECOND + k] + first
-                third = w * state[_THIRD + k] + second
-                first_im = w * state[_FIRST + BANDS + k]
-                second_im = w * state[_SECOND + BANDS + k] + first_im
-                third_im = w * state[_THIRD + BANDS + k] + second_im
-                re = state[_PHASOR + k]
-                im = state[_PHASOR + BANDS + k]
-                state[_FIRST + k] = first + re * s
-                state[_FIRST + BANDS + k] = first_im + im * s
-                state[_SECOND + k] = second
-                state[_SECOND + BANDS + k] = second_im
-                state[_THIRD + k] = third
-                state[_THIRD + BANDS + k] = third_im
-                state[_PHASOR + k] = state[_TURN + k] * re - state[_TURN + BANDS + k] * im
-                state[_PHASOR + BANDS + k] = state[_TURN + k] * im + state[_TURN + BANDS + k] * re
-                energy = third * third + third_im * third_im
-                state[_HERE + k] += u * energy
-                state[_NEXT + k] += v * energy
+            if _AT_ONCE:
+                _advance(state, _EVERY_BAND, signal[i], u, one - u)
+            else:
+                for k in range(BANDS):
+                    _advance(state, k, signal[i], u, one - u)
         for k in range(BANDS):
             energies[step, k] += state[_HERE + k]
             if step + 1 < energies.shape[0]:
@@ -182,3 +164,40 @@ def _filter(signal: Array, hop: int, weights: Array, last: bool, state: Array, e
             norm = state[_GAIN + k] / np.sqrt(re * re + im * im)
             state[_PHASOR + k] = norm * re
             state[_PHASOR + BANDS + k] = norm * im
+
+
+class _EveryBand:
+    """Stands for the index of a band where all are meant: at + every band is the row of the state that begins there."""
+
+    def __radd__(self, at: int) -> slice:
+        return slice(at, at + BANDS)
+
+
+_EVERY_BAND = _EveryBand()
+_AT_ONCE = bool(numba.config.DISABLE_JIT)  # one by one they would take plain Python minutes
+
+
+@kernel
+def _advance(state: Array, k: Any, sample: Any, u: Any, v: Any) -> None:
+    """Band k by one sample, whose energy counts by u in this step and by v in the next one."""
+    w = state[_WEIGHT + k]
+    re = state[_PHASOR + k]
+    im = state[_PHASOR + BANDS + k]
+    first = w * state[_FIRST + k]
+    second = w * state[_SECOND + k] + first
+    third = w * state[_THIRD + k] + second
+    first_im = w * state[_FIRST + BANDS + k]
+    second_im = w * state[_SECOND + BANDS + k] + first_im
+    third_im = w * state[_THIRD + BANDS + k] + second_im
+    state[_FIRST + k] = first + re * sample
+    state[_FIRST + BANDS + k] = first_im + im * sample
+    state[_SECOND + k] = second
+    state[_SECOND + BANDS + k] = second_im
+    state[_THIRD + k] = third
+    state[_THIRD + BANDS + k] = third_im
+    turned = state[_TURN + k] * re - state[_TURN + BANDS + k] * im
+    state[_PHASOR + BANDS + k] = state[_TURN + k] * im + state[_TURN + BANDS + k] * re
+    state[_PHASOR + k] = turned
+    energy = third * third + third_im * third_im
+    state[_HERE + k] += u * energy
+    state[_NEXT + k] += v * energy

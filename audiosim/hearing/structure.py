@@ -53,7 +53,7 @@ def _windowed(x: Array) -> Array:
     """Means over the last STEPS steps and BANDS bands, those before the first being 0."""
     total = x.copy()
     for lag in range(1, STEPS):
-        total[lag:] += x[: len(x) - lag]
+        total[lag:] += x[: max(0, len(x) - lag)]
     total /= STEPS * BANDS
     result = total.copy()
     for lag in range(1, BANDS):
