@@ -128,15 +128,17 @@ LIMIT_DB = 200.0  # Loss's cap of a ratio that compute calls infinite or undefin
 
 
 def decibels(signal: Tensor, noise: Tensor, convention: str) -> Tensor:
-    """dsp.decibels.ratio of energies >= 0, within -LIMIT_DB..LIMIT_DB where it would be infinite."""
+    """dsp.decibels.ratio of energies >= 0; LIMIT_DB or -LIMIT_DB where it would be infinite, 0 for no energy at all."""
     eps = EPS[convention]
     if convention == "auraloss":
         return 10 * (signal / (noise + eps) + eps).log10()
     if eps == 0:
         low = 10 ** (-LIMIT_DB / 10)
-        nothing, all_of_it = signal == 0, noise == 0
-        signal = torch.where(nothing, low * torch.where(all_of_it, 1, noise), signal)
-        noise = torch.where(all_of_it, low * signal, noise)
+        nothing, clean = signal == 0, noise == 0
+        signal, noise = (
+            torch.where(nothing, torch.where(clean, 1, low * noise), signal),
+            torch.where(clean, torch.where(nothing, 1, low * signal), noise),
+        )
     return 10 * ((signal + eps) / (noise + eps)).log10()
 
 
