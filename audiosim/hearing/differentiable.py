@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import dsp
 from ..dsp.adjoint import Objective, evaluate
 from ..dsp.differentiable import Constant, by_kernels, fast_length, filtered, power, spectra
 from ..dsp.frames import STFT
