@@ -78,14 +78,18 @@ def modulus(z: Tensor) -> Tensor:
     return root(power(z, 0.0))
 
 
-def _fft_length(n: int) -> int:
-    """A length of at least n that FFTs handle fast. dsp.spectrum.fast_length keeps a cache that compilers warn of."""
-    return min(odd << (-(-n // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 25, 27, 45, 75, 81, 125, 135, 225))
+_ODD: list[int] = [3**a * 5**b for a in range(20) for b in range(13) if 3**a * 5**b < 1 << 31]
+
+
+def fast_length(n: int) -> int:
+    """As dsp.spectrum.fast_length, which no compiler can follow: the next number without other factors than 2, 3, 5."""
+    lengths: list[int] = [odd << (-(-n // odd) - 1).bit_length() for odd in _ODD]
+    return min(lengths)
 
 
 def lags(ref: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Sums ref[n] ref[n + k] and ref[n] test[n + k], k = 0..count - 1: [item, sample] -> [item, lag], twice."""
-    n = _fft_length(ref.shape[-1] + count - 1)
+    n = fast_length(ref.shape[-1] + count - 1)
     x, y = torch.fft.rfft(ref, n), torch.fft.rfft(test, n)
     return torch.fft.irfft(power(x, 0.0), n)[:, :count], torch.fft.irfft(x.conj() * y, n)[:, :count]
 
@@ -128,15 +132,17 @@ LIMIT_DB = 200.0  # Loss's cap of a ratio that compute calls infinite or undefin
 
 
 def decibels(signal: Tensor, noise: Tensor, convention: str) -> Tensor:
-    """dsp.decibels.ratio of energies >= 0, within -LIMIT_DB..LIMIT_DB where it would be infinite."""
+    """dsp.decibels.ratio of energies >= 0; LIMIT_DB or -LIMIT_DB where it would be infinite, 0 for no energy at all."""
     eps = EPS[convention]
     if convention == "auraloss":
         return 10 * (signal / (noise + eps) + eps).log10()
     if eps == 0:
         low = 10 ** (-LIMIT_DB / 10)
-        nothing, all_of_it = signal == 0, noise == 0
-        signal = torch.where(nothing, low * torch.where(all_of_it, 1, noise), signal)
-        noise = torch.where(all_of_it, low * signal, noise)
+        nothing, clean = signal == 0, noise == 0
+        signal, noise = (
+            torch.where(nothing, torch.where(clean, 1, low * noise), signal),
+            torch.where(clean, torch.where(nothing, 1, low * signal), noise),
+        )
     return 10 * ((signal + eps) / (noise + eps)).log10()
 
 

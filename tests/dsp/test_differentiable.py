@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiosim.dsp import differentiable  # noqa: E402  needs torch
+from audiosim.dsp import differentiable, spectrum  # noqa: E402  needs torch
 from audiosim.dsp.differentiable import Joint, by_kernels, in_memory, mean_of_errors, segments  # noqa: E402
 
 SUMS = ("signal", "noise", "common", "offset")
@@ -153,3 +153,8 @@ def test_samples_apart_in_memory() -> None:
 def test_no_sample() -> None:
     sums = Joint(torch.zeros(2, 0), torch.zeros(2, 0))
     assert [getattr(sums, name).tolist() for name in SUMS] == [[0, 0]] * 4
+
+
+def test_fast_length_is_the_one_of_dsp_spectrum() -> None:
+    for n in [*range(1, 1000), *np.random.default_rng(0).integers(1000, 10**8, 1000).tolist()]:
+        assert differentiable.fast_length(n) == spectrum.fast_length(n)
