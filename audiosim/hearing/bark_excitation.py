@@ -1,7 +1,7 @@
-"""From samples to excitation on the Bark scale: the FFT-based ear model of ITU-R BS.1387-1 (PEAQ), annex 2, section 2.1.
+"""From samples to excitation on the Bark scale: the FFT-based ear model of ITU-R BS.1387-1 (PEAQ), annex 2, 2.1.
 
-Equations are those of the standard; readings of it where its text leaves room are those of Kabal, "An examination and
-interpretation of ITU-R BS.1387", McGill 2003. Energies are relative to the threshold's reference of 0 dB SPL.
+Equations are those of the standard; where its text leaves room, it is read as by Kabal, "An examination and
+interpretation of ITU-R BS.1387", McGill 2003. Energy 1 is that of 0 dB SPL.
 """
 
 from __future__ import annotations
@@ -139,9 +139,16 @@ def count(length: int) -> int:
     return (length - FRAME) // HOP + 2 if length >= FRAME else 0
 
 
-def too_short(length: int) -> str:
-    """Why so few samples have no answer."""
-    return f"too short: a frame takes {FRAME} samples at {RATE} Hz, there are {length}"
+def sounding(ref: Array, test: Array) -> list[int]:
+    """Channels [channel, sample] that are not silent in both."""
+    return [c for c in range(len(ref)) if any(_first_loud(x[c], LOUD, RUN) >= 0 for x in (ref, test))]
+
+
+def without_frames(length: int) -> str:
+    """Why a reference of so many samples has no frame that counts."""
+    if length < FRAME:
+        return f"too short: a frame takes {FRAME} samples at {RATE} Hz, there are {length}"
+    return "the reference is silent"
 
 
 def times(first: int, stop: int) -> Array:
@@ -200,14 +207,14 @@ def listener(x: Array, ear: BarkEar, excite: bool = True) -> Callable[[int, int]
     return listen
 
 
-def noise_to_mask(ref: Block, test: Block, ear: BarkEar, out: Array) -> None:
-    """out [frame, band]: energy of the difference of the magnitudes of the weighted spectra, in each band, over the
-    masking pattern of the reference (eq. 26, 70)."""
+def noise_to_mask(ref: Block, test: Block, ear: BarkEar, mean: Array, highest: Array, ratio: Array) -> None:
+    """Energy of the difference of the magnitudes of the weighted spectra in each band, over the masking pattern of the
+    reference (eq. 26, 70): its mean and its maximum over the bands [frame], and itself [frame, band], where it is not
+    above the model's floor set to 0."""
     difference = np.empty((1, *ref.weighted.shape))
     _difference(ref.weighted, test.weighted, int(ear.stops[-1]), difference[0])
-    dsp.divergence.project(difference, ear.starts, ear.stops, ear.overlaps, out[None])
-    np.maximum(out, FLOOR, out=out)
-    out *= ear.offset / ref.excitation
+    dsp.divergence.project(difference, ear.starts, ear.stops, ear.overlaps, ratio[None])
+    _over_mask(ref.excitation, ear.offset, mean, highest, ratio)
 
 
 @kernel
@@ -284,6 +291,22 @@ def _difference(ref: Array, test: Array, bins: int, out: Array) -> None:
         for k in range(bins):
             d = np.sqrt(t[k]) - np.sqrt(r[k])
             o[k] = d * d
+
+
+@kernel
+def _over_mask(excitation: Array, offset: Array, mean: Array, highest: Array, ratio: Array) -> None:
+    """As noise_to_mask, which says what it writes; ratio: on entry the energy of the difference."""
+    bands = offset.size
+    for f in range(ratio.shape[0]):
+        total, worst = 0.0, 0.0
+        for i in range(bands):
+            noise = ratio[f, i]
+            over = max(noise, FLOOR) * offset[i] / excitation[f, i]
+            total += over
+            worst = max(worst, over)
+            ratio[f, i] = over if noise > FLOOR else 0.0
+        mean[f] = total / bands
+        highest[f] = worst
 
 
 @kernel

@@ -33,7 +33,7 @@ class Disturbance:
     noise_loudness: [frame], sones. loud: [frame], whether both signals are above 0.1 sone, up to the first that is.
     harmonic: [frame], of the error, 0 where it was not asked for. bandwidths: [frame, 2], of reference and test, in
     bins, 0 where there is none. noise, highest: [frame], noise to mask in the mean and in the worst of the bands.
-    cells: [frame, part], what of noise to mask, or of the weighted modulation differences, is in each part of the bands.
+    cells: [frame, part], noise to mask, or weighted modulation differences, added up in each part of the bands.
     exceeding, steps: [BLOCK, band], of the block heard last: (|e| / s)^b and |int e| / s of eq. 75 to 77.
     """
 
@@ -60,21 +60,18 @@ class Disturbance:
         """The next block of frames, of which this is the first."""
         ref, test = blocks = self._listeners[0](start, frames), self._listeners[1](start, frames)
         here = slice(start, start + frames)
-        modulations, averages, adapted = np.split(self._work[:6, :frames], 3)
-        local = self._work[6, :frames]
-        for block, memory, modulation, average in zip(blocks, self._envelopes, modulations, averages, strict=True):
-            _modulate(block.spread, self._decay, memory, modulation, average)
+        m, n, average, _, r, t, local = self._work[:, :frames]
+        _modulate(ref.spread, self._decay, self._envelopes[0], m, average)
+        _modulate(test.spread, self._decay, self._envelopes[1], n, _)
         sums = self.difference[here], self.difference_2[here], self.weight[here]
-        _modulation_differences(*modulations, averages[0], self._quiet, local, *sums)
+        _modulation_differences(m, n, average, self._quiet, local, *sums)
         _detection(ref.excitation, test.excitation, self.exceeding[:frames], self.steps[:frames])
         if self.everything:
-            noise_to_mask(ref, test, self.ear, local)
-            np.mean(local, axis=1, out=self.noise[here])
-            np.max(local, axis=1, out=self.highest[here])
+            noise_to_mask(ref, test, self.ear, self.noise[here], self.highest[here], local)
             _bandwidths(ref.power, test.power, self.bandwidths[here])
             memories = self._levels, self._factors, self._corrections
-            _adapt(ref.excitation, test.excitation, self._decay, *memories, *adapted)
-            _noise_loudness(*adapted, *modulations, self.ear.noise, self.noise_loudness[here])
+            _adapt(ref.excitation, test.excitation, self._decay, *memories, r, t)
+            _noise_loudness(r, t, m, n, self.ear.noise, self.noise_loudness[here])
             if not self.loud[:start].any():  # nobody asks for more than the first
                 self.loud[here] = np.minimum(*(loudness(b.excitation, self.ear) for b in blocks)) > 0.1
         else:
@@ -109,7 +106,8 @@ def harmonic_error(ref: Array, test: Array) -> Array:
     z = dsp.spectrum.rfft(correlation)
     power = z.real**2 + z.imag**2
     rising = np.where(power[:, 1:] > power[:, :-1], power[:, 1:], 0.0)
-    return 1000 * np.max(rising, axis=1, initial=0.0)
+    result: Array = 1000 * np.max(rising, axis=1, initial=0.0)
+    return result
 
 
 @kernel

@@ -1,12 +1,12 @@
 """Model output variables of ITU-R BS.1387-1 (PEAQ), basic version: what was heard frame by frame, summed up.
 
-Memories run over all frames; which of them count is section 5.2 of the standard. Where the standard leaves room, this is
-as GstPEAQ 0.6.1 (Holters and Zoelzer, DAFx-15) reads it.
+Memories run over all frames; which of them count is section 5.2 of the standard. Where it leaves room, it is read as by
+GstPEAQ 0.6.1 (Holters and Zoelzer, DAFx-15).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import log10
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bark_excitation import BLOCK, BarkEar
+from . import bark_excitation
+from .bark_excitation import BLOCK, BarkEar, add_up, listener
 from .disturbance import Disturbance, detect, highest_smoothed
 
 Array = NDArray[Any]
@@ -43,15 +44,27 @@ class Heard:
     stop: int
 
     @property
+    def cells(self) -> Array:
+        """Cells of the frames that count, summed over the channels: [frame, part]."""
+        result: Array = np.sum([e.cells[self.first : self.stop] for e in self.ears], axis=0)
+        return result
+
+    @property
     def settled(self) -> int:
         """The first frame that counts for modulation; of recordings too short to settle, all do."""
         return max(self.first, DELAY) if self.stop - DELAY >= WINDOW else self.first
 
 
 def listen(
-    ref: Array, test: Array, ear: BarkEar, frames: tuple[int, int], cuts: Array | None, everything: bool, jobs: int
+    ref: Sequence[Array],
+    test: Sequence[Array],
+    ear: BarkEar,
+    frames: tuple[int, int],
+    cuts: Array | None,
+    everything: bool,
+    jobs: int,
 ) -> Heard:
-    """ref, test: [channel, sample]; frames: first and one past the last that count; others as Disturbance's."""
+    """ref, test: one [sample] per ear; frames: first and one past the last that count; others as Disturbance's."""
     first, stop = frames
     ears = [Disturbance(r, t, ear, stop, cuts, everything) for r, t in zip(ref, test, strict=True)]
     together = [slice(c, c + 1) for c in range(len(ears))] + [slice(0, len(ears))] * (len(ears) > 1)
@@ -64,13 +77,34 @@ def listen(
             here = slice(start, start + n)
             heard = list(every(Disturbance.hear, ears, [start] * len(ears), [n] * len(ears)))
             exceeding, above = (np.stack(a) for a in zip(*((e.exceeding[:n], e.steps[:n]) for e in ears), strict=True))
-            for i, which in enumerate(together):
-                detect(exceeding[which], above[which], probability[i, here], steps[i, here])
+            for i, these in enumerate(together):
+                detect(exceeding[these], above[these], probability[i, here], steps[i, here])
             if everything:
                 sounding[here] = np.max([b.half for pair in heard for b in pair], axis=0) >= SOUNDING
                 which = sounding[here]
                 list(every(Disturbance.hear_harmonics, ears, [start] * len(ears), heard, [which] * len(ears)))
     return Heard(ears, probability, steps, sounding, first, stop)
+
+
+def noise_to_mask(
+    ref: Array, test: Array, ear: BarkEar, frames: tuple[int, int], cuts: Array | None
+) -> tuple[Array, Array, Array]:
+    """Of one channel [sample], in the mean and in the worst of the bands [frame], and added up between cuts
+    [frame, part], for the frames that count; no other variable is looked at."""
+    first, stop = frames
+    mean, highest = np.empty((2, stop))
+    cells = np.empty((stop, 0 if cuts is None else len(cuts) - 1))
+    ratio = np.empty((BLOCK, ear.bands))
+    hear_ref, hear_test = listener(ref, ear), listener(test, ear, excite=False)
+    for start in range(0, stop, BLOCK):
+        n = min(BLOCK, stop - start)
+        here = slice(start, start + n)
+        bark_excitation.noise_to_mask(
+            hear_ref(start, n), hear_test(start, n), ear, mean[here], highest[here], ratio[:n]
+        )
+        if cuts is not None:
+            add_up(ratio[:n], cuts, cells[here])
+    return mean[first:], highest[first:], cells[first:]
 
 
 def modulation_difference(heard: Heard, ear: int, second: bool = False) -> float:
@@ -86,14 +120,16 @@ def windowed_modulation_difference(heard: Heard, ear: int) -> float:
     return float(np.sqrt(np.mean(means**4)))
 
 
+def loud_together(heard: Heard) -> bool:
+    """Whether reference and test are ever above 0.1 sone at a time."""
+    return any(e.loud.any() for e in heard.ears)
+
+
 def noise_loudness(heard: Heard, ear: int) -> float:
-    """RmsNoiseLoud: sones; 0 where the two are never loud together."""
+    """RmsNoiseLoud: sones, once both are loud; of the last frame alone where that comes too late."""
     loud = np.logical_or.reduce([e.loud for e in heard.ears])
-    if not loud.any():
-        return 0.0
-    begin = max(heard.settled, int(np.argmax(loud)) + (AFTER_LOUD if heard.settled >= DELAY else 0))
-    sones = heard.ears[ear].noise_loudness[begin : heard.stop]
-    return float(np.sqrt(np.mean(sones**2))) if sones.size else 0.0
+    begin = min(max(heard.settled, int(np.argmax(loud)) + AFTER_LOUD), heard.stop - 1)
+    return float(np.sqrt(np.mean(heard.ears[ear].noise_loudness[begin : heard.stop] ** 2)))
 
 
 def bandwidths(heard: Heard, ear: int) -> Array:

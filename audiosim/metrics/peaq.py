@@ -2,13 +2,14 @@
 ear and a network trained on listening tests. ITU-R BS.1387-1; Thiede et al. 2000.
 
 Model output variables (details) are averages over the channels, but for ADB and MFPD, which take the better ear; the
-network makes the distortion index DI of them, and a sigmoid the objective difference grade, 0 (imperceptible) to -4 (very
-annoying). The value is the grade unclipped: what is imperceptible scores about 0.2. No public program meets the
-standard's tolerance of 0.02 in DI, this one neither.
+network makes the distortion index DI of them, and a sigmoid the objective difference grade: 0 is imperceptible, -4 very
+annoying. The value is the grade unclipped: what is imperceptible scores about 0.2. No public program meets the
+standard's tolerance of 0.02 in DI, nor does this one.
 """
 
 from __future__ import annotations
 
+from math import nan
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from .. import hearing
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail
+from ..hearing.profile import Detail, shares
 from ..result import Result, undefined
 
 CARD = Card(
@@ -28,15 +29,16 @@ CARD = Card(
     range=(-3.98, 0.22),
     formula="ODG = -3.98 + 4.2 / (1 + e^-DI), DI: network of 11 model output variables",
     source="ITU-R BS.1387-1, basic version, read as GstPEAQ 0.6.1 does (Holters and Zoelzer, DAFx-15)",
-    conventions="GstPEAQ-compatible: not conforming to the standard, as no public program is. PQevalAudio differs in EHS,"
-    " by 0.07 ODG in the mean. The value is unclipped; details have DI, all variables and, with the network's inputs held"
-    " within its training range, ODG_clipped. A bandwidth that no frame has is 0, as in PQevalAudio; GstPEAQ gives no"
-    " number then. Recordings of less than 28 frames (0.6 s) count them all, where the standard drops the first half"
-    " second. Mono and stereo only, as the standard.",
-    silence="Undefined for a reference that is silent throughout. A silent test has a value.",
-    caveat="Needs signals aligned to the sample and in level: no alignment of its own. Below 64 kbit/s all is about -3.8:"
-    " there DI or two-f tell more. Made for codecs.",
+    conventions="GstPEAQ-compatible: not conforming to the standard, as no public program is. PQevalAudio differs in"
+    " EHS, by 0.07 ODG in the mean. The value is unclipped; details have DI, all variables and, with the network's"
+    " inputs held within its training range, ODG_clipped. Where GstPEAQ has no number: a bandwidth that no frame has"
+    " is 0, as in PQevalAudio; a channel that is silent in both is left out. Below 28 frames (0.62 s) all count, where"
+    " the standard drops the first half second.",
+    silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
+    caveat="Needs signals aligned to the sample and in level: it aligns nothing. Made for codecs; what is worse than"
+    " 64 kbit/s is all about -3.8 and not in order: there DI or two-f tell more.",
     minimum="one frame: 2048 samples at 48 kHz",
+    settles=2.0,
     rate=48000,
     channels="mono or stereo",
     level="full scale sine is 92 dB SPL (option level)",
@@ -81,50 +83,47 @@ OUTPUT_BIAS = -0.307594
 def compute(
     ref: Any,
     test: Any,
-    rate: int,  # noqa: ARG001
+    rate: int,
     *,
     level: Annotated[float, "dB SPL of a full-scale sine"] = 92.0,
     detail: Detail = "value",
     band_edges: Any = None,
     jobs: int = 1,
 ) -> Result:
-    """ref, test [channel, sample] at 48000 Hz, one or two channels. per_channel: of each ear alone.
+    """ref, test [channel, sample] at 48000 Hz, one or two channels. per_channel: of each ear alone, nan
+    where it is silent in both.
 
     Details: the 11 variables in their usual units (bandwidths in bins of 23.4 Hz, TotalNMR in dB), DI, DI_clipped and
     ODG_clipped. Profile and map: shares of the noise-to-mask ratio, in bands of a quarter Bark.
     """
     bark, variables = hearing.bark_excitation, hearing.output_variables
     ear = bark.BarkEar.of(level)
-    cuts = edges = None
-    if detail != "value":
-        cuts, edges = scales.bands(ear.centres, ear.edges[-1], band_edges)
+    cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
     channels = len(ref)
     if channels > 2:
         return undefined(f"PEAQ knows mono and stereo only, these have {channels} channels", channels)
-    if not bark.count(ref.shape[1]):
-        return undefined(bark.too_short(ref.shape[1]), channels)
     frames = bark.data_boundary(ref)
     if frames[0] == frames[1]:
-        return undefined("the reference is silent", channels)
-    heard = variables.listen(ref, test, ear, frames, cuts, True, jobs)
-    alone = np.array([variables.basic(heard, c) for c in range(channels)])
+        return undefined(bark.without_frames(ref.shape[1]), channels)
+    sounding = bark.sounding(ref, test)
+    heard = variables.listen([ref[c] for c in sounding], [test[c] for c in sounding], ear, frames, cuts, True, jobs)
+    if not variables.loud_together(heard):
+        return undefined("reference and test are never loud (0.1 sone) at once", channels)
+    alone = np.array([variables.basic(heard, e) for e in range(len(heard.ears))])
     together = alone.mean(axis=0)
-    if channels > 1:
-        together[BOTH_EARS] = variables.distorted_block(heard, -1), variables.detection_probability(heard, -1)
-        both = alone[alone[:, 0] > 0]
-        together[:2] = both[:, :2].mean(axis=0) if len(both) else 0.0  # a silent channel has no bandwidth
+    together[BOTH_EARS] = variables.distorted_block(heard, -1), variables.detection_probability(heard, -1)
     details = dict(zip(NAMES, together.tolist(), strict=True))
     details["DI"] = distortion_index(together)
     details["DI_clipped"] = distortion_index(np.clip(together, LEAST, MOST))
     details["ODG_clipped"] = grade(details["DI_clipped"])
-    result = dict(
+    per_channel = np.full(channels, nan)
+    per_channel[sounding] = [grade(distortion_index(v)) for v in alone]
+    return Result(
         value=grade(details["DI"]),
-        per_channel=np.array([grade(distortion_index(v)) for v in alone]),
+        per_channel=per_channel,
         details=details,
+        **shares(heard.cells, bark.times(*frames), ear.centres, cuts, edges, detail),
     )
-    if cuts is None:
-        return Result(**result)
-    return Result(**result)
 
 
 def distortion_index(variables: Any) -> float:
