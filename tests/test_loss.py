@@ -148,6 +148,16 @@ def test_runs_compiled_as_one_graph(name: str) -> None:
     assert torch.linalg.norm(same_gradient - gradient) <= 1e-6 * torch.linalg.norm(gradient)
 
 
+@pytest.mark.parametrize("weighting", ["fd", "k", "iso226", "auraloss-aw"])
+def test_weightings_are_compiled_for_any_length(weighting: str) -> None:
+    loss = Loss(f"si-sdr:weighting={weighting}", 48000)
+    torch.compiler.reset()
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    for length in (2000, 3001, 4000):
+        ref, test = (tensor(x[None, :, :length]) for x in pairs("si-sdr")[0])
+        assert compiled(test, ref).item() == pytest.approx(loss(test, ref).item(), rel=1e-9)
+
+
 @every
 def test_follows_the_input_to_its_device(name: str) -> None:
     """On the device without memory: what would meet a tensor left on the CPU, or look at a value, fails here."""

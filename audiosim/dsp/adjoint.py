@@ -306,3 +306,32 @@ def compressed(
             along = h * (2.0 * u * e * (re * a + im * b) + radial)
             y[2 * k] = u * h * re + along * a
             y[2 * k + 1] = u * h * im + along * b
+
+
+@exact_kernel
+def phases(ref: Array, test: Array, floor: float) -> None:
+    """The gradient of the sum of w (1 - cos) of divergence.phases. It replaces test, pairs of reals [frame, 2 bin].
+
+    With unit vectors u and v of reference and test it is w (v - u) less its part along v, over |test|; where |test|
+    is below the root of the floor, w (v - u) over that.
+    """
+    low = np.sqrt(floor)
+    for f in range(test.shape[0]):
+        x = ref[f]
+        y = test[f]
+        for k in range(y.size // 2):
+            a = np.float64(x[2 * k])
+            b = np.float64(x[2 * k + 1])
+            c = np.float64(y[2 * k])
+            d = np.float64(y[2 * k + 1])
+            weight = np.sqrt(a * a + b * b)
+            modulus = np.sqrt(c * c + d * d)
+            turn = 1.0 / max(weight, low)
+            scale = 1.0 / max(modulus, low)
+            c *= scale
+            d *= scale
+            re = c - a * turn
+            im = d - b * turn
+            along = (re * c + im * d) if modulus >= low else 0.0
+            y[2 * k] = weight * scale * (re - along * c)
+            y[2 * k + 1] = weight * scale * (im - along * d)

@@ -78,19 +78,18 @@ def modulus(z: Tensor) -> Tensor:
     return root(power(z, 0.0))
 
 
-def segment_energies(x: Tensor, squares: Constant, hop: int) -> Tensor:
-    """Energies [item, frame] of x [item, sample] in frames that start every hop samples; squares: of their window."""
-    return functional.conv1d(x.square()[:, None], squares(x)[None, None], stride=hop)[:, 0]
+_ODD: list[int] = [3**a * 5**b for a in range(20) for b in range(13) if 3**a * 5**b < 1 << 31]
 
 
-def _fft_length(n: int) -> int:
-    """A length of at least n that FFTs handle fast. dsp.spectrum.fast_length keeps a cache that compilers warn of."""
-    return min(odd << (-(-n // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 25, 27, 45, 75, 81, 125, 135, 225))
+def fast_length(n: int) -> int:
+    """As dsp.spectrum.fast_length, which no compiler can follow: the next number without other factors than 2, 3, 5."""
+    lengths: list[int] = [odd << (-(-n // odd) - 1).bit_length() for odd in _ODD]
+    return min(lengths)
 
 
 def lags(ref: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Sums ref[n] ref[n + k] and ref[n] test[n + k], k = 0..count - 1: [item, sample] -> [item, lag], twice."""
-    n = _fft_length(ref.shape[-1] + count - 1)
+    n = fast_length(ref.shape[-1] + count - 1)
     x, y = torch.fft.rfft(ref, n), torch.fft.rfft(test, n)
     return torch.fft.irfft(power(x, 0.0), n)[:, :count], torch.fft.irfft(x.conj() * y, n)[:, :count]
 
@@ -133,15 +132,17 @@ LIMIT_DB = 200.0  # Loss's cap of a ratio that compute calls infinite or undefin
 
 
 def decibels(signal: Tensor, noise: Tensor, convention: str) -> Tensor:
-    """dsp.decibels.ratio of energies >= 0, within -LIMIT_DB..LIMIT_DB where it would be infinite."""
+    """dsp.decibels.ratio of energies >= 0; LIMIT_DB or -LIMIT_DB where it would be infinite, 0 for no energy at all."""
     eps = EPS[convention]
     if convention == "auraloss":
         return 10 * (signal / (noise + eps) + eps).log10()
     if eps == 0:
         low = 10 ** (-LIMIT_DB / 10)
-        nothing, all_of_it = signal == 0, noise == 0
-        signal = torch.where(nothing, low * torch.where(all_of_it, 1, noise), signal)
-        noise = torch.where(all_of_it, low * signal, noise)
+        nothing, clean = signal == 0, noise == 0
+        signal, noise = (
+            torch.where(nothing, torch.where(clean, 1, low * noise), signal),
+            torch.where(clean, torch.where(nothing, 1, low * signal), noise),
+        )
     return 10 * ((signal + eps) / (noise + eps)).log10()
 
 
@@ -317,6 +318,68 @@ class _Errors(torch.autograd.Function):  # type: ignore[misc]
             of_ref = -gradient if ctx.needs_input_grad[0] else None
             of_test = gradient if ctx.needs_input_grad[1] else None
         return of_ref, of_test, None, None, None
+
+
+def segments(window: Array, hop: int) -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
+    """(ref, test [item, sample], count) -> energies of ref and of ref - test [item, frame], float64, in count frames of
+    that window, float64 [sample], every hop samples."""
+    squares = Constant(window**2)
+
+    def energies(ref: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        if in_memory(ref, test):
+            signal, noise = _Segments.apply(ref, test, window, hop, count, squares)
+            return signal, noise
+        return _segments(ref, test, hop, count, squares)
+
+    return energies
+
+
+def _segments(ref: Tensor, test: Tensor, hop: int, count: int, squares: Constant) -> tuple[Tensor, Tensor]:
+    """segments as torch text."""
+    window = squares(ref)[None, None]
+    frames = [functional.conv1d(x.square()[:, None], window, stride=hop) for x in (ref, ref - test)]
+    return frames[0][:, 0, :count].double(), frames[1][:, 0, :count].double()
+
+
+class _Segments(torch.autograd.Function):  # type: ignore[misc]
+    """segments by kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, ref: Tensor, test: Tensor, window: Array, hop: int, count: int, squares: Any) -> Any:
+        r, t = _array(ref), _array(test)
+        energies = np.empty((len(r), count, 2))
+        none = r.dtype.type(0)
+
+        def task(i: int) -> None:
+            moments.segments(r[i], t[i], none, 0, window, hop, 0, energies[i])
+
+        spread(task, range(len(r)), _threads(r))
+        ctx.save_for_backward(ref, test)
+        ctx.frames, ctx.text = (window, hop), (hop, count, squares)
+        return tuple(torch.from_numpy(energies[..., i].copy()) for i in (0, 1))
+
+    @staticmethod
+    def backward(ctx: Any, of_signal: Tensor, of_noise: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            return *_through_text(_segments, ctx, (of_signal, of_noise), *ctx.text), None, None, None, None
+        r, t = (_array(x) for x in ctx.saved_tensors)
+        through_noise, through_signal = np.empty_like(r), np.empty_like(r)
+        signals, noises = _array(of_signal), _array(of_noise)
+        window, hop = ctx.frames
+
+        def task(i: int) -> None:
+            moments.segments_slope(t[i] - r[i], window, hop, noises[i], through_noise[i])
+            if ctx.needs_input_grad[0]:
+                moments.segments_slope(r[i], window, hop, signals[i], through_signal[i])
+                np.subtract(through_signal[i], through_noise[i], out=through_signal[i])
+
+        spread(task, range(len(r)), _threads(r))
+        of_ref, of_test = ctx.needs_input_grad[:2]
+        return (
+            torch.from_numpy(through_signal) if of_ref else None,
+            torch.from_numpy(through_noise) if of_test else None,
+            *(None,) * 4,
+        )
 
 
 def _through_text(text: Callable[..., tuple[Tensor, ...]], ctx: Any, slopes: tuple[Tensor, ...], *options: Any) -> Any:

@@ -168,7 +168,8 @@ def cepstra_torch(a: Any) -> Any:
     """cepstra as torch text: a [..., order + 1] -> [..., order]."""
     import torch
 
-    c: list[Any] = []
+    slopes = a[..., :0]  # n c_n
     for n in range(1, a.shape[-1]):
-        c.append(-a[..., n] - sum(k * c[k - 1] * a[..., n - k] for k in range(1, n)) / n)
-    return torch.stack(c, -1)
+        earlier = (slopes * a[..., 1:n].flip(-1)).sum(-1, keepdim=True)
+        slopes = torch.cat([slopes, -n * a[..., n : n + 1] - earlier], -1)
+    return slopes / torch.arange(1, a.shape[-1], dtype=a.dtype, device=a.device)

@@ -7,11 +7,11 @@ ln|H| = sum c_m cos(m w~): c is a one-sided cepstrum of the natural logarithm of
 The coefficients minimise the unbiased estimator of log spectrum, the mean over the circle of e^R - R - 1 with
 R = ln I - ln|H|^2 (Imai and Furuichi 1988; Tokuda, Kobayashi, Masuko and Imai, ICSLP 1994). H is minimum phase, so that
 the mean of ln|H|^2 is that of its first sample: 2 / gamma ln(1 + gamma sum c_m (-alpha)^m). With it the criterion is
-convex for gamma from -1 to 0, and half its gradient and a quarter of its Hessian are, with W = 1 + gamma C, u_m =
-(-alpha)^m / (1 + gamma sum c_m (-alpha)^m) and <x> for the mean of x e^R:
+convex for gamma from -1 to 0. Half its gradient and half its Hessian are, with W = 1 + gamma C, <x> for the mean of
+x e^R and u_m = (-alpha)^m / (1 + gamma sum c_m (-alpha)^m):
 
     u_m - <Re(z~^-m / W)>
-    <cos((m - n) w~) / |W|^2> / 2 + (1 + gamma) <Re(z~^-(m + n) / W^2)> / 2 - gamma u_m u_n / 2
+    <cos((m - n) w~) / |W|^2> + (1 + gamma) <Re(z~^-(m + n) / W^2)> - gamma u_m u_n
 
 Newton's method starts at gamma 0 from the cepstrum of ln I, warped and cut; else from mel-LPC (gamma -1), which has a
 closed form. Means are taken over the bins, where SPTK's mcep cuts warped sequences at n_fft / 2 lags: the two differ
@@ -98,10 +98,12 @@ def mel_cepstrum(
     eps: added to the power. A frame is given 1e-300 at least, a bin 1e-30 of the mean of its frame.
     threshold: from the third step on a frame is done when the mean of e^R changes by less than this part; 0: never.
 
-    Raises UsageError for parameters out of range.
+    Raises UsageError for parameters out of range, and for fewer than 2 bins.
     """
     check(order, alpha, gamma, iterations)
     bins = power.shape[-1]
+    if bins < 2:
+        raise UsageError(f"a mel-cepstrum is made of 2 bins at least, from 0 Hz to half the rate, not {bins}")
     basis = _basis(2 * (bins - 1), order, alpha)
     p = np.asarray(power, np.float64).reshape(-1, bins)
     out = np.empty((len(p), order + 1))

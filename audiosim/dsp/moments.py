@@ -342,8 +342,10 @@ def log_cosh_slope(
             if largest < 0.5:
                 for i in range(u.size):
                     z = u[i] * u[i]
-                    cosh = 1 + z / 2 * (1 + z / 12 * (1 + z / 30 * (1 + z / 56 * (1 + z / 90 * (1 + z / 132)))))
-                    sinh = 1 + z / 6 * (1 + z / 20 * (1 + z / 42 * (1 + z / 72 * (1 + z / 110 * (1 + z / 156)))))
+                    cosh = 1 / 40320 + z * (1 / 3628800 + z * (1 / 479001600))
+                    cosh = 1.0 + z * (0.5 + z * (1 / 24 + z * (1 / 720 + z * cosh)))
+                    sinh = 1 / 362880 + z * (1 / 39916800 + z * (1 / 6227020800))
+                    sinh = 1.0 + z * (1 / 6 + z * (1 / 120 + z * (1 / 5040 + z * sinh)))
                     y[i] = factor * u[i] * sinh / (cosh + eps)
                 continue
             for i in range(u.size):
@@ -372,3 +374,16 @@ def segments(xr: Array, xt: Array, coef: Any, lag: int, window: Array, hop: int,
             b += d * d
         out[f, 0] = a
         out[f, 1] = b
+
+
+@kernel
+def segments_slope(x: Array, window: Array, hop: int, slopes: Array, out: Array) -> None:
+    """The derivative of the sum of slopes[frame] sum (w x)^2 with respect to x [sample], frame f starting at f hop."""
+    out[:] = 0
+    for f in range(slopes.size):
+        y = out[f * hop : f * hop + window.size]
+        slope = 2.0 * slopes[f]
+        for i in range(window.size):
+            y[i] += slope * (window[i] * window[i])
+    for i in range(x.size):
+        out[i] *= x[i]

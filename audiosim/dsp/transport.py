@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import exact_kernel
+from .kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
 
@@ -31,41 +31,71 @@ def transport(ref: Array, test: Array, positions: Array, p: int, weight: float, 
     where = np.empty(bins, np.int64)
     for e in range(edges.size - 1):
         where[edges[e] : edges[e + 1]] = e
+    cost = np.empty(edges.size - 1)
     for f in range(ref.shape[0]):
-        r = ref[f]
-        t = test[f]
-        sum_r = 0.0
-        sum_t = 0.0
-        for k in range(bins):
-            sum_r += np.float64(r[k])
-            sum_t += np.float64(t[k])
-        w = sum_r**weight
-        for e in range(edges.size - 1):
-            out[f, e, 0] = 0.0
+        mass = _sum(ref[f])
+        w = mass**weight
+        scale_r = 1.0 / mass
+        scale_t = 1.0 / _sum(test[f])
+        scale = w
+        if p == 1 and cost.size == 1:
+            cost[0] = _area(ref[f], test[f], scale_r, scale_t, positions)
+        else:
+            _share(ref[f], test[f], scale_r, scale_t, positions, p, where, cost)
+        if p == 1 and cost.size > 1 and cost.sum() > 0.0:  # so that all ranges together are the same number as one
+            scale *= _area(ref[f], test[f], scale_r, scale_t, positions) / cost.sum()
+        for e in range(cost.size):
+            out[f, e, 0] = scale * cost[e]
             out[f, e, 1] = w * (edges[e + 1] - edges[e]) / bins
-        half = 0.5 * w
-        i = 0
-        j = 0
-        a = np.float64(r[0]) / sum_r  # what is left to be moved from bin i
-        b = np.float64(t[0]) / sum_t  # what bin j still takes
-        while True:
-            if i != j:
-                way = abs(positions[j] - positions[i])
-                cost = half * min(a, b) * (way if p == 1 else way * way)
-                out[f, where[i], 0] += cost
-                out[f, where[j], 0] += cost
-            if a <= b:
-                b -= a
-                i += 1
-                if i == bins:
-                    break
-                a = np.float64(r[i]) / sum_r
-            else:
-                a -= b
-                j += 1
-                if j == bins:
-                    break
-                b = np.float64(t[j]) / sum_t
+
+
+@kernel
+def _sum(x: Array) -> float:
+    total = 0.0
+    for k in range(x.size):
+        total += np.float64(x[k])
+    return total
+
+
+@exact_kernel
+def _area(r: Array, t: Array, scale_r: float, scale_t: float, positions: Array) -> float:
+    """W_1 from the cumulated masses: a fraction of the time that the moves take."""
+    ahead = 0.0
+    total = 0.0
+    for k in range(r.size - 1):
+        ahead += np.float64(t[k]) * scale_t - np.float64(r[k]) * scale_r
+        total += abs(ahead) * (positions[k + 1] - positions[k])
+    return total
+
+
+@exact_kernel
+def _share(
+    r: Array, t: Array, scale_r: float, scale_t: float, positions: Array, p: int, where: Array, cost: Array
+) -> None:
+    """cost [range] of all moves, half at either end: from the lowest mass on, to the lowest place that takes it."""
+    cost[:] = 0.0
+    i = 0
+    j = 0
+    a = np.float64(r[0]) * scale_r  # what is left to be moved from bin i
+    b = np.float64(t[0]) * scale_t  # what bin j still takes
+    while True:
+        if i != j:
+            way = abs(positions[j] - positions[i])
+            half = 0.5 * min(a, b) * (way if p == 1 else way * way)
+            cost[where[i]] += half
+            cost[where[j]] += half
+        if a <= b:
+            b -= a
+            i += 1
+            if i == r.size:
+                break
+            a = np.float64(r[i]) * scale_r
+        else:
+            a -= b
+            j += 1
+            if j == r.size:
+                break
+            b = np.float64(t[j]) * scale_t
 
 
 def differentiable(positions: Array, p: int) -> Callable[[Any, Any], Any]:

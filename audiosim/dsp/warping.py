@@ -77,7 +77,7 @@ def fast_dtw(x: Array, y: Array, radius: int = 1) -> tuple[float, Array]:
 def soft_dtw(x: Array, y: Array, gamma: float, band: float | None = None, a: Any = None, b: Any = None) -> float:
     """The soft minimum over all paths of their total cost: -gamma ln sum exp(-cost / gamma), gamma above 0.
 
-    a [n], b [m]: weights; the cost of frames i and j is a_i b_j |x_i - y_j|. Below 0 for alike sequences, see
+    a [n], b [m]: weights; the cost of frames i and j is (a_i + b_j) |x_i - y_j|. Below 0 for alike sequences, see
     soft_dtw_divergence. Memory of two rows.
     """
     x, y = _sequences(x, y)
@@ -145,7 +145,7 @@ def _halved(x: Array) -> Array:
 
 
 def _weights(x: Array, y: Array, a: Any, b: Any) -> tuple[Array, Array]:
-    a, b = (np.ones(len(z)) if w is None else np.ascontiguousarray(w, np.float64) for z, w in ((x, a), (y, b)))
+    a, b = (np.full(len(z), 0.5) if w is None else np.ascontiguousarray(w, np.float64) for z, w in ((x, a), (y, b)))
     return a, b
 
 
@@ -314,7 +314,7 @@ def _soft_row(
     row[:] = inf
     for j in range(start, stop):
         low = _soft_minimum(before[j + 1], row[j], before[j], gamma)
-        row[j + 1] = a * b[j] * _distance(x, y[j]) + low
+        row[j + 1] = (a + b[j]) * _distance(x, y[j]) + low
 
 
 @exact_kernel
@@ -370,7 +370,7 @@ def _soft_backward(
             r = block[i - first + 1]
             for j in range(starts[i], stops[i]):
                 distances[j] = _distance(x[i], y[j])
-                low[here, j + 1] = r[j + 1] - a[i] * b[j] * distances[j]
+                low[here, j + 1] = r[j + 1] - (a[i] + b[j]) * distances[j]
             for j in range(stops[i] - 1, starts[i] - 1, -1):
                 if i == n - 1 and j == m - 1:
                     e = 1.0
@@ -381,10 +381,10 @@ def _soft_backward(
                     e = (down + right) + share[below, j + 2] * np.exp((low[below, j + 2] - c) / gamma)
                 share[here, j + 1] = e
                 d = distances[j]
-                by_a[i] += e * b[j] * d
-                by_b[j] += e * a[i] * d
+                by_a[i] += e * d
+                by_b[j] += e * d
                 if d > 0.0:
-                    g = e * (a[i] * b[j]) / d
+                    g = e * (a[i] + b[j]) / d
                     for k in range(x.shape[1]):
                         by_x[i, k] += g * (x[i, k] - y[j, k])
                         by_y[j, k] += g * (y[j, k] - x[i, k])
@@ -398,7 +398,7 @@ def soft_dtw_text(x: Any, y: Any, a: Any, b: Any, gamma: float, band: float | No
     import torch
 
     n, m = x.shape[1], y.shape[1]
-    cost = a[:, :, None] * b[:, None] * torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    cost = (a[:, :, None] + b[:, None]) * torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
     starts, stops = (torch.as_tensor(edge, device=x.device)[:, None] for edge in corridor(n, m, band))
     frames = torch.arange(m, device=x.device)
     cost = torch.where((starts <= frames) & (frames < stops), cost, _FAR)

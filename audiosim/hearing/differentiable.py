@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .. import dsp
 from ..dsp.adjoint import Objective, evaluate
-from ..dsp.differentiable import Constant, by_kernels, filtered, power, spectra
+from ..dsp.differentiable import Constant, by_kernels, fast_length, filtered, power, spectra
 from ..dsp.frames import STFT
 from ..result import Twin
 from .loudness import EXPONENT, Ear
@@ -32,21 +31,32 @@ def weighted(x: Tensor, rate: int, weighting: str, coef: float, mid_side: bool) 
         return filtered(x, coef, LAG[weighting])
     samples = x.shape[-1]
     if weighting == "auraloss-aw":
-        taps = _taps(rate)(x)
-        n = dsp.spectrum.fast_length(samples + taps.numel() - 1)
+        taps = _taps(rate, x.dtype, x.device)
+        n = fast_length(samples + taps.numel() - 1)
         half = taps.numel() // 2
         return torch.fft.irfft(torch.fft.rfft(x, n) * torch.fft.rfft(taps, n), n)[..., half : half + samples]
-    n = dsp.spectrum.fast_length(samples + round(PAD * rate))
-    return torch.fft.irfft(torch.fft.rfft(x, n) * _gain(weighting, n, rate, coef)(x), n)[..., :samples]
+    n = fast_length(samples + round(PAD * rate))
+    gain = _gain(weighting, n, rate, coef, x.dtype, x.device)
+    return torch.fft.irfft(torch.fft.rfft(x, n) * gain, n)[..., :samples]
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # which cannot follow NumPy
+def _taps(rate: int, dtype: Any, device: Any) -> Tensor:
+    return _kept_taps(rate)(torch.empty(0, dtype=dtype, device=device))
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _gain(weighting: str, n: int, rate: int, coef: float, dtype: Any, device: Any) -> Tensor:
+    return _kept_gain(weighting, n, rate, coef)(torch.empty(0, dtype=dtype, device=device))
 
 
 @lru_cache(maxsize=16)
-def _taps(rate: int) -> Constant:
+def _kept_taps(rate: int) -> Constant:
     return Constant(auraloss_taps(rate))
 
 
 @lru_cache(maxsize=16)
-def _gain(weighting: str, n: int, rate: int, coef: float) -> Constant:
+def _kept_gain(weighting: str, n: int, rate: int, coef: float) -> Constant:
     return Constant(magnitude(weighting, np.arange(n // 2 + 1) * (rate / n), rate, coef))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
+
 from .. import dsp
 from ..card import Card
 from ..dsp.frames import STFT
@@ -55,6 +57,7 @@ def compute(
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
     stft = _frames(n_fft, hop, win, window, floor)
+    ref, test = (np.asarray(x, np.float64) for x in (ref, test))  # in quiet bins float32 spectra are rounding noise
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         p = power(spectra, floor)
@@ -78,20 +81,21 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
+    """The same on tensors, in float64 as there."""
     from ..dsp.differentiable import power, spectra
     from ..hearing.differentiable import fused
 
     stft = _frames(o.n_fft, o.hop, o.win, o.window, o.floor)
     transform = spectra(stft)
 
-    def value(ref: Any, test: Any) -> Any:
+    def text(ref: Any, test: Any) -> Any:
         p, q = (power(transform(s), o.floor) for s in (ref, test))
         ratio = p / q
         return ((ratio - 1) - ratio.log()).mean((1, 2))
 
     kernels = dsp.divergence.itakura_saito, dsp.adjoint.itakura_saito
-    return fused(value, power_distance(stft, None, o.floor, 1 / stft.bins, *kernels))
+    value = fused(text, power_distance(stft, None, o.floor, 1 / stft.bins, *kernels))
+    return lambda ref, test: value(ref.double(), test.double())
 
 
 def _frames(n_fft: int, hop: int, win: int, window: str, floor: float) -> STFT:

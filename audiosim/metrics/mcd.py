@@ -42,7 +42,8 @@ CARD = Card(
     "Blackman window, no gate and no floor; with align=none as SPTK's cdist. mel-cepstral-distance: version 0.0.4, "
     "orders 2 to 16 of 20 bands in bel without a constant; align=dtw is its default, its penalty is among the details. "
     "pymcd: version 0.2.1, its dtw or (align=none) plain: c_0 counts, and power taken for amplitude doubles the value; "
-    "its dtw_sl is that of dtw times the ratio of the lengths. soft-dtw is divided by the sum of w.",
+    "its dtw_sl is that of dtw times the ratio of the lengths. align=soft-dtw: frames i and j are weighted by "
+    "(w_i + w_j) / 2, and the divergence is divided by the sum of w.",
     silence="Defined: 0 when both are silent. A frame in which the reference is silent counts little under the gate.",
     caveat="Alignment forgives errors of timing (path_deviation_ms among the details says how large) and some noise. "
     "Deaf to pitch and phase, and to level but for the floor. Only values of one variant, order and rate compare.",
@@ -124,7 +125,7 @@ def twin(rate: int, o: Any) -> Twin:
         w = recipe.weights(x.energy, x.energy.amax(-1, keepdim=True))
         total = w.sum(1)
         if recipe.align == "soft-dtw":
-            a = (w * analysis.factor).sqrt()
+            a = 0.5 * analysis.factor * w
             both, one, other = (soft(u, v, a, a, recipe.gamma, recipe.width) for u, v in ((p, q), (p, p), (q, q)))
             return (both - (one + other) / 2).clamp(min=0) / total
         if recipe.align == "dtw":
@@ -248,9 +249,9 @@ def _samples(stream: Stream) -> Any:
 
 
 def _soft(x: Frames, y: Frames, weights: Any, recipe: Recipe) -> float:
-    """The soft-DTW divergence of distances weighted by sqrt(w_i w_j), so that it stays symmetric. A test of another
-    length has the weights of the reference at the same part of its length."""
+    """The soft-DTW divergence, every distance weighted by the mean of the weights at its two ends: it stays symmetric,
+    and no loud frame comes cheap. A test of another length has the weights of the reference at the same part of it."""
     there = np.interp(np.linspace(0, 1, len(y.cepstra)), np.linspace(0, 1, len(weights)), weights)
-    a, b = (np.sqrt(recipe.analysis.factor * w) for w in (weights, weights if len(there) == len(weights) else there))
+    a, b = (0.5 * recipe.analysis.factor * w for w in (weights, weights if len(there) == len(weights) else there))
     found = dsp.warping.soft_dtw_divergence(x.cepstra, y.cepstra, recipe.gamma, recipe.width, a, b)
     return float(max(found, 0.0) / weights.sum())

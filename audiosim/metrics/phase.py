@@ -89,8 +89,9 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text: of unit vectors, the angle is never taken."""
+    """The same on tensors: of unit vectors, the angle is never taken."""
     from ..dsp.differentiable import modulus, power, spectra
+    from ..hearing.differentiable import fused
 
     stft, weights = _prepared(o.n_fft, o.hop, o.win, o.window, o.floor, o.w_phase, o.w_if, o.w_gd)
     transform, low = spectra(stft), o.floor**0.5
@@ -114,7 +115,22 @@ def twin(rate: int, o: Any) -> Twin:
             total = total + weights[2] * distance(x_turn, y_turn, weight[:, :, :-1])
         return total.clamp(max=2.0)
 
-    return value
+    def measure(dtype: Any, gradient: bool) -> Any:
+        def measure(spectra: Any, edges: Any, out: Any) -> None:
+            r, t = spectra.view(dtype)
+            dsp.divergence.phases(r, t, o.floor, edges, out)
+            if gradient:
+                dsp.adjoint.phases(r, t, o.floor)
+
+        return measure
+
+    def finish(sums: Any, frames: int) -> Any:
+        share = 1 / sums[1] if sums[1] > 0 else 0.0
+        return min(sums[0] * share, 2.0), [share]
+
+    if o.w_if or o.w_gd:  # kernels know the gradient of the phase alone
+        return value
+    return fused(value, dsp.adjoint.Objective(stft, stft.bins, 6, 1, measure, finish))
 
 
 def _prepared(

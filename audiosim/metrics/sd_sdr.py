@@ -34,7 +34,7 @@ CARD = Card(
     symmetric=False,
     triangle=False,
     gradient="exact",
-    cap="silence as its convention has it: 0 dB against none, else the ratio to eps; plain: 200 dB and -200 dB",
+    cap="a silent reference or test scores eps over the error; plain: -200 dB, and 200 dB without error",
     profile="local",
     map="db",
 )
@@ -72,7 +72,7 @@ def twin(rate: int, o: Any) -> Twin:
         sums = Joint(ref, test, centre=centre)
         signal = sums.signal
         common = signal + sums.common + (0 if o.convention == "auraloss" else eps)
-        gain = common / (signal + eps)
+        gain = common / (signal + eps).where(signal + eps > 0, 1)
         noise = sums.noise
         return decibels(gain * gain * signal, noise, o.convention)
 

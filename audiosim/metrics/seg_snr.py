@@ -71,17 +71,17 @@ def compute(
 
 
 def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
-    from ..dsp.differentiable import Constant, segment_energies
+    """The same on tensors."""
+    from ..dsp.differentiable import segments
 
     window, hop = _frames(rate, o.frame, o.overlap, o.low, o.high)
-    squares = Constant(window**2)
+    energies = segments(window, hop)
 
     def value(ref: Any, test: Any) -> Any:
         count = _count(ref.shape[-1], window.size, hop)
         if count < 1:
             raise InputError(_too_short(ref.shape[-1], window.size, hop))
-        signal, noise = (segment_energies(x, squares, hop)[:, :count].double() for x in (ref, ref - test))
+        signal, noise = energies(ref, test, count)
         return (10 * (signal / (noise + EPS) + EPS).log10()).clamp(o.low, o.high).mean(1)
 
     return value

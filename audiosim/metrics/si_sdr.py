@@ -35,7 +35,8 @@ CARD = Card(
     blind=("gain", "polarity"),
     slack=10.0,
     gradient="exact",
-    cap="silence as its convention has it: 0 dB against none, else the ratio to eps; plain: 200 dB and -200 dB",
+    cap="a silent test scores 0 dB, a silent reference eps over the energy of the test; plain: 0 dB, -200 dB, and "
+    "200 dB without distortion",
     profile="local",
     map="db",
 )
@@ -73,7 +74,7 @@ def twin(rate: int, o: Any) -> Twin:
         sums = Joint(ref, test, centre=centre)
         signal = sums.signal
         common = signal + sums.common + (0 if o.convention == "auraloss" else eps)
-        gain = common / (signal + eps)
+        gain = common / (signal + eps).where(signal + eps > 0, 1)
         noise = Joint(ref, test, gain, centre).noise
         return decibels(gain * gain * signal, noise, o.convention)
 

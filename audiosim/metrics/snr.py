@@ -32,7 +32,7 @@ CARD = Card(
     symmetric=False,
     triangle=False,
     gradient="exact",
-    cap="silence as its convention has it: the ratio to eps; plain: 200 dB and -200 dB",
+    cap="a silent reference scores eps over the noise, 0 dB without noise; plain: -200 dB, and 200 dB without noise",
     profile="local",
     map="db",
 )

@@ -21,7 +21,7 @@ from ..result import Result, Twin, pool
 CARD = Card(
     title="Spectral optimal transport",
     family="conventional",
-    unit="Cam",
+    unit="Cam, Hz or octave",  # as scale says
     better="lower",
     identical=0.0,
     formula="sum w W_p^p / sum w over frames; W_1 = integral |F(test) - F(ref)| dx, F: cumulated power, of 1 in all",

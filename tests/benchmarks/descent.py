@@ -117,6 +117,7 @@ def main() -> None:
     arguments.add_argument("--rate", type=float, default=LEARNING_RATE, help="learning rate of Adam; full scale is 1.0")
     arguments.add_argument("specs", nargs="*", default=SPECS)
     given = arguments.parse_args()
+    torch.set_num_threads(1)  # more of them would wait for each other, these signals are short
     target = targets()
     for name, begin in STARTS.items():
         start = begin(target)

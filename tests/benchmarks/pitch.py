@@ -85,6 +85,7 @@ def main() -> None:
     arguments.add_argument("--rate", type=int, default=RATE, help="Hz")
     arguments.add_argument("specs", nargs="*", default=SPECS)
     given = arguments.parse_args()
+    torch.set_num_threads(1)  # more of them would wait for each other, these signals are short
     print("| loss | rank | gradient: below 1 semitone | 1-6 | 6-12 | 1-3 octaves |\n|---|---|---|---|---|---|")
     for spec in filter(available, given.specs):
         cells = [f"{rank(spec, given.triples, rate=given.rate):.3f}"]

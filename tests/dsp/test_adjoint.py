@@ -199,6 +199,24 @@ def test_compressed(power: float, squared: bool) -> None:
     assert not same.any()
 
 
+def test_phases() -> None:
+    """Also below the floor, where phases fade."""
+    ref, test = spectra()
+    test[0, :5] *= 1e-4
+    floor = 1e-4
+
+    def value(y: Array) -> Array:
+        u, v = (x / np.maximum(np.abs(x), floor**0.5) for x in (ref, y))
+        return np.abs(ref) * np.abs(v - u) ** 2 / 2
+
+    ours = test.copy()
+    adjoint.phases(ref.view(float), ours.view(float), floor)
+    np.testing.assert_allclose(ours, gradient(value, test), rtol=1e-5, atol=1e-6)
+    same = ref.copy()
+    adjoint.phases(ref.view(float), same.view(float), floor)
+    assert not same.any()
+
+
 # All of it
 
 

@@ -132,6 +132,8 @@ def test_what_is_no_analysis(given: Any) -> None:
     order, alpha, gamma, iterations = given
     with pytest.raises(UsageError, match="a mel-cepstrum takes"):
         stage.mel_cepstrum(np.ones(33), order, alpha, gamma, iterations)
+    with pytest.raises(UsageError, match="2 bins at least"):
+        stage.mel_cepstrum(np.ones((4, 1)), 0, 0.0)
 
 
 # SPTK

@@ -10,7 +10,7 @@ import pytest
 from audiosim.dsp import moments
 from audiosim.dsp.stream import Stream
 from tests import naive
-from tests.signals import COMPILED, noise
+from tests.signals import COMPILED, Array, noise
 
 KERNELS = {  # name: (terms, arguments to try)
     "means": (2, [()]),
@@ -103,3 +103,64 @@ def test_segments(coef: float, lag: int, size: int, hop: int, first: int) -> Non
     moments.segments(ref.samples, test.samples, ref.coef, lag, window, hop, first, out)
     r, t = (naive.filtered(s.samples, coef, lag) for s in (ref, test))
     np.testing.assert_allclose(out, naive.segments(r, t, window, hop, frames)[first:], rtol=1e-12)
+
+
+def drawn() -> tuple[Array, ...]:
+    """ref, test [item, sample]; gain, mean_r, mean_t [item]."""
+    rng = np.random.default_rng(3)
+    ref = rng.standard_normal((3, 50))
+    test = ref + 0.3 * rng.standard_normal((3, 50))
+    test[0], test[1, 20:] = ref[0], ref[1, 20:]
+    return ref, test, np.array([1.0, 1.0, -0.7]), np.array([0.0, 0.1, 0.2]), np.array([0.0, 0.1, -0.3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_joint_sums_and_combinations(dtype: type) -> None:
+    ref, test, gain, mean_r, mean_t = drawn()
+    ref, test = ref.astype(dtype), test.astype(dtype)
+    r = ref.astype(np.float64) - mean_r[:, None]
+    d = (test.astype(np.float64) - mean_t[:, None]) - gain[:, None] * r
+    part = np.s_[:, 7:43]
+    sums = np.full((3, 5), np.nan)
+    moments.joint(ref, test, 7, 43, sums, gain, mean_r, mean_t)
+    wanted = [np.sum(x[part], axis=1) for x in (r * r, d * d, r * d, r, d)]
+    np.testing.assert_allclose(sums, np.stack(wanted, axis=1), rtol=1e-12, atol=1e-12)
+    assert not sums[0, [1, 2, 4]].any(), "equal signals"
+    moments.joint(ref, 0 * test, 0, 50, sums, np.ones(3), np.zeros(3), np.zeros(3))
+    assert sums[:, 0].tolist() == (-sums[:, 2]).tolist(), "silence has nothing in common"
+
+    of_r, of_d, constant = np.random.default_rng(4).standard_normal((3, 3))
+    out = np.zeros((3, 50), dtype)
+    moments.combination(ref, test, 7, 43, out, gain, mean_r, mean_t, of_r, of_d, constant)
+    whole = of_r[:, None] * r + of_d[:, None] * d + constant[:, None]
+    np.testing.assert_allclose(out[part], whole[part], rtol=1e-6 if dtype is np.float32 else 1e-12, atol=1e-6)
+    assert not out[:, :7].any()
+    assert not out[:, 43:].any()
+
+
+SLOPES = {  # name: (derivative, arguments)
+    "absolute": (np.sign, ()),
+    "log_cosh": (lambda e: 3 * np.sinh(3 * e) / (np.cosh(3 * e) + 0.1), (3.0, 0.1)),
+}
+
+
+@pytest.mark.parametrize("scale", [1e-9, 0.1, 10.0])
+@pytest.mark.parametrize("name", SLOPES)
+def test_slopes(name: str, scale: float) -> None:
+    derivative, arguments = SLOPES[name]
+    ref, test = (scale * x for x in drawn()[:2])
+    factor, out = np.array([1.0, -2.0, 0.5]), np.zeros((3, 50))
+    getattr(moments, f"{name}_slope")(ref, test, 7, 43, out, factor, *arguments)
+    wanted = factor[:, None] * derivative(test - ref)
+    np.testing.assert_allclose(out[:, 7:43], wanted[:, 7:43], rtol=1e-9, atol=0)
+    assert not out[:, :7].any()
+    assert not out[:, 43:].any()
+    assert not out[0].any(), "equal signals"
+
+
+def test_slopes_of_huge_errors() -> None:
+    out = np.empty((1, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moments.log_cosh_slope(np.zeros((1, 4)), np.array([[1e100, -1e3, 400.0, 0.0]]), 0, 4, out, np.ones(1), 1.0, 0.0)
+    np.testing.assert_allclose(out, [[1, -1, 1, 0]], rtol=1e-15)

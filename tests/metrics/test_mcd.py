@@ -101,7 +101,7 @@ def test_options_are_what_their_definition_says(spec: str) -> None:
 def test_a_late_test_is_aligned_and_its_lag_is_told() -> None:
     late = np.concatenate([1e-4 * noise(RATE, 0.04, 8), SPEECH], axis=1)[:, : SPEECH.shape[1]]
     found = answer("mcd", SPEECH, late)
-    assert found.value < 0.3 * value("mcd:align=none", SPEECH, late)
+    assert found.value < (0.3 if COMPILED else 0.5) * value("mcd:align=none", SPEECH, late)
     if COMPILED:
         assert 30 < found.details["path_deviation_ms"] <= 41
     assert found.details["penalty"] > 0
