@@ -23,7 +23,7 @@ LOUDNESS = 1.07664  # eq. 58
 LAGS = 256  # of the error's autocorrelation over frequency; as many bins
 WINDOW = np.sqrt(8 / 3) * 0.5 * (1 - np.cos(2 * np.pi * np.arange(LAGS) / (LAGS - 1))) / LAGS
 HIGH_BIN, TOP_BIN, LAST_BIN = 921, 1024, 346  # bandwidth: noise above the first, nothing counts up to the last
-LEAST, MOST = 1e-290, 1e290  # what the logarithm takes
+LEAST = 1e-140  # energy in a bin; what is less is digital silence
 
 
 class Disturbance:
@@ -333,8 +333,7 @@ def _log_ratios(ref: Array, test: Array, out: Array) -> None:
     for f in range(ref.shape[0]):
         r, t, d = ref[f, :n], test[f, :n], out[0, f]
         for k in range(n):
-            q = t[k] / r[k]
-            d[k] = q if LEAST < q < MOST else 1.0
+            d[k] = t[k] / r[k] if r[k] > LEAST and t[k] > LEAST else 1.0
         logarithms(d, scratch)
         out[1, f, : n // 2] = d[: n // 2]
 

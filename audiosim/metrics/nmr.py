@@ -33,6 +33,7 @@ CARD = Card(
     " identical recordings are below -120 dB, how far depends on them.",
     minimum="one frame: 2048 samples at 48 kHz",
     rate=48000,
+    lengths="any",
     level="full scale sine is 92 dB SPL (option level)",
     symmetric=False,
     triangle=False,
@@ -53,14 +54,16 @@ def compute(
     band_edges: Any = None,
     jobs: int = 1,
 ) -> Result:
-    """ref, test [channel, sample] at 48000 Hz; the channels are averaged in dB, without those silent in
-    both (nan in per_channel).
+    """ref, test [channel, sample] at 48000 Hz, compared as far as the shorter one goes.
+
+    The channels are averaged in dB, without those silent in both (nan in per_channel).
 
     Details: audible_frames, the fraction of frames in which a band is 1.5 dB or more above the mask.
     """
     bark, variables = hearing.bark_excitation, hearing.output_variables
     ear = bark.BarkEar.of(level)
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
+    ref, test = (x[:, : min(ref.shape[1], test.shape[1])] for x in (ref, test))
     frames = bark.data_boundary(ref)
     if frames[0] == frames[1]:
         return undefined(bark.without_frames(ref.shape[1]), len(ref))

@@ -41,6 +41,7 @@ CARD = Card(
     settles=2.0,
     rate=48000,
     channels="mono or stereo",
+    lengths="any",
     level="full scale sine is 92 dB SPL (option level)",
     symmetric=False,
     triangle=False,
@@ -90,8 +91,9 @@ def compute(
     band_edges: Any = None,
     jobs: int = 1,
 ) -> Result:
-    """ref, test [channel, sample] at 48000 Hz, one or two channels. per_channel: of each ear alone, nan
-    where it is silent in both.
+    """ref, test [channel, sample] at 48000 Hz, one or two channels, compared as far as the shorter one goes.
+
+    per_channel: of each ear alone, nan where it is silent in both.
 
     Details: the 11 variables in their usual units (bandwidths in bins of 23.4 Hz, TotalNMR in dB), DI, DI_clipped and
     ODG_clipped. Profile and map: shares of the noise-to-mask ratio, in bands of a quarter Bark.
@@ -102,6 +104,7 @@ def compute(
     channels = len(ref)
     if channels > 2:
         return undefined(f"PEAQ knows mono and stereo only, these have {channels} channels", channels)
+    ref, test = (x[:, : min(ref.shape[1], test.shape[1])] for x in (ref, test))
     frames = bark.data_boundary(ref)
     if frames[0] == frames[1]:
         return undefined(bark.without_frames(ref.shape[1]), channels)

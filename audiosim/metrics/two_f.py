@@ -32,6 +32,7 @@ CARD = Card(
     settles=1.0,
     rate=48000,
     channels="mono or stereo",
+    lengths="any",
     level="full scale sine is 92 dB SPL (option level)",
     symmetric=False,
     triangle=False,
@@ -51,8 +52,9 @@ def compute(
     band_edges: Any = None,
     jobs: int = 1,
 ) -> Result:
-    """ref, test [channel, sample] at 48000 Hz, one or two channels. per_channel: of each ear alone, nan
-    where it is silent in both.
+    """ref, test [channel, sample] at 48000 Hz, one or two channels, compared as far as the shorter one goes.
+
+    per_channel: of each ear alone, nan where it is silent in both.
 
     Details: AvgModDiff1, the mean of the channels, and ADB, of the better ear. Profile and map: shares of the weighted
     modulation difference, in bands of a quarter Bark.
@@ -63,6 +65,7 @@ def compute(
     channels = len(ref)
     if channels > 2:
         return undefined(f"the 2f model knows mono and stereo only, these have {channels} channels", channels)
+    ref, test = (x[:, : min(ref.shape[1], test.shape[1])] for x in (ref, test))
     frames = bark.data_boundary(ref)
     if frames[0] == frames[1]:
         return undefined(bark.without_frames(ref.shape[1]), channels)

@@ -135,7 +135,34 @@ def test_what_is_imperceptible_and_what_is_annoying() -> None:
 def test_other_rates_are_resampled(rate: int) -> None:
     x = speech_like(rate, max(affordable(1.0), 0.1), 1)
     assert answer(x, x, rate=rate).value > 0
-    assert answer(x, added_noise(x, rate, 0.1, 1), rate=rate).value < -1
+    assert answer(x, added_noise(x, rate, 0.3, 1), rate=rate).value < -1
+
+
+def delayed(x: Array, samples: float) -> Array:
+    """Later by so many samples, whole or not; what leaves at the end is kept."""
+    padded = np.pad(x, ((0, 0), (2048, 4096)))
+    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(padded.shape[1]) * samples)
+    y = np.fft.irfft(np.fft.rfft(padded) * turn, padded.shape[1])
+    return np.asarray(y[:, 2048 : 2048 + x.shape[1] + int(np.ceil(samples))])
+
+
+@compiled
+@pytest.mark.parametrize("samples", [1, 0.5, 123.4, 2000])
+def test_alignment_brings_a_delayed_pair_back(samples: float) -> None:
+    ref = chord_music(RATE, 3.0, 1)
+    test = added_noise(ref, RATE, 0.003, 2)
+    apart, aligned = delayed(test, samples), answer(ref, delayed(test, samples), align="auto", length="trim")
+    assert aligned.value == pytest.approx(answer(ref, test).value, abs=0.02)
+    if samples > 1000:
+        assert answer(ref, apart, length="trim").value < -3.5, "it aligns nothing by itself"
+
+
+def test_lengths_may_differ_under_keep() -> None:
+    ref, test = stereo(affordable(1.0))
+    shorter = test[:, : test.shape[1] - 700]
+    for a, b in ((ref, shorter), (shorter, ref)):
+        n = shorter.shape[1]
+        assert answer(a, b, length="keep").value == answer(a[:, :n], b[:, :n]).value
 
 
 def test_a_channel_that_is_silent_in_both_is_left_out() -> None:
