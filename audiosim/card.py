@@ -28,12 +28,13 @@ class Card:
     settles: float = 0.0  # seconds from which on its source vouches for the value; shorter ones are an extension
     rate: int | None = None  # Hz that the metric demands; None: any
     channels: str = "any"
-    pooling: Literal["mean", "min", "max", "downmix"] = "mean"  # of channels
+    pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
     lengths: Literal["equal", "any"] = "equal"
     level: str = "full scale is 1.0"  # what it assumes of the level
     symmetric: bool  # d(a, b) == d(b, a)
     triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
     blind: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
+    loses_track: tuple[str, ...] = ()  # those that, at full strength, mislead its alignment and profile in time
     slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
     gradient: Literal["exact", "surrogate", "none"]
     cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens

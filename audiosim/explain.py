@@ -385,6 +385,8 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         ("by band and time", "its value there" if card.profile == "local" else "share of the error energy there"),
         ("gradient", card.gradient),
     ]
+    if card.loses_track:
+        rows.append(("loses track of time after", ", ".join(card.loses_track)))
     if card.cap:
         rows.append(("as a loss", card.cap))
     if card.deaf_start:

@@ -251,15 +251,16 @@ class _Joint(torch.autograd.Function):  # type: ignore[misc]
             sums = _summed(moments.joint, 5, r, t, g, *means)
         ctx.sums, ctx.means, ctx.centre = sums, means, centre
         ctx.save_for_backward(ref, test, gain)
+        ctx.set_materialize_grads(False)
         return tuple(torch.from_numpy(x.copy()) for x in sums)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
+    def backward(ctx: Any, *slopes: Tensor | None) -> Any:
         if torch.is_grad_enabled():
             return *_through_text(_joint, ctx, slopes, ctx.centre), None
         r, t, g = (_array(x) for x in ctx.saved_tensors)
         rr, _, rd, sum_r, _ = ctx.sums
-        of_rr, of_dd, of_rd, of_r, of_d = (_array(x) for x in slopes)
+        of_rr, of_dd, of_rd, of_r, of_d = (np.zeros(len(r)) if x is None else _array(x) for x in slopes)
         if ctx.centre:  # no sample changes the sum of a centred signal
             of_r, of_d = 0 * of_r, 0 * of_d
 
@@ -382,11 +383,14 @@ class _Segments(torch.autograd.Function):  # type: ignore[misc]
         )
 
 
-def _through_text(text: Callable[..., tuple[Tensor, ...]], ctx: Any, slopes: tuple[Tensor, ...], *options: Any) -> Any:
+def _through_text(
+    text: Callable[..., tuple[Tensor, ...]], ctx: Any, slopes: tuple[Tensor | None, ...], *options: Any
+) -> Any:
     """Gradients of the saved tensors that can be differentiated themselves."""
     needed = [x for x, needs in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False) if needs]
-    results = text(*ctx.saved_tensors, *options)
-    found = iter(torch.autograd.grad(results, needed, slopes, create_graph=True, allow_unused=True))
+    followed = [pair for pair in zip(text(*ctx.saved_tensors, *options), slopes, strict=True) if pair[1] is not None]
+    results, given = zip(*followed, strict=True)
+    found = iter(torch.autograd.grad(results, needed, given, create_graph=True, allow_unused=True))
     return [next(found) if needs else None for _, needs in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)]
 
 
