@@ -144,19 +144,24 @@ def _iso226(f: Array) -> Array:
     return result
 
 
-def _k(z: Array, rate: int) -> Array:
-    """ITU-R BS.1770-4, both biquads, derived for any rate from their analogue parameters."""
+def k_sections(rate: int) -> Array:
+    """ITU-R BS.1770-4, shelf and high-pass, as biquads [2, 5] (b0 b1 b2 a1 a2), derived for any rate from their
+    analogue parameters; the rate must be above twice the shelf's 1682 Hz."""
     shelf_f, shelf_gain, shelf_q = 1681.9744509555319, 10 ** (3.99984385397 / 20), 0.7071752369554193
     k = np.tan(np.pi * shelf_f / rate)
-    middle = shelf_gain**0.4996667741545416
+    middle = shelf_gain**0.4996667741545416 * k / shelf_q
     a0 = 1 + k / shelf_q + k * k
-    shelf = (shelf_gain + middle * k / shelf_q + k * k) + 2 * (k * k - shelf_gain) * z
-    shelf = shelf + (shelf_gain - middle * k / shelf_q + k * k) * z**2
-    shelf = shelf / (a0 + 2 * (k * k - 1) * z + (1 - k / shelf_q + k * k) * z**2)
+    shelf = [shelf_gain + middle + k * k, 2 * (k * k - shelf_gain), shelf_gain - middle + k * k]
+    shelf = [*shelf, 2 * (k * k - 1), 1 - k / shelf_q + k * k]
     k, q = np.tan(np.pi * 38.13547087613982 / rate), 0.5003270373253953
-    a0 = 1 + k / q + k * k
-    high_pass = (1 - z) ** 2 / (1 + 2 * (k * k - 1) / a0 * z + (1 - k / q + k * k) / a0 * z**2)
-    gain: Array = np.abs(shelf * high_pass)
+    high_pass = [2 * (k * k - 1), 1 - k / q + k * k]
+    return np.array([np.divide(shelf, a0), [1, -2, 1, *np.divide(high_pass, 1 + k / q + k * k)]])
+
+
+def _k(z: Array, rate: int) -> Array:
+    gain = np.ones(z.shape)
+    for b0, b1, b2, a1, a2 in k_sections(rate):
+        gain *= np.abs((b0 + b1 * z + b2 * z**2) / (1 + a1 * z + a2 * z**2))
     return gain
 
 

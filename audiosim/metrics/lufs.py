@@ -1,0 +1,222 @@
+"""Loudness as broadcasters measure it: integrated loudness, its range and the true peak. ITU-R BS.1770-4, EBU R 128,
+EBU Tech 3341 and 3342."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from math import inf, isfinite, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp
+from ..card import Card
+from ..hearing import scales, weighting
+from ..hearing.magnitudes import power
+from ..hearing.profile import Detail, error_frames, shares
+from ..result import Result, undefined
+
+Array = NDArray[Any]
+
+CARD = Card(
+    title="Loudness difference (BS.1770)",
+    family="perceptual",
+    unit="LU",
+    better="lower",
+    identical=0.0,
+    formula="|L(test) - L(ref)|, L = -0.691 + 10 lg mean of sum_c G_c z_c over gated blocks, z: K-weighted mean square",
+    source="ITU-R BS.1770-4 annex 1, eq. 1 to 7, and annex 2; EBU R 128; EBU Tech 3341 and 3342",
+    conventions="All channels make one loudness: G is 1 for left, right and centre, 1.41 for surrounds, 0 for the LFE;"
+    " mono, stereo, L R C, quad, 5.0 and 5.1 in the order of WAV. ffmpeg's ebur128 sorts blocks into bins of 0.01 LU."
+    " Momentary and short-term loudness every 0.1 s, as there, so that a burst may read up to 0.6 LU low. Range by"
+    " the ranks of Tech 3342; ffmpeg's lie one lower, which tells in short recordings.",
+    silence="Undefined where both lie below the gate of -70 LUFS throughout; infinite where one does.",
+    caveat="A difference of levels, no judgement of quality: whatever leaves the loudness alone is not heard, a short"
+    " click or a change of phase hardly, and two opposite changes cancel. Profile and map are the shares of the"
+    " K-weighted difference in energy.",
+    settles=0.4,
+    minimum="one sample; below one block of 0.4 s all of it is that block, an extension",
+    channels="any",
+    pooling="downmix",
+    lengths="any",
+    level="full scale is 1.0; a stereo sine of 1 kHz at -23 dBFS is -23 LUFS",
+    symmetric=True,
+    triangle=True,
+    blind=("polarity",),
+    gradient="none",
+    profile="share",
+    map="share",
+)
+
+STEP = 0.1  # seconds between blocks
+BLOCK, SHORT_TERM = 4, 30  # steps of a block (momentary loudness), and of short-term loudness
+ABSOLUTE = -70.0  # LUFS, of a gate
+BELOW, BELOW_IN_RANGE = 10.0, 20.0  # LU of the relative gates under the loudness of what passed the absolute one
+SURROUND = 1.41
+GAINS = {  # of the channels of the layouts that are known by their number
+    1: (1.0,),
+    2: (1.0, 1.0),
+    3: (1.0, 1.0, 1.0),
+    4: (1.0, 1.0, SURROUND, SURROUND),
+    5: (1.0, 1.0, 1.0, SURROUND, SURROUND),
+    6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
+}
+LOWEST_RATE = 4000  # Hz; the shelf of the K-weighting lies at 1.7 kHz
+
+
+def compute(
+    ref: Any,
+    test: Any,
+    rate: int,
+    *,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int = 1,
+) -> Result:
+    """ref, test [channel, sample] at rate Hz, at most six channels, each recording measured as long as it is.
+
+    per_channel: of each channel alone; nan where it has no weight or no loudness.
+
+    Details, of ref, test and difference (test - ref), each where it exists: integrated, short_term_max (3 s) and
+    momentary_max (0.4 s) in LUFS, range in LU, true_peak in dBTP. Profile and map: shares of the K-weighted difference
+    in energy, as far as the shorter one goes.
+    """
+    channels = len(ref)
+    if channels not in GAINS:
+        return undefined(f"the places of {channels} channels are unknown: mono to 5.1 have weights", channels)
+    if rate < LOWEST_RATE:
+        return undefined(f"K-weighting needs {LOWEST_RATE} Hz or more, this is {rate} Hz", channels)
+    gains = np.array(GAINS[channels])
+    cuts = [_cuts(x.shape[1], rate) for x in (ref, test)]
+    heard = [(channel, c) for x, c in zip((ref, test), cuts, strict=True) for channel in x]
+    with ThreadPoolExecutor(max(1, jobs)) as threads:
+        listened = list((threads.map if jobs > 1 else map)(lambda job: _listen(job[0], job[1], rate), heard))
+    sides = [_Side(half, c, gains) for half, c in zip((listened[:channels], listened[channels:]), cuts, strict=True)]
+    values = {name: [s.details[name] for s in sides] for name in sides[0].details}
+    details = {
+        f"{name}_{which}": value
+        for name, (r, t) in values.items()
+        for which, value in (("ref", r), ("test", t), ("difference", t - r if isfinite(r) or isfinite(t) else nan))
+        if isfinite(value)
+    }
+    alone = [_distance(*(s.alone[c] for s in sides)) if gains[c] else nan for c in range(channels)]
+    value = _distance(*values["integrated"])
+    reason = None
+    if not isfinite(value):
+        who = (
+            "both recordings are"
+            if value != value
+            else f"the {'test' if isfinite(values['integrated'][0]) else 'reference'} is"
+        )
+        reason = f"{who} below the gate of {ABSOLUTE:g} LUFS throughout"
+    return Result(
+        value=value,
+        per_channel=np.array(alone),
+        details=details,
+        status="ok" if reason is None else "infinite" if value == inf else "undefined",
+        reason=reason,
+        **_where(ref, test, rate, gains, detail, band_edges, jobs),
+    )
+
+
+class _Side:
+    """What is measured of one recording: details, and the integrated loudness of each channel alone."""
+
+    def __init__(self, listened: list[tuple[Array, float]], cuts: Array, gains: Array) -> None:
+        each = np.array([energies for energies, _ in listened])  # [channel, step]
+        energies, sizes = gains @ each, np.diff(cuts)
+        blocks, long = _means(energies, sizes, BLOCK), _means(energies, sizes, SHORT_TERM)
+        peak = max(peak for _, peak in listened)
+        self.alone = [_integrated(e, sizes) for e in each]
+        self.details = {
+            "integrated": _integrated(energies, sizes),
+            "short_term_max": _loudness(long.max(initial=0)) if long.size else nan,
+            "momentary_max": _loudness(blocks.max(initial=0)) if blocks.size else nan,
+            "range": _range(long),
+            "true_peak": 20 * float(np.log10(peak)) if peak else -inf,
+        }
+
+
+def _listen(x: Array, cuts: Array, rate: int) -> tuple[Array, float]:
+    """Energy of each step, and true peak, of one channel."""
+    out = np.zeros(cuts.size - 1)
+    dsp.recursive.energies(np.ascontiguousarray(x), weighting.k_sections(rate), cuts, out)
+    return out, dsp.recursive.true_peak(x, rate)
+
+
+def _cuts(length: int, rate: int) -> Array:
+    """Where the steps of a tenth of a second begin and end; all of it where that is less than a block."""
+    steps = np.round(np.arange(int(length / (STEP * rate)) + 2) * (STEP * rate)).astype(np.int64)
+    steps = steps[steps <= length]
+    return steps if steps.size > BLOCK else np.array([0, length])
+
+
+def _means(energies: Array, sizes: Array, steps: int) -> Array:
+    """Mean squares of all runs of so many steps."""
+    if energies.size < steps:
+        return np.zeros(0)
+    ones = np.ones(steps)
+    result: Array = np.convolve(energies, ones, "valid") / np.convolve(sizes, ones, "valid")
+    return result
+
+
+def _loudness(power: float) -> float:
+    return -0.691 + 10 * float(np.log10(power)) if power > 0 else -inf
+
+
+def _power(loudness: float) -> float:
+    return float(10 ** ((loudness + 0.691) / 10))
+
+
+def _gated(powers: Array, below: float) -> Array:
+    """Those above both gates (eq. 5 and 6)."""
+    heard = powers[powers > _power(ABSOLUTE)]
+    return heard[heard > heard.mean() * 10 ** (-below / 10)] if heard.size else heard
+
+
+def _integrated(energies: Array, sizes: Array) -> float:
+    """LUFS, -inf where nothing passes the gates."""
+    gated = _gated(_means(energies, sizes, min(BLOCK, energies.size)), BELOW)
+    return _loudness(float(gated.mean())) if gated.size else -inf
+
+
+def _range(powers: Array) -> float:
+    """Loudness range in LU of short-term loudness: from the 10th to the 95th percentile (Tech 3342, section 3)."""
+    gated = np.sort(_gated(powers, BELOW_IN_RANGE))
+    if not gated.size:
+        return nan
+    low, high = (gated[((gated.size - 1) * percent + 50) // 100] for percent in (10, 95))
+    return 10 * float(np.log10(high / low))
+
+
+def _distance(ref: float, test: float) -> float:
+    return abs(test - ref) if isfinite(ref) or isfinite(test) else nan
+
+
+def _where(
+    ref: Array, test: Array, rate: int, gains: Array, detail: Detail, band_edges: Any, jobs: int
+) -> dict[str, Any]:
+    """Profile and map: shares of | |Y|^2 - |X|^2 | behind the weighting."""
+    if detail == "value":
+        return {}
+    stft = error_frames(rate)
+    frequencies = stft.frequencies(rate)
+    cuts, edges = scales.bands(frequencies, rate / 2, band_edges)
+    dtype = np.result_type(ref, test)
+    heard = weighting.magnitude("k", frequencies, rate).astype(dtype) ** 2
+
+    def measure(spectra: Array, ranges: Array, out: Array) -> None:
+        powers = power(spectra, 0.0) * heard
+        dsp.divergence.differences(powers[0], powers[1], ranges, out)
+
+    cells: Any = 0.0
+    length = min(ref.shape[1], test.shape[1])
+    for gain, *pair in zip(gains, ref, test, strict=True):
+        if gain:
+            r, t = (dsp.stream.plain(np.ascontiguousarray(x[:length], dtype)) for x in pair)
+            sums = dsp.spectrum.fold(r, t, stft, measure, 3, bands=cuts, keep_map=True, jobs=jobs)
+            assert sums is not None  # zeros around it fill a frame
+            assert sums.map is not None
+            cells = cells + gain * sums.map[:, :, 2]
+    return shares(cells, stft.times(len(cells), rate), frequencies, cuts, edges, detail)
