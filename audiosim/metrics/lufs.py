@@ -104,11 +104,8 @@ def compute(
     value = _distance(*values["integrated"])
     reason = None
     if not isfinite(value):
-        who = (
-            "both recordings are"
-            if value != value
-            else f"the {'test' if isfinite(values['integrated'][0]) else 'reference'} is"
-        )
+        quiet = [name for name, x in zip(("reference", "test"), values["integrated"], strict=True) if not isfinite(x)]
+        who = "both recordings are" if len(quiet) == 2 else f"the {quiet[0]} is"
         reason = f"{who} below the gate of {ABSOLUTE:g} LUFS throughout"
     return Result(
         value=value,

@@ -17,7 +17,7 @@ from audiosim.hearing import weighting
 from audiosim.result import Result
 from audiosim.signal import Signal
 from tests import naive
-from tests.signals import COMPILED, SIGNALS, Array, affordable, chord_music, low_pass, noise, pink
+from tests.signals import COMPILED, SIGNALS, Array, affordable, low_pass, noise, pink
 
 RATE = 48000
 Levels = list[tuple[float, float]]
@@ -120,7 +120,7 @@ def test_true_peak(rate: int, amplitude: float, period: int, degrees: float, exp
 @pytest.mark.parametrize("seconds", [0.3, 4.5])
 def test_it_is_its_plain_formula(rate: int, seconds: float) -> None:
     for channels in (1, 2, 6) if COMPILED else (1,):
-        x = chord_music(rate, affordable(seconds), 3, channels)
+        x = pink(rate, affordable(seconds), 3, channels)
         plain, details = naive.bs1770(x, rate), measured(x, rate)
         assert details.keys() == plain.keys()
         for name, value in plain.items():
