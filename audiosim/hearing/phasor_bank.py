@@ -7,9 +7,10 @@ times a phasor that turns against f, through three leaky integrators.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from math import ceil
+from math import ceil, frexp, ldexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from .. import dsp
 from ..dsp.kernel import kernel
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -65,8 +67,13 @@ def bank() -> Bank:
 
 def steps(samples: int) -> int:
     """How many steps so many samples have: 85.1 per second, rounded up, in the original's float32."""
-    rate = np.float32(RATE)
-    return ceil(np.float32(samples) * (rate / np.float32(BLOCK)) / rate)
+    return ceil(_single(_single(_single(samples) * _single(RATE / BLOCK)) / RATE))
+
+
+def _single(x: float) -> float:
+    """The nearest float32, in arithmetic that torch can compile."""
+    mantissa, exponent = frexp(x)
+    return ldexp(round(ldexp(mantissa, 24)), exponent - 24)
 
 
 def fade(hop: int) -> Array:
@@ -101,6 +108,63 @@ def spectrogram(stream: Stream) -> Array:
     np.log(energies, energies)
     energies *= constants.factor.astype(dtype)
     return energies
+
+
+def spectrogram_torch() -> Callable[[Any], Any]:
+    """The same as torch text: x [item, sample] -> [item, step, band] in float64.
+
+    Filters are convolutions with what their responses are before they fall below 1e-16. InputError for a sound that is
+    shorter than a step.
+    """
+    import torch
+    from torch.nn import functional
+
+    from ..dsp.differentiable import Constant, fast_length
+
+    b = bank()
+    taps = Constant(np.stack([b.direct, b.resonator])[:, None])
+    w, gain, factor, noise, angle = (
+        Constant(a[:, None]) for a in (b.leak, b.gain, b.factor, b.noise, 2 * np.pi * b.frequencies / RATE)
+    )
+    ring = np.zeros(_RINGS)
+    impulse = np.zeros(_RINGS)
+    impulse[0] = 1
+    _resonate(impulse, np.zeros(2), ring)
+    drum = Constant(ring)
+
+    def energies(x: Any) -> Any:
+        x = x.double()
+        samples = x.shape[-1]
+        if samples < SHORTEST:
+            raise InputError(too_short(samples))
+        count = steps(samples)
+        hop, used = samples // count, samples - TAPS
+        n = min(used, _LONGEST)
+        m = torch.arange(n, dtype=torch.float64, device=x.device)
+        envelope = gain(x) / hop**0.5 * (m * (m + 1) / 2) * w(x) ** m
+        size = fast_length(used + n + _RINGS)
+        responses = torch.fft.fft(torch.polar(envelope, angle(x) * m), size)
+        direct, drive = torch.fft.fft(functional.conv1d(x[:, None], taps(x))[..., :-1], size).unbind(1)
+        signal = direct + drive * torch.fft.fft(drum(x), size)
+        z = torch.fft.ifft(signal[:, None] * responses, size)[..., : min(used, count * hop)]
+        energy = z.real.square() + z.imag.square()
+        energy = functional.pad(energy, (0, count * hop - energy.shape[-1])).unflatten(-1, (count, hop))
+        position = (torch.arange(hop, dtype=torch.float64, device=x.device) + 0.5) / hop
+        here = energy @ (1 / (1 + torch.exp(FADE * (2 * position - 1))))
+        whole = energy.sum(-1)
+        total = torch.cat([here[..., :-1], whole[..., -1:]], -1) + functional.pad((whole - here)[..., :-1], (1, 0))
+        return ((total + noise(x)).log() * factor(x)).transpose(1, 2)
+
+    return energies
+
+
+def too_short(samples: int) -> str:
+    """Why so many samples have no step."""
+    return f"too short: a step takes {SHORTEST} samples, there are {samples}"
+
+
+_RINGS = 4096  # samples until the resonator has died away
+_LONGEST = 20000  # and the narrowest filter
 
 
 @cache

@@ -17,7 +17,7 @@ from ..card import Card
 from ..hearing import phasor_bank, scales, structure
 from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -46,7 +46,8 @@ CARD = Card(
     triangle=False,
     blind=("polarity",),
     loses_track=("added_click",),
-    gradient="none",
+    gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sqrt",
 )
@@ -87,15 +88,37 @@ def compute(
     return replace(result, per_band=per_band, per_time=per_time)
 
 
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64; the walk is found on detached spectra. mos changes details alone."""
+    import torch
+
+    energies, find = phasor_bank.spectrogram_torch(), dsp.greedy_warping.walk_torch()
+    dissimilarities = structure.dissimilarities_torch()
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = energies(ref), energies(test)
+        a, b = (z.amax((1, 2), keepdim=True) for z in (x, y))
+        louder = (a > b).double()
+        up, down = COR_SOFTER + (COR_LOUDER - COR_SOFTER) * louder, COR_LOUDER + (COR_SOFTER - COR_LOUDER) * louder
+        x, y = x * (b / a) ** up, y * (a / b) ** down
+        path, real = find(x, y)
+        i, j = path[..., None].unbind(1)
+        aligned = torch.take_along_dim(x, i, 1), torch.take_along_dim(y, j, 1)
+        by_step = dissimilarities(*aligned).mean(2) * real
+        return (by_step.sum(1) / real.sum(1)).clamp(0, 1)
+
+    return value
+
+
 def opinion(distance: float) -> float:
     """Mean opinion score, 1 to 5, of a distance, as mos.h."""
     return 1 + 4 * (MOS_SHIFT + 1) / (MOS_SHIFT + exp(MOS_SLOPE * distance))
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    shortest, least = min(r.length, t.length), phasor_bank.SHORTEST
-    if shortest < least:
-        return Channel(value=nan, reason=f"too short: a step takes {least} samples, there are {shortest}")
+    shortest = min(r.length, t.length)
+    if shortest < phasor_bank.SHORTEST:
+        return Channel(value=nan, reason=phasor_bank.too_short(shortest))
     x, y = dsp.spectrum.spread(lambda k: phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
     _compensate(x, y)
     i, j = dsp.greedy_warping.walk(x, y)
