@@ -25,6 +25,7 @@ class Card:
     silence: str  # the answer for a silent reference, test or both
     caveat: str  # when not to use it
     minimum: str = "one sample"  # the shortest input that has an answer
+    settles: float = 0.0  # seconds from which on its source vouches for the value; shorter ones are an extension
     rate: int | None = None  # Hz that the metric demands; None: any
     channels: str = "any"
     pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
@@ -42,4 +43,5 @@ class Card:
     profile: Literal[
         "local", "share"
     ]  # per_band and per_time hold the metric there, or the share of error energy there
-    map: Literal["sum", "sqrt", "db", "share"]  # sum of the map is: value, value**2, 10**(-value/10), or 1
+    # sum of the map is: value, value**2, 10**(-value/10), 10**(value/10), or 1
+    map: Literal["sum", "sqrt", "db", "level", "share"]

@@ -806,3 +806,177 @@ def value(text: str, ref: Array, test: Array, rate: int) -> float:
         ref, test = (np.stack([x[0] + x[1], x[0] - x[1]]) for x in (ref, test))
     channels = [[weighted(x, rate, weighting, coef) for x in pair] for pair in zip(ref, test, strict=True)]
     return float(np.mean([DEFINITIONS[spec.name](r, t, rate, **options) for r, t in channels]))
+
+
+# PEAQ, basic version (ITU-R BS.1387-1), of recordings [channel, sample] at 48 kHz
+
+
+class Bark:
+    """Constants of its 109 bands."""
+
+    lowest, highest = 7 * np.arcsinh(80 / 650), 7 * np.arcsinh(18000 / 650)
+    z = np.append(lowest + 0.25 * np.arange(109), highest)
+    f = 650 * np.sinh((z[:-1] + z[1:]) / 2 / 7)
+    edges = 650 * np.sinh(z / 7)
+    noise = 10 ** (0.4 * 0.364 * (f / 1000) ** -0.8)
+    mask = 10 ** (np.where(np.arange(109) * 0.25 <= 12, 3.0, 0.25 * 0.25 * np.arange(109)) / 10)
+
+
+def bark_power(x: Array, level: float = 92.0) -> tuple[Array, Array]:
+    """Power spectra, plain and after outer and middle ear, [frame, bin] each, in energy re 0 dB SPL."""
+    n = (x.size - 2048) // 1024 + 2
+    padded = np.pad(x.astype(np.float64), (0, 1024 * n + 1024 - x.size))
+    window = np.sqrt(8 / 3) * np.hanning(2048)
+    z = np.fft.rfft([window * padded[1024 * i : 1024 * i + 2048] for i in range(n)])
+    power = np.abs(z) ** 2 * 10 ** (level / 10) / (8 / 3 * (0.84971762641205 / 4 * 2047) ** 2)
+    f = np.arange(1, 1025) * 48 / 2048
+    ear = -2.184 * f**-0.8 + 6.5 * np.exp(-0.6 * (f - 3.3) ** 2) - 0.001 * f**3.6
+    return power, power * np.append(0, 10 ** (ear / 10))
+
+
+def bark_bands(power: Array) -> Array:
+    """[frame, bin] -> [frame, band], at least 1e-12."""
+    k = np.arange(1025) * 48000 / 2048
+    half = 12000 / 1024
+    low, high = Bark.edges[:-1, None], Bark.edges[1:, None]
+    shares = np.maximum(0, np.minimum(k + half, high) - np.maximum(k - half, low)) / (2 * half)
+    return np.maximum(power @ shares.T, 1e-12)
+
+
+def bark_spread(energy: Array) -> Array:
+    """Band by band [frame, band], by levels in dB."""
+
+    def plain(e: Array) -> Array:
+        out = np.zeros_like(e)
+        distance = np.arange(109)[:, None] - np.arange(109)  # from the second to the first
+        for frame, p in zip(out, e, strict=True):
+            up_db = -24 - 230 / Bark.f + 0.2 * 10 * np.log10(p)
+            shape = 10 ** (np.where(distance < 0, 27, up_db) * 0.25 * distance / 10)
+            frame[:] = ((p / shape.sum(axis=0) * shape) ** 0.4).sum(axis=1) ** 2.5
+        return out
+
+    return plain(energy) / plain(np.ones((1, 109)))
+
+
+def bark_one_pole(x: Array, longest: float, gain: Array | float | None = None) -> Array:
+    """y = a y + g x over frames, with g = 1 - a unless given."""
+    a = np.exp(-1024 / 48000 / (0.008 + 100 / Bark.f * (longest - 0.008)))
+    y, state = np.zeros_like(x), np.zeros(109)
+    for i, frame in enumerate(x):
+        y[i] = state = a * state + (1 - a if gain is None else gain) * frame
+    return y
+
+
+def peaq_ear(x: Array, level: float = 92.0) -> dict[str, Array]:
+    """The patterns of one channel [sample]."""
+    power, weighted = bark_power(x, level)
+    spread = bark_spread(bark_bands(weighted) + Bark.noise)
+    excitation = np.maximum(spread, bark_one_pole(spread, 0.030))
+    loudness = spread**0.3
+    change = bark_one_pole(np.abs(np.diff(loudness, axis=0, prepend=0)) * 46.875, 0.050)
+    average = bark_one_pole(loudness, 0.050)
+    quiet = 10 ** (0.364 * (Bark.f / 1000) ** -0.8)
+    s = 10 ** (0.1 * (-2 - 2.05 * np.arctan(Bark.f / 4000) - 0.75 * np.arctan((Bark.f / 1600) ** 2)))
+    bands = 1.07664 * (quiet / (1e4 * s)) ** 0.23 * ((1 - s + s * excitation / quiet) ** 0.23 - 1)
+    return {
+        "power": power,
+        "weighted": weighted,
+        "excitation": excitation,
+        "average": average,
+        "modulation": change / (1 + average / 0.3),
+        "sones": 24 / 109 * np.maximum(bands, 0).sum(axis=1),
+    }
+
+
+def peaq_noise_loudness(r: dict[str, Array], t: dict[str, Array]) -> Array:
+    """Sones [frame], of adapted patterns."""
+    x, y = r["excitation"], t["excitation"]
+    p, q = bark_one_pole(x, 0.050), bark_one_pole(y, 0.050)
+    level = (np.sqrt(p * q).sum(axis=1) / q.sum(axis=1)) ** 2
+    x, y = x / np.maximum(level, 1)[:, None], y * np.minimum(level, 1)[:, None]
+    ratio = bark_one_pole(x * y, 0.050, 1.0) / bark_one_pole(x * x, 0.050, 1.0)
+    for pattern, factor in ((x, np.minimum(ratio, 1)), (y, np.minimum(1 / ratio, 1))):
+        near = np.stack([factor[:, max(0, i - 3) : i + 5].mean(axis=1) for i in range(109)], axis=1)
+        pattern *= bark_one_pole(near, 0.050)
+    s, u = 0.15 * r["modulation"] + 0.5, 0.15 * t["modulation"] + 0.5
+    masked = 1 + np.maximum(u * y - s * x, 0) / (Bark.noise + s * x * np.exp(-1.5 * (y - x) / x))
+    return np.maximum(24 / 109 * ((Bark.noise / u) ** 0.23 * (masked**0.23 - 1)).sum(axis=1), 0)
+
+
+def peaq_harmonics(r: Array, t: Array) -> float:
+    """Of weighted spectra [bin]."""
+    d = np.array([np.log(b / a) if a > 0 and b > 0 else 0.0 for a, b in zip(r[:512], t[:512], strict=True)])
+    norm = np.linalg.norm
+    c = np.array([d[:256] @ d[i : 256 + i] / (norm(d[:256]) * norm(d[i : 256 + i]) or inf) for i in range(256)])
+    s = np.abs(np.fft.rfft((c - c.mean()) * np.sqrt(8 / 3) * np.hanning(256) / 256)) ** 2
+    return 1000 * max([b for a, b in pairwise(s) if b > a], default=0.0)
+
+
+def peaq_detection(ears: list[tuple[dict[str, Array], dict[str, Array]]]) -> tuple[Array, Array]:
+    """Probability that any difference is heard, and steps above the threshold [frame], by the better of the ears."""
+    p, q = [], []
+    for r, t in ears:
+        x, y = 10 * np.log10(r["excitation"]), 10 * np.log10(t["excitation"])
+        v = 0.3 * np.maximum(x, y) + 0.7 * y
+        s = np.full_like(v, 1e30)
+        v, some = v[v > 0], v > 0
+        s[some] = 5.95072 * (6.39468 / v) ** 1.71332 + np.polyval(
+            [9.01033e-11, 5.05622e-6, -0.00102438, 0.0550197, -0.198719], v
+        )
+        e = x - y
+        p.append(1 - 0.5 ** ((np.abs(e) / s) ** np.where(e > 0, 4, 6)))
+        q.append(np.abs(np.trunc(e)) / s)
+    return 1 - np.prod(1 - np.max(p, axis=0), axis=1), np.max(q, axis=0).sum(axis=1)
+
+
+def peaq_variables(ref: Array, test: Array, level: float = 92.0) -> dict[str, float]:
+    """The 11 model output variables; the data boundary is that of sounds without silent ends."""
+    ears = [(peaq_ear(r, level), peaq_ear(t, level)) for r, t in zip(ref, test, strict=True)]
+    frames = len(ears[0][0]["power"])
+    late = 24 if frames >= 28 else 0
+    loud = [np.minimum(r["sones"], t["sones"]) > 0.1 for r, t in ears]
+    begin = min(max(late, int(np.argmax(np.any(loud, axis=0))) + 3), frames - 1)
+    padded = np.pad(np.concatenate([ref, test]), ((0, 0), (0, 2048)))
+    halves = [np.sum(padded[:, 1024 * i : 1024 * i + 1024] ** 2, axis=1).max() for i in range(1, frames + 1)]
+    probability, steps = peaq_detection(ears)
+    smooth = scipy.signal.lfilter([0.1], [1, -0.9], probability)
+    above = steps[probability > 0.5]
+    alone = []
+    for r, t in ears:
+        widths = []
+        for p, q in zip(r["power"], t["power"], strict=True):
+            noise = q[921:1024].max()
+            width = 1 + np.max(np.flatnonzero(p[:921] > 10 * noise), initial=-1)
+            if width > 346:
+                widths.append((width, 1 + np.max(np.flatnonzero(q[:width] >= 10**0.5 * noise), initial=-1)))
+        noise = bark_bands((np.sqrt(r["weighted"]) - np.sqrt(t["weighted"])) ** 2)
+        ratio = noise / (r["excitation"] / Bark.mask)
+        x, y = r["modulation"], t["modulation"]
+        first = 100 * np.mean(np.abs(y - x) / (1 + x), axis=1)[late:]
+        second = 100 * np.mean(np.where(y >= x, 1, 0.1) * np.abs(y - x) / (0.01 + x), axis=1)[late:]
+        weight = np.sum(r["average"] / (r["average"] + 100 * Bark.noise**0.3), axis=1)[late:]
+        n = min(4, len(first))
+        windows = [np.mean(np.sqrt(first[i : i + n])) ** 4 for i in range(len(first) - n + 1)]
+        harmonics = [
+            peaq_harmonics(p, q)
+            for p, q, energy in zip(r["weighted"], t["weighted"], halves, strict=True)
+            if energy >= 8000 / 32768**2
+        ]
+        alone.append(
+            {
+                "BandwidthRef": np.mean([w[0] for w in widths] or [0]),
+                "BandwidthTest": np.mean([w[1] for w in widths] or [0]),
+                "TotalNMR": 10 * np.log10(ratio.mean()),
+                "WinModDiff1": np.sqrt(np.mean(windows)),
+                "EHS": np.mean(harmonics or [0]),
+                "AvgModDiff1": np.average(first, weights=weight),
+                "AvgModDiff2": np.average(second, weights=weight),
+                "RmsNoiseLoud": np.sqrt(np.mean(peaq_noise_loudness(r, t)[begin:] ** 2)),
+                "RelDistFrames": np.mean(ratio.max(axis=1) > 10**0.15),
+            }
+        )
+    return {
+        **{name: float(np.mean([a[name] for a in alone])) for name in alone[0]},
+        "ADB": float(np.log10(above.mean()) if above.sum() else -0.5 if above.size else 0.0),
+        "MFPD": float(smooth.max()),
+    }

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from audiosim.loss import Loss, parse  # noqa: E402  needs torch
 NAMES = [name for name in metrics.names() if metrics.get(name).CARD.gradient == "exact"]
 UNTRAINABLE = {"mcd": ("pymcd",)}  # variants that run through another program; they say so
 every = pytest.mark.parametrize("name", NAMES)
+
+# Uncompiled, tests/dsp and tests/hearing hold every kernel to its formula; here it would take an hour.
+pytestmark = pytest.mark.skipif(not COMPILED, reason="too slow uncompiled")
 
 
 def test_twenty_metrics_and_more_are_exact() -> None:
@@ -243,6 +247,22 @@ def test_bad_losses_are_refused_when_they_are_made(spec: str, rate: Any, options
     assert "\n" not in str(error.value)
 
 
+def test_a_fixed_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric: Any = metrics.get("mse")
+    monkeypatch.setattr(metric, "CARD", replace(metric.CARD, rate=8000))
+    assert Loss("mse", 8000).rate == 8000
+    with pytest.raises(UsageError, match="mse is defined at 8000 Hz, this loss is for 16000 Hz"):
+        Loss("mse", 16000)
+
+
+def test_a_metric_without_gradient_is_refused() -> None:
+    without = next((n for n in metrics.names() if metrics.get(n).CARD.gradient == "none"), None)
+    if without is None:
+        pytest.skip("every metric has a gradient")
+    with pytest.raises(UsageError, match="no gradient"):
+        Loss(without, metrics.get(without).CARD.rate or 48000)
+
+
 @pytest.mark.parametrize(
     ("input", "target", "says"),
     [
@@ -331,7 +351,7 @@ def same(value: float, expected: float, dtype: str, case: str = "") -> None:
 
 def pairs(name: str, channels: int = 1) -> list[tuple[Any, Any]]:
     rate = rate_of(name)
-    seconds = 0.4 if COMPILED else 0.06
+    seconds = 0.4
     steady, speech = pink(rate, seconds, 11, channels), speech_like(rate, seconds, 11, channels)
     return [
         (steady, added_noise(steady, rate, 0.3, 1)),

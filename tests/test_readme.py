@@ -54,6 +54,8 @@ def test_commands_print_what_is_shown(block: str, cli: Callable[..., Done], monk
 @compiled
 @pytest.mark.parametrize("block", BLOCKS["python"])
 def test_python_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "torch" in block:
+        pytest.importorskip("torch")
     monkeypatch.chdir(ROOT)
     names: dict[str, Any] = {}
     exec(compile(block, "README.md", "exec"), names)

@@ -97,6 +97,27 @@ def spectral(
         )
 
 
+def shares(
+    cells: Array, times: Array, frequencies: Array, cuts: Array | None, edges: Array | None, detail: Detail
+) -> dict[str, Any]:
+    """Fields of a Result that tell where cells [frame, band] >= 0 lie, as shares of their sum (0 where it is 0).
+
+    times: centres of the frames, seconds. frequencies: centres of what the bands were cut from, by cuts and at edges in
+    Hz, as scales.bands gives them.
+    """
+    if cuts is None:
+        return {}
+    share = cells / (cells.sum() or 1.0)
+    return {
+        "per_band": share.sum(axis=0),
+        "per_time": share.sum(axis=1),
+        "bands": scales.centres(frequencies, cuts),
+        "edges": edges,
+        "times": times,
+        "map": share if detail == "map" else None,
+    }
+
+
 def waveform(
     ref: Stream,
     test: Stream,
