@@ -152,7 +152,7 @@ def _rms(values: Any, axis: int) -> Any:
 
 
 def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
-    """The metric of arrays ref, test [channel, sample] by its torch text, on the GPU where there is one.
+    """The metric of arrays ref, test [channel, sample] as a loss computes it, on the GPU where there is one.
 
     Where it has no number, the answer is that of `compute`, not the cap that a loss takes.
     """
