@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import dsp, hearing
 from ..card import Card
-from ..hearing import phasor_bank, scales, structure
+from ..hearing import scales
 from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, Twin, pool
@@ -92,8 +92,8 @@ def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; the walk is found on detached spectra. mos changes details alone."""
     import torch
 
-    energies, find = phasor_bank.spectrogram_torch(), dsp.greedy_warping.walk_torch()
-    dissimilarities = structure.dissimilarities_torch()
+    energies, find = hearing.phasor_bank.spectrogram_torch(), dsp.greedy_warping.walk_torch()
+    dissimilarities = hearing.structure.dissimilarities_torch()
 
     def value(ref: Any, test: Any) -> Any:
         x, y = energies(ref), energies(test)
@@ -117,15 +117,15 @@ def opinion(distance: float) -> float:
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
     shortest = min(r.length, t.length)
-    if shortest < phasor_bank.SHORTEST:
-        return Channel(value=nan, reason=phasor_bank.too_short(shortest))
-    x, y = dsp.spectrum.spread(lambda k: phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
+    if shortest < hearing.phasor_bank.SHORTEST:
+        return Channel(value=nan, reason=hearing.phasor_bank.too_short(shortest))
+    x, y = dsp.spectrum.spread(lambda k: hearing.phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
     _compensate(x, y)
     i, j = dsp.greedy_warping.walk(x, y)
-    centres = phasor_bank.bank().frequencies
+    centres = hearing.phasor_bank.bank().frequencies
     cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
     totals, parts = [], []
-    for whole, local in structure.dissimilarities(x[i], y[j], view.detail != "value"):
+    for whole, local in hearing.structure.dissimilarities(x[i], y[j], view.detail != "value"):
         totals.append(whole.sum())
         parts.append(np.hstack([np.add.reduceat(local[:, : cuts[-1]], cuts[:-1], axis=1), local.sum(1)[:, None]]))
     pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1
