@@ -4,6 +4,7 @@ of its arguments, are settled here and nowhere else."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal, get_args
@@ -136,12 +137,22 @@ class _Term:
     def __call__(self, ref: Any, test: Any) -> Any:
         """Badness [batch]: smaller is better."""
         values = self.values(ref, test)
-        pooled = {"mean": values.mean, "min": values.amin, "max": values.amax}[self.card.pooling](1)
+        pools = {"mean": values.mean, "rms": partial(_rms, values), "min": values.amin, "max": values.amax}
+        pooled = pools[self.card.pooling](1)
         return pooled if self.card.better == "lower" else -pooled
 
 
+def _rms(values: Any, axis: int) -> Any:
+    """Root mean square of values >= 0; its slope where all are 0 is that of their mean."""
+    if values.shape[axis] == 1:
+        return values.squeeze(axis)
+    squares = values.square().mean(axis)
+    silent = squares == 0
+    return torch.where(silent, values.mean(axis), torch.where(silent, 1, squares).sqrt())
+
+
 def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
-    """The metric of arrays ref, test [channel, sample] by its torch text, on the GPU where there is one.
+    """The metric of arrays ref, test [channel, sample] as a loss computes it, on the GPU where there is one.
 
     Where it has no number, the answer is that of `compute`, not the cap that a loss takes.
     """
@@ -156,7 +167,10 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
             values = term.values(*(torch.tensor(x, device=device)[None] for x in (ref, test)))[0]
         except InputError as short:
             return undefined(str(short), len(ref))
-    return pool([Channel(value=value) for value in values.tolist()])
+    result = pool([Channel(value=value) for value in values.tolist()])
+    if term.card.pooling == "rms":
+        result = replace(result, value=float(_rms(values, 0)))
+    return result
 
 
 def gradient(spec: Spec, ref: Any, test: Any, rate: int) -> Any:

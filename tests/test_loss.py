@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,22 @@ def test_bad_losses_are_refused_when_they_are_made(spec: str, rate: Any, options
     with pytest.raises(UsageError, match=says.replace("*", r"\*")) as error:
         Loss(spec, rate, **options)
     assert "\n" not in str(error.value)
+
+
+def test_a_fixed_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric: Any = metrics.get("mse")
+    monkeypatch.setattr(metric, "CARD", replace(metric.CARD, rate=8000))
+    assert Loss("mse", 8000).rate == 8000
+    with pytest.raises(UsageError, match="mse is defined at 8000 Hz, this loss is for 16000 Hz"):
+        Loss("mse", 16000)
+
+
+def test_a_metric_without_gradient_is_refused() -> None:
+    without = next((n for n in metrics.names() if metrics.get(n).CARD.gradient == "none"), None)
+    if without is None:
+        pytest.skip("every metric has a gradient")
+    with pytest.raises(UsageError, match="no gradient"):
+        Loss(without, metrics.get(without).CARD.rate or 48000)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ The walk looks at the next row only, so two rows of the table are all that is ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -32,6 +34,31 @@ def walk(x: Array, y: Array) -> tuple[Array, Array]:
     path = np.zeros((2, len(x) + len(y) - 1), np.int64)
     pairs = _walk(x, y, path)
     return path[0, :pairs].copy(), path[1, :pairs].copy()
+
+
+@cache
+def walk_torch() -> Callable[[Any, Any], tuple[Any, Any]]:
+    """walk for tensors: x [item, n, feature], y [item, m, feature] -> pairs int64 [item, 2, n + m - 1], and 1 for each
+    of them that is one, else 0. A decision without gradient, found on the CPU whatever the device."""
+    import torch
+    from torch.library import custom_op
+
+    def like(x: Any, y: Any) -> tuple[Any, Any]:
+        most = x.shape[1] + y.shape[1] - 1
+        return x.new_zeros((x.shape[0], 2, most), dtype=torch.int64), x.new_zeros((x.shape[0], most))
+
+    def find(x: Any, y: Any) -> tuple[Any, Any]:
+        path, real = like(x, y)
+        for item, pair in enumerate(zip(x, y, strict=True)):
+            found = np.stack(walk(*(z.detach().cpu().numpy() for z in pair)))
+            path[item, :, : found.shape[1]] = torch.from_numpy(found).to(x.device)
+            real[item, : found.shape[1]] = 1
+        return path, real
+
+    schema = "(Tensor x, Tensor y) -> (Tensor, Tensor)"
+    operator: Any = custom_op("audiosim::greedy_walk", find, mutates_args=(), schema=schema)
+    operator.register_fake(like)
+    return lambda x, y: operator(x.detach(), y.detach())
 
 
 @exact_kernel

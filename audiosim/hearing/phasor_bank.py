@@ -7,9 +7,10 @@ times a phasor that turns against f, through three leaky integrators.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from math import ceil
+from math import ceil, frexp, ldexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from .. import dsp
 from ..dsp.kernel import kernel
+from ..dsp.stream import plain
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -65,8 +68,13 @@ def bank() -> Bank:
 
 def steps(samples: int) -> int:
     """How many steps so many samples have: 85.1 per second, rounded up, in the original's float32."""
-    rate = np.float32(RATE)
-    return ceil(np.float32(samples) * (rate / np.float32(BLOCK)) / rate)
+    return ceil(_single(_single(_single(samples) * _single(RATE / BLOCK)) / RATE))
+
+
+def _single(x: float) -> float:
+    """The nearest float32, in arithmetic that torch can compile."""
+    mantissa, exponent = frexp(x)
+    return ldexp(round(ldexp(mantissa, 24)), exponent - 24)
 
 
 def fade(hop: int) -> Array:
@@ -80,27 +88,147 @@ def spectrogram(stream: Stream) -> Array:
 
     Step t lies around sample t hop, hop = samples // steps. The last step ends TAPS samples before the end.
     """
-    constants, dtype = bank(), stream.samples.dtype
+    constants = bank()
+    levels = energies(stream)
+    levels += constants.noise.astype(levels.dtype)
+    np.log(levels, levels)
+    levels *= constants.factor.astype(levels.dtype)
+    return levels
+
+
+def energies(stream: Stream) -> Array:
+    """[step, band] as spectrogram, before noise and logarithm."""
+    dtype = stream.samples.dtype
     count = steps(stream.length)
     hop = stream.length // count
-    state = _initial(constants, hop, dtype)
-    resonator, direct = constants.resonator.astype(dtype), constants.direct.astype(dtype)
-    weights = fade(hop).astype(dtype)
+    state, weights = _initial(hop, dtype), fade(hop).astype(dtype)
     drum = np.zeros(2)
-    energies = np.zeros((count, BANDS), dtype)
+    result = np.zeros((count, BANDS), dtype)
     per_chunk = max(1, CHUNK // hop)
     for step in range(0, count, per_chunk):
         start, last = step * hop, step + per_chunk >= count
         stop = min(min(step + per_chunk, count) * hop, stream.length - TAPS)
         x = np.empty(stop - start + TAPS - 1, dtype)
         dsp.stream.read(*stream, start, x)
-        signal, drive = np.correlate(x, direct), np.correlate(x, resonator)
-        _resonate(drive, drum, signal)
-        _filter(signal, hop, weights, last, state, energies[step : step + per_chunk + 1])
-    energies += constants.noise.astype(dtype)
-    np.log(energies, energies)
-    energies *= constants.factor.astype(dtype)
-    return energies
+        _filter(_heard(x, drum), hop, weights, last, state, result[step : step + per_chunk + 1])
+    return result
+
+
+def energies_slope(x: Array, slope: Array) -> Array:
+    """What x [sample] gets for slopes of energies(x) [step, band], float64.
+
+    Time runs backwards through the adjoints of the same filters. Their outputs are made again from the state that is
+    kept at each step, so memory is that of two steps per second more.
+    """
+    count = steps(x.size)
+    hop = x.size // count
+    state, weights = _initial(hop, x.dtype), fade(hop)
+    signal = _heard(x[: min(count * hop, x.size - TAPS) + TAPS - 1], np.zeros(2))
+    parts = [slice(step * hop, (step + 1) * hop) for step in range(count)]
+    states, scratch = [], np.zeros((2, BANDS))
+    for part in parts:
+        states.append(state.copy())
+        _filter(signal[part], hop, weights, False, state, scratch)
+    slope = np.vstack([slope, slope[-1]])  # all of the last step's energy counts there
+    adjoint, record, of_signal = np.zeros(7 * BANDS), np.empty((hop, 4 * BANDS)), np.empty_like(signal)
+    for step in reversed(range(count)):
+        part = parts[step]
+        _retrace(signal[part], weights, states[step], slope[step], slope[step + 1], adjoint, record, of_signal[part])
+    driven = np.zeros_like(signal)
+    _resonate(of_signal[::-1].copy(), np.zeros(2), driven)
+    result = np.zeros_like(x)
+    reached = result[: signal.size + TAPS - 1]
+    reached += np.convolve(of_signal, bank().direct) + np.convolve(driven[::-1], bank().resonator)
+    return result
+
+
+@cache
+def spectrogram_torch() -> Callable[[Any], Any]:
+    """The same for tensors: x [item, sample] -> [item, step, band] in float64; InputError when shorter than a step."""
+    import torch
+    from torch.library import custom_op
+
+    from ..dsp.differentiable import Constant
+
+    text, noise, factor = _energies_text(), Constant(bank().noise), Constant(bank().factor)
+
+    def value(x: Any) -> Any:
+        if x.device.type != "cpu":
+            return text(x)
+        return torch.from_numpy(np.stack([energies(plain(y)) for y in x.detach().contiguous().numpy()]))
+
+    def slopes(x: Any, slope: Any) -> Any:
+        if x.device.type != "cpu":
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(text(x), x, slope)[0]
+        pairs = zip(*(z.detach().contiguous().numpy() for z in (x, slope)), strict=True)
+        return torch.from_numpy(np.stack([energies_slope(*pair) for pair in pairs]))
+
+    forward: Any = custom_op("audiosim::phasor_bank", value, mutates_args=(), schema="(Tensor x) -> Tensor")
+    forward.register_fake(lambda x: x.new_empty((x.shape[0], steps(x.shape[1]), BANDS)))
+    schema = "(Tensor x, Tensor slope) -> Tensor"
+    backward: Any = custom_op("audiosim::phasor_bank_slope", slopes, mutates_args=(), schema=schema)
+    backward.register_fake(lambda x, slope: torch.empty_like(x))
+    forward.register_autograd(
+        lambda ctx, slope: backward(*ctx.saved_tensors, slope),
+        setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+    )
+
+    def levels(x: Any) -> Any:
+        if x.shape[-1] < SHORTEST:
+            raise InputError(too_short(x.shape[-1]))
+        total = forward(x.double())
+        return (total + noise(total)).log() * factor(total)
+
+    return levels
+
+
+def _energies_text() -> Callable[[Any], Any]:
+    """energies as torch text: convolutions with the filters' responses, until these fall below 1e-16."""
+    import torch
+    from torch.nn import functional
+
+    from ..dsp.differentiable import Constant, fast_length
+
+    b = bank()
+    taps = Constant(np.stack([b.direct, b.resonator])[:, None])
+    w, gain, angle = (Constant(a[:, None]) for a in (b.leak, b.gain, 2 * np.pi * b.frequencies / RATE))
+    ring = np.zeros(_RINGS)
+    impulse = np.zeros(_RINGS)
+    impulse[0] = 1
+    _resonate(impulse, np.zeros(2), ring)
+    drum = Constant(ring)
+
+    def text(x: Any) -> Any:
+        count = steps(x.shape[-1])
+        hop, used = x.shape[-1] // count, x.shape[-1] - TAPS
+        n = min(used, _LONGEST)
+        m = torch.arange(n, dtype=x.dtype, device=x.device)
+        envelope = gain(x) / hop**0.5 * (m * (m + 1) / 2) * w(x) ** m
+        size = fast_length(used + n + _RINGS)
+        responses = torch.fft.fft(torch.polar(envelope, angle(x) * m), size)
+        direct, drive = torch.fft.fft(functional.conv1d(x[:, None], taps(x))[..., :-1], size).unbind(1)
+        signal = direct + drive * torch.fft.fft(drum(x), size)
+        z = torch.fft.ifft(signal[:, None] * responses, size)[..., : min(used, count * hop)]
+        energy = z.real.square() + z.imag.square()
+        energy = functional.pad(energy, (0, count * hop - energy.shape[-1])).unflatten(-1, (count, hop))
+        position = (torch.arange(hop, dtype=x.dtype, device=x.device) + 0.5) / hop
+        here = energy @ (1 / (1 + torch.exp(FADE * (2 * position - 1))))
+        whole = energy.sum(-1)
+        total = torch.cat([here[..., :-1], whole[..., -1:]], -1) + functional.pad((whole - here)[..., :-1], (1, 0))
+        return total.transpose(1, 2)
+
+    return text
+
+
+def too_short(samples: int) -> str:
+    """Why so many samples have no step."""
+    return f"too short: a step takes {SHORTEST} samples, there are {samples}"
+
+
+_RINGS = 4096  # samples until the resonator has died away
+_LONGEST = 20000  # and the narrowest filter
 
 
 @cache
@@ -117,13 +245,21 @@ _WEIGHT, _TURN, _PHASOR, _FIRST, _SECOND, _THIRD, _HERE, _NEXT, _GAIN = (
 )
 
 
-def _initial(constants: Bank, hop: int, dtype: Any) -> Array:
+def _initial(hop: int, dtype: Any) -> Array:
+    constants = bank()
     state = np.zeros(14 * BANDS, dtype)
     gain = constants.gain / np.sqrt(hop)
     rows = ((_WEIGHT, constants.leak), (_TURN, constants.turn.real), (_TURN + BANDS, constants.turn.imag))
     for at, row in (*rows, (_PHASOR, gain), (_GAIN, gain)):
         state[at : at + BANDS] = row
     return state
+
+
+def _heard(x: Array, drum: Array) -> Array:
+    """What enters the filters, of x with TAPS - 1 samples more; drum: state of the resonator."""
+    signal: Array = np.correlate(x, bank().direct.astype(x.dtype))
+    _resonate(np.correlate(x, bank().resonator.astype(x.dtype)), drum, signal)
+    return signal
 
 
 @kernel
@@ -201,3 +337,61 @@ def _advance(state: Array, k: Any, sample: Any, u: Any, v: Any) -> None:
     energy = third * third + third_im * third_im
     state[_HERE + k] += u * energy
     state[_NEXT + k] += v * energy
+
+
+@kernel
+def _retrace(
+    signal: Array,
+    weights: Array,
+    state: Array,
+    here: Array,
+    later: Array,
+    adjoint: Array,
+    record: Array,
+    out: Array,
+) -> None:
+    """out: slopes of the signal in one step, given those of its energy [band] and of the next step's. state: before the
+    step; adjoint: after it, turned into that before it; record: scratch."""
+    for i in range(signal.size):
+        row = record[i]
+        if _AT_ONCE:
+            _note(state, row, _EVERY_BAND, signal[i])
+        else:
+            for k in range(BANDS):
+                _note(state, row, k, signal[i])
+    for i in range(signal.size - 1, -1, -1):
+        row = record[i]
+        if _AT_ONCE:
+            _recede(state, row, here, later, adjoint, _EVERY_BAND, weights[i])
+        else:
+            for k in range(BANDS):
+                _recede(state, row, here, later, adjoint, k, weights[i])
+        out[i] = np.sum(adjoint[6 * BANDS :])
+
+
+@kernel
+def _note(state: Array, row: Array, k: Any, sample: Any) -> None:
+    """Phasor and output of band k at one sample into the row."""
+    row[0 + k] = state[_PHASOR + k]
+    row[BANDS + k] = state[_PHASOR + BANDS + k]
+    _advance(state, k, sample, 0.0, 0.0)
+    row[2 * BANDS + k] = state[_THIRD + k]
+    row[3 * BANDS + k] = state[_THIRD + BANDS + k]
+
+
+@kernel
+def _recede(state: Array, row: Array, here: Array, later: Array, adjoint: Array, k: Any, u: float) -> None:
+    """Adjoint of _advance: slopes of the integrators of band k, first to third, from after the sample to before it."""
+    w = state[_WEIGHT + k]
+    slope = 2 * (u * here[0 + k] + (1 - u) * later[0 + k])
+    first = w * (adjoint[0 + k] + adjoint[2 * BANDS + k])
+    first_im = w * (adjoint[BANDS + k] + adjoint[3 * BANDS + k])
+    third = slope * row[2 * BANDS + k] + w * adjoint[4 * BANDS + k]
+    third_im = slope * row[3 * BANDS + k] + w * adjoint[5 * BANDS + k]
+    adjoint[0 + k] = first
+    adjoint[BANDS + k] = first_im
+    adjoint[2 * BANDS + k] = third + w * adjoint[2 * BANDS + k]
+    adjoint[3 * BANDS + k] = third_im + w * adjoint[3 * BANDS + k]
+    adjoint[4 * BANDS + k] = third
+    adjoint[5 * BANDS + k] = third_im
+    adjoint[6 * BANDS + k] = row[0 + k] * first + row[BANDS + k] * first_im

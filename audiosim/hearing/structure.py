@@ -6,7 +6,7 @@ windows that end with the cell itself, deviations from the mean at each value's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -66,3 +66,25 @@ def _attributed(whole: Array, weights: Array) -> Array:
     mirrored = (whole / _windowed(weights))[::-1, ::-1]  # the windows that cover a cell end at it or later
     result: Array = weights * _windowed(mirrored)[::-1, ::-1]
     return result
+
+
+def dissimilarities_torch() -> Callable[[Any, Any], Any]:
+    """The same as torch text: x, y [item, step, band] -> that of the window that ends there [item, step, band]."""
+    import torch
+    from torch.nn import functional
+
+    from ..dsp.differentiable import root
+
+    def windowed(x: Any) -> Any:
+        padded = functional.pad(x, (BANDS - 1, 0, STEPS - 1, 0))
+        return functional.avg_pool2d(padded[:, None], (STEPS, BANDS), 1)[:, 0]
+
+    def dissimilarity(a: Any, b: Any) -> Any:
+        mean_a, mean_b = windowed(a), windowed(b)
+        a, b = a - mean_a, b - mean_b
+        deviation = root(windowed(a * a) * windowed(b * b))
+        intensity = (2 * (mean_a * mean_b).sqrt() + C1) / (mean_a + mean_b + C1)
+        structure = ((windowed(a * b) + C3) / (deviation + C3)).clamp(min=FLOOR)
+        return -torch.expm1(P_INTENSITY * intensity.log() + P_STRUCTURE * structure.log())
+
+    return dissimilarity

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import dsp, hearing
 from ..card import Card
-from ..hearing import phasor_bank, scales, structure
+from ..hearing import scales
 from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -46,7 +46,8 @@ CARD = Card(
     triangle=False,
     blind=("polarity",),
     loses_track=("added_click",),
-    gradient="none",
+    gradient="exact",
+    deaf_start=True,
     profile="local",
     map="sqrt",
 )
@@ -87,22 +88,44 @@ def compute(
     return replace(result, per_band=per_band, per_time=per_time)
 
 
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64; the walk is found on detached spectra. mos changes details alone."""
+    import torch
+
+    energies, find = hearing.phasor_bank.spectrogram_torch(), dsp.greedy_warping.walk_torch()
+    dissimilarities = hearing.structure.dissimilarities_torch()
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = energies(ref), energies(test)
+        a, b = (z.amax((1, 2), keepdim=True) for z in (x, y))
+        louder = (a > b).double()
+        up, down = COR_SOFTER + (COR_LOUDER - COR_SOFTER) * louder, COR_LOUDER + (COR_SOFTER - COR_LOUDER) * louder
+        x, y = x * (b / a) ** up, y * (a / b) ** down
+        path, real = find(x, y)
+        i, j = path[..., None].unbind(1)
+        aligned = torch.take_along_dim(x, i, 1), torch.take_along_dim(y, j, 1)
+        by_step = dissimilarities(*aligned).mean(2) * real
+        return (by_step.sum(1) / real.sum(1)).clamp(0, 1)
+
+    return value
+
+
 def opinion(distance: float) -> float:
     """Mean opinion score, 1 to 5, of a distance, as mos.h."""
     return 1 + 4 * (MOS_SHIFT + 1) / (MOS_SHIFT + exp(MOS_SLOPE * distance))
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    shortest, least = min(r.length, t.length), phasor_bank.SHORTEST
-    if shortest < least:
-        return Channel(value=nan, reason=f"too short: a step takes {least} samples, there are {shortest}")
-    x, y = dsp.spectrum.spread(lambda k: phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
+    shortest = min(r.length, t.length)
+    if shortest < hearing.phasor_bank.SHORTEST:
+        return Channel(value=nan, reason=hearing.phasor_bank.too_short(shortest))
+    x, y = dsp.spectrum.spread(lambda k: hearing.phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
     _compensate(x, y)
     i, j = dsp.greedy_warping.walk(x, y)
-    centres = phasor_bank.bank().frequencies
+    centres = hearing.phasor_bank.bank().frequencies
     cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
     totals, parts = [], []
-    for whole, local in structure.dissimilarities(x[i], y[j], view.detail != "value"):
+    for whole, local in hearing.structure.dissimilarities(x[i], y[j], view.detail != "value"):
         totals.append(whole.sum())
         parts.append(np.hstack([np.add.reduceat(local[:, : cuts[-1]], cuts[:-1], axis=1), local.sum(1)[:, None]]))
     pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1

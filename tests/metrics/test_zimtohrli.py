@@ -221,3 +221,34 @@ def test_memory_grows_with_duration_and_not_its_square(monkeypatch: pytest.Monke
     greedy_warping.walk(x, y)
     assert tracemalloc.get_traced_memory()[1] < 4e6
     tracemalloc.stop()
+
+
+# The loss
+
+
+@pytest.mark.parametrize("length", [40, 600, 1500, 3000])
+def test_adjoint_of_the_filters_is_the_gradient_of_their_convolutions(length: int) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.stack([noise(RATE, length / RATE, seed)[0] for seed in (1, 2)])
+    there = torch.tensor(x, requires_grad=True)
+    energies = phasor_bank._energies_text()(there)
+    here = np.stack([phasor_bank.energies(plain(y)) for y in x])
+    np.testing.assert_allclose(here, energies.detach().numpy(), rtol=1e-9, atol=1e-12 * here.max())
+    slopes = torch.tensor(np.random.default_rng(0).uniform(-1, 1, here.shape))
+    (expected,) = torch.autograd.grad(energies, there, slopes)
+    found = np.stack([phasor_bank.energies_slope(*pair) for pair in zip(x, slopes.numpy(), strict=True)])
+    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-9 * np.abs(expected.numpy()).max())
+
+
+def test_loss_of_channels_is_their_root_mean_square() -> None:
+    torch = pytest.importorskip("torch")
+    from audiosim.loss import Loss
+
+    (a, b), (c, d) = list(pairs(0.1).values())[:2]
+    ref, test = np.vstack([a, c]), np.vstack([b, d])
+    loss = Loss("zimtohrli", RATE)(torch.tensor(test[None]), torch.tensor(ref[None]))
+    assert loss.item() == pytest.approx(compute(ref, test, RATE).value, rel=1e-9)
+    same = torch.tensor(test[None], requires_grad=True)
+    Loss("zimtohrli", RATE)(same, torch.tensor(test[None])).backward()
+    assert torch.isfinite(same.grad).all()
+    assert compare(ref, test, "zimtohrli", RATE, backend="torch")["zimtohrli"].value == pytest.approx(loss.item())
