@@ -233,7 +233,7 @@ MAP_TOTAL: dict[str, Callable[[float], float]] = {
     "sqrt": lambda v: v**2,
     "db": lambda v: 10 ** (-v / 10),
     "level": lambda v: 10 ** (v / 10),
-    "share": lambda v: 1.0,
+    "share": lambda _: 1.0,
 }
 
 
