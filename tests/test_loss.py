@@ -50,7 +50,7 @@ def test_value_is_that_of_compute(name: str, dtype: str) -> None:
 
 @every
 def test_every_choice_of_every_option(name: str) -> None:
-    ref, test = (x[:, : int(0.2 * rate_of(name))] for x in pairs(name)[0])
+    ref, test = (x[:, : length(name, 0.2)] for x in pairs(name)[0])
     stereo = np.stack([ref[0], test[0][::-1]]), np.stack([test[0], ref[0][::-1]])
     for option in metrics.options(name).values():
         for choice in option.choices or ((False, True) if option.type is bool else ()):
@@ -67,7 +67,7 @@ def test_every_choice_of_every_option(name: str) -> None:
 @every
 def test_gradient_is_the_derivative(name: str) -> None:
     """Along random directions, in both arguments."""
-    ref, test = (tensor(x[None, :, : min(x.shape[1], 3000)]) for x in pairs(name)[0])
+    ref, test = (tensor(x[None, :, : min(x.shape[1], length(name, 3000 / rate_of(name)))]) for x in pairs(name)[0])
     loss = loss_of(name)
     test.requires_grad_()
     assert torch.autograd.gradcheck(lambda y: loss(y, ref), test, fast_mode=True, eps=1e-7, atol=1e-5, rtol=1e-3)
@@ -143,7 +143,7 @@ def test_short_signals_are_refused_or_have_a_number(name: str) -> None:
 
 @every
 def test_runs_compiled_as_one_graph(name: str) -> None:
-    ref, test = (x[:, :4800] for x in pairs(name)[0])
+    ref, test = (x[:, : length(name, 0.1)] for x in pairs(name)[0])
     torch.compiler.reset()
     compiled = torch.compile(loss_of(name), backend="aot_eager", fullgraph=True)
     value, gradient = value_and_gradient(loss_of(name), test[None], ref[None])
@@ -165,7 +165,7 @@ def test_weightings_are_compiled_for_any_length(weighting: str) -> None:
 @every
 def test_follows_the_input_to_its_device(name: str) -> None:
     """On the device without memory: what would meet a tensor left on the CPU, or look at a value, fails here."""
-    shape = (2, 1, 4800)
+    shape = (2, 1, length(name, 0.1))
     test = torch.empty(shape, device="meta", requires_grad=True)
     value = loss_of(name)(test, torch.empty(shape, device="meta"))
     value.backward()
@@ -322,6 +322,11 @@ def rate_of(name: str) -> int:
     return metrics.get(name).CARD.rate or 48000
 
 
+def length(name: str, seconds: float) -> int:
+    """Samples of a recording of so many seconds, or of one that the metric takes."""
+    return int(max(seconds, 1.3 * metrics.get(name).CARD.shortest) * rate_of(name))
+
+
 def sign(name: str) -> float:
     return 1.0 if metrics.get(name).CARD.better == "lower" else -1.0
 
@@ -351,7 +356,7 @@ def same(value: float, expected: float, dtype: str, case: str = "") -> None:
 
 def pairs(name: str, channels: int = 1) -> list[tuple[Any, Any]]:
     rate = rate_of(name)
-    seconds = 0.4
+    seconds = length(name, 0.4) / rate
     steady, speech = pink(rate, seconds, 11, channels), speech_like(rate, seconds, 11, channels)
     return [
         (steady, added_noise(steady, rate, 0.3, 1)),

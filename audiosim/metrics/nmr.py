@@ -32,6 +32,7 @@ CARD = Card(
     caveat="Deaf to phase, since magnitudes are subtracted. Above 0 dB the error is heard, below about -10 dB not. Two"
     " identical recordings are below -120 dB, how far depends on them.",
     minimum="one frame: 2048 samples at 48 kHz",
+    shortest=2048 / 48000,
     rate=48000,
     lengths="any",
     level="full scale sine is 92 dB SPL (option level)",

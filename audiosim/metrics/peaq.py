@@ -38,6 +38,7 @@ CARD = Card(
     caveat="Needs signals aligned to the sample and in level: it aligns nothing. Made for codecs; what is worse than"
     " 64 kbit/s is all about -3.8 and not in order: there DI or two-f tell more.",
     minimum="one frame: 2048 samples at 48 kHz",
+    shortest=2048 / 48000,
     settles=2.0,
     rate=48000,
     channels="mono or stereo",

@@ -29,6 +29,7 @@ CARD = Card(
     caveat="Made for separated sources; steady with codecs too. A quieter test of 1 dB already scores 60 to 70: match"
     " levels first. Needs signals aligned to the sample. Profile and map are of AvgModDiff1, all frames.",
     minimum="one frame: 2048 samples at 48 kHz",
+    shortest=2048 / 48000,
     rate=48000,
     channels="mono or stereo",
     lengths="any",
