@@ -89,7 +89,7 @@ def compare_signals(
 
     backend: "torch" gives the numbers of audiosim.Loss, on the GPU where there is one; values only.
     """
-    parsed = [catalogue.parse(text) for text in specs]
+    parsed = [catalogue.parse(text, policy.level) for text in specs]
     if not parsed:
         raise NothingToCompare("no metric was asked for; give one with -m, such as -m log-mel")
     if detail not in ("value", "profile", "map"):
@@ -131,6 +131,9 @@ def compare_signals(
             raise
         except Exception as broken:  # noqa: BLE001  a metric must not take the others down with it
             results[spec.text] = failed(f"{type(broken).__name__}: {broken}", a.channels)
+    if policy.level is not None:
+        listening = [spec.text for spec in parsed if spec.options.get("level") == policy.level]
+        done = {**done, "level": {"full_scale_sine_db_spl": policy.level, "metrics": listening}}
     if len(at_rate) > 1:
         done = {**done, "metric_rates": sorted(r for r in at_rate if r != ref.rate)}
     return Comparison(ref, test, done, results)

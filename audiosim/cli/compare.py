@@ -36,7 +36,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
     for spec in specs:
         metrics.parse(spec)
     bands = "bins" if settings.bins else None
-    policy = Policy(**settings.policy())  # type: ignore[arg-type]  # checked by config
+    policy = Policy(**settings.policy())
 
     pairs: list[Row] = []
     codes: list[ExitCode] = []
