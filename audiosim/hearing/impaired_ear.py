@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from math import log10, nan, pi, sqrt
+from math import log10, pi, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,22 +113,39 @@ def noise() -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """Reference and test at the ear drum's far side, float32 [sample], of one length; start: of both in the recording,
-    samples."""
+    """Reference and test behind the middle ear, float32 [sample], of one length; start: of both in the recording,
+    samples. The reference is not silent."""
 
     ref: Array
     test: Array
     start: int
 
 
+def presented(x: Array, rate: int) -> Array:
+    """x [sample] at 24 kHz. From below that with the RMS that it had, which the filter's slope would change."""
+    if rate == RATE:
+        return x
+    found = dsp.polyphase.resampled(x, rate, RATE)
+    power = float(np.mean(found**2))
+    if rate < RATE and power > 0:
+        found *= sqrt(float(np.mean(np.square(x, dtype=np.float64))) / power)
+    return found
+
+
+def reference_level(ref: Array, level: float | None) -> float:
+    """dB SPL of an RMS of 1, of recordings in which a full-scale sine has `level` dB SPL; without a level, so that the
+    reference has LEVEL."""
+    if level is not None:
+        return level + 10 * log10(2)
+    return LEVEL - 10 * log10(float(np.mean(np.square(ref, dtype=np.float64))))
+
+
 def aligned(ref: Array, test: Array, level: float, taps: Array | None = None, lead: int = 0) -> Aligned:
-    """The two [sample] as far as the shorter one goes, the test moved to be DISPERSION late, scaled and through the
-    middle ear; where the reference is loud enough.
+    """The two [sample] of one length at 24 kHz, the test moved to be DISPERSION late, scaled and through the middle
+    ear; where the reference is loud enough.
 
     level: dB SPL of an RMS of 1. taps: of a filter for the reference. lead: samples that it is then advanced by.
     """
-    n = min(ref.size, test.size)
-    ref, test = ref[:n], test[:n]
     late = _lateness(ref, test) - DISPERSION
     scale = 10 ** ((level - LEVEL) / 20)
     sounding = np.flatnonzero(np.abs(ref) > PRUNED * np.abs(ref).max())

@@ -29,7 +29,7 @@ CENTRES = (2, 6, 10, 16, 25, 40, 64, 100, 160, 256)  # Hz, of the modulation fil
 LONGEST = 0.24  # s, of their responses; from the third filter on as long in cycles
 PER_BLOCK = 256  # envelope samples in work at a time
 BLOCK = PER_BLOCK * SPACING  # and samples of 24 kHz
-CELL = 40  # envelope samples in a cell of the map: 15 ms
+CELL = 360  # samples of 24 kHz in a cell of the map: 15 ms
 MODULATION_BLOCK = 4096  # samples of the FFT that the modulation filters work by
 
 
@@ -54,12 +54,16 @@ def modulation_filters() -> list[Array]:
     return filters
 
 
-def cepstra(heard: Heard, detail: bool, jobs: int) -> tuple[Array, Array | None]:
+def cepstra(heard: Heard, cells: int, jobs: int) -> tuple[Array, Array]:
     """Cepstra without the level [2, sample, BASES - 1], float32, of the samples where the reference is audible, and the
-    squared difference of the envelopes without their means [cell, band], dB^2, summed over these samples."""
+    squared difference of the envelopes without their means [cell, band], dB^2, summed over these samples.
+
+    cells: of CELL samples of 24 kHz, from the recording's start on; 0 where they are not wanted.
+    """
     size = heard.pair.ref.size
     total = -(-size // SPACING)
-    parts = Deviations(-(-total // CELL)) if detail else None
+    parts = Deviations(cells)
+    offset = heard.pair.start - heard.delay()
     low_pass = _low_pass()
     kept: list[Array] = []
     for block, (_, rows, _) in enumerate(impaired_ear.adapted(heard, BLOCK, False, jobs, TAPS, TAPS)):
@@ -71,10 +75,11 @@ def cepstra(heard: Heard, detail: bool, jobs: int) -> tuple[Array, Array | None]
         dsp.spectrum.spread(lambda s: _smooth(rows[s, at:], low_pass, ready[s]), range(2), jobs)  # noqa: B023
         audible = np.flatnonzero(np.mean(10 ** (ready[0] / 20), axis=1) > 10 ** (AUDIBLE / 20))
         ready = ready[:, audible]
-        if parts:
-            parts.add((first + audible) // CELL, ready[1] - ready[0])
+        if cells:
+            at_cell = np.clip((offset + SPACING * (first + audible)) // CELL, 0, cells - 1)
+            parts.add(at_cell, ready[1] - ready[0])
         kept.append((ready @ bases()[:, 1:]).astype(np.float32))
-    return np.concatenate(kept, axis=1), parts.squares() if parts else None
+    return np.concatenate(kept, axis=1), parts.squares()
 
 
 class Deviations:
