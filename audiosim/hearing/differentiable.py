@@ -18,7 +18,7 @@ from ..dsp.frames import STFT
 from ..errors import InputError
 from ..result import Twin
 from . import adjoint, bark_excitation, disturbance, output_variables
-from .bark_excitation import BarkEar
+from .bark_excitation import BarkEar, decays
 from .loudness import EXPONENT, Ear
 from .magnitudes import MelFilters
 from .weighting import LAG, PAD, auraloss_taps, check_weighting, magnitude
@@ -230,7 +230,7 @@ class Disturbed:
     def __init__(self, level: float) -> None:
         self.listener = BarkListener(level)
         ear = self.listener.ear
-        self.mean = means(disturbance.decays(ear.centres, 0.050))
+        self.mean = means(decays(ear.centres, 0.050))
         self.quiet, self.noise = Constant(100 * ear.noise**0.3), Constant(ear.noise)
         step = np.arange(ear.bands)[:, None] - np.arange(ear.bands)
         near = (step >= -disturbance.BEFORE) & (step <= disturbance.AFTER)

@@ -29,8 +29,8 @@ CARD = Card(
     " recordings below 28 frames (0.62 s).",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="Hears what is added; hardly what is missing, nor a steady difference in level or timbre, to which it"
-    " adapts; deaf to phase. Needs signals aligned to the sample. In the profile and in the map what comes before it counts has"
-    " its place, in the map without weight.",
+    " adapts; deaf to phase. Needs signals aligned to the sample. What comes before it counts has its place in profile"
+    " and map, in the map without weight.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     rate=48000,
@@ -89,7 +89,7 @@ def compute(
             per_time=sones,
             bands=scales.centres(ear.centres, cuts),
             edges=edges,
-            times=bark.times(*frames),
+            times=bark.times(*frames) - bark.HOP / bark.RATE / 2,  # its memories are of a frame and those before it
             map=share * (value / (np.sum((sones * counts) ** 2) or 1.0)) if detail == "map" else None,
         )
 
@@ -101,7 +101,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; which frames and channels count is found on detached signals."""
-    from ..hearing.differentiable import Boundary, Disturbed, root
+    from ..dsp.differentiable import root
+    from ..hearing.differentiable import Boundary, Disturbed
 
     disturbed = Disturbed(o.level)
 
