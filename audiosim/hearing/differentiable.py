@@ -101,7 +101,7 @@ class BarkListener:
 
     def __init__(self, level: float) -> None:
         self.ear = ear = BarkEar.of(level)
-        self.bins = int(ear.stops[-1])
+        self.bins, self.window = int(ear.stops[-1]), Constant(ear.window)
         self.overlaps = Constant(ear.overlaps[:, : self.bins].T)
         self.gains, self.noise, self.offset = (
             Constant(ear.gains[: self.bins]),
@@ -109,15 +109,18 @@ class BarkListener:
             Constant(ear.offset),
         )
         self.over_time, self.over_bands = means(ear.decay), _spread(ear)
-        frames = STFT(bark_excitation.FRAME, bark_excitation.HOP, ear.window, 0, bark_excitation.HOP, "zero")
-        self.transform = spectra(frames)
 
     def weighted(self, x: Tensor) -> Tensor:
         """x [item, sample] -> power after outer and middle ear [item, frame, bin]; InputError below a frame."""
-        if not bark_excitation.count(x.shape[-1]):
+        count, hop = bark_excitation.count(x.shape[-1]), bark_excitation.HOP
+        if not count:
             raise InputError(bark_excitation.without_frames(x.shape[-1]))
-        z = power(self.transform(x.double())[..., : self.bins], 0.0)
-        return z * self.gains(z)
+        halves = functional.pad(x.double(), (0, (count + 1) * hop - x.shape[-1])).unflatten(-1, (-1, hop))
+        frames = torch.cat([halves[:, :-1], halves[:, 1:]], -1)
+        frames = frames * self.window(frames)
+        z = _RealFFT.apply(frames) if in_memory(frames) else torch.fft.rfft(frames)
+        energy = power(z[..., : self.bins], 0.0)
+        return energy * self.gains(energy)
 
     def grouped(self, energy: Tensor) -> Tensor:
         """[item, frame, bin] -> [item, frame, band]."""
@@ -136,6 +139,20 @@ class BarkListener:
         r, t = self.weighted(ref), self.weighted(test)
         noise = self.grouped((root(t) - root(r)).square())
         return noise * self.offset(noise) / self.smeared(self.spread(r))
+
+
+class _RealFFT(torch.autograd.Function):  # type: ignore[misc]
+    """rfft of frames of even length; torch takes a transform of complex numbers, twice as long, for its transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor) -> Tensor:
+        ctx.length = frames.shape[-1]
+        return torch.fft.rfft(frames)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        ends = functional.pad(torch.ones_like(slope[0, 0, 1:-1].real), (1, 1), value=2.0)
+        return torch.fft.irfft(slope * ends, ctx.length, norm="forward") / 2
 
 
 def means(decay: Any) -> Callable[[Tensor], Tensor]:
