@@ -32,7 +32,9 @@ Array = NDArray[Any]
 # frequency and phase, which is a change in level of about 1 dB
 FREQUENCY = 1000.0  # Hz
 MASKER, PROBE = 70.0, 52.0  # dB SPL
-WIDTH = 8 * 6 / (15 * np.pi)  # parameter of a gammatone of fourth order, in ERB, that is one ERB wide: 2^3 3! / (pi 5!!)
+WIDTH = (
+    8 * 6 / (15 * np.pi)
+)  # parameter of a gammatone of fourth order, in ERB, that is one ERB wide: 2^3 3! / (pi 5!!)
 
 NOTHING = 1e-30  # of the largest weight: less would only be slow, since it lies below the normal numbers of float32
 

@@ -3,9 +3,9 @@ the loss that Zhen, Lee, Sung, Beack and Kim 2020 (IEEE Signal Processing Letter
 
 The model is defined at 32, 44.1 and 48 kHz, by tables. Those of critical-band rate and threshold in quiet are the two
 formulas below to their last digit, so these serve at every rate; frames are 1024 samples at the three rates, as in layer
-II, and 16 to 32 ms at others. Edges of critical bands are where the rate passes whole Bark, which are the tables' to
-within two lines below 7 kHz and one step of their grid above. Left out is what belongs to a coder: levels of scale
-factors, and the minimum over a subband.
+II, and 18 to 36 ms long at others. Critical bands end where the rate passes whole Bark: that is within one line of the
+tables below line 100 and within four above. At 32 kHz the tables end at 15 kHz, here at half the rate. Left out is what
+belongs to a coder: levels of scale factors, and the minimum over a subband.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from ..errors import UsageError
 Array = NDArray[Any]
 
 FRAME = 0.0255  # seconds: the power of two nearest to it is 1024 at 32, 44.1 and 48 kHz
-HIGHEST = 20000.0  # Hz: the last line of the tables
+HIGHEST = 20250.0  # Hz: the last line of the tables
 QUIET_MOST = 68.0  # dB SPL: where the tables end the threshold in quiet
 # Spectral lines in which thresholds are found: up to line 48 all, then to 96, 192 and the highest one in 2, 4 and 8
 STEPS = ((48, 1), (96, 2), (192, 4), (1 << 30, 8))
 # A tonal line exceeds those at up to so many lines on either side; up to line 62, 126, 254, and beyond
 REACH = ((62, 2), (126, 3), (254, 6), (1 << 30, 12))
+LINES = 512  # of a frame of the standard: what sums over lines are divided by, at every rate
 PROMINENT = 10**0.7  # by 7 dB
 APART = 0.5  # Bark: of tonal maskers that are nearer, the stronger stays
 BELOW, ABOVE = 3.0, 8.0  # Bark, how far a masker masks
@@ -106,10 +107,10 @@ class MaskingModel:
         return out
 
     def measure(self, noise: float, gradient: bool = False) -> Measure:
-        """Of spectra of the reference and of the error, test - reference, two terms: the sum over bins of w d^2, d the
-        difference of magnitudes, and noise times what the error exceeds the threshold by, in the bin of its maximum.
+        """Of spectra of the reference and of the error, test - reference, two terms: the sum over bins of w d^2 / 512, d
+        the difference of magnitudes, and noise times what the error exceeds the threshold by, in the bin of its maximum.
         gradient as dsp.adjoint.Objective's."""
-        scale = self.gain / self.stft.bins
+        scale = self.gain / LINES
 
         def measure(spectra: Array, edges: Array, out: Array) -> None:
             weights, inverse = self.masks(spectra[0])

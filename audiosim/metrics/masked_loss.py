@@ -3,7 +3,7 @@
 ISO/IEC 11172-3 annex D.
 
 Priority weighting: the squared difference of magnitudes counts as w = lg(p / m + 1), p the reference's intensity and m
-its masking threshold. Noise modulation: in each frame what the error exceeds the threshold by, max(n / m - 1, 0), n the
+its masking threshold; the sum over bins is divided by 512, the lines of the standard's frame. Noise modulation: in each frame what the error exceeds the threshold by, max(n / m - 1, 0), n the
 intensity of the error, in the bin where that is the most. The first alone is deaf where the reference is silent; the
 second alone to what is masked. Intensities are in units of that at 0 dB SPL, so that in quiet both speak of about the
 same number; Zhen et al. leave units and weights to the training.
@@ -31,7 +31,7 @@ CARD = Card(
     unit="intensity re 0 dB SPL",
     better="lower",
     identical=0.0,
-    formula="mean over frames of mean over bins lg(p/m + 1) (|Y| - |X|)^2 + noise max over bins of (|Y - X|^2/m - 1)+",
+    formula="mean over frames of sum lg(p/m + 1) (|Y| - |X|)^2 / 512 + noise max(|Y - X|^2/m - 1, 0), both over bins",
     source="Zhen et al. 2020, arXiv 2101.00054, losses 3 and 4; masking threshold of ISO/IEC 11172-3:1993, annex D.1",
     conventions="A full-scale sine is 96 dB SPL, as in the standard; its tables for 32, 44.1 and 48 kHz are continued by "
     "their formulas. noise=0 is the priority weighting alone. Replications bring each file to a peak of 96 dB, leave out "
@@ -105,6 +105,7 @@ def twin(rate: int, o: Any) -> Twin:
 
     model = _prepared(rate, o.noise, o.level)
     transform, masks, objective = spectra(model.stft), hearing.masking_threshold.masks_torch(), model.objective(o.noise)
+    scale = model.gain / hearing.masking_threshold.LINES
 
     def text(ref: Any, test: Any) -> Any:
         x, e = transform(ref), transform(test - ref)
@@ -112,7 +113,7 @@ def twin(rate: int, o: Any) -> Twin:
         both = modulus(x) + modulus(x + e)
         squares = power(e, 0.0)
         difference = (2 * (x.conj() * e).real + squares) / torch.where(both > 0, both, 1)
-        value = (model.gain * weights * difference.square()).mean((1, 2))
+        value = scale * (weights * difference.square()).sum(2).mean(1)
         if o.noise:
             value = value + o.noise * (model.gain * inverse * squares - 1).amax(2).relu().mean(1)
         return value
