@@ -1,5 +1,5 @@
-"""Detectability of a distortion under a masker: the spectral integration of van de Par, Kohlrausch, Heusdens, Jensen and
-Jensen 2005 (EURASIP Journal on Applied Signal Processing 9, 1292-1304).
+"""Detectability of a distortion under a masker: the spectral integration of van de Par, Kohlrausch, Heusdens, Jensen
+and Jensen 2005 (EURASIP Journal on Applied Signal Processing 9, 1292-1304).
 
 In every auditory filter the energy of the distortion is compared with that of the masker and of an internal noise; the
 quotients add up over all filters. Filters: magnitudes of gammatones of fourth order, one ERB wide, evenly spaced in

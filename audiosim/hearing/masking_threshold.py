@@ -2,10 +2,10 @@
 the loss that Zhen, Lee, Sung, Beack and Kim 2020 (IEEE Signal Processing Letters 27, arXiv 2101.00054) made of it.
 
 The model is defined at 32, 44.1 and 48 kHz, by tables. Those of critical-band rate and threshold in quiet are the two
-formulas below to their last digit, so these serve at every rate; frames are 1024 samples at the three rates, as in layer
-II, and 18 to 36 ms long at others. Critical bands end where the rate passes whole Bark: that is within one line of the
-tables below line 100 and within four above. At 32 kHz the tables end at 15 kHz, here at half the rate. Left out is what
-belongs to a coder: levels of scale factors, and the minimum over a subband.
+formulas below to their last digit, so these serve at every rate; frames are 1024 samples at the three rates, as in
+layer II, and 18 to 36 ms long at others. Critical bands end where the rate passes whole Bark: that is within one line
+of the tables below line 100 and within four above. At 32 kHz the tables end at 15 kHz, here at half the rate. Left out
+is what belongs to a coder: levels of scale factors, and the minimum over a subband.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,9 +108,9 @@ class MaskingModel:
         return out
 
     def measure(self, noise: float, gradient: bool = False) -> Measure:
-        """Of spectra of the reference and of the error, test - reference, two terms: the sum over bins of w d^2 / 512, d
-        the difference of magnitudes, and noise times what the error exceeds the threshold by, in the bin of its maximum.
-        gradient as dsp.adjoint.Objective's."""
+        """Of spectra of the reference and of the error, test - reference, two terms: the sum over bins of w d^2 / 512,
+        d the difference of magnitudes, and noise times what the error exceeds the threshold by, in the bin of its
+        maximum. gradient as dsp.adjoint.Objective's."""
         scale = self.gain / LINES
 
         def measure(spectra: Array, edges: Array, out: Array) -> None:
@@ -144,7 +145,7 @@ def _model(rate: int, level: float) -> MaskingModel:
     reach[(bins < 3) | (bins + reach >= stft.bins)] = 0
     bands = np.floor(z).astype(int)
     edges = np.unique(np.concatenate([[1], np.flatnonzero(np.diff(bands)) + 1, [stft.bins]]))
-    centres = [round(float(np.exp(np.log(bins[a:b]).mean()))) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    centres = [round(float(np.exp(np.log(bins[a:b]).mean()))) for a, b in pairwise(edges)]
     top = min(stft.bins - 1, int(HIGHEST * n / rate))
     lines: list[int] = []
     for last, step in STEPS:

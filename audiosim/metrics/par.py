@@ -1,5 +1,5 @@
-"""Par measure: detectability of the error under the reference. Van de Par, Kohlrausch, Heusdens, Jensen and Jensen 2005,
-EURASIP Journal on Applied Signal Processing 9, 1292-1304.
+"""Par measure: detectability of the error under the reference. Van de Par, Kohlrausch, Heusdens, Jensen and Jensen
+2005, EURASIP Journal on Applied Signal Processing 9, 1292-1304.
 
 The error is the difference of the waveforms, so phase counts. In each frame and auditory filter its energy is divided
 by that of the reference and of an internal noise, D = c sum_i E_i / (R_i + 1): a quadratic form of the error, convex,
@@ -33,9 +33,9 @@ CARD = Card(
     conventions="Just detectable is 1: calibrated, in frames of Hann, with a 1 kHz tone at its threshold in quiet and "
     "one of 52 dB SPL under a 70 dB SPL masker at 1 kHz. Others calibrate with a line of one bin and frames without "
     "window, and take a full-scale sine for 65 or 70 dB SPL.",
-    silence="Defined: 0 when both are silent; for a silent reference, how far the test is above the threshold in quiet.",
-    caveat="Grows as the power of the error, without bounds: a delay or a gain of 1 dB reads like loud noise. Masking in "
-    "time is not modelled: what precedes an onset within a frame counts as masked.",
+    silence="Defined: 0 when both are silent; for a silent reference, the test over the threshold in quiet.",
+    caveat="Grows as the power of the error, without bounds: a delay or a turned phase reads like loud noise. Masking "
+    "in time is not modelled: what precedes an onset within a frame counts as masked.",
     minimum="one frame: 32 ms; what is left over after the last whole one is not heard",
     shortest=0.032,
     level="a full-scale sine is 92 dB SPL, unless level says otherwise",
