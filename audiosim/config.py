@@ -44,12 +44,13 @@ class Settings:
     align: Align = "none"
     gain: Gain = "none"
     polarity: Polarity = "keep"
+    level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own
     backend: Backend = "numba"
     jobs: int | None = None  # None: all cores
     quiet: bool = False
     verbose: bool = False
 
-    def policy(self) -> dict[str, str]:
+    def policy(self) -> dict[str, Any]:
         """The fields of match.Policy."""
         return {
             "rates": self.rate,
@@ -58,6 +59,7 @@ class Settings:
             "align": self.align,
             "gain": self.gain,
             "polarity": self.polarity,
+            "level": self.level,
         }
 
 
@@ -118,6 +120,11 @@ def checked(key: str, value: Any, where: str) -> Any:
         if number < 1:
             raise UsageError(f"{where} must be a whole number of at least 1, not {value!r}")
         return number
+    if kind is float:
+        try:
+            return float("" if isinstance(value, bool) else value)
+        except (TypeError, ValueError):
+            raise UsageError(f"{where} must be a number, not {value!r}") from None
     if not isinstance(value, str):
         raise UsageError(f"{where} must be a string, not {value!r}")
     return value

@@ -90,7 +90,7 @@ def explain(
     comparison = compare_signals(ref, test, [spec], policy, detail="map", jobs=jobs)
     result = comparison.results[spec]
     if gradient and result.status in ("ok", "infinite"):
-        result = _of_gradient(result, spec, comparison)
+        result = _of_gradient(result, metrics.parse(spec, policy.level), comparison)
     of: Of = "gradient" if gradient else "distance"
     share = np.empty((0, 0)) if result.map is None else np.nan_to_num(result.map.astype(np.float64), posinf=0.0)
     total = float(share.sum())
@@ -127,16 +127,15 @@ def explain(
     )
 
 
-def _of_gradient(result: Result, spec: str, comparison: Comparison) -> Result:
+def _of_gradient(result: Result, spec: metrics.Spec, comparison: Comparison) -> Result:
     """The result with the energy of the loss's gradient in place of its map."""
     from .dsp import resampling, stream
     from .hearing.profile import View, waveform
     from .loss import gradient
 
-    parsed = metrics.parse(spec)
-    rate = metrics.get(parsed.name).CARD.rate or comparison.ref.rate
+    rate = metrics.get(spec.name).CARD.rate or comparison.ref.rate
     ref, test = (s if s.rate == rate else resampling.to_rate(s, rate) for s in (comparison.ref, comparison.test))
-    slope = gradient(parsed, ref.samples, test.samples, rate)
+    slope = gradient(spec, ref.samples, test.samples, rate)
     slope /= np.abs(slope).max() or 1.0  # only its shape is wanted
     channels = [
         waveform(stream.plain(np.zeros_like(s)), stream.plain(s), result.value, View(rate, "map")) for s in slope

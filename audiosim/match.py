@@ -32,6 +32,7 @@ class Policy:
     align: Literal["none", "auto"] = "none"
     gain: Literal["none", "match"] = "none"
     polarity: Literal["keep", "match"] = "keep"
+    level: float | None = None  # dB SPL of a full-scale sine, for metrics with an option level; None: their own
 
 
 def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
@@ -95,6 +96,12 @@ def describe(done: Mapping[str, Any]) -> list[str]:
             said.append(f"scaled the test by {step['gain_db']:+.2f} dB to the reference's RMS")
         else:
             said.append("kept the gain: the test has the reference's RMS")
+    if step := done.get("level"):
+        said.append(
+            f"a full-scale sine is {step['full_scale_sine_db_spl']:g} dB SPL for {', '.join(step['metrics'])}"
+            if step["metrics"]
+            else "the playback level changes none of the metrics"
+        )
     if rates := done.get("metric_rates"):
         said.append(f"resampled both to {', '.join(map(str, rates))} Hz for the metrics that demand it")
     return said
@@ -121,9 +128,11 @@ def _alignment(step: Mapping[str, Any]) -> str:
 
 def _check(policy: Policy) -> None:
     hints = get_type_hints(Policy)
+    if policy.level is not None and not 0 <= policy.level <= 200:
+        raise UsageError(f"level={policy.level:g} is not possible; 0 to 200 dB SPL of a full-scale sine")
     for field in fields(policy):
         value, possible = getattr(policy, field.name), get_args(hints[field.name])
-        if value not in possible:
+        if field.name != "level" and value not in possible:
             raise UsageError(f"{field.name}={value!r} is not possible; one of: {', '.join(possible)}")
 
 

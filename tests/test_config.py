@@ -70,6 +70,8 @@ def test_a_pyproject_without_our_table_is_passed_over(tmp_path):
         ("metric = [1]", "list of strings"),
         ("metric = 1", "list of strings"),
         ("preset = 1", "a string"),
+        ('level = "loud"', "a number"),
+        ("level = true", "a number"),
         ("format = ", "audiosim.toml: "),
     ],
 )

@@ -102,6 +102,14 @@ GainOption = Annotated[Gain | None, typer.Option("--gain", help="Remove a differ
 PolarityOption = Annotated[
     Polarity | None, typer.Option("--polarity", help="Turn the test over where it is inverted (default: keep).")
 ]
+LevelOption = Annotated[
+    float | None,
+    typer.Option(
+        "--level",
+        metavar="DB",
+        help="Playback level, dB SPL of a full-scale sine, for metrics to which it matters (default: their own).",
+    ),
+]
 FormatOption = Annotated[
     Format | None,
     typer.Option("--format", help="Default: table on a terminal, tsv elsewhere, or what the suffix of -o says."),
@@ -162,6 +170,7 @@ def compare(
     align: AlignOption = None,
     gain: GainOption = None,
     polarity: PolarityOption = None,
+    level: LevelOption = None,
     backend: Annotated[
         Backend | None,
         typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
@@ -207,6 +216,7 @@ def explain(
     align: AlignOption = None,
     gain: GainOption = None,
     polarity: PolarityOption = None,
+    level: LevelOption = None,
     gradient: Annotated[
         bool, typer.Option("--gradient", help="With REF and TEST: what training on this loss would change first.")
     ] = False,

@@ -126,7 +126,7 @@ def _pair(
         raise UsageError("standard input can be read only once: give - for one recording only")
     metrics.parse(name)
     ref, other = decode(reference, test, settings)
-    policy = matching.Policy(**settings.policy())  # type: ignore[arg-type]  # checked by config
+    policy = matching.Policy(**settings.policy())
     found = explain(ref, other, name, policy, jobs=settings.jobs, gradient=gradient)
     if not settings.quiet:
         for sentence in matching.describe(found.comparison.match):
@@ -161,13 +161,13 @@ def _json_row(found: Explanation, reference: str, test: str) -> dict[str, Any]:
     pair = formats.pair_row(
         reference,
         test,
-        {},
+        {found.spec: found.result},
         rate=compared.ref.rate,
         channels=compared.ref.channels,
         duration_s=compared.ref.duration,
         match=compared.match,
     )
-    result = formats.result_row(found.spec, found.result)
+    (result,) = pair["results"]
     shared = {k: v for k, v in pair.items() if k not in ("results", "gates")}
     own = {k: v for k, v in result.items() if k not in ("per_band", "per_time", "map")}
     return {

@@ -27,11 +27,11 @@ ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times 
 COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")
 
 
-def result_row(spec: str, result: Result) -> dict[str, Any]:
-    """One metric's answer; numbers as they are, also nan and inf."""
+def result_row(spec: str, result: Result, level: float | None = None) -> dict[str, Any]:
+    """One metric's answer; numbers as they are, also nan and inf. level: the policy's playback level."""
     from .. import metrics
 
-    parsed = metrics.parse(spec)
+    parsed = metrics.parse(spec, level)
     card = metrics.get(parsed.name).CARD
     defaults = {o.name: o.default for o in metrics.options(parsed.name).values()}
     reason = result.reason
@@ -70,6 +70,8 @@ def pair_row(
     match: Row | None = None,
 ) -> dict[str, Any]:
     """One comparison. rate, channels and duration are those in which the two were compared, None when they were not."""
+    match = match or {}
+    level = match.get("level", {}).get("full_scale_sine_db_spl")
     return {
         "schema": SCHEMA,
         "audiosim": __version__,
@@ -78,8 +80,8 @@ def pair_row(
         "rate": rate,
         "channels": channels,
         "duration_s": duration_s,
-        "match": dict(match or {}),
-        "results": [result_row(spec, result) for spec, result in results.items()],
+        "match": dict(match),
+        "results": [result_row(spec, result, level) for spec, result in results.items()],
         "gates": list(gates),
     }
 

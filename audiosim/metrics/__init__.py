@@ -79,8 +79,11 @@ def options(name: str) -> dict[str, Option]:
     return found
 
 
-def parse(text: str) -> Spec:
-    """`name` or `name:option=value,option=value` (a bare option means =true) as a Spec; else UsageError."""
+def parse(text: str, level: float | None = None) -> Spec:
+    """`name` or `name:option=value,option=value` (a bare option means =true) as a Spec; else UsageError.
+
+    level: dB SPL of a full-scale sine for a metric that has the option and is not given it in the text.
+    """
     name, _, rest = text.strip().partition(":")
     name = name.strip().lower().replace("_", "-")
     get(name)
@@ -94,6 +97,8 @@ def parse(text: str) -> Spec:
         if key in given:
             raise UsageError(f"option {key!r} of {name} is given twice")
         given[key] = _value(name, known[key], value if equals else "true")
+    if level is not None and "level" in known:
+        given.setdefault("level", level)
     return Spec(text, name, given)
 
 

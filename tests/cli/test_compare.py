@@ -179,6 +179,22 @@ def test_a_gate_on_a_band(cli, sounds):
     assert "8000 Hz" in outside.err
 
 
+def test_the_playback_level_reaches_the_metrics_to_which_it_matters(cli, sounds):
+    asked = [word for spec in ("nmr", "nmr:level=92", "snr") for word in ("-m", spec)]
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", *asked, "--format"
+    played, own = (strict(cli(*argv, "json", *level).out) for level in (("--level", "60"), ()))
+    (softer, fixed, snr), (usual, same, _) = played["results"], own["results"]
+    assert softer["value"] != fixed["value"] == same["value"] == usual["value"]
+    assert (softer["options"]["level"], fixed["options"]["level"], "level" in snr["options"]) == (60, 92, False)
+    assert played["match"]["level"] == {"full_scale_sine_db_spl": 60.0, "metrics": ["nmr"]}
+    assert cli(*argv, "json", "--level", "60", "--require", "nmr@500-4000<-200").code == 1
+    assert "60 dB SPL for nmr" in cli(*argv, "tsv", "--level", "60").err
+    for wrong, says in (("-1", "0 to 200 dB SPL"), ("nan", "0 to 200"), ("loud", "a number")):
+        done = cli(*argv, "tsv", "--level", wrong)
+        assert done.code == 2
+        assert says in done.err
+
+
 def test_output_goes_to_the_file_at_once_or_not_at_all(cli, sounds, tmp_path):
     argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-o"
     done = cli(*argv, "out.json")

@@ -373,6 +373,14 @@ def test_every_choice_of_every_option_runs(name: str) -> None:
             compute(name, ref, ref, detail="map", **chosen)
 
 
+def test_an_option_level_is_the_playback_level(name: str) -> None:
+    if "level" not in metrics.options(name):
+        pytest.skip("its level does not matter, or is that of the recording")
+    assert "full-scale sine" in metrics.options(name)["level"].help
+    ref, test = pairs(name)[0]
+    assert compute(name, ref, test, level=60.0).value != compute(name, ref, test, level=90.0).value
+
+
 # What the tests above have in common
 
 
