@@ -35,8 +35,8 @@ CARD = Card(
     formula="mean over frames of sum lg(p/m + 1) (|Y| - |X|)^2 / 512 + noise max(|Y - X|^2/m - 1, 0), both over bins",
     source="Zhen et al. 2020, arXiv 2101.00054, losses 3 and 4; masking threshold of ISO/IEC 11172-3:1993, annex D.1",
     conventions="A full-scale sine is 96 dB SPL, as in the standard; its tables for 32, 44.1 and 48 kHz are continued "
-    "by their formulas. noise=0 is the priority weighting alone. Replications bring each file to a peak of 96 dB, leave "
-    "out noise maskers or what in the slopes depends on level, or take sums for means.",
+    "by their formulas. noise=0 is the priority weighting alone. Replications bring each file to a peak of 96 dB, "
+    "leave out noise maskers or what in the slopes depends on level, or take sums for means.",
     silence="Defined: 0 when both are silent; for a silent reference, what exceeds the threshold in quiet.",
     caveat="Grows as the power of the error, without bounds. What the reference does not have is heard through its "
     "worst bin alone. Masking in time is not modelled.",
