@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -120,8 +122,8 @@ def _magnitudes(spectra: Array, bins: Array, out: Array) -> None:
 
 
 def correlations(x: Array, y: Array, extended: bool, where: bool, jobs: int = 1) -> tuple[Array, Array | None]:
-    """How alike the segments of two envelopes [frame, LANES] are, -1 to 1: float64 [segment, band], or [segment, 1] when
-    extended; and, where asked for, their shortfalls [frame, band], summed over the segments that hold a frame.
+    """How alike the segments of two envelopes [frame, LANES] are, -1 to 1: float64 [segment, band], or, when extended,
+    [segment, 1]; and, where asked for, their shortfalls [frame, band], summed over the segments that hold a frame.
 
     Shortfalls: of unit vectors, 1 - u v is half the energy of u - v, which has a place. They add up to all of 1 - r.
     Two envelopes that do not vary are alike (the original says they are not, or draws lots).
@@ -262,5 +264,68 @@ def _normal_bands(x: Array, start: int, out: Array) -> None:
 def _cosine(xx: float, yy: float, xy: float) -> float:
     """xy / sqrt(xx yy), exactly 1 for equal vectors; 1 for two that are 0, 0 for one."""
     if xx > 0 and yy > 0:
-        return min(max(xy / np.sqrt(xx * yy), -1.0), 1.0)
+        return float(min(max(xy / np.sqrt(xx * yy), -1.0), 1.0))
     return 0.0 if xx > 0 or yy > 0 else 1.0
+
+
+# The same as torch text, of items [item, sample] at 10 kHz, float64. Which frames count is decided on detached samples;
+# as shapes must not hang on it, those that do not count stand behind the others, as zeros.
+
+
+def envelopes_torch() -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    """(ref, test) -> their envelopes [item, frame, band], of all frames but one, and how many of these count [item]."""
+    import torch
+    from torch.nn import functional
+
+    from ..dsp.differentiable import Constant, root
+
+    window, squares = Constant(WINDOW), Constant(WINDOW**2)
+    cuts = bins().tolist()
+
+    def joined(x: Any, order: Any, counted: Any) -> Any:
+        framed = x.unfold(-1, FRAME, HOP)[:, : order.shape[1]] * window(x)
+        chosen = torch.take_along_dim(framed, order[..., None], 1) * counted[..., None]
+        begins, ends = chosen.split(HOP, -1)
+        return functional.pad(begins, (0, 0, 0, 1)) + functional.pad(ends, (0, 0, 1, 0))
+
+    def magnitudes(x: Any, order: Any, counted: Any) -> Any:
+        halves = joined(x, order, counted)
+        spectra = torch.fft.rfft(torch.cat([halves[:, :-2], halves[:, 1:-1]], -1) * window(x), N_FFT)
+        powers = spectra.real.square() + spectra.imag.square()
+        return root(torch.stack([powers[..., a:b].sum(-1) for a, b in pairwise(cuts)], -1))
+
+    def both(ref: Any, test: Any) -> tuple[Any, Any, Any]:
+        count = frames(ref.shape[-1])
+        with torch.no_grad():
+            energies = (ref.detach().square().unfold(-1, FRAME, HOP)[:, :count] * squares(ref)).sum(-1)
+            loudest = energies.amax(1, keepdim=True)
+            counts = energies > loudest * 10 ** (-DYNAMIC_RANGE / 10)
+            order = counts.int().argsort(dim=1, descending=True, stable=True)
+            counted = torch.take_along_dim(counts, order, 1).to(ref.dtype)
+        x, y = (magnitudes(z, order, counted) for z in (ref, test))
+        return x, y, counts.sum(1) - 1
+
+    return both
+
+
+def correlations_torch(x: Any, y: Any, extended: bool) -> Any:
+    """How alike segments of x and y [item, frame, band] are: [item, segment, band], or [..., frame] when extended."""
+    from ..dsp.differentiable import root
+
+    x, y = (z.unfold(1, SEGMENT, 1) for z in (x, y))  # [item, segment, band, frame]
+
+    def normal(z: Any, axis: int) -> Any:
+        z = z - z.mean(axis, keepdim=True)
+        norm = root(z.square().sum(axis, keepdim=True))
+        return z / norm.where(norm > 0, 1)
+
+    axis = -1
+    if extended:
+        x, y, axis = normal(x, -1), normal(y, -1), -2
+    else:
+        energies = (z.square().sum(-1, keepdim=True) for z in (x, y))
+        ratio = next(energies) / (e := next(energies)).where(e > 0, inf)
+        y = (root(ratio) * y).minimum(CLIP * x)
+    x, y = normal(x, axis), normal(y, axis)
+    vary = [(z != 0).any(axis) for z in (x, y)]
+    return (x * y).sum(axis).where(vary[0] | vary[1], 1)

@@ -11,10 +11,11 @@ import numpy as np
 
 from .. import dsp, hearing
 from ..card import Card
+from ..errors import InputError
 from ..hearing import scales
 from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -42,7 +43,9 @@ CARD = Card(
     symmetric=False,
     triangle=False,
     blind=("polarity",),
-    gradient="none",
+    gradient="exact",
+    cap="0, without a gradient, where too little of the reference is not silent",
+    deaf_start=True,
     profile="local",
     map="share",
 )
@@ -64,8 +67,8 @@ def compute(
     """ref, test [channel, sample] at rate Hz; the channels are averaged.
 
     What segments lack to 1 has a place in their frames and bands. per_band and per_time: 1 less what is lacking there;
-    their mean is about the value, a single frame may fall far below 0, a silent one of the reference is nan. map: shares
-    of what is lacking.
+    their mean is about the value, a single frame may fall far below 0, a silent one of the reference is nan.
+    map: shares of what is lacking.
     Details: speech_seconds, of the reference, that counted; segments.
     """
     view = View(rate, detail, band_edges, jobs)
@@ -79,6 +82,24 @@ def compute(
     counts = np.isfinite(heard).sum(0)  # a frame may be silent in some channels
     by_time = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
     return replace(result, per_time=by_time)
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same on tensors, in float64; which frames count is decided on detached samples."""
+    octaves = hearing.third_octaves
+    resample, envelopes = dsp.polyphase.resampler_torch(rate, octaves.RATE), octaves.envelopes_torch()
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = (resample(s.double()) for s in (ref, test))
+        if octaves.frames(x.shape[-1]) <= octaves.SEGMENT:
+            raise InputError(_too_short(ref.shape[-1], rate))
+        *both, frames = envelopes(x, y)
+        alike = octaves.correlations_torch(*both, o.extended).mean(-1)
+        segments = (frames - octaves.SEGMENT + 1).clamp(min=0)[:, None]
+        counts = alike.new_ones(alike.shape[1]).cumsum(0) <= segments
+        return (alike * counts).sum(1) / segments.clamp(min=1)[:, 0]
+
+    return value
 
 
 def _channel(r: Stream, t: Stream, extended: bool, view: View) -> Channel:

@@ -23,7 +23,7 @@ from tests.signals import COMPILED, DISTORTIONS, SIGNALS, Array, added_click, ad
 
 NAMES = metrics.names()
 AMPLE = 1.3  # times the shortest recording that a metric takes: some to cut from
-PAUSES = 3  # times as much where silence does not count
+PAUSES = 2.5  # times as much where silence does not count
 ARRAYS = ("per_channel", "per_band", "per_time", "bands", "edges", "times", "map")
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
