@@ -209,7 +209,7 @@ class _ThirdOctaves:
         gain, poles = filters()
         self.state = np.zeros(_END)
         for row, values in enumerate((gain**2 * full_scale, *poles.reshape(BANDS, 6).T, _leak())):
-            self.state[row * BANDS : (row + 1) * BANDS] = values
+            self.state[row * LANES : row * LANES + BANDS] = values
         self.smooth = smooth
 
     def hear(self, x: Array) -> Array:
@@ -262,7 +262,10 @@ def _temporal() -> Array:
 
 
 # Rows of the filters' state, one after the other so that compilers see that they do not overlap.
-_GAIN, _A, _LEAK, _S, _FIRST, _SECOND, _THIRD, _SUM, _END = (BANDS * row for row in (0, 1, 7, 8, 14, 15, 16, 17, 18))
+LANES = 32  # of a row: the bands and some more, which stay at rest
+_GAIN, _A, _LEAK, _S, _POWER, _FIRST, _SECOND, _THIRD, _SUM, _END = (
+    LANES * row for row in (0, 1, 7, 8, 14, 15, 16, 17, 18, 19)
+)
 
 
 @exact_kernel
@@ -271,44 +274,57 @@ def third_octaves(x: Array, state: Array, out: Array) -> None:
     for n in range(x.size):
         v = float(x[n])
         if _AT_ONCE:
-            _advance(state, _EVERY_BAND, v)
+            _filter(state, _EVERY_BAND, v)
+            _smooth(state, _EVERY_BAND)
         else:
-            for k in range(BANDS):
-                _advance(state, k, v)
+            for k in range(LANES):
+                _filter(state, k, v)
+            for k in range(LANES):
+                _smooth(state, k)
         if n % STEP == 0:
             for k in range(_S, _SUM):
                 if abs(state[k]) < QUIET:
                     state[k] = 0.0
             if len(out):
-                out[n // STEP] = state[_THIRD:_SUM]
+                for k in range(BANDS):
+                    out[n // STEP, k] = state[_THIRD + k]
 
 
 class _EveryBand:
     """Stands for the index of a band where all are meant: at + every band is the row of the state that begins there."""
 
     def __radd__(self, at: int) -> slice:
-        return slice(at, at + BANDS)
+        return slice(at, at + LANES)
 
 
 _EVERY_BAND = _EveryBand()
 _AT_ONCE = bool(numba.config.DISABLE_JIT)  # one by one they would take plain Python minutes
 
 
+# Each small enough to be inlined, without which nothing would be done to several bands at once.
+
+
 @exact_kernel
-def _advance(state: Array, k: Any, x: Any) -> None:
-    """Band k by one sample: three sections in transposed direct form II, square, three one-poles."""
+def _filter(state: Array, k: Any, x: Any) -> None:
+    """Band k by one sample: three sections in transposed direct form II."""
     y = x + state[_S + k]
-    state[_S + k] = 2 * x - state[_A + k] * y + state[_S + BANDS + k]
-    state[_S + BANDS + k] = x - state[_A + BANDS + k] * y
-    z = y + state[_S + 2 * BANDS + k]
-    state[_S + 2 * BANDS + k] = state[_S + 3 * BANDS + k] - state[_A + 2 * BANDS + k] * z
-    state[_S + 3 * BANDS + k] = -y - state[_A + 3 * BANDS + k] * z
-    y = z + state[_S + 4 * BANDS + k]
-    state[_S + 4 * BANDS + k] = state[_S + 5 * BANDS + k] - 2 * z - state[_A + 4 * BANDS + k] * y
-    state[_S + 5 * BANDS + k] = z - state[_A + 5 * BANDS + k] * y
-    power = state[_GAIN + k] * y * y
-    state[_SUM + k] += power
+    state[_S + k] = 2 * x - state[_A + k] * y + state[_S + LANES + k]
+    state[_S + LANES + k] = x - state[_A + LANES + k] * y
+    z = y + state[_S + 2 * LANES + k]
+    state[_S + 2 * LANES + k] = state[_S + 3 * LANES + k] - state[_A + 2 * LANES + k] * z
+    state[_S + 3 * LANES + k] = -y - state[_A + 3 * LANES + k] * z
+    y = z + state[_S + 4 * LANES + k]
+    state[_S + 4 * LANES + k] = state[_S + 5 * LANES + k] - 2 * z - state[_A + 4 * LANES + k] * y
+    state[_S + 5 * LANES + k] = z - state[_A + 5 * LANES + k] * y
+    state[_POWER + k] = state[_GAIN + k] * y * y
+
+
+@exact_kernel
+def _smooth(state: Array, k: Any) -> None:
+    """Three one-poles over the power."""
     leak = state[_LEAK + k]
+    power = state[_POWER + k]
+    state[_SUM + k] += power
     power += leak * (state[_FIRST + k] - power)
     state[_FIRST + k] = power
     power += leak * (state[_SECOND + k] - power)
