@@ -34,8 +34,14 @@ Field = Annotated[Literal["free", "diffuse"], "the sound field in which the list
 RATE = 48000  # Hz
 STEP = 24  # samples between values of the core loudness, 0.5 ms
 EVERY = 4  # steps between values of the loudness, 2 ms
-BANDS, CRITICAL, LOW, RANGES = 28, 20, 11, 8  # third octaves, critical bands; third octaves with ranges, and their ranges
-CELLS = 240  # of 0.1 Bark
+BANDS, CRITICAL, LOW, RANGES = (
+    28,
+    20,
+    11,
+    8,
+)  # third octaves, critical bands; third octaves with ranges, and their ranges
+CELLS, CELL = 240, 0.1  # of specific loudness, and Bark of each
+INTERVAL = STEP * EVERY / RATE  # seconds between values of the loudness
 
 FINER = 24  # parts of a step in which core loudness is interpolated
 SHORT, LONG, VARIABLE = 0.005, 0.015, 0.075  # seconds, time constants of the decay
@@ -132,6 +138,11 @@ def hertz(bark: ArrayLike) -> Array:
     octaves = 1000 * _factor(np.array([-10.5, -7.5, -5.5, *np.arange(-4.5, 12.5)]))
     result: Array = np.interp(bark, np.append(0.0, _tables("free").edges), [0.0, *octaves, 15500.0])
     return result
+
+
+def frequencies() -> Array:
+    """Hz [240], of the middles of the cells of specific loudness."""
+    return hertz(CELL * (np.arange(CELLS) + 0.5))
 
 
 def phon(sone: float) -> float:
@@ -469,7 +480,11 @@ def core_torch(level: float, field: str, whole: bool) -> Callable[[Tensor], Tens
     pick[np.arange(LOW), np.repeat([0, 1, 2], [6, 3, 2])] = 1
     pick[np.arange(LOW, BANDS), np.arange(3, CRITICAL)] = 1
     db = 10 * np.log10(tables.factors)
-    bands, groups, sensitivity = Constant(scale * response), Constant(pick), Constant(tables.sensitivity * tables.narrow)
+    bands, groups, sensitivity = (
+        Constant(scale * response),
+        Constant(pick),
+        Constant(tables.sensitivity * tables.narrow),
+    )
     first, steps, limits = Constant(db[0]), Constant(np.diff(db, axis=0)), Constant(10 * np.log10(tables.limits[:-1]))
     sones, widths = Constant(tables.scale), Constant(np.diff(tables.edges[:-1], prepend=0.0))
 
