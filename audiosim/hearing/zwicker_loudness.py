@@ -5,8 +5,8 @@ decays slowly where the sound ends and has slopes towards higher bands: specific
 loudness. Tables A.1 to A.9 of the standard lie in audiosim/tables.
 
 Levels are kept as intensities in units of that of 0 dB, so that no logarithm is taken: tables of levels are turned into
-factors. The standard rounds N to three digits or two, here it is not rounded; its tables end at 120 dB in the bands up to
-250 Hz, beyond which the last range goes on.
+factors. The standard rounds N to three digits or two, here it is not rounded; its tables end at 120 dB in the bands up
+to 250 Hz, beyond which the last range goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -29,17 +29,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Array = NDArray[Any]
-Field = Annotated[Literal["free", "diffuse"], "the sound field in which the listener is"]
 
 RATE = 48000  # Hz
 STEP = 24  # samples between values of the core loudness, 0.5 ms
 EVERY = 4  # steps between values of the loudness, 2 ms
-BANDS, CRITICAL, LOW, RANGES = (
-    28,
-    20,
-    11,
-    8,
-)  # third octaves, critical bands; third octaves with ranges, and their ranges
+BANDS, CRITICAL = 28, 20  # third octaves, critical bands
+LOW, RANGES = 11, 8  # third octaves whose weight depends on the range of their level, ranges
 CELLS, CELL = 240, 0.1  # of specific loudness, and Bark of each
 INTERVAL = STEP * EVERY / RATE  # seconds between values of the loudness
 
@@ -133,7 +128,7 @@ def centres() -> Array:
     return 1000 * _factor(np.arange(BANDS) - 16)
 
 
-def hertz(bark: ArrayLike) -> Array:
+def hertz(bark: Any) -> Array:
     """Frequency of a critical-band rate: critical bands end where third octaves do, 24 Bark is 15.5 kHz."""
     octaves = 1000 * _factor(np.array([-10.5, -7.5, -5.5, *np.arange(-4.5, 12.5)]))
     result: Array = np.interp(bark, np.append(0.0, _tables("free").edges), [0.0, *octaves, 15500.0])
@@ -160,8 +155,11 @@ def check_level(level: float) -> float:
 
 
 def of_levels(levels: ArrayLike, field: str = "free") -> tuple[float, Array]:
-    """Loudness in sone and specific loudness [240] in sone/Bark, at 0.1, 0.2 .. 24 Bark, of the third-octave levels [28]
-    in dB SPL of a stationary sound, 25 Hz to 12.5 kHz."""
+    """Loudness in sone and specific loudness [240] in sone/Bark, at 0.1, 0.2 .. 24 Bark, of a stationary sound.
+
+    levels: [28] in dB SPL, of the third octaves from 25 Hz to 12.5 kHz. field: "free" or "diffuse". UsageError for
+    another field or number of levels.
+    """
     level = np.asarray(levels, dtype=np.float64)
     if level.shape != (BANDS,):
         raise UsageError(f"there are {BANDS} third-octave levels, 25 Hz to 12.5 kHz, not {level.shape}")
@@ -201,8 +199,8 @@ class Listener:
         self.started = False
 
     def hear(self, x: Array, specific: bool = True) -> tuple[Array, Array]:
-        """Loudness [frame] in sone, and specific loudness [frame, 240] in sone/Bark (empty unless wanted), at every 96th
-        sample from the first of x [sample] on. All blocks but the last are multiples of 96 samples long."""
+        """Loudness [frame] in sone and specific loudness [frame, 240] in sone/Bark (empty unless wanted), at every 96th
+        sample of x [sample] from the first on. All blocks but the last are multiples of 96 samples long."""
         core = self.tables.core(self.filters.hear(x))
         decayed(core, _decay(), self.decay, self.started)
         cells = np.empty((-(-len(core) // EVERY) if specific else 0, CELLS))
@@ -373,8 +371,8 @@ _INPUT, _OUTPUT, _MEMORY = 0, CRITICAL, 2 * CRITICAL
 
 @exact_kernel
 def decayed(core: Array, constants: tuple[float, ...], state: Array, started: bool) -> None:
-    """Core loudness [step, 20] with its decay, in place: it follows a rise at once, and falls in 5 ms after a short sound,
-    slower after a long one. The standard's network of two capacitors."""
+    """Core loudness [step, 20] with its decay, in place: it follows a rise at once, and falls in 5 ms after a short
+    sound, slower after a long one. The standard's network of two capacitors."""
     to_memory, memory_to_memory, to_output, memory_to_output, remains, forgets = constants
     for t in range(len(core)):
         parts = FINER if t or started else 1
@@ -406,8 +404,8 @@ def decayed(core: Array, constants: tuple[float, ...], state: Array, started: bo
 def spread_loudness(
     core: Array, edges: Array, ranges: Array, slopes: Array, every: int, loudness: Array, specific: Array
 ) -> None:
-    """Loudness [step] of core loudness [step, 20] with its slopes towards higher bands, and specific loudness [*, 240] of
-    every so manyth step."""
+    """Loudness [step] of core loudness [step, 20] with its slopes towards higher bands, and specific loudness [*, 240]
+    of every so manyth step."""
     for t in range(len(core)):
         row = t // every if t % every == 0 and len(specific) else -1
         total = 0.0
@@ -463,9 +461,11 @@ SOFTNESS = 1.0  # dB, within which one range of levels passes into the next ther
 
 
 def core_torch(level: float, field: str, whole: bool) -> Callable[[Tensor], Tensor]:
-    """x [item, sample] at 48 kHz -> core loudness [item, frame, 20] of half overlapping Hann frames of 43 ms, in sone per
-    critical band. No decay and no slopes; the ranges of low-frequency correction pass into each other, and loudness is
-    continuous at the threshold. whole: one frame, with the power of all together."""
+    """x [item, sample] at 48 kHz -> core loudness [item, frame, 20] in sone, of half overlapping Hann frames of 43 ms.
+
+    No decay and no slopes; the ranges of low-frequency correction pass into each other, and loudness is continuous at
+    the threshold. whole: one frame, of the mean power of all. Other arguments as in Listener.
+    """
     import torch
 
     from ..dsp.differentiable import Constant, power, spectra
@@ -480,11 +480,8 @@ def core_torch(level: float, field: str, whole: bool) -> Callable[[Tensor], Tens
     pick[np.arange(LOW), np.repeat([0, 1, 2], [6, 3, 2])] = 1
     pick[np.arange(LOW, BANDS), np.arange(3, CRITICAL)] = 1
     db = 10 * np.log10(tables.factors)
-    bands, groups, sensitivity = (
-        Constant(scale * response),
-        Constant(pick),
-        Constant(tables.sensitivity * tables.narrow),
-    )
+    bands, groups = Constant(scale * response), Constant(pick)
+    sensitivity = Constant(tables.sensitivity * tables.narrow)
     first, steps, limits = Constant(db[0]), Constant(np.diff(db, axis=0)), Constant(10 * np.log10(tables.limits[:-1]))
     sones, widths = Constant(tables.scale), Constant(np.diff(tables.edges[:-1], prepend=0.0))
 

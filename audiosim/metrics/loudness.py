@@ -24,14 +24,14 @@ CARD = Card(
     identical=0.0,
     formula="|N5(test) - N5(ref)|, N5: loudness exceeded during 5 % of the time; stationary: |N(test) - N(ref)|",
     source="ISO 532-1:2017, methods for time-varying and for stationary sounds",
-    conventions="N5 is the 95th percentile of N(t) every 2 ms, as MoSQITo and SQAT report it. N is not rounded, where the"
-    " standard gives three digits. Starts at rest, where MoSQITo's first frames hear the end of the recording."
-    " stationary takes the levels by the standard's filters over all of the recording; MoSQITo has other ones there. Each"
-    " channel is heard by both ears and the differences are averaged, where ISO 12913-3 takes the louder ear.",
+    conventions="N5 is the 95th percentile of N(t) every 2 ms, as MoSQITo and SQAT report it. N is not rounded, where"
+    " the standard gives three digits. Starts at rest, where MoSQITo's first frames hear the end of the recording. The"
+    " levels of the stationary method come from the standard's filters over all of the recording, MoSQITo's from others."
+    " Each channel is heard by both ears and the differences are averaged, where ISO/TS 12913-3 takes the louder ear.",
     silence="Defined: silence has 0 sone.",
-    caveat="A difference of loudness, no judgement of quality: two opposite changes cancel in the value, though not in"
-    " specific_difference. Needs the level at which the sound is played. Profile in sone and sone per Bark; the map shares"
-    " out the difference of specific loudness.",
+    caveat="A difference of loudness, no judgement of quality: two opposite changes cancel, though not in the detail"
+    " specific_difference. Needs the level at which the sound is played. Profile in sone and sone per Bark; the map"
+    " shares out specific_difference.",
     settles=1.0,
     minimum="one sample; its filters take some 0.2 s to respond",
     rate=48000,
