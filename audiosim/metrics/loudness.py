@@ -12,7 +12,7 @@ from .. import dsp, hearing
 from ..card import Card
 from ..hearing import scales
 from ..hearing.profile import Detail
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 
 Array = NDArray[Any]
 
@@ -26,7 +26,8 @@ CARD = Card(
     source="ISO 532-1:2017, methods for time-varying and for stationary sounds",
     conventions="N5 is the 95th percentile of N(t) every 2 ms, as MoSQITo and SQAT report it. N is not rounded, where"
     " the standard gives three digits. Starts at rest, where MoSQITo's first frames hear the end of the recording. The"
-    " levels of the stationary method come from the standard's filters over all of the recording, MoSQITo's from others."
+    " levels of the stationary method come from the standard's filters over all of the recording, MoSQITo's from other"
+    " ones."
     " Each channel is heard by both ears and the differences are averaged, where ISO/TS 12913-3 takes the louder ear.",
     silence="Defined: silence has 0 sone.",
     caveat="A difference of loudness, no judgement of quality: two opposite changes cancel, though not in the detail"
@@ -40,7 +41,10 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     blind=("polarity",),
-    gradient="none",
+    gradient="surrogate",
+    surrogate="mean over half overlapping frames of 43 ms of sum |N'(test) - N'(ref)| over critical bands, N': core"
+    " loudness in sone, without decay and slopes; stationary: of one frame with the mean power",
+    deaf_start=True,
     profile="local",
     map="share",
 )
@@ -111,6 +115,12 @@ def compute(
         )
 
     return pool(dsp.spectrum.spread(channel, range(len(ref)), jobs))
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The card's surrogate: what two recordings differ by in core loudness, as torch text."""
+    core = hearing.zwicker_loudness.core_torch(o.level, o.field, whole=o.method == "stationary")
+    return lambda ref, test: (core(test) - core(ref)).abs().sum(2).mean(1)
 
 
 class _Where:

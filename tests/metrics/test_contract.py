@@ -44,7 +44,7 @@ def test_card_is_complete(name: str) -> None:
     assert isinstance(card, Card)
     for field, kind in get_type_hints(Card).items():
         value = getattr(card, field)
-        if kind is str and field != "cap":  # most metrics have a number everywhere
+        if kind is str and field not in ("cap", "surrogate"):  # most metrics have a number everywhere, and its gradient
             assert value.strip(), f"{field} is empty"
         if choices := [c for c in get_args(kind) if isinstance(c, str)]:
             assert value in choices, field
@@ -54,6 +54,7 @@ def test_card_is_complete(name: str) -> None:
     assert card.rate is None or card.rate > 0
     if card.identical is not None:
         assert card.range[0] <= card.identical <= card.range[1]
+    assert bool(card.surrogate) == (card.gradient == "surrogate")
     if card.triangle:
         assert card.symmetric, "who claims the triangle inequality claims a distance"
 
