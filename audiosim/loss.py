@@ -40,10 +40,10 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
 
     forward(input, target) -> scalar, or [batch] without reduction; input (the estimate) and target [batch, sample] or
         [batch, channel, sample], full scale 1.0. Each element is reduced by itself, so a batch gives what its elements
-        give one by one. The value equals that of `compute` on the same samples (of
-        Card.surrogate where the card's gradient is that of one); where that is undefined or infinite
-        (Card.cap says what stands instead) value and gradient are still finite. float16 and bfloat16 are computed in
-        float32, autocast or not. There are no parameters, and constants follow the input to its device.
+        give one by one. The value equals that of `compute` on the same samples,
+        or is that of Card.surrogate where the card's gradient is one; where it is undefined or infinite (Card.cap says
+        what stands instead) value and gradient are still finite. float16 and bfloat16 are computed in float32, autocast
+        or not. There are no parameters, and constants follow the input to its device.
 
     Raises UsageError for an unknown spec, a metric without gradient or for another rate, or shapes that do not fit;
     InputError for signals that are too short.

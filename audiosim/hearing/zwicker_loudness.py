@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numba
 import numpy as np
@@ -25,9 +25,6 @@ from ..dsp.frames import STFT
 from ..dsp.kernel import exact_kernel, kernel
 from ..errors import UsageError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 Array = NDArray[Any]
 
 RATE = 48000  # Hz
@@ -35,6 +32,7 @@ STEP = 24  # samples between values of the core loudness, 0.5 ms
 EVERY = 4  # steps between values of the loudness, 2 ms
 BANDS, CRITICAL = 28, 20  # third octaves, critical bands
 LOW, RANGES = 11, 8  # third octaves whose weight depends on the range of their level, ranges
+SECTIONS = (1, 2, 1), (1, 0, -1), (1, -2, 1)  # numerators of the filters
 CELLS, CELL = 240, 0.1  # of specific loudness, and Bark of each
 INTERVAL = STEP * EVERY / RATE  # seconds between values of the loudness
 
@@ -118,9 +116,6 @@ def filters() -> tuple[Array, Array]:
     """Third-octave filters: gain [28], and a1, a2 [28, 3, 2] of their sections, whose b are SECTIONS."""
     table = _table("iso532_1_filters.csv")
     return table[:, 0], np.array([-2.0, 1.0]) - table[:, 1:].reshape(BANDS, 3, 2)
-
-
-SECTIONS = (1, 2, 1), (1, 0, -1), (1, -2, 1)
 
 
 def centres() -> Array:
@@ -271,7 +266,7 @@ def _temporal() -> Array:
 
 
 # Rows of the filters' state, one after the other so that compilers see that they do not overlap.
-LANES = 32  # of a row: the bands and some more, which stay at rest
+LANES = 32  # of a row: the bands, and some more without gain
 _GAIN, _A, _LEAK, _S, _POWER, _FIRST, _SECOND, _THIRD, _SUM, _END = (
     LANES * row for row in (0, 1, 7, 8, 14, 15, 16, 17, 18, 19)
 )
@@ -460,7 +455,7 @@ FRAME, HOP = 2048, 1024  # samples of the frames of the torch text
 SOFTNESS = 1.0  # dB, within which one range of levels passes into the next there
 
 
-def core_torch(level: float, field: str, whole: bool) -> Callable[[Tensor], Tensor]:
+def core_torch(level: float, field: str, whole: bool) -> Callable[[Any], Any]:
     """x [item, sample] at 48 kHz -> core loudness [item, frame, 20] in sone, of half overlapping Hann frames of 43 ms.
 
     No decay and no slopes; the ranges of low-frequency correction pass into each other, and loudness is continuous at
@@ -485,7 +480,7 @@ def core_torch(level: float, field: str, whole: bool) -> Callable[[Tensor], Tens
     first, steps, limits = Constant(db[0]), Constant(np.diff(db, axis=0)), Constant(10 * np.log10(tables.limits[:-1]))
     sones, widths = Constant(tables.scale), Constant(np.diff(tables.edges[:-1], prepend=0.0))
 
-    def core(x: Tensor) -> Tensor:
+    def core(x: Any) -> Any:
         bins = power(transform(x), 0.0)
         if whole:
             bins = bins.mean(1, keepdim=True)
