@@ -40,6 +40,7 @@ class Card:
     gradient: Literal["exact", "surrogate", "none"]
     cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
     surrogate: str = ""  # what Loss minimises instead of the metric, where the gradient is that of a surrogate
+    holds: str = ""  # what of the reference a gradient with respect to it holds fixed; "" where that is exact too
     deaf_start: bool = False  # the gradient on a silent test is exactly zero: Loss(dither=) mends it
     needs: tuple[str, ...] = ()  # extras of the package that it needs
     profile: Literal[
