@@ -266,8 +266,8 @@ def test_a_surrogate_is_no_value_of_the_metric(name: str) -> None:
     ref, test = pairs(name)[0]
     with pytest.raises(UsageError, match="only a surrogate"):
         compare(ref, test, name, rate_of(name), backend="torch")
-    same_sign = [loss_of(name)(tensor(y[None]), tensor(ref[None])).item() for y in (ref, 0.5 * ref, 0.1 * ref)]
-    assert same_sign == sorted(same_sign), "further away is worse"
+    values = [loss_of(name)(tensor(y[None]), tensor(ref[None])).item() for y in (ref, 0.5 * ref, 0.1 * ref)]
+    assert values == sorted(values), "further away is worse"
 
 
 def test_a_metric_without_gradient_is_refused() -> None:
@@ -365,7 +365,7 @@ def value_and_gradient(loss: Any, test: Any, ref: Any) -> Any:
 
 
 def agrees(name: str, value: float, expected: float, dtype: str, case: str = "") -> None:
-    """A loss with the metric's value; that of a surrogate is 0 for identical files only, and a badness as it is."""
+    """A loss with the metric's value; that of a surrogate is one of its own, 0 for identical files."""
     if name not in SURROGATES:
         same(value, sign(name) * expected, dtype, case)
     elif case in ("identity", "click on itself", "both silent"):
