@@ -31,6 +31,7 @@ class Card:
     channels: str = "any"
     pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
     lengths: Literal["equal", "any"] = "equal"
+    together: bool = False  # its channels decide together which frames count: its twin takes [batch, channel, sample]
     level: str = "full scale is 1.0"  # what it assumes of the level
     symmetric: bool  # d(a, b) == d(b, a)
     triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
