@@ -26,6 +26,7 @@ class Card:
     caveat: str  # when not to use it
     minimum: str = "one sample"  # the shortest input that has an answer
     shortest: float = 0.0  # the same in seconds, for metrics without a number below it
+    pauses: bool = False  # silence of the reference does not count: so much sound is needed
     settles: float = 0.0  # seconds from which on its source vouches for the value; shorter ones are an extension
     rate: int | None = None  # Hz that the metric demands; None: any
     channels: str = "any"
