@@ -81,7 +81,8 @@ def _over_three(before: Array, at: Array, after: Array) -> Array:
         result: Array = middle * x + side * (y[:, :-2] + y[:, 2:])
         return result
 
-    return across(at, CENTRE, EDGE) + (across(before, EDGE, CORNER) + across(after, EDGE, CORNER))
+    total: Array = across(at, CENTRE, EDGE) + (across(before, EDGE, CORNER) + across(after, EDGE, CORNER))
+    return total
 
 
 def _signed_root(variance: Array) -> Array:

@@ -41,6 +41,7 @@ CARD = Card(
     symmetric=False,
     triangle=False,
     blind=("gain", "polarity"),
+    slack=1e-9,
     gradient="none",
     profile="local",
     profile_unit="NSIM",
