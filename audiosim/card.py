@@ -26,11 +26,13 @@ class Card:
     caveat: str  # when not to use it
     minimum: str = "one sample"  # the shortest input that has an answer
     shortest: float = 0.0  # the same in seconds, for metrics without a number below it
+    pauses: bool = False  # silence of the reference does not count: so much sound is needed
     settles: float = 0.0  # seconds from which on its source vouches for the value; shorter ones are an extension
     rate: int | None = None  # Hz that the metric demands; None: any
     channels: str = "any"
     pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
     lengths: Literal["equal", "any"] = "equal"
+    together: bool = False  # its channels decide together which frames count: its twin takes [batch, channel, sample]
     level: str = "full scale is 1.0"  # what it assumes of the level
     symmetric: bool  # d(a, b) == d(b, a)
     triangle: bool  # d(a, c) <= d(a, b) + d(b, c)

@@ -131,7 +131,10 @@ class _Term:
     def values(self, ref: Any, test: Any) -> Any:
         """The metric [batch, channel] of ref, test [batch, channel, sample]."""
         o = self.options
-        ref, test = (weighted(x, self.rate, o.weighting, o.coef, o.mid_side) for x in (ref, test))
+        if hasattr(o, "weighting"):
+            ref, test = (weighted(x, self.rate, o.weighting, o.coef, o.mid_side) for x in (ref, test))
+        if self.card.together:
+            return self.twin(ref, test)
         return self.twin(ref.flatten(0, 1), test.flatten(0, 1)).reshape(ref.shape[:2])
 
     def __call__(self, ref: Any, test: Any) -> Any:

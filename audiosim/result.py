@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Twin = Callable[[Any, Any], Any]  # torch text of a metric: (ref, test) [item, sample], weighted -> value [item]
+# Torch text of a metric: (ref, test) [item, sample], weighted -> value [item]; where the card says that channels go
+# together, [batch, channel, sample] -> [batch, channel].
+Twin = Callable[[Any, Any], Any]
 Status = Literal["ok", "undefined", "infinite", "error"]
 
 

@@ -328,7 +328,8 @@ def rate_of(name: str) -> int:
 
 def length(name: str, seconds: float) -> int:
     """Samples of a recording of so many seconds, or of one that the metric takes."""
-    return int(max(seconds, 1.3 * metrics.get(name).CARD.shortest) * rate_of(name))
+    card = metrics.get(name).CARD
+    return int(max(seconds, 1.3 * card.shortest * (2.5 if card.pauses else 1)) * rate_of(name))
 
 
 def sign(name: str) -> float:

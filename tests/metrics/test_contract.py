@@ -23,6 +23,7 @@ from tests.signals import COMPILED, DISTORTIONS, SIGNALS, Array, added_click, ad
 
 NAMES = metrics.names()
 AMPLE = 1.3  # times the shortest recording that a metric takes: some to cut from
+PAUSES = 2.5  # times as much where silence does not count
 ARRAYS = ("per_channel", "per_band", "per_time", "bands", "edges", "times", "map")
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
@@ -399,7 +400,8 @@ def _made(signal: str, rate: int, seconds: float, channels: int) -> Array:
 
 def duration(name: str, seconds: float) -> float:
     """Seconds of a recording that the metric takes and that this machine can afford."""
-    return max(affordable(seconds), AMPLE * card_of(name).shortest)
+    card = card_of(name)
+    return max(affordable(seconds), AMPLE * card.shortest * (PAUSES if card.pauses else 1))
 
 
 def make(signal: str, name: str, *, seconds: float = 0.5, channels: int = 1) -> Array:
