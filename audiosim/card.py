@@ -48,5 +48,6 @@ class Card:
     profile: Literal[
         "local", "share"
     ]  # per_band and per_time hold the metric there, or the share of error energy there
+    profile_unit: str | None = None  # of per_band and per_time, where they hold something else than the value
     # sum of the map is: value, value**2, 10**(-value/10), 10**(value/10), or 1
     map: Literal["sum", "sqrt", "db", "level", "share"]
