@@ -121,11 +121,11 @@ class Aligned:
     start: int
 
 
-def presented(x: Array, rate: int) -> Array:
+def presented(x: Array, rate: int, jobs: int) -> Array:
     """x [sample] at 24 kHz. From below that with the RMS that it had, which the filter's slope would change."""
     if rate == RATE:
         return x
-    found = dsp.polyphase.resampled(x, rate, RATE)
+    found = dsp.polyphase.resampled(dsp.stream.plain(x), rate, RATE, jobs, dsp.polyphase.short_taps)
     power = float(np.mean(found**2))
     if rate < RATE and power > 0:
         found *= sqrt(float(np.mean(np.square(x, dtype=np.float64))) / power)

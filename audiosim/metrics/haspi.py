@@ -112,7 +112,7 @@ def _channel(
     if not ref.any():
         return answer(*nothing, "the reference is silent")
     loudness = ear.reference_level(ref, level)
-    pair = ear.aligned(ear.presented(ref, rate), ear.presented(test, rate), loudness)
+    pair = ear.aligned(ear.presented(ref, rate, jobs), ear.presented(test, rate, jobs), loudness)
     cepstra, squares = back.cepstra(ear.hear(pair, ears, False, jobs), cells, jobs)
     if cepstra.shape[1] < 2:
         return answer(*nothing, "a normal ear does not hear the reference")
