@@ -115,8 +115,8 @@ AudiogramOption = Annotated[
     typer.Option(
         "--audiogram",
         metavar="DB/...",
-        help="The listener's hearing losses at 250, 500, 1000, 2000, 4000 and 6000 Hz, such as 20/20/25/35/45/50, or N1 "
-        "to N7 or S1 to S3, for metrics to which they matter (default: their own).",
+        help="The listener's hearing losses at 250/500/1000/2000/4000/6000 Hz, such as 20/20/25/35/45/50, or N1 to N7 "
+        "or S1 to S3, for metrics to which they matter (default: their own).",
     ),
 ]
 FormatOption = Annotated[

@@ -27,9 +27,7 @@ ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times 
 COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")
 
 
-def result_row(
-    spec: str, result: Result, level: float | None = None, audiogram: str | None = None
-) -> dict[str, Any]:
+def result_row(spec: str, result: Result, level: float | None = None, audiogram: str | None = None) -> dict[str, Any]:
     """One metric's answer; numbers as they are, also nan and inf. level, audiogram: the policy's."""
     from .. import metrics
 

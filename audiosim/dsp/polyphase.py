@@ -1,7 +1,7 @@
 """Windowed sincs in polyphase form, for metrics that were defined behind them: Octave's resampler and SciPy's.
 
-Octave signal 1.4, resample, as scipy.signal.resample_poly with that filter; and resample_poly with its own. Signals are brought to soxr's quality in
-dsp.resampling everywhere else.
+Octave signal 1.4, resample, as scipy.signal.resample_poly with that filter; and resample_poly with its own. Signals are
+brought to soxr's quality in dsp.resampling everywhere else.
 """
 
 from __future__ import annotations

@@ -39,8 +39,7 @@ def losses(text: str) -> tuple[float, ...]:
     low, high = LIMITS
     if len(found) != len(FREQUENCIES) or not all(low <= loss <= high for loss in found):
         raise UsageError(
-            f"the audiogram {text!r} is neither {len(FREQUENCIES)} hearing losses of {low:g} to {high:g} dB with slashes "
-            f"between them, at {', '.join(map(str, FREQUENCIES))} Hz, such as 20/20/25/35/45/50, nor one of: "
-            f"{', '.join(NAMED)}"
+            f"the audiogram {text!r} is neither hearing losses of {low:g} to {high:g} dB at "
+            f"{'/'.join(map(str, FREQUENCIES))} Hz, such as 20/20/25/35/45/50, nor one of: {', '.join(NAMED)}"
         )
     return found

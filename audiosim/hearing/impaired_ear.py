@@ -105,8 +105,8 @@ def gain_prescribed(losses: Any) -> Array | None:
 
 @cache
 def noise() -> Array:
-    """Normal deviates [NOISE_PERIOD, 2, band], float32, always the same: for reference and test apart, over and over."""
-    generator = np.random.RandomState(0)  # noqa: NPY002  its numbers never change from one version to the next
+    """Normal deviates [NOISE_PERIOD, 2, band], float32, always the same: for reference and test, over and over."""
+    generator = np.random.RandomState(0)
     result: Array = generator.standard_normal((NOISE_PERIOD, 2, BANDS)).astype(np.float32)
     return result
 
@@ -125,7 +125,7 @@ def presented(x: Array, rate: int, jobs: int) -> Array:
     """x [sample] at 24 kHz. From below that with the RMS that it had, which the filter's slope would change."""
     if rate == RATE:
         return x
-    found = dsp.polyphase.resampled(dsp.stream.plain(x), rate, RATE, jobs, dsp.polyphase.short_taps)
+    found: Array = dsp.polyphase.resampled(dsp.stream.plain(x), rate, RATE, jobs, dsp.polyphase.short_taps)
     power = float(np.mean(found**2))
     if rate < RATE and power > 0:
         found *= sqrt(float(np.mean(np.square(x, dtype=np.float64))) / power)
@@ -260,7 +260,9 @@ def corrections(width: Array) -> Array:
 def group_delays(width: Array) -> Array:
     """Of the bands [band] at their centres, samples."""
     pole = _poles(width)
-    return np.rint((4 * pole + 8 * pole**2) / (1 + 2 * pole) ** 2 + 4 * pole / (1 - pole)).astype(np.int64)
+    late = (4 * pole + 8 * pole**2) / (1 + 2 * pole) ** 2 + 4 * pole / (1 - pole)
+    result: Array = np.rint(late).astype(np.int64)
+    return result
 
 
 def _poles(width: Array) -> Array:
@@ -514,7 +516,9 @@ class Adapted:
     delayed. side: 0 the reference's noise, 1 the test's.
     """
 
-    def __init__(self, membrane: Membrane | Recorded, ear: Ear, size: int, late: Array, correction: Array, side: int) -> None:
+    def __init__(
+        self, membrane: Membrane | Recorded, ear: Ear, size: int, late: Array, correction: Array, side: int
+    ) -> None:
         offsets = late - correction
         self._ahead = -(-max(int(offsets.max()), 0) // ROWS) * ROWS
         self._back = max(int(-offsets.min()), 0)
@@ -535,9 +539,28 @@ class Adapted:
             for rows in self._rows:
                 rows[:kept] = rows[count:].copy()
         self._membrane.read(*(r[kept:] for r in self._rows))
+        power, moved = self._rows
+        near, far = self._voltages
+        flat, whole, exponents = self._scratch
         _adapt(
-            *(*self._rows, self._next, self._back, self._size, self._late, self._correction, self._threshold),
-            *(_circuit(), *self._voltages, noise()[:, self._side], _NOISE_GAIN, *self._scratch, envelope, motion),
+            power,
+            moved,
+            self._next,
+            self._back,
+            self._size,
+            self._late,
+            self._correction,
+            self._threshold,
+            _circuit(),
+            near,
+            far,
+            noise()[:, self._side],
+            _NOISE_GAIN,
+            flat,
+            whole,
+            exponents,
+            envelope,
+            motion,
         )
         self._next += count
 
@@ -617,8 +640,8 @@ def _adapt(
 
 @kernel
 def _shift(rows: Array, first: Array, late: Array, origin: int, size: int, out: Array) -> None:
-    """out[i, k] = sample first[k] + i + late[k] of band k, 0 outside of `size` samples and before first[k] + i = 0; row 0
-    of rows is sample `origin`."""
+    """out[i, k] = sample first[k] + i + late[k] of band k, 0 outside of `size` samples and before first[k] + i = 0; row
+    0 of rows is sample `origin`."""
     out[:] = 0.0
     for k in range(BANDS):
         low = max(-first[k], -first[k] - late[k], 0)

@@ -103,7 +103,7 @@ class Deviations:
         """[cell, band]"""
         mean = self._sums.sum(0) / max(self._counts.sum(), 1)
         result: Array = self._squares - 2 * mean * self._sums + self._counts[:, None] * mean**2
-        return np.maximum(result, 0)
+        return result.clip(0)
 
 
 def covariances(cepstra: Array, jitter: float = JITTER) -> Array:
@@ -146,12 +146,14 @@ def covariances(cepstra: Array, jitter: float = JITTER) -> Array:
 
 _LATE = 2  # envelope samples of a block that wait for the next one
 
+
 @cache
 def _low_pass() -> Array:
     """A Hann window without its zeros, each half by itself."""
     rising = 0.5 * (1 - np.cos(2 * pi / (TAPS + 1) * np.arange(1, TAPS // 2 + 1)))
-    taps = np.concatenate([rising, rising[::-1]])
-    return taps / taps.sum()
+    taps: Array = np.concatenate([rising, rising[::-1]])
+    taps /= taps.sum()
+    return taps
 
 
 @kernel

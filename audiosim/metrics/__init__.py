@@ -101,9 +101,11 @@ def parse(text: str, level: float | None = None, audiogram: str | None = None) -
         if key in given:
             raise UsageError(f"option {key!r} of {name} is given twice")
         given[key] = _value(name, known[key], value if equals else "true")
-    for key, value in (("level", level), ("audiogram", audiogram)):
-        if value is not None and key in known:
-            given.setdefault(key, value)
+    given |= {
+        key: value
+        for key, value in {"level": level, "audiogram": audiogram}.items()
+        if value is not None and key in known and key not in given
+    }
     return Spec(text, name, given)
 
 
