@@ -42,7 +42,7 @@ NAL_TAPS = 140
 SMALL = 1e-30
 DB = 10 / np.log(10)  # dB per neper of power
 NOISE_PERIOD = 4093  # samples: prime, so that no frame meets the same piece again soon
-SPARSE = 4  # samples between those from which the delays are found: envelopes hold nothing above 3 kHz
+SPARSE = 2  # samples between those from which the delays are found: envelopes hold nothing above 6 kHz
 KEPT = 15 * RATE  # samples: of so short a pair the membranes' motion is kept, not found twice
 LAG_BLOCK = 11584  # samples of the reference at a time, where they are looked for: 16384 with the reach
 

@@ -111,6 +111,8 @@ def parse(text: str, level: float | None = None, audiogram: str | None = None) -
 
 def _value(metric: str, option: Option, text: str) -> Any:
     kind = option.type
+    if option.default is None and text.lower() == "none":
+        return None
     if option.choices:
         if text not in map(str, option.choices):
             allowed = ", ".join(map(str, option.choices))
