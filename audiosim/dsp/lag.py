@@ -41,10 +41,13 @@ class Correlation:
             padded[:, half - self._size :] = self._cross[:, half:]
             circular = scipy.fft.ifft(padded)
         else:
-            circular = irfft(self._cross, size)
+            cross = self._cross.copy()
+            if factor > 1 and self._size % 2 == 0:
+                cross[:, -1] /= 2  # half of it belongs to the negative frequency
+            circular = irfft(cross, size)
         reach = self._reach * factor
         # test[0] stands `reach` before ref[0]: lag l is at l - reach, modulo the size
-        result: Array = circular[:, np.arange(-2 * reach, 1) % size]
+        result: Array = circular[:, np.arange(-2 * reach, 1) % size] * factor
         return result
 
     def _spectrum(self, x: Array) -> Array:

@@ -37,8 +37,9 @@ CARD = Card(
     " 44.1 kHz is taken for 44 kHz there, not here. The delay is looked for within 10 s.",
     silence="Undefined for a silent reference, and for one that a normal ear does not hear (option level). A silent"
     " test scores what the networks make of nothing in common, below 0.01.",
-    caveat="Speech only, with the clean reference; it saturates at 1 for what is well understood. Above 15 s it takes"
-    " memory as the recordings do at 24 kHz, some 1.2 GB for an hour.",
+    caveat="Speech only, with the clean reference; it saturates at 1 for what is well understood. In less than some 2 s"
+    " anything covaries by chance and scores too high. Memory beyond the recordings': that of a copy of both at 24 kHz,"
+    " 1.2 GB for an hour.",
     minimum="0.25 s, about one cycle of the slowest modulation filter",
     shortest=0.25,
     lengths="any",
