@@ -147,6 +147,7 @@ class _Term:
         """Badness [batch]: smaller is better."""
         values = self.values(ref, test)
         pools = {"mean": values.mean, "rms": partial(_rms, values), "min": values.amin, "max": values.amax}
+        pools["downmix"] = values.mean  # of the one channel that is left
         pooled = pools[self.card.pooling](1)
         return pooled if self.card.better == "lower" else -pooled
 
