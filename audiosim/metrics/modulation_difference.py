@@ -29,8 +29,8 @@ CARD = Card(
     " AvgModDiff2 are in the details of peaq.",
     silence="Undefined for a reference that is silent throughout. A silent test has a value.",
     caveat="Hears noise by the modulation that it fills or adds, hardly a change of level or timbre; deaf to phase."
-    " Needs signals aligned to the sample. The first half second has its place in profile and map, in the map without"
-    " weight.",
+    " As a loss only beside one that hears steady noise, such as nmr. Needs signals aligned to the sample. The first"
+    " half second has its place in profile and map, in the map without weight.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     rate=48000,

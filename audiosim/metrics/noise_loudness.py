@@ -29,8 +29,8 @@ CARD = Card(
     " recordings below 28 frames (0.62 s).",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="Hears what is added; hardly what is missing, nor a steady difference in level or timbre, to which it"
-    " adapts; deaf to phase. Needs signals aligned to the sample. What comes before it counts has its place in profile"
-    " and map, in the map without weight.",
+    " adapts; deaf to phase. As a loss only beside one that hears these, such as nmr. Needs signals aligned to the"
+    " sample. What comes before it counts has its place in profile and map, in the map without weight.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     rate=48000,
