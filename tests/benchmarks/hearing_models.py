@@ -3,7 +3,7 @@
 Agreement: the largest deviation from the recorded values in ../shared/oracles. Speed: CPU seconds on one core for a
 pair of 60 s at 48 kHz in stereo, in turns with the original, the median of the ratios. Originals that are Python
 packages are called where they are installed; others are given as programs, such as
-    --program 'peaq=peaq {ref} {test}' --program 'visqol=visqol --reference_file {ref} --degraded_file {test}'
+    --program 'peaq=peaq {ref} {test}' --program 'peaq-advanced=peaq --advanced {ref} {test}'
 and are timed with their start and the decoding of two WAV files (ours without: some 0.1 s). No test depends on it.
 """
 

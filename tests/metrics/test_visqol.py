@@ -73,7 +73,7 @@ def test_numbers_of_the_original_for_speech(seed: int, amount: float, vnsim: flo
 @compiled
 def test_recorded_numbers(shared: Path) -> None:
     """google/visqol at 38d0b01; oracles/visqol_zimtohrli.json names the calls. The shortest and the unequal ones of its
-    pairs here; tests/benchmarks/visqol.py has all."""
+    pairs here; tests/recorded.py has all."""
     folder, wanted, count = shared / "audio" / "visqol", ("CA01_01.wav", "castanets48_stereo.wav"), 0
     for pair in json.loads((shared / "oracles" / "visqol_zimtohrli.json").read_text())["pairs"]:
         files = [folder / Path(pair[end]).with_suffix(".flac").name for end in ("ref", "deg")]
