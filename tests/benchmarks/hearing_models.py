@@ -111,9 +111,8 @@ def agreement() -> None:
         relative = bool(worst) and r.relative * abs(worst[3]) > r.absolute
         found = "no recordings" if worst is None else f"{worst[1] / (abs(worst[3]) if relative else 1):.1e}"
         asked = f"{r.absolute:g}" + (f" or {r.relative:g} relative" if r.relative else "")
-        print(
-            f"| `{r.spec.partition(':model')[0]}` | {r.program} | {r.what} | {pairs} | {found}{' relative' if relative else ''} | {asked} |"
-        )
+        cells = f"`{r.spec.partition(':model')[0]}`", r.program, r.what, str(pairs)
+        print(f"| {' | '.join(cells)} | {found}{' relative' if relative else ''} | {asked} |")
 
 
 def speed(programs: Mapping[str, str], repeats: int) -> None:
