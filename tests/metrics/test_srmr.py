@@ -76,8 +76,9 @@ def test_plain_formula() -> None:
         for k in range(modulation.MODULATIONS):
             z = scipy.signal.lfilter(numerators[:, k], [1, *denominators[:, k]], envelope)
             expected = [np.sum((window * z[i : i + 4096]) ** 2) for i in range(0, x.size - 4095, 1024)]
-            assert energies[c, :, k].sum() == pytest.approx(np.sum(expected), rel=1e-3), (c, k)
-            np.testing.assert_allclose(energies[c, :, k], expected, rtol=0.01)
+            whole, one = (2e-3, 0.02) if c == 22 else (5e-4, 5e-3)  # the skirts of the widest filter are cut
+            assert energies[c, :, k].sum() == pytest.approx(np.sum(expected), rel=whole), (c, k)
+            np.testing.assert_allclose(energies[c, :, k], expected, rtol=one)
 
 
 def test_kernel_of_modulations() -> None:
