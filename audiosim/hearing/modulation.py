@@ -26,12 +26,12 @@ RATE = 16000  # Hz
 BANDS, LOWEST = 23, 125.0  # Hz, of the gammatone filters
 MODULATIONS, SLOWEST, FASTEST, QUALITY = 8, 4.0, 128.0, 2.0  # Hz, evenly spaced in octaves
 FRAME, HOP = 4096, 1024  # samples
-DOWN = 4  # samples for one of the envelope: of the widest filter 2 kHz to either side remain, 1 % in a frame of noise
+REACH = 5  # bandwidths to either side of a filter that its envelope is made of, at least
 FFT = 1 << 15
 BEFORE, AFTER = 2048, 1024  # samples of a block in which filters settle; the rest is a whole number of hops
 BLOCK = FFT - BEFORE - AFTER
 BLOCKS = 16  # whose spectra are held at a time
-FIT = 400.0  # Hz, up to which a modulation filter is what it is at the full rate
+FIT = 0.1  # of the rate, up to which a modulation filter is what it is at the full rate
 
 
 @cache
@@ -70,7 +70,7 @@ def resonators(down: int) -> tuple[Array, Array]:
         return np.stack([b, 0 * b, -b]) / a[0], a[1:] / a[0]
     poles = np.array([np.roots(p)[0] for p in a.T]) ** down
     low = np.stack([np.ones(MODULATIONS), -2 * poles.real, np.abs(poles) ** 2])
-    hz = np.linspace(0.0, FIT, 401)[1:, None]
+    hz = np.linspace(0.0, FIT * RATE / down, 401)[1:, None]
     z = np.exp(-2j * np.pi * hz / RATE)
     wanted = np.abs(b * (1 - z**2) / (a[0] + a[1] * z + a[2] * z**2))
     z = z**down
@@ -84,14 +84,29 @@ def resonators(down: int) -> tuple[Array, Array]:
 
 
 @cache
-def _responses() -> tuple[Array, Array]:
-    """Where the bins of each filter begin, int64 [band], and what its envelope takes of them: complex [band, bin]."""
-    bins = FFT // DOWN
+def downs() -> tuple[int, ...]:
+    """Samples for one of the envelope [band], 4 or, of wide filters, 2: half its rate is REACH bandwidths or more."""
+    return tuple(4 if REACH * width <= RATE / 8 else 2 for width in bandwidths())
+
+
+@cache
+def _responses() -> list[tuple[slice, Array]]:
+    """The bins of each filter [band], and what its envelope takes of them: complex [bin]."""
     hz = np.arange(FFT // 2 + 1) * (RATE / FFT)
-    starts = np.clip(np.round(filters().frequencies * (FFT / RATE)).astype(np.int64) - bins // 2, 0, hz.size - bins)
-    whole = 2 / np.sqrt(DOWN) * gammatone.response(filters(), hz)  # fewer samples, the same energy
-    whole[:, 0] = 0
-    return starts, np.stack([h[s : s + bins] for h, s in zip(whole, starts, strict=True)])
+    found = []
+    for centre, down, whole in zip(filters().frequencies, downs(), gammatone.response(filters(), hz), strict=True):
+        bins = FFT // down
+        start = min(max(0, round(centre * FFT / RATE) - bins // 2), hz.size - bins)
+        whole[0] = 0
+        found.append((slice(start, start + bins), 2 / np.sqrt(down) * whole[start : start + bins]))  # energy is kept
+    return found
+
+
+@cache
+def _squares(down: int) -> Array:
+    """Of a Hamming window, of envelopes."""
+    size = FRAME // down
+    return np.asarray((0.54 - 0.46 * np.cos(2 * np.pi * np.arange(size) / size)) ** 2)
 
 
 def frames(length: int) -> int:
@@ -103,11 +118,7 @@ def energies(x: Stream, jobs: int = 1) -> Array:
     """Of x at RATE, behind the filters, in Hamming windows of 256 ms: float64 [band, frame, modulation]."""
     count = frames(x.length)
     out = np.zeros((BANDS, count, MODULATIONS))
-    starts, responses = _responses()
-    numerators, denominators = resonators(DOWN)
     states = np.zeros((BANDS, 2, MODULATIONS))
-    size = FRAME // DOWN
-    squares = (0.54 - 0.46 * np.cos(2 * np.pi * np.arange(size) / size)) ** 2
     total = (count - 1) * HOP + FRAME if count else 0
     for first in range(0, total, BLOCK * BLOCKS):
         begins = range(first, min(total, first + BLOCK * BLOCKS), BLOCK)
@@ -116,10 +127,11 @@ def energies(x: Stream, jobs: int = 1) -> Array:
             stream.read(*x, start - BEFORE, row)
         spectra = rfft(samples)
 
-        def band(c: int, first: int = first, spectra: Array = spectra, total: int = total) -> None:
-            envelopes = analytic_magnitude(spectra[:, starts[c] : starts[c] + FFT // DOWN] * responses[c])
-            envelope = envelopes[:, BEFORE // DOWN : (BEFORE + BLOCK) // DOWN].reshape(-1)[: (total - first) // DOWN]
-            _modulate(envelope, first // HOP, HOP // DOWN, numerators, denominators, squares, states[c], out[c])
+        def band(c: int, first: int = first, spectra: Array = spectra) -> None:
+            down, (bins, response) = downs()[c], _responses()[c]
+            whole = analytic_magnitude(spectra[:, bins] * response)
+            x = whole[:, BEFORE // down : (BEFORE + BLOCK) // down].reshape(-1)[: (total - first) // down]
+            _modulate(x, first // HOP, HOP // down, *resonators(down), _squares(down), states[c], out[c])
 
         spread(band, range(BANDS), jobs)
     return out
