@@ -203,10 +203,11 @@ def _spread(outputs: Array, slopes: Array, step: float, memory: Array, energy: A
                 if top < NEGLIGIBLE:
                     break
                 r, s = re[j], im[j]
-                for t in range(n):
+                for t in range(n):  # few arrays in a loop, or it does not vectorise
                     a[t] *= c[t]
-                    b[t] *= c[t]
                     r[t] += a[t]
+                for t in range(n):
+                    b[t] *= c[t]
                     s[t] += b[t]
         for i in range(bands - 1, -1, -1):
             r, s, e = re[i], im[i], energy[i, segment * n :]
@@ -214,6 +215,7 @@ def _spread(outputs: Array, slopes: Array, step: float, memory: Array, energy: A
                 p, q = re[i + 1], im[i + 1]
                 for t in range(n):
                     r[t] += lower * p[t]
+                for t in range(n):
                     s[t] += lower * q[t]
             for t in range(n):
                 e[t] = r[t] * r[t] + s[t] * s[t]
