@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +15,7 @@ from typing import Any, Literal, get_args
 from numpy.typing import ArrayLike
 
 from . import metrics as catalogue
+from .dsp.kept import keeping
 from .errors import AudiosimError, InputError, NothingToCompare, UsageError
 from .match import Policy, match
 from .result import Result, failed
@@ -104,7 +106,8 @@ def compare_signals(
     ref, test, done = match(ref, test, policy)
     at_rate: dict[int, tuple[Signal, Signal]] = {ref.rate: (ref, test)}
     results: dict[str, Result] = {}
-    for spec in parsed:
+
+    def ask(spec: catalogue.Spec) -> Result:
         metric = catalogue.get(spec.name)
         card = metric.CARD
         if card.lengths == "equal" and ref.length != test.length:
@@ -122,15 +125,18 @@ def compare_signals(
             if backend == "torch":
                 from .loss import evaluate
 
-                results[spec.text] = evaluate(spec, a.samples, b.samples, wanted)
-                continue
-            results[spec.text] = metric.compute(
+                return evaluate(spec, a.samples, b.samples, wanted)
+            return metric.compute(
                 a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, jobs=jobs, **spec.options
             )
         except AudiosimError:
             raise
         except Exception as broken:  # noqa: BLE001  a metric must not take the others down with it
-            results[spec.text] = failed(f"{type(broken).__name__}: {broken}", a.channels)
+            return failed(f"{type(broken).__name__}: {broken}", a.channels)
+
+    with keeping(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
+        for spec in parsed:
+            results[spec.text] = ask(spec)
     if policy.level is not None:
         listening = [spec.text for spec in parsed if spec.options.get("level") == policy.level]
         done = {**done, "level": {"full_scale_sine_db_spl": policy.level, "metrics": listening}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -14,6 +14,7 @@ from .. import audio, gates, metrics
 from .. import match as matching
 from ..comparison import PRESETS, Comparison, Detail, compare_signals
 from ..config import Settings, nearest
+from ..dsp.kept import keeping
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
 from ..match import Policy
 from ..result import failed
@@ -56,7 +57,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
             )
             verdicts = gates.judge(required, done, policy, settings.jobs)
         except (InputError, MetricError) as problem:
-            if len(tests) == 1 or loaded[0].exception():
+            if len(tests) == 1:
                 raise
             say(f"error: {problem}")
             codes.append(problem.exit_code)
@@ -137,18 +138,19 @@ def _decoded(
 ) -> Generator[tuple[str, tuple[Future[Signal], Future[Signal]]], None, None]:
     """(name, (reference, test)) for each test.
 
-    The reference is decoded once, and the next test while this one is worked on.
+    The reference is decoded and analysed once, and the next test is decoded while this one is worked on.
     """
     pool = ThreadPoolExecutor(2, "decode")
     try:
         ref = pool.submit(audio.load, reference)
         ahead = pool.submit(audio.load, tests[0])
         announce_compilation(settings.quiet)  # loads numba, while the files are read
-        for i, name in enumerate(tests):
-            test = ahead
-            if i + 1 < len(tests):
-                ahead = pool.submit(audio.load, tests[i + 1])
-            yield name, (ref, test)
+        with keeping(ref.result().samples) if len(tests) > 1 else nullcontext():
+            for i, name in enumerate(tests):
+                test = ahead
+                if i + 1 < len(tests):
+                    ahead = pool.submit(audio.load, tests[i + 1])
+                yield name, (ref, test)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

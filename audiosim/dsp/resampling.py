@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
+from .kept import kept
 
 if TYPE_CHECKING:
     from ..signal import Signal
@@ -22,10 +24,13 @@ def to_rate(signal: Signal, rate: int, quality: str = "VHQ") -> Signal:
         return signal
     import soxr
 
-    samples = soxr.resample(signal.samples.T, signal.rate, rate, quality=quality).T
+    def resampled() -> NDArray[Any]:
+        return np.ascontiguousarray(soxr.resample(signal.samples.T, signal.rate, rate, quality=quality).T)
+
+    samples = kept(signal.samples, ("rate", signal.rate, rate, quality), resampled)
     if samples.shape[1] == 0:
         raise InputError(
             f"{signal.name}: {signal.length} samples at {signal.rate} Hz are too short for {rate} Hz; "
             "compare longer recordings"
         )
-    return replace(signal, samples=np.ascontiguousarray(samples), rate=rate)
+    return replace(signal, samples=samples, rate=rate)

@@ -86,8 +86,15 @@ def fade(hop: int) -> Array:
 def spectrogram(stream: Stream) -> Array:
     """Logarithmic energies [step, band] in the dtype of the stream, of at least SHORTEST samples at 48 kHz.
 
-    Step t lies around sample t hop, hop = samples // steps. The last step ends TAPS samples before the end.
+    Step t lies around sample t hop, hop = samples // steps. The last step ends TAPS samples before the end. It may be
+    kept for others: not to be changed.
     """
+    if stream.lag:
+        return _spectrogram(stream)
+    return dsp.kept.kept(stream.samples, "phasor bank", lambda: _spectrogram(stream))
+
+
+def _spectrogram(stream: Stream) -> Array:
     constants = bank()
     levels = energies(stream)
     levels += constants.noise.astype(levels.dtype)

@@ -120,7 +120,7 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
     if shortest < hearing.phasor_bank.SHORTEST:
         return Channel(value=nan, reason=hearing.phasor_bank.too_short(shortest))
     x, y = dsp.spectrum.spread(lambda k: hearing.phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
-    _compensate(x, y)
+    x, y = _compensated(x, y)
     i, j = dsp.greedy_warping.walk(x, y)
     centres = hearing.phasor_bank.bank().frequencies
     cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
@@ -148,12 +148,12 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
     )
 
 
-def _compensate(x: Any, y: Any) -> None:
-    """Spectra brought towards one maximum, in place, and past each other: the exponents add up to more than 1."""
+def _compensated(x: Any, y: Any) -> tuple[Any, Any]:
+    """Spectra brought towards one maximum, and past each other: the exponents add up to more than 1."""
     a, b = float(x.max()), float(y.max())
-    if a != b:
-        x *= (b / a) ** (COR_LOUDER if a > b else COR_SOFTER)
-        y *= (a / b) ** (COR_LOUDER if b > a else COR_SOFTER)
+    if a == b:
+        return x, y
+    return x * (b / a) ** (COR_LOUDER if a > b else COR_SOFTER), y * (a / b) ** (COR_LOUDER if b > a else COR_SOFTER)
 
 
 def _of_one_length(channels: list[Channel]) -> list[Channel]:
