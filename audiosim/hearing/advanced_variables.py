@@ -43,13 +43,13 @@ class Heard:
     cells: [frame, part], noise to mask, summed in each part of the bands. These are frames of the FFT that count.
     """
 
+    fine: Frames
     difference: Array
     weight: Array
     added: Array
     lost: Array
     linear: Array
     loud: Array
-    fine: Frames
     noise: Array
     harmonic: Array
     cells: Array
@@ -70,7 +70,7 @@ def listen(
     sounding = np.max([_half_energies(x, frames) for x in (*ref, *test)], axis=0) >= SOUNDING
 
     def hear(r: Array, t: Array) -> Heard:
-        return Heard(*_listen_finely(r, t, fine_ear, fine[1]), fine, *_listen(r, t, ear, frames, cuts, sounding))
+        return Heard(fine, *_listen_finely(r, t, fine_ear, fine[1]), *_listen(r, t, ear, frames, cuts, sounding))
 
     with ThreadPoolExecutor(len(ref)) as threads:
         return list((threads.map if jobs > 1 else map)(hear, ref, test))
@@ -86,8 +86,10 @@ def _half_energies(x: Array, frames: Frames) -> Array:
     return np.append(energies, np.zeros(1))[: frames[1] - frames[0]]
 
 
-def _listen_finely(ref: Array, test: Array, ear: FilterBankEar, frames: int) -> tuple[Array, ...]:
-    """The first six fields of Heard, through the filter bank."""
+def _listen_finely(
+    ref: Array, test: Array, ear: FilterBankEar, frames: int
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Fields difference to loud of Heard, through the filter bank."""
     out = np.empty((5, frames))
     loud = np.zeros(frames, np.bool_)
     listeners = [filter_bank_ear.listener(x, ear) for x in (ref, test)]
@@ -114,13 +116,13 @@ def _listen_finely(ref: Array, test: Array, ear: FilterBankEar, frames: int) -> 
             sones = (loudness(e, ear.centres, LOUDNESS) for e in (ref_excitation, test_excitation))
             loud[start : start + n] = np.minimum(*sones) > 0.1
     out[2][out[2] < AUDIBLE] = 0
-    return (*out, loud)
+    return out[0], out[1], out[2], out[3], out[4], loud
 
 
 def _listen(
     ref: Array, test: Array, ear: BarkEar, frames: Frames, cuts: Array | None, sounding: Array
 ) -> tuple[Array, Array, Array]:
-    """The last three fields of Heard, through the FFT. sounding: [frame], whether harmonics count."""
+    """Fields noise to cells of Heard, through the FFT. sounding: [frame], whether harmonics count."""
     first, stop = frames
     noise, highest = np.empty((2, stop))
     harmonic = np.full(stop, np.nan)

@@ -111,9 +111,7 @@ def harmonic_error(ref: Array, test: Array) -> Array:
 
 
 @kernel
-def modulate(
-    spread: Array, decay: Array, per_second: float, memory: Array, modulation: Array, average: Array
-) -> None:
+def modulate(spread: Array, decay: Array, per_second: float, memory: Array, modulation: Array, average: Array) -> None:
     """Eq. 53 to 57: how fast the loudness E2^0.3 changes, over its mean; so many frames per second. memory: last, mean
     of change, mean."""
     bands = decay.size
@@ -180,7 +178,8 @@ def adapt(
 ) -> None:
     """Eq. 42 to 52: what of a difference in level or timbre is steady is taken out of the louder of the two.
 
-    before, after: bands about one over which factors are averaged. levels: mean energies; factors: means of product and square; corrections: means of the factors: [2, band].
+    before, after: bands about one over which factors are averaged. levels: mean energies; factors: means of product and
+    square; corrections: means of the factors: [2, band].
     """
     bands = decay.size
     raw = np.empty((2, bands))

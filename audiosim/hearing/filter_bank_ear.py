@@ -25,9 +25,9 @@ Array = NDArray[Any]
 
 BANDS = 40
 LOWEST, HIGHEST = 50.0, 18000.0  # Hz, centres of the first and the last band
-LENGTHS = np.array(  # samples of the impulse responses (table 8)
-    [1456, 1438, 1406, 1362, 1308, 1244, 1176, 1104, 1030, 956, 884, 814, 748, 686, 626, 570, 520, 472, 430, 390]
-    + [354, 320, 290, 262, 238, 214, 194, 176, 158, 144, 130, 118, 106, 96, 86, 78, 70, 64, 58, 52]
+LENGTHS = (  # samples of the impulse responses (table 8)
+    *(1456, 1438, 1406, 1362, 1308, 1244, 1176, 1104, 1030, 956, 884, 814, 748, 686, 626, 570, 520, 472, 430, 390),
+    *(354, 320, 290, 262, 238, 214, 194, 176, 158, 144, 130, 118, 106, 96, 86, 78, 70, 64, 58, 52),
 )
 EARLY = 32  # samples from one output of the filter bank to the next
 HOP = 192  # samples of a frame; frames do not overlap
@@ -41,7 +41,7 @@ AHEAD = np.cos(np.pi * (np.arange(11) - 5) / 12) ** 2 * 0.9761 / 6  # backward m
 ATTACK = float(np.exp(-EARLY / (RATE * 0.1)))  # of the level that steers the slopes: a, where the text may mean 1 - a
 FLATTEST, LOWER = 4.0, 31.0  # dB per Bark, of the slopes to higher and to lower bands
 NEGLIGIBLE = 1e-10  # amplitude that is spread no further, re internal noise of 1 and more
-QUIET = 1e-30  # energy below which the level is no longer looked at
+QUIET = 1e-12  # energy below which slopes no longer change: far above rounding, so that they do not hang on it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,8 +103,9 @@ def count(length: int) -> int:
 
 
 def listener(x: Array, ear: FilterBankEar) -> Callable[[int, int], tuple[Array, Array]]:
-    """(first frame, number of frames <= BLOCK) -> the excitation of the signal x [sample], unsmeared and smeared in
-    time [frame, band]; blocks must be asked for in order, since the ear remembers. The next block overwrites them.
+    """(first frame, number of frames) -> the excitation of the signal x [sample], unsmeared and smeared in time
+    [frame, band], which the next block overwrites. Blocks must be asked for in order, since the ear remembers, and all
+    but the last one are of BLOCK frames.
 
     Filters as long as these take least time as products of spectra. Only every 32nd sample of a product is wanted, so
     the 32 bins that such a decimation makes one are added before the transform back, which is then a short one.
@@ -149,8 +150,8 @@ def _filter(segments: Array, responses: Array) -> Array:
 
 @kernel
 def _reject_dc(x: Array, start: int, memory: Array, out: Array) -> None:
-    """High pass of two sections, from sample `start` on; zeros beyond the end (section 2.2.4). memory: [section, last and
-    last but one output]."""
+    """High pass of two sections, from sample `start` on; zeros beyond the end (section 2.2.4). memory: [section, 2],
+    last output and that before."""
     n = max(0, min(out.size, x.size - start))
     x1 = float(x[start - 1]) if 1 <= start <= x.size else 0.0
     x2 = float(x[start - 2]) if 2 <= start <= x.size + 1 else 0.0

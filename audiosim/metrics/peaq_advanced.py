@@ -7,7 +7,7 @@ value is the grade unclipped: what is imperceptible scores about 0.2.
 
 The network knows only codecs. A frame without any error is at some -130 dB of noise to mask, far outside of what it was
 trained on, and a recording with errors in some frames only may be told to be as good as one without. Options floor and
-clamp mend that, but are not in the standard.
+clamp mend that (clamp also what comes 30 ms late), but are not in the standard.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ CARD = Card(
     source="ITU-R BS.1387-1, advanced version, read as GstPEAQ 0.6.1 does (Holters and Zoelzer, DAFx-15)",
     conventions="GstPEAQ-compatible: not conforming to the standard, as no public program is. One weight of GstPEAQ's"
     " network is not that of the standard: -39.013052 for -39.913052; option network=standard takes the latter, which"
-    " raises the grade by up to 0.04. The value is unclipped; details have DI, all variables and, with the network's inputs held within its training range (option clamp),"
-    " ODG_clipped. A channel that is silent in both is left out. Below 0.5 s all frames count, where the standard drops"
+    " raises the grade by up to 0.04. The value is unclipped; details have DI, all variables and, with the network's"
+    " inputs held within its training range (option clamp), ODG_clipped. A channel that is silent in both is left out. Below 0.5 s all frames count, where the standard drops"
     " as much.",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="Not monotone outside of what its network was trained on: clipped peaks or drop-outs between frames without"
-    " any error may score as well as no error at all; then use peaq, or option floor=-25, which is not in the standard."
-    " Needs signals aligned to the sample and in level: a gain of 6 dB scores below -3.5.",
+    " any error may score as well as no error at all; then use peaq, or option floor=-25; and sound 30 ms late as good as in time, which option"
+    " clamp mends. Neither is in the standard. Needs signals aligned to the sample and in level.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     settles=2.0,
@@ -51,6 +51,8 @@ CARD = Card(
     level="full scale sine is 92 dB SPL (option level)",
     symmetric=False,
     triangle=False,
+    saturates=-3.9,
+    slack=0.01,
     gradient="none",
     profile="share",
     map="share",
