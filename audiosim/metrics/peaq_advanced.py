@@ -36,12 +36,13 @@ CARD = Card(
     conventions="GstPEAQ-compatible: not conforming to the standard, as no public program is. One weight of GstPEAQ's"
     " network is not that of the standard: -39.013052 for -39.913052; option network=standard takes the latter, which"
     " raises the grade by up to 0.04. The value is unclipped; details have DI, all variables and, with the network's"
-    " inputs held within its training range (option clamp), ODG_clipped. A channel that is silent in both is left out. Below 0.5 s all frames count, where the standard drops"
-    " as much.",
+    " inputs held within its training range (option clamp), ODG_clipped. A channel that is silent in both is left out."
+    " Below 0.5 s all frames count, where the standard drops as much.",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="Not monotone outside of what its network was trained on: clipped peaks or drop-outs between frames without"
-    " any error may score as well as no error at all; then use peaq, or option floor=-25; and sound 30 ms late as good as in time, which option"
-    " clamp mends. Neither is in the standard. Needs signals aligned to the sample and in level.",
+    " any error may score as well as no error at all, which option floor=-25 mends, and so may sound that is 30 ms"
+    " late, which option clamp mends; neither is in the standard, and peaq needs neither. Needs signals aligned to the"
+    " sample and in level.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     settles=2.0,
