@@ -40,6 +40,7 @@ class Card:
     slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
     gradient: Literal["exact", "surrogate", "none"]
     cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
+    holds: str = ""  # what of the reference a gradient with respect to it holds fixed; "" where that is exact too
     deaf_start: bool = False  # the gradient on a silent test is exactly zero: Loss(dither=) mends it
     needs: tuple[str, ...] = ()  # extras of the package that it needs
     profile: Literal[

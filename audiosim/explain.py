@@ -392,6 +392,8 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         rows.append(("vouched for", f"recordings of {card.settles:g} s and longer"))
     if card.cap:
         rows.append(("as a loss", card.cap))
+    if card.holds:
+        rows.append(("as a loss", f"the gradient of the target holds {card.holds} fixed"))
     if card.deaf_start:
         rows.append(("silent start", "the gradient on a silent estimate is zero; Loss(dither=-100) mends it"))
     return [*rows, *([("needs", ", ".join(card.needs))] if card.needs else [])]
