@@ -121,14 +121,15 @@ def listener(x: Array, ear: FilterBankEar) -> Callable[[int, int], tuple[Array, 
     def listen(first: int, n: int) -> tuple[Array, Array]:
         blocks = -(-n // FRAMES)
         samples[:past] = samples[-past:]
-        _reject_dc(x, first * HOP, sections, samples[past:])
+        _reject_dc(x, first * HOP, sections, samples[past : past + n * HOP])
+        samples[past + n * HOP :] = 0
         for segment, block in zip(segments[:blocks], range(blocks), strict=True):  # the centre of output 0 comes first
             part = samples[block * FRAMES * HOP :][: past + (FRAMES * OUTPUTS - 1) * EARLY]
             segment[: part.size - REACH] = part[REACH:]
             segment[FFT - REACH :] = part[:REACH]
         outputs = _filter(segments[:blocks], ear.responses)
         energy[:, :early] = energy[:, -early:]
-        _spread(outputs, ear.slopes, ear.step, slopes, energy[:, early:])
+        _spread(outputs, n * OUTPUTS, ear.slopes, ear.step, slopes, energy[:, early:])
         _smear(energy, AHEAD, ear.noise, ear.decay, memory, spread[:n], excitation[:n])
         return spread[:n], excitation[:n]
 
@@ -168,9 +169,10 @@ def _reject_dc(x: Array, start: int, memory: Array, out: Array) -> None:
 
 
 @kernel
-def _spread(outputs: Array, slopes: Array, step: float, memory: Array, energy: Array) -> None:
+def _spread(outputs: Array, count: int, slopes: Array, step: float, memory: Array, energy: Array) -> None:
     """What a band puts out [segment, 2 band, sample] is added to all lower ones, and to higher ones the more, the
-    louder it is (2.2.7); energy [band, sample] of the sum. memory: smoothed factor to the next band [band]."""
+    louder it is (2.2.7); energy [band, sample] of the sum, for so many samples of all segments together. memory:
+    smoothed factor to the next band [band]."""
     bands, n = memory.size, FRAMES * OUTPUTS
     near = -np.log(10.0) / 20 * step  # ln of a dB per Bark from band to band
     lower = np.exp(near * LOWER)
@@ -178,48 +180,42 @@ def _spread(outputs: Array, slopes: Array, step: float, memory: Array, energy: A
     factor = np.empty((bands, n))
     scratch = np.empty(n, np.int64)
     for segment in range(len(outputs)):
+        some = min(n, count - segment * n)
         for i in range(bands):
-            a, b, c = outputs[segment, 2 * i, :n], outputs[segment, 2 * i + 1, :n], factor[i]
-            for t in range(n):
+            a, b, c = outputs[segment, 2 * i, :n], outputs[segment, 2 * i + 1, :n], factor[i, :some]
+            for t in range(some):
                 c[t] = max(a[t] * a[t] + b[t] * b[t], QUIET)
             logarithms(c, scratch)
-            for t in range(n):
+            for t in range(some):
                 c[t] = near * max(FLATTEST, slopes[i] - 0.2 * 10 / np.log(10.0) * c[t])
             exponentials(c, scratch)
             last = memory[i]
-            for t in range(n):
+            for t in range(some):
                 last += ATTACK * (c[t] - last)
                 c[t] = last
             memory[i] = last
+            factor[i, some:] = 0
             re[i] = a
             im[i] = b
         for i in range(bands):
             a, b, c = outputs[segment, 2 * i, :n], outputs[segment, 2 * i + 1, :n], factor[i]
-            top, steepest = 0.0, 0.0
-            for t in range(n):
-                top = max(top, max(abs(a[t]), abs(b[t])))
-                steepest = max(steepest, c[t])
+            top, steepest = max(np.abs(a).max(), np.abs(b).max()), c.max()
             for j in range(i + 1, bands):
                 top *= steepest
                 if top < NEGLIGIBLE:
                     break
                 r, s = re[j], im[j]
-                for t in range(n):  # few arrays in a loop, or it does not vectorise
-                    a[t] *= c[t]
-                    r[t] += a[t]
-                for t in range(n):
-                    b[t] *= c[t]
-                    s[t] += b[t]
+                a *= c
+                r += a
+                b *= c
+                s += b
         for i in range(bands - 1, -1, -1):
             r, s, e = re[i], im[i], energy[i, segment * n :]
             if i + 1 < bands:
                 p, q = re[i + 1], im[i + 1]
-                for t in range(n):
-                    r[t] += lower * p[t]
-                for t in range(n):
-                    s[t] += lower * q[t]
-            for t in range(n):
-                e[t] = r[t] * r[t] + s[t] * s[t]
+                r += lower * p
+                s += lower * q
+            e[:n] = r * r + s * s
 
 
 @kernel
