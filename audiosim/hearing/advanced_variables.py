@@ -109,7 +109,8 @@ def _listen_finely(
         modulate(ref_spread, decay, per_second, envelopes[0], mod_ref, average)
         modulation_differences(mod_ref, mod_test, average, quiet, local, difference, unused[:n], weight)
         adapt(ref_excitation, test_excitation, decay, *NEIGHBOURS, levels, factors, corrections, r, t)
-        noise_loudness(r, t, mod_ref, mod_test, ear.noise, *ADDED, added)
+        local[:] = r  # the first pattern is overwritten
+        noise_loudness(local, t, mod_ref, mod_test, ear.noise, *ADDED, added)
         noise_loudness(t, r, mod_test, mod_ref, ear.noise, *LOST, lost)
         noise_loudness(r, ref_excitation, mod_ref, mod_ref, ear.noise, *LOST, linear)
         if not loud[:start].any():  # nobody asks for more than the first

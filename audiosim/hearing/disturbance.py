@@ -17,8 +17,8 @@ from .bark_excitation import BLOCK, HOP, RATE, BarkEar, Block, add_up, decays, l
 
 Array = NDArray[Any]
 
-NEIGHBOURS = 3, 4  # bands before and after that the correction factors are averaged with (eq. 52)
-NOISE_LOUDNESS = 1.5, 0.15, 0.5  # alpha, threshold factor and S0 (eq. 66 to 68)
+BEFORE, AFTER = 3, 4  # bands that the correction factors are averaged with (eq. 52)
+ALPHA, THRESHOLD, S0 = 1.5, 0.15, 0.5  # of the noise loudness (eq. 66 to 68)
 LOUDNESS = 1.07664  # eq. 58
 LAGS = 256  # of the error's autocorrelation over frequency; as many bins
 WINDOW = np.sqrt(8 / 3) * 0.5 * (1 - np.cos(2 * np.pi * np.arange(LAGS) / (LAGS - 1))) / LAGS
@@ -34,6 +34,7 @@ class Disturbance:
     harmonic: [frame], of the error, 0 where it was not asked for. bandwidths: [frame, 2], of reference and test, in
     bins, 0 where there is none. noise, highest: [frame], noise to mask in the mean and in the worst of the bands.
     cells: [frame, part], noise to mask, or weighted modulation differences, added up in each part of the bands.
+    sones: [frame, part], noise loudness added up likewise.
     exceeding, steps: [BLOCK, band], of the block heard last: (|e| / s)^b and |int e| / s of eq. 75 to 77.
     """
 
@@ -47,7 +48,7 @@ class Disturbance:
         self.noise, self.highest, self.harmonic = np.zeros((3, frames))
         self.loud = np.zeros(frames, np.bool_)
         self.bandwidths = np.zeros((frames, 2))
-        self.cells = np.empty((frames, 0 if cuts is None else len(cuts) - 1))
+        self.cells, self.sones = np.zeros((2, frames, 0 if cuts is None else len(cuts) - 1))
         self.exceeding, self.steps = np.empty((2, BLOCK, ear.bands))
         self._listeners = listener(ref, ear), listener(test, ear)
         self._decay = decays(ear.centres, 0.050)
@@ -70,8 +71,10 @@ class Disturbance:
             noise_to_mask(ref, test, self.ear, self.noise[here], self.highest[here], local)
             _bandwidths(ref.power, test.power, self.bandwidths[here])
             memories = self._levels, self._factors, self._corrections
-            adapt(ref.excitation, test.excitation, self._decay, *NEIGHBOURS, *memories, r, t)
-            noise_loudness(r, t, m, n, self.ear.noise, *NOISE_LOUDNESS, self.noise_loudness[here])
+            adapt(ref.excitation, test.excitation, self._decay, BEFORE, AFTER, *memories, r, t)
+            noise_loudness(r, t, m, n, self.ear.noise, ALPHA, THRESHOLD, S0, self.noise_loudness[here])
+            if self.cuts is not None:
+                add_up(r, self.cuts, self.sones[here])
             if not self.loud[:start].any():  # nobody asks for more than the first
                 self.loud[here] = np.minimum(*(loudness(b.excitation, self.ear.centres) for b in blocks)) > 0.1
         else:
@@ -231,7 +234,7 @@ def noise_loudness(
     s0: float,
     out: Array,
 ) -> None:
-    """Sones [frame] of the noise, partially masked by the reference (eq. 66 to 68); 0 where it would be negative."""
+    """Sones [frame] of the noise, partially masked by the reference (eq. 66 to 68); those of each band replace ref."""
     bands = noise.size
     loss, ratio, gain = np.empty((3, bands))
     scratch = np.empty(bands, np.int64)
@@ -253,8 +256,9 @@ def noise_loudness(
         exponentials(ratio, scratch)
         total = 0.0
         for i in range(bands):
-            total += gain[i] * (ratio[i] - 1)
-        out[f] = max(24 / bands * total, 0.0)
+            r[i] = 24 / bands * (gain[i] * (ratio[i] - 1))
+            total += r[i]
+        out[f] = max(total, 0.0)
 
 
 @kernel
