@@ -33,6 +33,7 @@ class Card:
     pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
     lengths: Literal["equal", "any"] = "equal"
     together: bool = False  # its channels decide together which frames count: its twin takes [batch, channel, sample]
+    alone: bool = False  # it judges the test alone; the reference is for comparison
     level: str = "full scale is 1.0"  # what it assumes of the level
     symmetric: bool  # d(a, b) == d(b, a)
     triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
