@@ -91,6 +91,12 @@ def variables(result: Result, oracle: Oracle) -> list[tuple[float, float]]:
     return [(result.details[name.removesuffix("B")], value) for name, value in theirs.items() if value is not None]
 
 
+def advanced_variables(result: Result, oracle: Oracle) -> list[tuple[float, float]]:
+    """The 5 model output variables."""
+    theirs = oracle["gstpeaq_advanced"]["MOV"]
+    return [(result.details[name[:-1]], value) for name, value in theirs.items()]
+
+
 def of(*path: str) -> Callable[[Result, Oracle], list[tuple[float, float]]]:
     """The value beside the number at this place of the oracle."""
 
@@ -108,6 +114,8 @@ PADDED = ("contrabassoon48_stereo_24kbps_aac", "harpsichord48_stereo_96kbps_mp3"
 RECORDED = [
     Recorded("peaq", "ODG", GSTPEAQ, peaq_pairs, of("gstpeaq_basic", "ODG"), 1e-3),
     Recorded("peaq", "11 variables", GSTPEAQ, peaq_pairs, variables, 1e-6, 1e-5, PADDED),
+    Recorded("peaq-advanced", "ODG", GSTPEAQ, peaq_pairs, of("gstpeaq_advanced", "ODG"), 5e-3),
+    Recorded("peaq-advanced", "5 variables", GSTPEAQ, peaq_pairs, advanced_variables, 1e-6, 1e-5, PADDED),
     Recorded("nmr", "TotalNMR", GSTPEAQ, peaq_pairs, of("gstpeaq_basic", "MOV", "TotalNMRB"), 1e-6, 1e-5, PADDED),
     Recorded("two-f", "MMS", "formula on PEAQ's variables", peaq_pairs, of("two_f_model_MMS_from_prototype"), 0.05),
     Recorded("zimtohrli", "distance", ZIMTOHRLI, visqol_pairs("any", "zimtohrli"), of("zimtohrli", "distance"), 1e-6),

@@ -109,7 +109,8 @@ def test_nothing_degraded_scores_better_than_an_identical_file(name: str, signal
 @pytest.mark.parametrize("distortion", ["noise", "low_pass", "clipping"])
 @pytest.mark.parametrize("signal", ["noise", "speech_like"] if COMPILED else ["noise"])
 def test_worse_sound_scores_worse(name: str, distortion: str, signal: str) -> None:
-    """In steps of 10 dB, and in the median of three files: a mean of power ratios hangs on its luckless bins."""
+    """In steps of 10 dB, and in the median of three files: a mean of power ratios hangs on its luckless bins. Who
+    saturates is asked up to there, from the identical file on."""
     skip_who_judges_alone(name)
     card = card_of(name)
     if distortion in card.blind:
@@ -121,6 +122,9 @@ def test_worse_sound_scores_worse(name: str, distortion: str, signal: str) -> No
         scores.append(float(np.median([badness(card, compute(name, *pair)) for pair in files])))
     if card.identical is not None:
         scores.insert(0, card.identical if card.better == "lower" else -card.identical)
+    if card.saturates is not None:
+        end = card.saturates if card.better == "lower" else -card.saturates
+        scores = [min(s, end) for s in (badness(card, compute(name, files[0][0], files[0][0])), *scores)]
     gone = scores[-1] - next(s for s in scores if isfinite(s))
     assert gone > 0, scores
     for milder, stronger in pairwise(scores):
