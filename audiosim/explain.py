@@ -389,8 +389,14 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         ),
         ("gradient", card.gradient),
     ]
+    if card.alone:
+        rows.append(("judges", "the test alone; the reference is for comparison"))
+    if card.pauses:
+        rows.append(("pauses", "silence of the reference does not count"))
     if card.loses_track:
         rows.append(("loses track of time after", ", ".join(card.loses_track)))
+    if card.saturates is not None:
+        rows.append(("tells nothing apart beyond", f"{card.saturates:g}"))
     if card.settles:
         rows.append(("vouched for", f"recordings of {card.settles:g} s and longer"))
     if card.cap:

@@ -90,7 +90,7 @@ def test_loudness_of_a_tone(level: float, sones: float) -> None:
     ear = bark_excitation.BarkEar.of()
     blocks = bark_excitation.listener(x, ear)
     n = min(bark_excitation.BLOCK, bark_excitation.count(x.size) - 1)
-    assert disturbance.loudness(blocks(0, n).excitation, ear)[-1] == pytest.approx(sones, abs=0.002)
+    assert disturbance.loudness(blocks(0, n).excitation, ear.centres)[-1] == pytest.approx(sones, abs=0.002)
 
 
 def test_harmonics_of_an_error() -> None:
