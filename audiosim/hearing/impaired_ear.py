@@ -44,6 +44,7 @@ DB = 10 / np.log(10)  # dB per neper of power
 NOISE_PERIOD = 4093  # samples: prime, so that no frame meets the same piece again soon
 SPARSE = 2  # samples between those from which the delays are found: envelopes hold nothing above 6 kHz
 KEPT = 15 * RATE  # samples: of so short a pair the membranes' motion is kept, not found twice
+CHUNK = 384  # samples of motion in work at a time
 LAG_BLOCK = 11584  # samples of the reference at a time, where they are looked for: 16384 with the reach
 
 
@@ -393,30 +394,45 @@ class Membrane:
 
 
 class Recorded:
-    """What a membrane has given, to be read once more: arrays [sample, band] as from Membrane, single precision."""
+    """What a membrane gives, to be read once more: powers and motions [sample, band], single precision."""
 
     def __init__(self, size: int, motion: bool) -> None:
         self.powers, self.motions = np.empty((size, BANDS), np.float32), np.empty((size * motion, BANDS), np.float32)
-        self._next = 0
 
-    def write(self, power: Array, motion: Array) -> None:
-        """The next rows, as far as there is room."""
-        for kept, new in ((self.powers, power), (self.motions, motion[:, :BANDS])):
-            room = kept[self._next : self._next + len(new)]
-            room[:] = new[: len(room)]
-        self._next += len(power)
 
-    def rewind(self) -> None:
-        """To the start."""
-        self._next = 0
+_NOTHING = Recorded(0, False)
 
-    def read(self, power: Array, motion: Array) -> None:
-        """The next rows, zeros beyond the end."""
-        for kept, out in ((self.powers, power), (self.motions, motion)):
-            piece = kept[self._next : self._next + len(out)]
-            out[: len(piece)] = piece
-            out[len(piece) :] = 0
-        self._next += len(power)
+
+@kernel
+def _lay_out(
+    power: Array,
+    moved: Array,
+    start: int,
+    powers: Array,
+    motions: Array,
+    at: int,
+    envelopes: Array,
+    step: int,
+    parts: Array,
+    parts_step: int,
+) -> None:
+    """Rows of a membrane from sample `start` on into the record, as far as it goes, and into envelopes [band, sample]
+    and, of twice that many numbers, real and imaginary parts, from sample `at` on, of which every step-th counts."""
+    for i in range(min(len(power), len(powers) - start)):
+        powers[start + i] = power[i]
+    for i in range(min(len(moved), len(motions) - start)):
+        motions[start + i] = moved[i, :BANDS]
+    for k in range(BANDS):
+        row = envelopes[k, at // step :]
+        column = power[::step, k]
+        for i in range(column.size):
+            row[i] = np.sqrt(np.float32(column[i]))
+    for k in range(BANDS if len(moved) > 0 else 0):
+        for side in range(2):
+            row = parts[k, 2 * (at // parts_step) + side :: 2]
+            column = moved[::parts_step, (1 + side) * BANDS + k]
+            for i in range(column.size):
+                row[i] = column[i]
 
 
 @kernel
@@ -517,36 +533,32 @@ class Adapted:
     """
 
     def __init__(
-        self, membrane: Membrane | Recorded, ear: Ear, size: int, late: Array, correction: Array, side: int
+        self, source: Membrane | Recorded, ear: Ear, size: int, late: Array, correction: Array, side: int
     ) -> None:
         offsets = late - correction
         self._ahead = -(-max(int(offsets.max()), 0) // ROWS) * ROWS
         self._back = max(int(-offsets.min()), 0)
-        self._membrane, self._size, self._late, self._correction, self._side = membrane, size, late, correction, side
+        self._source, self._size, self._late, self._correction, self._side = source, size, late, correction, side
         self._threshold = 10 ** ((LEVEL - ear.inner) / 10)
         self._voltages = np.zeros((ROWS + 1) * BANDS), np.zeros((ROWS + 1) * BANDS)
         self._scratch = np.ones(ROWS * BANDS), np.ones(ROWS * BANDS), np.empty(ROWS * BANDS, np.int64)
         self._next = 0
-        self._rows: tuple[Array, Array] | None = None
+        self._rows: tuple[Array, ...] | None = None
 
     def read(self, envelope: Array, motion: Array) -> None:
         """The next rows of envelope [sample, band] and, where it has room, motion, always as many."""
-        count, kept = len(envelope), self._back + self._ahead
-        if self._rows is None:
-            self._rows = np.zeros((kept + count, BANDS)), np.zeros((kept + count if motion.size else 0, BANDS))
-            self._membrane.read(*(r[self._back : kept] for r in self._rows))
+        count = len(envelope)
+        if isinstance(self._source, Recorded):
+            power, moved, origin = self._source.powers, self._source.motions, 0
         else:
-            for rows in self._rows:
-                rows[:kept] = rows[count:].copy()
-        self._membrane.read(*(r[kept:] for r in self._rows))
-        power, moved = self._rows
+            power, moved, origin = *self._window(self._source, count, motion.size > 0), self._next - self._back
         near, far = self._voltages
         flat, whole, exponents = self._scratch
         _adapt(
             power,
             moved,
             self._next,
-            self._back,
+            origin,
             self._size,
             self._late,
             self._correction,
@@ -563,6 +575,27 @@ class Adapted:
             motion,
         )
         self._next += count
+
+    def _window(self, membrane: Membrane, count: int, motion: bool) -> tuple[Array, ...]:
+        """The membrane's rows that the next ones may need, of all delays."""
+        kept = self._back + self._ahead
+        if self._rows is None:
+            self._rows = tuple(
+                np.zeros((kept + count if wanted else 0, BANDS), np.float32) for wanted in (True, motion)
+            )
+            self._append(membrane, slice(self._back, kept))
+        else:
+            for rows in self._rows:
+                rows[:kept] = rows[count:].copy()
+        self._append(membrane, slice(kept, kept + count))
+        return self._rows
+
+    def _append(self, membrane: Membrane, where: slice) -> None:
+        assert self._rows is not None
+        new = [np.empty(rows[where].shape) for rows in self._rows]
+        membrane.read(*new)
+        for rows, more in zip(self._rows, new, strict=True):
+            rows[where] = more
 
 
 _NOISE_GAIN = 10 ** ((THRESHOLD_NOISE - LEVEL) / 20)
@@ -586,7 +619,7 @@ def _adapt(
     power: Array,
     moved: Array,
     start: int,
-    back: int,
+    origin: int,
     size: int,
     late: Array,
     correction: Array,
@@ -602,12 +635,12 @@ def _adapt(
     envelope: Array,
     motion: Array,
 ) -> None:
-    """envelope, motion [sample, band] from `start` on; row 0 of power and moved is sample start - back of `size`."""
+    """envelope, motion [sample, band] from `start` on; row 0 of power and moved is sample `origin` of `size`."""
     level = flat.reshape(ROWS, BANDS)
     source = whole.reshape(ROWS, BANDS)
     for first in range(0, len(envelope), ROWS):
         rows = min(ROWS, len(envelope) - first)
-        _shift(power, start + first - correction, late[0], start - back, size, source[:rows])
+        _shift(power, start + first - correction, late[0], origin, size, source[:rows])
         for i in range(rows):
             for k in range(BANDS):
                 level[i, k] = source[i, k] * threshold[k]
@@ -625,17 +658,23 @@ def _adapt(
         envelope[first : first + rows] = level[:rows]
         if motion.size == 0:
             continue
-        for i in range(flat.size):
-            flat[i] = (flat[i] + SMALL) / (np.sqrt(whole[i]) + SMALL)
-        _shift(moved, start + first - correction, late[1], start - back, size, source[:rows])
-        for i in range(rows):
-            n = start + first + i
-            for k in range(BANDS):
-                if n >= correction[k]:
-                    hiss = noise_gain * noise[(n - correction[k]) % NOISE_PERIOD, k]
-                    motion[first + i, k] = source[i, k] * level[i, k] + hiss
-                else:
-                    motion[first + i, k] = 0.0
+        small = np.float32(SMALL)
+        for i in range(flat.size):  # single precision is twice as fast, and enough
+            flat[i] = (np.float32(flat[i]) + small) / (np.sqrt(np.float32(whole[i])) + small)
+        _shift(moved, start + first - correction, late[1], origin, size, source[:rows])
+        motion[first : first + rows] = 0.0
+        for k in range(BANDS):
+            begin = max(correction[k] - start - first, 0)
+            at = (start + first - correction[k]) % NOISE_PERIOD
+            split = min(rows, NOISE_PERIOD - at)  # where the noise begins anew
+            for low, high, hiss in ((begin, split, at), (max(begin, split), rows, at - NOISE_PERIOD)):
+                if low < high:
+                    target = motion[first + low : first + high, k]
+                    moves = source[low:high, k]
+                    factor = level[low:high, k]
+                    deviates = noise[hiss + low : hiss + high, k]
+                    for i in range(target.size):
+                        target[i] = moves[i] * factor[i] + noise_gain * deviates[i]
 
 
 @kernel
@@ -646,9 +685,12 @@ def _shift(rows: Array, first: Array, late: Array, origin: int, size: int, out: 
     for k in range(BANDS):
         low = max(-first[k], -first[k] - late[k], 0)
         high = min(size - first[k] - late[k], len(out))
-        shift = first[k] + late[k] - origin
-        for i in range(low, high):
-            out[i, k] = rows[i + shift, k]
+        if low < high:
+            shift = first[k] + late[k] - origin
+            source = rows[low + shift : high + shift, k]
+            target = out[low:high, k]
+            for i in range(target.size):
+                target[i] = source[i]
 
 
 # The two together
@@ -681,34 +723,36 @@ def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard
     control = np.array(spread(lambda s: control_powers(signals[s]), range(2), jobs))
     width = np.array([widths(c, e) for c, e in zip(control, ears, strict=True)])
     membranes = [Membrane(*sew) for sew in zip(signals, ears, width, strict=True)]
-    size, reach, block = pair.ref.size, REACH // SPARSE, LAG_BLOCK // SPARSE
+    size = pair.ref.size
     records = tuple(Recorded(size, motion) for _ in range(2)) if size <= KEPT else ()
-    found = [dsp.lag.Correlation(BANDS, reach, block)]
-    ahead = [np.zeros((BANDS, block + 2 * reach), np.float32)]  # the test from before the block to after it
-    if motion:
-        found.append(dsp.lag.Correlation(BANDS, reach, block, complex_rows=True))
-        ahead.append(np.zeros((BANDS, block + 2 * reach), np.complex64))
+    kinds = [(1, np.float32), (2, np.complex64)][: 2 if motion else 1]  # envelope, motion: the latter is narrower
+    steps = [SPARSE * times for times, _ in kinds]
+    found = [dsp.lag.Correlation(BANDS, REACH // s, LAG_BLOCK // s, s > SPARSE) for s in steps]
+    ahead = [  # the test from before the block to after it
+        np.zeros((BANDS, (LAG_BLOCK + 2 * REACH) // s), kind) for s, (_, kind) in zip(steps, kinds, strict=True)
+    ]
 
-    def read(side: int, count: int) -> list[Array]:
-        power, moved = np.empty((count, BANDS)), np.empty((count if motion else 0, 3 * BANDS))
-        membranes[side].read(power, moved)
-        if records:
-            records[side].write(power, moved)
-        rows = [np.sqrt(power[::SPARSE].T.astype(np.float32))]
-        if motion:
-            moved = moved[::SPARSE].astype(np.float32)
-            rows.append(np.ascontiguousarray((moved[:, BANDS : 2 * BANDS] + 1j * moved[:, 2 * BANDS :]).T))
+    def read(side: int, start: int, count: int) -> list[Array]:
+        rows = [np.empty((BANDS, count // s), kind) for s, (_, kind) in zip(steps, kinds, strict=True)]
+        parts = rows[-1].view(np.float32)
+        power, moved = np.empty((CHUNK, BANDS)), np.empty((CHUNK if motion else 0, 3 * BANDS))
+        record = records[side] if records else _NOTHING
+        for at in range(0, count, CHUNK):
+            part = power[: count - at], moved[: count - at]
+            membranes[side].read(*part)
+            _lay_out(*part, start + at, record.powers, record.motions, at, rows[0], steps[0], parts, steps[-1])
         return rows
 
-    for rows, new in zip(ahead, read(1, REACH), strict=True):
-        rows[:, -reach:] = new
-    for _ in range(0, size, LAG_BLOCK):
-        ref, test = spread(lambda s: read(s, LAG_BLOCK), range(2), jobs)
+    for rows, new in zip(ahead, read(1, 0, REACH), strict=True):
+        rows[:, -new.shape[1] :] = new
+    for start in range(0, size, LAG_BLOCK):
+        ref, test = spread(lambda s: read(s, start + s * REACH, LAG_BLOCK), range(2), jobs)  # noqa: B023
         for correlation, rows, a, b in zip(found, ahead, ref, test, strict=True):
-            rows[:, : 2 * reach] = rows[:, block:].copy()
-            rows[:, 2 * reach :] = b
+            kept = rows.shape[1] - b.shape[1]
+            rows[:, :kept] = rows[:, b.shape[1] :].copy()
+            rows[:, kept:] = b
             spread(lambda k: correlation.add(k, a[k : k + 8], rows[k : k + 8]), range(0, BANDS, 8), jobs)  # noqa: B023
-    lags = [correlation.by_lag(SPARSE) for correlation in found]
+    lags = [correlation.by_lag(s) for correlation, s in zip(found, steps, strict=True)]
     if motion:
         turn = 2 * pi / RATE * np.outer(centres(), np.arange(-REACH, REACH + 1))
         lags[1] = lags[1].real * np.cos(turn) - lags[1].imag * np.sin(turn)
@@ -728,8 +772,6 @@ def adapted(
     sources: tuple[Any, ...] = heard.records or tuple(
         map(Membrane, (heard.pair.ref, heard.pair.test), heard.ears, heard.widths)
     )
-    for record in heard.records:
-        record.rewind()
     delays = np.zeros_like(late), late
     cells = [Adapted(sources[s], heard.ears[s], size, delays[s], correction, s) for s in range(2)]
     rows, here = before + block + after, slice(before, before + block)

@@ -7,6 +7,7 @@ Kates & Arehart 2014 (J. Audio Eng. Soc. 62, 99-117), sections 2.2 to 2.4; const
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def _correlation(levels: Array) -> float:
     return float(np.mean(np.where(silent, 0, np.abs(xy) / np.sqrt(np.where(silent, 1, xx * yy)))))
 
 
+@cache
 def _inverse(size: int, rising: bool) -> Array:
     """1 over the window's own correlation at lags from -LAGS to LAGS."""
     window = np.hanning(SEGMENT)
@@ -135,8 +137,8 @@ def _covary(
     normalised covariance with y at any lag, where x is audible, in dB above threshold of the envelope."""
     n = window.size
     power = inverse[LAGS]
-    a = np.zeros(n + 2 * LAGS)
-    b = np.zeros(n)
+    a = np.zeros(n + 2 * LAGS, np.float32)
+    b = np.zeros(n, np.float32)
     inside = a[LAGS : LAGS + n]
     for k in range(BANDS):
         for i in range(n):
@@ -150,7 +152,7 @@ def _covary(
             continue
         most = 0.0
         for lag in range(0, 2 * LAGS + 1, 7):
-            s0 = s1 = s2 = s3 = s4 = s5 = s6 = 0.0
+            s0 = s1 = s2 = s3 = s4 = s5 = s6 = np.float32(0)
             a0 = a[lag : lag + n]
             a1 = a[lag + 1 : lag + 1 + n]
             a2 = a[lag + 2 : lag + 2 + n]
