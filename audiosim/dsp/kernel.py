@@ -27,6 +27,11 @@ def kernel(function: F) -> F:
     return _compile(function, {"reassoc", "nsz"})
 
 
+def fused_kernel(function: F) -> F:
+    """As kernel, and products may be fused with sums: where a difference of equals need not be exactly 0."""
+    return _compile(function, {"reassoc", "nsz", "contract"})
+
+
 def exact_kernel(function: F) -> F:
     """As kernel, but every operation in the order written: for differences of sums that must cancel exactly."""
     return _compile(function, False)

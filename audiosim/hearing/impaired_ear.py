@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..dsp.kernel import kernel
+from ..dsp.kernel import fused_kernel
 
 Array = NDArray[Any]
 
@@ -40,6 +40,7 @@ REACH = 2400  # and that of each band
 PRUNED = 0.001  # of the reference's peak: what is softer is cut from its ends
 NAL_TAPS = 140
 SMALL = 1e-30
+QUIET = np.float32(1e-30)  # states of filters below are zero
 DB = 10 / np.log(10)  # dB per neper of power
 NOISE_PERIOD = 4093  # samples: prime, so that no frame meets the same piece again soon
 SPARSE = 2  # samples between those from which the delays are found: envelopes hold nothing above 6 kHz
@@ -196,7 +197,7 @@ def _low_pass(corner: float) -> tuple[float, float]:
     return k / (1 + k), (k - 1) / (k + 1)
 
 
-@kernel
+@fused_kernel
 def _hear(x: Array, start: int, scale: float, sections: Array, out: Array) -> None:
     """out[i] = filtered scale x[start + i], zero outside of x; filters at rest before out[0]. Direct form II, turned
     round."""
@@ -218,9 +219,8 @@ def _hear(x: Array, start: int, scale: float, sections: Array, out: Array) -> No
 
 def control_powers(x: Array) -> Array:
     """Mean square [band] of the envelopes of the filters that control compression."""
-    state = _gammatones(_broadest())
     sums = np.zeros(BANDS)
-    _sum_powers(x, state, np.empty((ROWS, BANDS)), sums)
+    _sum_powers(x, *_gammatones(_broadest()), np.empty((ROWS, BANDS)), sums)
     return sums / x.size
 
 
@@ -279,31 +279,41 @@ _POWER, _MOTION = BANDS * 15, BANDS * 16
 ROWS = 32  # samples in work at a time: all that belongs to them stays in the innermost cache
 
 
-def _gammatones(width: Array) -> Array:
-    """State of a bank at rest; its gain is that of power."""
+def _gammatones(width: Array) -> tuple[Array, Array]:
+    """State of a bank at rest, and its phasors [4, band] with their turn in ROWS samples, real and imaginary parts."""
     pole = _poles(width)
     turn = 2 * pi / RATE * centres()
     gain = 2 * (1 - pole) ** 4 / (1 + 2 * pole) ** 2
-    state = np.zeros(19 * BANDS)
+    state = np.zeros(19 * BANDS, np.float32)
     for at, row in (
         *((_POLE, pole), (_ZERO, 2 * pole), (_GAIN, gain), (_TURN_RE, np.cos(turn)), (_TURN_IM, -np.sin(turn))),
-        (_RE, np.ones(BANDS)),
     ):
         state[at : at + BANDS] = row
-    return state
+    return state, np.array([np.ones(BANDS), np.zeros(BANDS), np.cos(ROWS * turn), -np.sin(ROWS * turn)])
 
 
-@kernel
-def _gammatone(x: Array, state: Array, power: Array, motion: Array) -> None:
-    """power [sample, band] of the envelopes of few samples; motion [sample, band] or, where it is three times as wide,
+@fused_kernel
+def _gammatone(x: Array, state: Array, phasors: Array, power: Array, motion: Array) -> None:
+    """power [sample, band] of the envelopes of ROWS samples; motion [sample, band] or, where it is three times as wide,
     motion and the real and imaginary parts whose turning with the centre frequency makes it, or, where it is empty,
-    nothing.
+    nothing. Fewer samples end the signal.
 
-    The signal times a phasor that turns against the centre frequency, through (1 + 2a/z)^2 / (1 - a/z)^4.
+    The signal times a phasor that turns against the centre frequency, through (1 + 2a/z)^2 / (1 - a/z)^4, in single
+    precision, of which stages of first order lose nothing; only the phasor is kept in double.
     """
     moves = motion.size > 0
+    for k in range(BANDS):
+        state[_RE + k] = phasors[0, k]
+        state[_IM + k] = phasors[1, k]
+    for k in range(BANDS):
+        re = phasors[0, k] * phasors[2, k] - phasors[1, k] * phasors[3, k]
+        phasors[1, k] = phasors[1, k] * phasors[2, k] + phasors[0, k] * phasors[3, k]
+        phasors[0, k] = re
+    for i in range(_FIRST, _POWER):  # numbers too small for the processor's fast path
+        if abs(state[i]) < QUIET:
+            state[i] = 0.0
     for i in range(x.size):
-        v = np.float64(x[i])
+        v = np.float32(x[i])
         for k in range(BANDS):
             pole = state[_POLE + k]
             zero = state[_ZERO + k]
@@ -347,12 +357,12 @@ def _gammatone(x: Array, state: Array, power: Array, motion: Array) -> None:
             motion[i] = state[_MOTION : _MOTION + motion.shape[1]]
 
 
-@kernel
-def _sum_powers(x: Array, state: Array, power: Array, sums: Array) -> None:
+@fused_kernel
+def _sum_powers(x: Array, state: Array, phasors: Array, power: Array, sums: Array) -> None:
     """sums [band] += powers of the bank's envelopes."""
     for start in range(0, x.size, ROWS):
         piece = x[start : start + ROWS]
-        _gammatone(piece, state, power, power[:0])
+        _gammatone(piece, state, phasors, power, power[:0])
         for i in range(piece.size):
             row = power[i]
             for k in range(BANDS):
@@ -386,7 +396,7 @@ class Membrane:
         self._next += len(power)
         if piece.size:
             _compress(
-                *(piece, self._control, self._bank, self._law, *self._gain, *_low_pass(SMOOTHING)),
+                *(piece, *self._control, *self._bank, self._law, *self._gain, *_low_pass(SMOOTHING)),
                 *(*self._scratch, self.powers, power, motion),
             )
         power[piece.size :] = 0
@@ -403,7 +413,7 @@ class Recorded:
 _NOTHING = Recorded(0, False)
 
 
-@kernel
+@fused_kernel
 def _lay_out(
     power: Array,
     moved: Array,
@@ -435,11 +445,13 @@ def _lay_out(
                 row[i] = column[i]
 
 
-@kernel
+@fused_kernel
 def _compress(
     x: Array,
     control: Array,
+    control_phasors: Array,
     bank: Array,
+    bank_phasors: Array,
     law: Array,
     gain: Array,
     before: Array,
@@ -458,7 +470,7 @@ def _compress(
     last = ROWS * BANDS
     for start in range(0, x.size, ROWS):
         piece = x[start : start + ROWS]
-        _gammatone(piece, control, drive, power[:0])
+        _gammatone(piece, control, control_phasors, drive, power[:0])
         _power_law(flat, law[0], law[1], law[2], law[3], exponents)
         for i in range(BANDS):  # gain: the low-pass after the row before
             gain[i] = gain[last + i]
@@ -470,7 +482,7 @@ def _compress(
         before[:] = flat[last - BANDS :]
         out = power[start : start + ROWS]
         moved = motion[start : start + ROWS]
-        _gammatone(piece, bank, out, moved)
+        _gammatone(piece, bank, bank_phasors, out, moved)
         for i in range(piece.size):
             row = out[i]
             for k in range(BANDS):
@@ -490,7 +502,7 @@ _ROOT_HALF = int(np.float64(np.sqrt(0.5)).view(np.int64))  # the bits of sqrt(1/
 _LN2 = np.log(2)
 
 
-@kernel
+@fused_kernel
 def _logarithms(x: Array, exponents: Array) -> None:
     """x = ln x in place to 1e-9: normal numbers above 0; exactly 0 at 1. As dsp.elementary's, of which half is enough
     here."""
@@ -507,7 +519,7 @@ def _logarithms(x: Array, exponents: Array) -> None:
         x[i] = np.float64(exponents[i]) * _LN2 + 2.0 * s * p
 
 
-@kernel
+@fused_kernel
 def _power_law(x: Array, scale: Array, most: Array, slope: Array, shift: Array, exponents: Array) -> None:
     """x = e^(shift + slope ln(scale x)) in place to 1e-8, with scale x held within 1 and most."""
     for i in range(x.size):
@@ -614,7 +626,7 @@ def _circuit() -> Array:
     return result
 
 
-@kernel
+@fused_kernel
 def _adapt(
     power: Array,
     moved: Array,
@@ -677,7 +689,7 @@ def _adapt(
                         target[i] = moves[i] * factor[i] + noise_gain * deviates[i]
 
 
-@kernel
+@fused_kernel
 def _shift(rows: Array, first: Array, late: Array, origin: int, size: int, out: Array) -> None:
     """out[i, k] = sample first[k] + i + late[k] of band k, 0 outside of `size` samples and before first[k] + i = 0; row
     0 of rows is sample `origin`."""
@@ -725,22 +737,22 @@ def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard
     membranes = [Membrane(*sew) for sew in zip(signals, ears, width, strict=True)]
     size = pair.ref.size
     records = tuple(Recorded(size, motion) for _ in range(2)) if size <= KEPT else ()
-    kinds = [(1, np.float32), (2, np.complex64)][: 2 if motion else 1]  # envelope, motion: the latter is narrower
-    steps = [SPARSE * times for times, _ in kinds]
-    found = [dsp.lag.Correlation(BANDS, REACH // s, LAG_BLOCK // s, s > SPARSE) for s in steps]
-    ahead = [  # the test from before the block to after it
-        np.zeros((BANDS, (LAG_BLOCK + 2 * REACH) // s), kind) for s, (_, kind) in zip(steps, kinds, strict=True)
-    ]
+    # motion is narrower than the magnitude that makes the envelope; where it is asked for, both ears are alike, and an
+    # envelope's delay is clear
+    kinds: list[tuple[int, Any]] = [(4, np.float32), (4, np.complex64)] if motion else [(SPARSE, np.float32)]
+    found = [dsp.lag.Correlation(BANDS, REACH // s, LAG_BLOCK // s, kind is np.complex64) for s, kind in kinds]
+    # the test from before the block to after it
+    ahead: list[Array] = [np.zeros((BANDS, (LAG_BLOCK + 2 * REACH) // s), kind) for s, kind in kinds]
 
     def read(side: int, start: int, count: int) -> list[Array]:
-        rows = [np.empty((BANDS, count // s), kind) for s, (_, kind) in zip(steps, kinds, strict=True)]
+        rows: list[Array] = [np.empty((BANDS, count // s), kind) for s, kind in kinds]
         parts = rows[-1].view(np.float32)
         power, moved = np.empty((CHUNK, BANDS)), np.empty((CHUNK if motion else 0, 3 * BANDS))
         record = records[side] if records else _NOTHING
         for at in range(0, count, CHUNK):
             part = power[: count - at], moved[: count - at]
             membranes[side].read(*part)
-            _lay_out(*part, start + at, record.powers, record.motions, at, rows[0], steps[0], parts, steps[-1])
+            _lay_out(*part, start + at, record.powers, record.motions, at, rows[0], kinds[0][0], parts, kinds[-1][0])
         return rows
 
     for rows, new in zip(ahead, read(1, 0, REACH), strict=True):
@@ -752,7 +764,7 @@ def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard
             rows[:, :kept] = rows[:, b.shape[1] :].copy()
             rows[:, kept:] = b
             spread(lambda k: correlation.add(k, a[k : k + 8], rows[k : k + 8]), range(0, BANDS, 8), jobs)  # noqa: B023
-    lags = [correlation.by_lag(s) for correlation, s in zip(found, steps, strict=True)]
+    lags = [correlation.by_lag(s) for correlation, (s, _) in zip(found, kinds, strict=True)]
     if motion:
         turn = 2 * pi / RATE * np.outer(centres(), np.arange(-REACH, REACH + 1))
         lags[1] = lags[1].real * np.cos(turn) - lags[1].imag * np.sin(turn)

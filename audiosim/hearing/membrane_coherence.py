@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..dsp.kernel import kernel
+from ..dsp.kernel import fused_kernel
 from . import impaired_ear
 from .impaired_ear import BANDS, SMALL, Ear, Heard, centres
 from .modulation_cepstra import AUDIBLE, Deviations, bases
@@ -117,7 +117,7 @@ def _inverse(size: int, rising: bool) -> Array:
     return result
 
 
-@kernel
+@fused_kernel
 def _mean(rows: Array, window: Array, out: Array) -> None:
     """out [band] = weighted mean of rows [sample, band]."""
     out[:] = 0.0
@@ -129,7 +129,7 @@ def _mean(rows: Array, window: Array, out: Array) -> None:
     out /= np.sum(window)
 
 
-@kernel
+@fused_kernel
 def _covary(
     x: Array, y: Array, window: Array, inverse: Array, audible: float, squares: Array, covariance: Array
 ) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..dsp.kernel import kernel
+from ..dsp.kernel import fused_kernel
 from . import impaired_ear
 from .impaired_ear import BANDS, Heard
 
@@ -156,7 +156,7 @@ def _low_pass() -> Array:
     return taps
 
 
-@kernel
+@fused_kernel
 def _smooth(envelope: Array, taps: Array, out: Array) -> None:
     """out[m, band] = sum of taps[i] envelope[SPACING m + i]; a multiple of four taps."""
     for m in range(len(out)):
