@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from math import log10, pi, sqrt
+from math import factorial, log10, pi, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -220,7 +220,7 @@ def _hear(x: Array, start: int, scale: float, sections: Array, out: Array) -> No
 def control_powers(x: Array) -> Array:
     """Mean square [band] of the envelopes of the filters that control compression."""
     sums = np.zeros(BANDS)
-    _sum_powers(x, *_gammatones(_broadest()), np.empty((ROWS, BANDS)), sums)
+    _sum_powers(x, *_gammatones(_broadest()), np.empty((ROWS, BANDS), np.float32), sums)
     return sums / x.size
 
 
@@ -375,19 +375,26 @@ class Membrane:
     def __init__(self, x: Array, ear: Ear, width: Array) -> None:
         self._x, self._next = x, 0
         self._control, self._bank = _gammatones(_broadest()), _gammatones(width)
-        self._law = np.concatenate(
-            [
-                np.tile(row, ROWS)
-                for row in (
-                    10 ** ((LEVEL - ear.knee) / 10),
-                    10 ** ((CEILING - ear.knee) / 10),
-                    -(1 - 1 / ear.ratio) / 2,
-                    -ear.outer * np.log(10) / 20,
-                )
-            ]
-        ).reshape(4, -1)
-        self._gain = np.zeros((ROWS + 1) * BANDS), np.zeros(BANDS)  # and what it was before its low-pass
-        self._scratch = np.ones(ROWS * BANDS), np.empty(ROWS * BANDS, np.int64)
+        self._law = (
+            np.concatenate(
+                [
+                    np.tile(row, ROWS)
+                    for row in (
+                        10 ** ((LEVEL - ear.knee) / 10),
+                        10 ** ((CEILING - ear.knee) / 10),
+                        -(1 - 1 / ear.ratio) / 2,
+                        -ear.outer * np.log(10) / 20,
+                    )
+                ]
+            )
+            .reshape(4, -1)
+            .astype(np.float32)
+        )
+        self._gain = (
+            np.zeros((ROWS + 1) * BANDS, np.float32),
+            np.zeros(BANDS, np.float32),
+        )  # and what it was before its low-pass
+        self._scratch = np.ones(ROWS * BANDS, np.float32), np.empty(ROWS * BANDS, np.int32)
         self.powers = np.zeros(BANDS)  # sum of squares of the envelopes before compression
 
     def read(self, power: Array, motion: Array) -> None:
@@ -395,9 +402,27 @@ class Membrane:
         piece = self._x[self._next : self._next + len(power)]
         self._next += len(power)
         if piece.size:
+            control, control_phasors = self._control
+            bank, bank_phasors = self._bank
+            gain, before = self._gain
+            b, a = map(np.float32, _low_pass(SMOOTHING))
+            flat, exponents = self._scratch
             _compress(
-                *(piece, *self._control, *self._bank, self._law, *self._gain, *_low_pass(SMOOTHING)),
-                *(*self._scratch, self.powers, power, motion),
+                piece,
+                control,
+                control_phasors,
+                bank,
+                bank_phasors,
+                self._law,
+                gain,
+                before,
+                b,
+                a,
+                flat,
+                exponents,
+                self.powers,
+                power,
+                motion,
             )
         power[piece.size :] = 0
         motion[piece.size :] = 0
@@ -436,7 +461,7 @@ def _lay_out(
         row = envelopes[k, at // step :]
         column = power[::step, k]
         for i in range(column.size):
-            row[i] = np.sqrt(np.float32(column[i]))
+            row[i] = np.sqrt(column[i])
     for k in range(BANDS if len(moved) > 0 else 0):
         for side in range(2):
             row = parts[k, 2 * (at // parts_step) + side :: 2]
@@ -455,8 +480,8 @@ def _compress(
     law: Array,
     gain: Array,
     before: Array,
-    b: float,
-    a: float,
+    b: Any,
+    a: Any,
     flat: Array,
     exponents: Array,
     sums: Array,
@@ -498,43 +523,47 @@ def _compress(
                     row[k] *= factor[k]
 
 
-_ROOT_HALF = int(np.float64(np.sqrt(0.5)).view(np.int64))  # the bits of sqrt(1/2)
-_LN2 = np.log(2)
+_ROOT_HALF = np.int32(np.float32(np.sqrt(0.5)).view(np.int32))  # the bits of sqrt(1/2)
+_LN2, _LOG2E = np.float32(np.log(2)), np.float32(1 / np.log(2))
+_ARTANH = tuple(np.float32(1 / n) for n in (9, 7, 5, 3, 1))
+_TAYLOR = tuple(np.float32(1 / factorial(n)) for n in (7, 6, 5, 4, 3, 2, 1, 0))
+_TWO, _HALF = np.float32(2), np.float32(0.5)
 
 
 @fused_kernel
 def _logarithms(x: Array, exponents: Array) -> None:
-    """x = ln x in place to 1e-9: normal numbers above 0; exactly 0 at 1. As dsp.elementary's, of which half is enough
-    here."""
-    bits = x.view(np.int64)
+    """x = ln x in place, single precision, of normal numbers above 0; exactly 0 at 1. As dsp.elementary's, which is for
+    double."""
+    bits = x.view(np.int32)
     for i in range(x.size):
-        k = (bits[i] - _ROOT_HALF) >> 52
+        k = (bits[i] - _ROOT_HALF) >> 23
         exponents[i] = k
-        bits[i] = bits[i] - (k << 52)
+        bits[i] = bits[i] - (k << 23)
     for i in range(x.size):
-        f = x[i] - 1.0
-        s = f / (2.0 + f)
+        f = x[i] - _ARTANH[4]
+        s = f / (_TWO + f)
         z = s * s
-        p = (((1 / 9.0 * z + 1 / 7.0) * z + 1 / 5.0) * z + 1 / 3.0) * z + 1.0
-        x[i] = np.float64(exponents[i]) * _LN2 + 2.0 * s * p
+        p = (((_ARTANH[0] * z + _ARTANH[1]) * z + _ARTANH[2]) * z + _ARTANH[3]) * z + _ARTANH[4]
+        x[i] = np.float32(exponents[i]) * _LN2 + _TWO * s * p
 
 
 @fused_kernel
 def _power_law(x: Array, scale: Array, most: Array, slope: Array, shift: Array, exponents: Array) -> None:
-    """x = e^(shift + slope ln(scale x)) in place to 1e-8, with scale x held within 1 and most."""
+    """x = e^(shift + slope ln(scale x)) in place, single precision, with scale x held within 1 and most."""
+    one = _ARTANH[4]
     for i in range(x.size):
-        x[i] = min(max(x[i] * scale[i], 1.0), most[i])
+        x[i] = min(max(x[i] * scale[i], one), most[i])
     _logarithms(x, exponents)
     for i in range(x.size):
         y = shift[i] + slope[i] * x[i]
-        k = np.floor(y * (1 / _LN2) + 0.5)
-        exponents[i] = np.int64(k)
+        k = np.floor(y * _LOG2E + _HALF)
+        exponents[i] = np.int32(k)
         r = y - k * _LN2
-        p = ((1 / 40320.0 * r + 1 / 5040.0) * r + 1 / 720.0) * r + 1 / 120.0
-        x[i] = (((p * r + 1 / 24.0) * r + 1 / 6.0) * r + 0.5) * r * r + r + 1.0
-    bits = x.view(np.int64)
+        p = ((_TAYLOR[0] * r + _TAYLOR[1]) * r + _TAYLOR[2]) * r + _TAYLOR[3]
+        x[i] = (((p * r + _TAYLOR[4]) * r + _TAYLOR[5]) * r + _TAYLOR[6]) * r + _TAYLOR[7]
+    bits = x.view(np.int32)
     for i in range(x.size):
-        bits[i] = bits[i] + (exponents[i] << 52)
+        bits[i] = bits[i] + (exponents[i] << 23)
 
 
 class Adapted:
@@ -551,9 +580,9 @@ class Adapted:
         self._ahead = -(-max(int(offsets.max()), 0) // ROWS) * ROWS
         self._back = max(int(-offsets.min()), 0)
         self._source, self._size, self._late, self._correction, self._side = source, size, late, correction, side
-        self._threshold = 10 ** ((LEVEL - ear.inner) / 10)
+        self._threshold = (10 ** ((LEVEL - ear.inner) / 10)).astype(np.float32)
         self._voltages = np.zeros((ROWS + 1) * BANDS), np.zeros((ROWS + 1) * BANDS)
-        self._scratch = np.ones(ROWS * BANDS), np.ones(ROWS * BANDS), np.empty(ROWS * BANDS, np.int64)
+        self._scratch = *np.ones((2, ROWS * BANDS), np.float32), np.empty(ROWS * BANDS, np.int32)
         self._next = 0
         self._rows: tuple[Array, ...] | None = None
 
@@ -604,10 +633,7 @@ class Adapted:
 
     def _append(self, membrane: Membrane, where: slice) -> None:
         assert self._rows is not None
-        new = [np.empty(rows[where].shape) for rows in self._rows]
-        membrane.read(*new)
-        for rows, more in zip(self._rows, new, strict=True):
-            rows[where] = more
+        membrane.read(*(rows[where] for rows in self._rows))
 
 
 _NOISE_GAIN = 10 ** ((THRESHOLD_NOISE - LEVEL) / 20)
@@ -657,7 +683,7 @@ def _adapt(
             for k in range(BANDS):
                 level[i, k] = source[i, k] * threshold[k]
         for i in range(flat.size):
-            flat[i] = max(flat[i], 1.0)
+            flat[i] = max(flat[i], _ARTANH[4])
         _logarithms(flat, exponents)
         for i in range(BANDS):
             near[i] = near[flat.size + i]
@@ -671,8 +697,8 @@ def _adapt(
         if motion.size == 0:
             continue
         small = np.float32(SMALL)
-        for i in range(flat.size):  # single precision is twice as fast, and enough
-            flat[i] = (np.float32(flat[i]) + small) / (np.sqrt(np.float32(whole[i])) + small)
+        for i in range(flat.size):
+            flat[i] = (flat[i] + small) / (np.sqrt(whole[i]) + small)
         _shift(moved, start + first - correction, late[1], origin, size, source[:rows])
         motion[first : first + rows] = 0.0
         for k in range(BANDS):
@@ -747,7 +773,7 @@ def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard
     def read(side: int, start: int, count: int) -> list[Array]:
         rows: list[Array] = [np.empty((BANDS, count // s), kind) for s, kind in kinds]
         parts = rows[-1].view(np.float32)
-        power, moved = np.empty((CHUNK, BANDS)), np.empty((CHUNK if motion else 0, 3 * BANDS))
+        power, moved = (np.empty(shape, np.float32) for shape in ((CHUNK, BANDS), (CHUNK * motion, 3 * BANDS)))
         record = records[side] if records else _NOTHING
         for at in range(0, count, CHUNK):
             part = power[: count - at], moved[: count - at]

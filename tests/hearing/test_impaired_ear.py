@@ -50,7 +50,7 @@ def test_centres_and_splits_of_the_loss() -> None:
 
 def test_membrane_is_a_compressed_gammatone() -> None:
     x, normal = sound(BLOCK - 5).astype(np.float32), ear.ear((30.0,) * 6)
-    power, motion = np.empty((BLOCK, 32)), np.empty((BLOCK, 96))
+    power, motion = np.empty((BLOCK, 32), np.float32), np.empty((BLOCK, 96), np.float32)
     membrane = ear.Membrane(x, normal, normal.width)
     for start in range(0, BLOCK, ear.ROWS):
         membrane.read(power[start : start + ear.ROWS], motion[start : start + ear.ROWS])
