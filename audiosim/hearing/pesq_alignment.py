@@ -104,7 +104,7 @@ def brought_to_level(x: Array, rate: int, longest: int, band: str) -> Recording 
         part[-RAMP:] *= rise[::-1]
         sections = WIDE_HIGH_PASS.copy()
         sections[0, :3] *= CORRECTION if band == "wide-cor2" else 1.0
-        filtered(heard, sections, margin)
+        filtered(part, sections)
     traced = heard.copy()
     part = traced[margin : margin + x.size]
     part -= np.float32(part.sum(dtype=np.float64) / (x.size + 2 * margin))
@@ -112,7 +112,7 @@ def brought_to_level(x: Array, rate: int, longest: int, band: str) -> Recording 
     rise = ((np.arange(block) + 0.5) / block).astype(np.float32)
     part[:block] *= rise
     part[-block:] *= rise[::-1]
-    filtered(traced, telephone_sections(rate), margin)
+    filtered(part, telephone_sections(rate))
     return Recording(heard, traced, rate, x.size)
 
 
@@ -145,10 +145,10 @@ def telephone_sections(rate: int) -> Array:
 
 
 @exact_kernel
-def filtered(x: Array, sections: Array, start: int) -> None:
-    """x from sample start on, in place, through biquads [section, 5] (b0 b1 b2 a1 a2) in series, at rest before."""
+def filtered(x: Array, sections: Array) -> None:
+    """x, in place, through biquads [section, 5] (b0 b1 b2 a1 a2) in series, at rest before."""
     state = np.zeros((len(sections), 2))
-    for n in range(start, x.size):
+    for n in range(x.size):
         v = float(x[n])
         for s in range(len(sections)):
             y = sections[s, 0] * v + state[s, 0]

@@ -146,7 +146,7 @@ def disturbance(ref: Recording, test: Recording, utterances: list[Utterance], ce
             d[a : b + 1] = 0
             if cells:
                 parts[a : b + 1] = 0
-    realigned = _realign(ref, test, utterances, p, d, parts, first, last, window, bands, cells)
+    realigned = _realign(ref, test, utterances, p, q_raw, d, parts, first, last, window, bands, cells)
     audible = _audible(p, bands.threshold)
     weight = ((audible + 1e5) / 1e7) ** 0.04
     d = np.minimum(d / weight[:, None], MOST)
@@ -265,9 +265,50 @@ def _difference(p: Array, q: Array, threshold: Array, exponent: Array, width: Ar
                 parts[i, b, 1] /= max(total, 1e-300)
 
 
-def _realign(ref, test, utterances, p, d, parts, first, last, window, bands, cells) -> int:
-    bad = d[:, 0] > BAD
-    return 0
+def _realign(ref, test, utterances, p, q, d, parts, first, last, window, bands, cells) -> int:
+    """Frames that disturb too much get a delay of their own; q: powers of the test before the level was compensated."""
+    intervals = _bad_intervals(d[:, 0])
+    if not intervals:
+        return 0
+    size, hop = window.size, window.size // 2
+    q = q.copy()
+    for a, b in intervals:
+        start, stop = ref.margin + a * hop, ref.margin + (b - 1) * hop + size
+        lag = _lag(ref.heard, test.heard, utterances, start, stop, SEARCH * size)
+        starts = ref.margin + np.arange(a, b) * hop
+        q[a:b] = powers(test.heard, starts + _in_force(utterances, starts) + lag, window, bands)
+    level(p, q, 1.0, bands)
+    again = np.empty_like(d)
+    _difference(p, q, bands.threshold, bands.exponent, bands.width, again, np.zeros((0, bands.width.size, 3)))
+    better = 0
+    for a, b in intervals:
+        better += int((again[a:b, 0] < d[a:b, 0]).sum())
+        d[a:b] = np.minimum(d[a:b], again[a:b])
+    return better
+
+
+def _bad_intervals(d: Array) -> list[tuple[int, int]]:
+    bad = d > BAD
+    padded = np.pad(bad, SMEAR)
+    n = d.size
+    left = np.any([padded[SMEAR - k : SMEAR - k + n] for k in range(SMEAR + 1)], axis=0)
+    right = np.any([padded[SMEAR + k : SMEAR + k + n] for k in range(SMEAR + 1)], axis=0)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], left & right, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= SHORTEST_BAD]
+
+
+def _lag(ref: Array, test: Array, utterances: list[Utterance], start: int, stop: int, search: int) -> int:
+    x = np.abs(ref[start:stop])
+    at = np.arange(start - search, stop + search)
+    at = at + _in_force(utterances, at)
+    y = np.where((at >= 0) & (at < test.size), np.abs(test[np.clip(at, 0, test.size - 1)]), 0).astype(np.float32)
+    energy = float(np.sum(x.astype(float)**2) * np.sum(y.astype(float)**2))
+    if not energy > 0:
+        return 0
+    n = fast_length(y.size + x.size)
+    c = irfft(np.conj(rfft(x, n)) * rfft(y, n), n)[: 2 * search + 1]
+    best = int(c.argmax())
+    return best - search if c[best] > AGREES * sqrt(energy) else 0
 
 
 def pooled(d: Array) -> float:
