@@ -132,7 +132,7 @@ def disturbance(ref: Recording, test: Recording, utterances: list[Utterance], ce
     window = periodic("hann", size).astype(np.float32)
     p = powers(ref.heard, starts, window, bands)
     q = powers(test.heard, starts + delays, window, bands)
-    compensated(p, q, bands)
+    compensated(p, q, count // hop - 1, bands)
     q_raw = q.copy()
     level(p, q, 1.0, bands)
     d = np.empty((frames.size, 2))
@@ -208,11 +208,11 @@ def _group(spectra: Array, cuts: Array, scale: Array, out: Array) -> None:
             out[i, b] = total * scale[b]
 
 
-def compensated(p: Array, q: Array, bands: Bands) -> None:
+def compensated(p: Array, q: Array, frames: int, bands: Bands) -> None:
     loud = 100 * bands.threshold
     speaks = (np.where(p > loud, p, 0)[:, 1:].sum(axis=1) >= AUDIBLE)
-    a = np.where(p > loud, p, 0)[speaks].sum(axis=0) / len(p)
-    b = np.where(q > loud, q, 0)[speaks].sum(axis=0) / len(p)
+    a = np.where(p > loud, p, 0)[speaks].sum(axis=0) / frames
+    b = np.where(q > loud, q, 0)[speaks].sum(axis=0) / frames
     p *= np.clip((b + 1000) / (a + 1000), 0.01, 100)
 
 
