@@ -273,7 +273,7 @@ def _realign(ref, test, utterances, p, q, d, parts, first, last, window, bands, 
     size, hop = window.size, window.size // 2
     q = q.copy()
     for a, b in intervals:
-        start, stop = ref.margin + a * hop, ref.margin + (b - 1) * hop + size
+        start, stop = ref.margin + a * hop, ref.margin + b * hop + size
         lag = _lag(ref.heard, test.heard, utterances, start, stop, SEARCH * size)
         starts = ref.margin + np.arange(a, b) * hop
         q[a:b] = powers(test.heard, starts + _in_force(utterances, starts) + lag, window, bands)
