@@ -37,6 +37,7 @@ FLOOR = 1e-4  # of the loudest block: what no block lies below
 SPEECH_TO_NOISE = 1000.0  # from which on faint runs count as noise
 SHORTEST_RUN, LONGEST_GAP, SHORTEST_UTTERANCE = 4, 50, 50  # blocks
 SPLIT_FROM, SPLIT_MARGIN, SPLITS = 200, 75, 41  # blocks, blocks, breaks that are tried
+COVERED = 0.801  # of an utterance by the breaks
 FRAMES_AT_ONCE = 512
 
 
@@ -307,8 +308,10 @@ def _parts(frames: _Frames, loud: tuple[Array, Array], whole: Utterance, coarse:
     start, stop = whole.start // block, whole.stop // block
     if stop - start < SPLIT_FROM:
         return [whole]
-    step = max(1, round(0.801 * (stop - start) / (SPLITS - 1)))
-    breaks = list(range(start + SPLIT_MARGIN, stop - SPLIT_MARGIN + 1, step))[:SPLITS]
+    length = stop - start
+    step = int((COVERED * length + 4 * (SPLITS - 1) - 1) / (4 * (SPLITS - 1))) * 4
+    lead = max(SPLIT_MARGIN, int((1 - COVERED) / 2 * length))
+    breaks = list(range(start - 2 + lead, stop - lead + 1, step))[:SPLITS]
     left = _coarse(loud, [(max(start - MARGIN, 0), b) for b in breaks], coarse)
     right = _coarse(loud, [(b, min(stop + MARGIN, loud[0].size)) for b in breaks], coarse)
     best: tuple[float, int, tuple[int, float], tuple[int, float], int, int] | None = None
