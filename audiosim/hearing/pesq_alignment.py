@@ -262,8 +262,8 @@ def align(ref: Recording, test: Recording) -> list[Utterance]:
             continue
         if start + whole - MARGIN > test.blocks - MARGIN or stop + whole + MARGIN < MARGIN:
             continue
-        found += _split(ref, test, loud, start, stop, whole)
-    return _limited(found, ref, test)
+        found.append(_split(ref, test, loud, start, stop, whole))
+    return _limited(found, ref)
 
 
 def _runs(speaks: Array) -> list[tuple[int, int]]:
@@ -308,10 +308,10 @@ def _parts(frames: _Frames, loud: tuple[Array, Array], whole: Utterance, coarse:
     start, stop = whole.start // block, whole.stop // block
     if stop - start < SPLIT_FROM:
         return [whole]
-    length = stop - start
+    length = stop - start + 2
     step = int((COVERED * length + 4 * (SPLITS - 1) - 1) / (4 * (SPLITS - 1))) * 4
     lead = max(SPLIT_MARGIN, int((1 - COVERED) / 2 * length))
-    breaks = list(range(start - 2 + lead, stop - lead + 1, step))[:SPLITS]
+    breaks = list(range(start + lead, stop - lead + 1, step))[:SPLITS]
     left = _coarse(loud, [(max(start - MARGIN, 0), b) for b in breaks], coarse)
     right = _coarse(loud, [(b, min(stop + MARGIN, loud[0].size)) for b in breaks], coarse)
     best: tuple[float, int, tuple[int, float], tuple[int, float], int, int] | None = None
@@ -402,17 +402,27 @@ def _gather(products: Array, parts: Array, counts: Array) -> None:
                 counts[parts[i], k] += weight
 
 
-def _limited(found: list[Utterance], ref: Recording, test: Recording) -> list[Utterance]:
-    """Utterances that reach from one to the next, without overlaps in the test."""
-    if not found:
-        return []
-    starts = [ref.margin, *((a.stop + b.start) // 2 for a, b in zip(found, found[1:], strict=False))]
-    stops = [*starts[1:], ref.length + ref.margin]
-    for i in range(1, len(found)):
-        overlap = found[i - 1].delay - found[i].delay
-        if overlap > 0:
-            starts[i] += overlap // 2
-            stops[i - 1] -= overlap // 2
-    return [
-        Utterance(a, max(a, b), u.delay, u.confidence) for u, a, b in zip(found, starts, stops, strict=True)
-    ]
+def _limited(found: list[list[Utterance]], ref: Recording) -> list[Utterance]:
+    """Utterances that reach from one to the next: to the middle of a pause, less half of what the test has twice; a part
+    of an utterance begins in the middle of what the test has more."""
+    result: list[Utterance] = []
+    block = ref.block
+    for parts in found:
+        for i, u in enumerate(parts):
+            start = u.start
+            if not result:
+                start = ref.margin
+            elif i:
+                start -= max(u.delay - parts[i - 1].delay, 0) // 2
+            else:
+                before = result[-1]
+                start = (before.stop // block + u.start // block) // 2 * block
+                start += max(before.delay - u.delay, 0) // 2
+            if result:
+                b = result[-1]
+                result[-1] = Utterance(b.start, max(b.start, start), b.delay, b.confidence)
+            result.append(Utterance(start, u.stop, u.delay, u.confidence))
+    if result:
+        b = result[-1]
+        result[-1] = Utterance(b.start, ref.margin + ref.length, b.delay, b.confidence)
+    return result
