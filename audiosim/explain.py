@@ -381,7 +381,12 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         ("level", card.level),
         ("symmetric", "yes" if card.symmetric else "no"),
         ("triangle inequality", "yes" if card.triangle else "no"),
-        ("by band and time", "its value there" if card.profile == "local" else "share of the error energy there"),
+        (
+            "by band and time",
+            f"its {card.profile_unit or 'value'} there"
+            if card.profile == "local"
+            else "share of the error energy there",
+        ),
         ("gradient", card.gradient),
     ]
     if card.loses_track:
@@ -390,6 +395,10 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         rows.append(("vouched for", f"recordings of {card.settles:g} s and longer"))
     if card.cap:
         rows.append(("as a loss", card.cap))
+    if card.surrogate:
+        rows.append(("surrogate", card.surrogate))
+    if card.holds:
+        rows.append(("as a loss", f"the gradient of the target holds {card.holds} fixed"))
     if card.deaf_start:
         rows.append(("silent start", "the gradient on a silent estimate is zero; Loss(dither=-100) mends it"))
     return [*rows, *([("needs", ", ".join(card.needs))] if card.needs else [])]

@@ -40,9 +40,10 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
 
     forward(input, target) -> scalar, or [batch] without reduction; input (the estimate) and target [batch, sample] or
         [batch, channel, sample], full scale 1.0. Each element is reduced by itself, so a batch gives what its elements
-        give one by one. The value equals that of `compute` on the same samples; where that is undefined or infinite
-        (Card.cap says what stands instead) value and gradient are still finite. float16 and bfloat16 are computed in
-        float32, autocast or not. There are no parameters, and constants follow the input to its device.
+        give one by one. The value equals that of `compute` on the same samples,
+        or is that of Card.surrogate where the card's gradient is one; where it is undefined or infinite (Card.cap says
+        what stands instead) value and gradient are still finite. float16 and bfloat16 are computed in float32, autocast
+        or not. There are no parameters, and constants follow the input to its device.
 
     Raises UsageError for an unknown spec, a metric without gradient or for another rate, or shapes that do not fit;
     InputError for signals that are too short.
@@ -124,14 +125,22 @@ class _Term:
             raise UsageError(
                 f"{spec.name} is defined at {card.rate} Hz, this loss is for {rate} Hz: resample the signals"
             )
-        options = {**{name: option.default for name, option in metrics.options(spec.name).items()}, **spec.options}
+        unweighted = {"weighting": "none", "coef": 0.0, "mid_side": False}
+        options = {
+            **unweighted,
+            **{name: option.default for name, option in metrics.options(spec.name).items()},
+            **spec.options,
+        }
         self.rate, self.options = rate, SimpleNamespace(**options)
         self.twin = metric.twin(rate, self.options)
 
     def values(self, ref: Any, test: Any) -> Any:
         """The metric [batch, channel] of ref, test [batch, channel, sample]."""
         o = self.options
-        ref, test = (weighted(x, self.rate, o.weighting, o.coef, o.mid_side) for x in (ref, test))
+        if hasattr(o, "weighting"):
+            ref, test = (weighted(x, self.rate, o.weighting, o.coef, o.mid_side) for x in (ref, test))
+        if self.card.together:
+            return self.twin(ref, test)
         return self.twin(ref.flatten(0, 1), test.flatten(0, 1)).reshape(ref.shape[:2])
 
     def __call__(self, ref: Any, test: Any) -> Any:
@@ -157,6 +166,8 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
     Where it has no number, the answer is that of `compute`, not the cap that a loss takes.
     """
     term = _Term(spec, rate)
+    if term.card.gradient == "surrogate":
+        raise UsageError(f"torch has no {spec.name}, only a surrogate to be minimised; leave the backend to numba")
     if term.card.cap:
         answer = metrics.get(spec.name).compute(ref, test, rate, **spec.options)
         if answer.status != "ok":

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Twin = Callable[[Any, Any], Any]  # torch text of a metric: (ref, test) [item, sample], weighted -> value [item]
+# Torch text of a metric: (ref, test) [item, sample], weighted -> value [item]; where the card says that channels go
+# together, [batch, channel, sample] -> [batch, channel].
+Twin = Callable[[Any, Any], Any]
 Status = Literal["ok", "undefined", "infinite", "error"]
 
 
@@ -28,6 +30,7 @@ class Result:
     added: [frame, band], what of the map is sound that only the test has, the rest being what only the reference has;
         None where the metric does not tell them apart.
     details: named parts.
+    unit: of the value, where an option asked for something else than the card says.
     """
 
     value: float
@@ -42,6 +45,7 @@ class Result:
     details: Mapping[str, float] = field(default_factory=dict)
     status: Status = "ok"
     reason: str | None = None
+    unit: str | None = None
 
 
 def undefined(reason: str, channels: int) -> Result:

@@ -1,4 +1,4 @@
-"""Values of foreign programs that lie beside the checkout, in ../shared/oracles: who gave them, and how far ours may be.
+"""Values of foreign programs, in ../shared/oracles beside the checkout: who gave them, and how far ours may be.
 
 tests/metrics/test_recorded.py holds every one to its tolerance, tests/benchmarks/hearing_models.py prints the table.
 """

@@ -187,7 +187,8 @@ def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Cons
     from .table import number, rows_table
 
     card = metrics.get(metrics.parse(found.spec).name).CARD
-    unit = "" if card.unit == "1" else f" {card.unit}"
+    unit = found.result.unit or card.unit
+    unit = "" if unit == "1" else f" {unit}"
     value = found.result.status if found.result.value != found.result.value else f"{number(found.result.value)}{unit}"
     out.print(Text(f"{found.spec}  {value}", style="bold"))
     if found.regions:

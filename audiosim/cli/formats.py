@@ -45,7 +45,7 @@ def result_row(spec: str, result: Result, level: float | None = None) -> dict[st
         "value": float(result.value),
         "per_channel": _list(result.per_channel),
         "details": {k: float(v) for k, v in result.details.items()},
-        "unit": card.unit,
+        "unit": result.unit or card.unit,
         "better": card.better,
         "status": result.status,
         "reason": reason,

@@ -157,11 +157,14 @@ def _ranking(pairs: Sequence[Row], out: Console) -> Table:
 def _print_bands(result: Row, out: Console) -> None:
     from rich.text import Text
 
+    from .. import metrics
+
     values = result["per_band"]
     finite = [v for v in values if isfinite(v)]
     low = min([0.0, *finite])
     high = max([0.0, *finite])
-    unit = _unit(result)
+    card = metrics.get(result["metric"]).CARD
+    unit = card.profile_unit or ("share" if card.profile == "share" else _unit(result))
     out.print(Text(f"\n{result['spec']} by band" + (f" [{unit}]" if unit else ""), style="bold"))
     width = max(10, min(60, out.width - 24))
     for frequency, value in zip(result["bands"], values, strict=True):

@@ -34,6 +34,7 @@ class Disturbance:
     harmonic: [frame], of the error, 0 where it was not asked for. bandwidths: [frame, 2], of reference and test, in
     bins, 0 where there is none. noise, highest: [frame], noise to mask in the mean and in the worst of the bands.
     cells: [frame, part], noise to mask, or weighted modulation differences, added up in each part of the bands.
+    sones: [frame, part], noise loudness added up likewise.
     exceeding, steps: [BLOCK, band], of the block heard last: (|e| / s)^b and |int e| / s of eq. 75 to 77.
     """
 
@@ -47,7 +48,7 @@ class Disturbance:
         self.noise, self.highest, self.harmonic = np.zeros((3, frames))
         self.loud = np.zeros(frames, np.bool_)
         self.bandwidths = np.zeros((frames, 2))
-        self.cells = np.empty((frames, 0 if cuts is None else len(cuts) - 1))
+        self.cells, self.sones = np.zeros((2, frames, 0 if cuts is None else len(cuts) - 1))
         self.exceeding, self.steps = np.empty((2, BLOCK, ear.bands))
         self._listeners = listener(ref, ear), listener(test, ear)
         self._decay = decays(ear.centres, 0.050)
@@ -72,6 +73,8 @@ class Disturbance:
             memories = self._levels, self._factors, self._corrections
             _adapt(ref.excitation, test.excitation, self._decay, *memories, r, t)
             _noise_loudness(r, t, m, n, self.ear.noise, self.noise_loudness[here])
+            if self.cuts is not None:
+                add_up(r, self.cuts, self.sones[here])
             if not self.loud[:start].any():  # nobody asks for more than the first
                 self.loud[here] = np.minimum(*(loudness(b.excitation, self.ear) for b in blocks)) > 0.1
         else:
@@ -220,7 +223,7 @@ def _adapt(
 def _noise_loudness(
     ref: Array, test: Array, ref_modulation: Array, test_modulation: Array, noise: Array, out: Array
 ) -> None:
-    """Sones [frame] of the noise, partially masked by the reference (eq. 66 to 68); 0 where it would be negative."""
+    """Sones [frame] of the noise, partially masked by the reference (eq. 66 to 68); those of each band replace ref."""
     bands = noise.size
     loss, ratio, gain = np.empty((3, bands))
     scratch = np.empty(bands, np.int64)
@@ -242,8 +245,9 @@ def _noise_loudness(
         exponentials(ratio, scratch)
         total = 0.0
         for i in range(bands):
-            total += gain[i] * (ratio[i] - 1)
-        out[f] = max(24 / bands * total, 0.0)
+            r[i] = 24 / bands * (gain[i] * (ratio[i] - 1))
+            total += r[i]
+        out[f] = max(total, 0.0)
 
 
 @kernel

@@ -125,11 +125,15 @@ def loud_together(heard: Heard) -> bool:
     return any(e.loud.any() for e in heard.ears)
 
 
-def noise_loudness(heard: Heard, ear: int) -> float:
-    """RmsNoiseLoud: sones, once both are loud; of the last frame alone where that comes too late."""
+def after_loud(heard: Heard) -> int:
+    """The first frame that counts for noise loudness: once both are loud; the last one where that comes too late."""
     loud = np.logical_or.reduce([e.loud for e in heard.ears])
-    begin = min(max(heard.settled, int(np.argmax(loud)) + AFTER_LOUD), heard.stop - 1)
-    return float(np.sqrt(np.mean(heard.ears[ear].noise_loudness[begin : heard.stop] ** 2)))
+    return min(max(heard.settled, int(np.argmax(loud)) + AFTER_LOUD), heard.stop - 1)
+
+
+def noise_loudness(heard: Heard, ear: int) -> float:
+    """RmsNoiseLoud: sones."""
+    return float(np.sqrt(np.mean(heard.ears[ear].noise_loudness[after_loud(heard) : heard.stop] ** 2)))
 
 
 def bandwidths(heard: Heard, ear: int) -> Array:

@@ -14,7 +14,7 @@ from .. import hearing
 from ..card import Card
 from ..hearing import scales
 from ..hearing.profile import Detail
-from ..result import Channel, Result, pool, undefined
+from ..result import Channel, Result, Twin, pool, undefined
 
 CARD = Card(
     title="Noise-to-mask ratio",
@@ -35,11 +35,14 @@ CARD = Card(
     shortest=2048 / 48000,
     rate=48000,
     lengths="any",
+    together=True,
     level="full scale sine is 92 dB SPL (option level)",
     symmetric=False,
     triangle=False,
     blind=("polarity",),
-    gradient="none",
+    gradient="exact",
+    cap="a reference that is silent throughout: all frames count, and its mask is that of silence",
+    deaf_start=True,
     profile="local",
     map="level",
 )
@@ -92,3 +95,18 @@ def compute(
     per_channel = np.full(len(ref), nan)
     per_channel[heard] = result.per_channel
     return replace(result, per_channel=per_channel)
+
+
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64; which frames and channels count is found on detached samples."""
+    from ..hearing.differentiable import BarkListener, Boundary
+
+    listener = BarkListener(o.level)
+
+    def value(ref: Any, test: Any) -> Any:
+        mean = listener.noise_to_mask(ref.flatten(0, 1), test.flatten(0, 1)).mean(2).unflatten(0, ref.shape[:2])
+        boundary = Boundary(ref, test)
+        counts = boundary.frames(boundary.first)
+        return boundary.pooled(10 * ((mean * counts).sum(2) / counts.sum(2)).log10())
+
+    return value

@@ -36,7 +36,8 @@ CARD = Card(
     " the standard drops the first half second.",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="Needs signals aligned to the sample and in level: it aligns nothing. Made for codecs; what is worse than"
-    " 64 kbit/s is all about -3.8 and not in order: there DI or two-f tell more.",
+    " 64 kbit/s is all about -3.8 and not in order: there DI or two-f tell more. No loss: its network and gates"
+    " saturate; for that there are nmr and, beside it, noise-loudness and modulation-difference, its variables.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     settles=2.0,

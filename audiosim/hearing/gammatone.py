@@ -1,0 +1,228 @@
+"""Gammatone filters as four biquads in cascade: the bank of this package.
+
+Slaney 1993, "An efficient implementation of the Patterson-Holdsworth auditory filter bank", Apple technical report 35:
+the impulse response t^3 e^(-2 pi b t) cos(2 pi f t) by impulse invariance, b = 1.019 ERB(f), ERB(f) = f / 9.26449 +
+24.7 Hz (Glasberg and Moore 1990), gain 1 at f. Numerators are 1 + c z^-1, so the states of the denominators serve them
+too (direct form II). Computed in float64: at low frequencies the poles lie so near to 1 that float32 would lose them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp
+from ..dsp.kernel import exact_kernel
+
+Array = NDArray[Any]
+
+EAR_Q, LEAST_BANDWIDTH = 9.26449, 24.7  # ERB(f) = f / EAR_Q + LEAST_BANDWIDTH, Hz
+WIDTH = 1.019  # of the filter's b in ERB
+SECTIONS = 4
+LANES = 16  # frames that the kernels filter side by side
+_STEPS = 4  # samples that they take at a time
+FRAMES_PER_TASK = 4 * LANES
+
+
+class Bank(NamedTuple):
+    """Filters; each is gain times the product of (1 + zeros z^-1) / (1 + poles_1 z^-1 + poles_2 z^-2)."""
+
+    frequencies: Array  # [band] Hz
+    rate: int  # Hz
+    poles: Array  # [band, 2]: -2 r cos w, r^2
+    zeros: Array  # [band, section]
+    gain: Array  # [band]
+
+
+def centres(bands: int, low: float, high: float) -> Array:
+    """Centre frequencies [band] in Hz, ascending, evenly spaced in ERB from low on; high is where the next one would
+    be (Slaney 1993, page 33)."""
+    a = EAR_Q * LEAST_BANDWIDTH
+    steps = np.arange(bands, 0, -1)
+    result: Array = (high + a) * np.exp(steps * ((np.log(low + a) - np.log(high + a)) / bands)) - a
+    return result
+
+
+def bank(frequencies: Array, rate: int) -> Bank:
+    """The filters at these centre frequencies [band] in Hz, below half the rate."""
+    f = np.asarray(frequencies, np.float64)
+    w = 2 * np.pi * f / rate
+    radius = np.exp(-2 * np.pi * WIDTH * (f / EAR_Q + LEAST_BANDWIDTH) / rate)
+    shift = np.sqrt(3 + np.array([1, 1, -1, -1]) * 2**1.5) * np.array([1, -1, 1, -1])
+    zeros = -radius[:, None] * (np.cos(w)[:, None] + shift * np.sin(w)[:, None])
+    poles = np.stack([-2 * radius * np.cos(w), radius**2], axis=1)
+    plain = Bank(f, rate, poles, zeros, np.ones_like(f))
+    return plain._replace(gain=1 / np.abs(np.diagonal(response(plain, f))))
+
+
+@lru_cache(maxsize=16)
+def erb_bank(bands: int, low: float, high: float, rate: int) -> Bank:
+    """The bank at centres(bands, low, high)."""
+    return bank(centres(bands, low, high), rate)
+
+
+def response(b: Bank, hz: Array) -> Array:
+    """Complex frequency response [band, frequency]."""
+    z = np.exp(-2j * np.pi * np.asarray(hz) / b.rate)
+    numerator = np.prod(1 + b.zeros[:, :, None] * z, axis=1)
+    result: Array = b.gain[:, None] * numerator / (1 + b.poles[:, :1] * z + b.poles[:, 1:] * z**2) ** SECTIONS
+    return result
+
+
+def impulse_responses(b: Bank, samples: int) -> Array:
+    """[band, sample]."""
+    impulse = np.zeros(samples)
+    impulse[:1] = 1
+    return filtered(impulse, b)
+
+
+def filtered(x: Array, b: Bank) -> Array:
+    """What the filters make of x [sample] at rest before it: float64 [band, sample]."""
+    out = np.empty((len(b.gain), x.size))
+    _filter(np.ascontiguousarray(x, np.float64), b.poles, b.zeros, b.gain, out)
+    return out
+
+
+def frame_levels(x: Array, starts: Array, window: Array, b: Bank, jobs: int = 1, lowest: Array | None = None) -> Array:
+    """Root mean square of each filter's output in frames of x [sample]: float64 [frame, band].
+
+    starts: sample at which each frame begins, int64 [frame]. Zeros are read outside of x, and below the sample `lowest`
+    [frame]. Each frame is windowed and filtered from rest, and what rings on after it is not counted.
+    """
+    starts = np.ascontiguousarray(starts, np.int64)
+    lowest = np.zeros_like(starts) if lowest is None else np.maximum(lowest, 0)
+    x = np.ascontiguousarray(x)
+    out = np.empty((len(starts), len(b.gain)))
+    scale = b.gain / np.sqrt(window.size)
+
+    def task(first: int) -> None:
+        rows = slice(first, first + FRAMES_PER_TASK)
+        _levels(x, starts[rows], lowest[rows], window, b.poles, b.zeros, out[rows])
+        out[rows] *= scale
+
+    dsp.spectrum.spread(task, range(0, len(starts), FRAMES_PER_TASK), jobs)
+    return out
+
+
+@exact_kernel
+def _each_lane() -> Any:
+    return range(LANES)
+
+
+if numba.config.DISABLE_JIT:  # lanes one by one would take plain Python minutes
+
+    class _EveryLane:
+        """Stands for the index of a lane where all are meant."""
+
+        def __radd__(self, at: int) -> slice:
+            return slice(at, at + LANES)
+
+    def _each_lane() -> Any:
+        return (_EveryLane(),)
+
+
+# Rows of what is flat, so that compilers see that they do not overlap.
+_1, _2, _3, _4, _5, _6, _7, _TOTAL = (LANES * row for row in range(1, 2 * SECTIONS + 1))
+_ROWS = 2 * SECTIONS + 1
+
+
+@exact_kernel
+def _filter(x: Array, poles: Array, zeros: Array, gain: Array, out: Array) -> None:
+    """w_s[n] = y_(s-1)[n] - a_1 w_s[n - 1] - a_2 w_s[n - 2], y_s[n] = w_s[n] + c_s w_s[n - 1], y_0 = x."""
+    for band in range(out.shape[0]):
+        state = np.zeros((SECTIONS, 2))
+        a1 = poles[band, 0]
+        a2 = poles[band, 1]
+        for i in range(x.size):
+            y = x[i]
+            for s in range(SECTIONS):
+                w = y - a2 * state[s, 1] - a1 * state[s, 0]
+                y = w + zeros[band, s] * state[s, 0]
+                state[s, 1] = state[s, 0]
+                state[s, 0] = w
+            out[band, i] = gain[band] * y
+
+
+@exact_kernel
+def _levels(x: Array, starts: Array, lowest: Array, window: Array, poles: Array, zeros: Array, out: Array) -> None:
+    """out [frame, band]: root of the sum of squares of each filter's output, gains aside."""
+    pad = -window.size % _STEPS  # silence before a frame leaves the filters at rest
+    frames = np.zeros((pad + window.size) * LANES)
+    state = np.empty(_ROWS * LANES)
+    for first in range(0, len(starts), LANES):
+        count = min(LANES, len(starts) - first)
+        _cut(x, starts[first : first + count], lowest[first : first + count], window, frames[pad * LANES :])
+        for band in range(out.shape[1]):
+            _energy(frames, poles[band], zeros[band], state)
+            for k in range(count):
+                out[first + k, band] = np.sqrt(state[_TOTAL + k])
+
+
+@exact_kernel
+def _cut(x: Array, starts: Array, lowest: Array, window: Array, out: Array) -> None:
+    """out [sample, lane], flat: windowed frames."""
+    for k in range(len(starts)):
+        start = starts[k]
+        low = min(max(0, lowest[k] - start), window.size)
+        high = max(low, min(window.size, x.size - start))
+        lane = out[k::LANES]
+        lane[:low] = 0
+        lane[high:] = 0
+        for i in range(low, high):
+            lane[i] = window[i] * x[start + i]
+
+
+@exact_kernel
+def _energy(frames: Array, poles: Array, zeros: Array, state: Array) -> None:
+    """The last row of the state [row, lane], flat: sum of squares of one filter's output for frames [sample, lane].
+
+    Written out, because compilers vectorise over no calls.
+    """
+    state[:] = 0
+    a1 = poles[0]
+    a2 = poles[1]
+    c0 = zeros[0]
+    c1 = zeros[1]
+    c2 = zeros[2]
+    c3 = zeros[3]
+    for i in range(0, frames.size, _STEPS * LANES):
+        x = frames[i : i + _STEPS * LANES]
+        for k in _each_lane():
+            p, q, r, s = x[0 + k], x[_1 + k], x[_2 + k], x[_3 + k]
+            w, v = state[0 + k], state[_1 + k]
+            t = (p - a2 * v) - a1 * w
+            u = (q - a2 * w) - a1 * t
+            p, q = t + c0 * w, u + c0 * t
+            v = (r - a2 * t) - a1 * u
+            w = (s - a2 * u) - a1 * v
+            r, s = v + c0 * u, w + c0 * v
+            state[0 + k], state[_1 + k] = w, v
+            w, v = state[_2 + k], state[_3 + k]
+            t = (p - a2 * v) - a1 * w
+            u = (q - a2 * w) - a1 * t
+            p, q = t + c1 * w, u + c1 * t
+            v = (r - a2 * t) - a1 * u
+            w = (s - a2 * u) - a1 * v
+            r, s = v + c1 * u, w + c1 * v
+            state[_2 + k], state[_3 + k] = w, v
+            w, v = state[_4 + k], state[_5 + k]
+            t = (p - a2 * v) - a1 * w
+            u = (q - a2 * w) - a1 * t
+            p, q = t + c2 * w, u + c2 * t
+            v = (r - a2 * t) - a1 * u
+            w = (s - a2 * u) - a1 * v
+            r, s = v + c2 * u, w + c2 * v
+            state[_4 + k], state[_5 + k] = w, v
+            w, v = state[_6 + k], state[_7 + k]
+            t = (p - a2 * v) - a1 * w
+            u = (q - a2 * w) - a1 * t
+            p, q = t + c3 * w, u + c3 * t
+            v = (r - a2 * t) - a1 * u
+            w = (s - a2 * u) - a1 * v
+            r, s = v + c3 * u, w + c3 * v
+            state[_6 + k], state[_7 + k] = w, v
+            state[_TOTAL + k] += p * p + q * q + (r * r + s * s)
