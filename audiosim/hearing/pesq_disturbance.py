@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..dsp.kernel import kernel
 from ..dsp.spectrum import fast_length, irfft, rfft
 from ..dsp.windows import periodic
-from .pesq_alignment import AFTER, Recording, Utterance
+from .pesq_alignment import AFTER, Recording, Utterance, cut
 
 Array = NDArray[Any]
 
@@ -184,7 +184,7 @@ def powers(x: Array, starts: Array, window: Array, bands: Bands) -> Array:
     out = np.empty((starts.size, bands.width.size))
     for i in range(0, starts.size, FRAMES_AT_ONCE):
         at = starts[i : i + FRAMES_AT_ONCE]
-        _group(rfft(_windowed(x, at, window)), bands.cuts, bands.scale, out[i : i + FRAMES_AT_ONCE])
+        _group(rfft(cut(x, at, window)), bands.cuts, bands.scale, out[i : i + FRAMES_AT_ONCE])
     return out
 
 
