@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from ..dsp.kernel import kernel
 from ..dsp.spectrum import fast_length, irfft, rfft
 from ..dsp.windows import periodic
-from .pesq_alignment import AFTER, Recording, Utterance, cut
+from .pesq_alignment import AFTER, Recording, Utterance, cut, runs
 
 Array = NDArray[Any]
 
@@ -50,13 +51,14 @@ THRESHOLDS_DB = (
 )
 POWER_SCALE = {8000: 2.764344e-5, 16000: 6.910853e-6}
 LOUDNESS_SCALE = 0.1866055
-SILENCE = 500.0  # of five magnitudes in a row: below it the ends of a recording are left out
+SILENCE = 500.0  # of five magnitudes in a row: below it the ends of the reference are left out
 AUDIBLE = 1e7  # power of a frame in bands 100 times above threshold, below which it counts as silent
 MOST = 45.0  # of a frame's disturbance
 BAD, SMEAR, SHORTEST_BAD = 30.0, 2, 5  # disturbance, frames, frames
-SEARCH = 4  # frames without overlap
-AGREES = 0.5  # correlation of magnitudes from which a second alignment is believed
+SEARCH = 4  # frames, end to end, in which a bad interval is aligned once more
+AGREES = 0.5  # correlation of magnitudes from which that is believed
 SPURT, STEP = 20, 10  # frames over which disturbance is a sixth-power mean, and from one such mean to the next
+LONG, RECENT = 1000, 5500  # frames from which on late disturbance counts more, and over which that grows
 FRAMES_AT_ONCE = 1024
 
 
@@ -74,252 +76,271 @@ class Bands:
     exponent: Array
     centres: Array
 
-    @classmethod
-    def of(cls, rate: int) -> Bands:
-        return _bands(rate)
-
 
 @cache
-def _bands(rate: int) -> Bands:
+def bands(rate: int) -> Bands:
+    """Of the model at 8 or 16 kHz."""
     bins = np.array(BINS if rate == 16000 else BINS_AT_8_KHZ)
     bark, hz = (np.array(w[: bins.size]) for w in (WIDTHS_BARK, WIDTHS_HZ))
     middles = np.cumsum(bark) - bark / 2
-    steep = np.clip(6 / (middles + 2), 1, 2)
-    steep[middles >= 4] = 1.0
+    steep = np.where(middles < 4, np.clip(6 / (middles + 2), 1, 2), 1)  # Zwicker's exponent is larger at the low end
+    cuts = np.concatenate([[0], np.cumsum(bins)])
     return Bands(
-        cuts=np.concatenate([[0], np.cumsum(bins)]),
+        cuts=cuts,
         scale=POWER_SCALE[rate] * hz / (bark * bins),
         width=bark,
         threshold=10 ** (np.array(THRESHOLDS_DB[: bins.size]) / 10),
         exponent=0.23 * steep**0.15,
-        centres=np.cumsum(hz) - hz / 2,
+        centres=(cuts[1:] + cuts[:-1] - 1) / 2 * (125 / 4),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Disturbance:
-    """Per frame, over all bands: symmetric and asymmetric [frame], weighted by the level of the reference, at most 45.
+    """symmetric, asymmetric: [frame], in loudness over all bands relative to the level of the reference, at most 45;
+    frames `first` to `last` count. Frame i begins at sample i hop of the reference.
 
-    first: index of the first frame; frame i starts at sample i hop of the reference (without margin).
-    cells: [frame, band, 2] shares of both within their frame; louder: [frame, band] whether the test is the louder.
     realigned: frames of which a second alignment was better.
+    cells: [frame, band, 3], of the symmetric squares and of the asymmetric disturbance the part of each band, and how
+    much louder the test is there; None where they were not asked for.
     """
 
     symmetric: Array
     asymmetric: Array
     first: int
+    last: int
     hop: int
     realigned: int
     cells: Array | None = None
-    louder: Array | None = None
 
 
-def disturbance(ref: Recording, test: Recording, utterances: list[Utterance], cells: bool) -> Disturbance | None:
-    """None where no frame is left between the silent ends."""
-    rate = ref.rate
-    size = 8 * ref.block
-    hop = size // 2
-    bands = _bands(rate)
-    longest = max(ref.length, test.length)
-    count = (longest + round(AFTER * rate))
-    skip, skip_end = _ends(ref, longest)
-    first, last = skip // hop, (count - skip_end) // hop - 1
+def disturbance(ref: Recording, test: Recording, utterances: list[Utterance], cells: bool = False) -> Disturbance | None:
+    """None where nothing of the reference is louder than its silence."""
+    where = _Frames.of(ref, test, utterances)
+    skipped, skipped_end = _silent_ends(ref, where.length)
+    first, last = skipped // where.hop, (where.length - skipped_end) // where.hop - 1
     if last < first:
         return None
     frames = np.arange(last + 1)
-    starts = ref.margin + frames * hop
-    delays = _in_force(utterances, starts)
-    window = periodic("hann", size).astype(np.float32)
-    p = powers(ref.heard, starts, window, bands)
-    q = powers(test.heard, starts + delays, window, bands)
-    compensated(p, q, count // hop - 1, bands)
-    q_raw = q.copy()
-    level(p, q, 1.0, bands)
-    d = np.empty((frames.size, 2))
-    parts = np.zeros((frames.size, bands.width.size, 3) if cells else (0, bands.width.size, 3))
-    _difference(p, q, bands.threshold, bands.exponent, bands.width, d, parts)
-    for before, after in zip(utterances, utterances[1:], strict=False):
+    model = bands(ref.rate)
+    p, raw = where.powers(ref, frames, 0), where.powers(test, frames, where.delays(frames))
+    _equalise(p, raw, where.length // where.hop - 1, model.threshold)
+    d, shares = np.empty((2, last + 1)), np.zeros((last + 1 if cells else 0, model.width.size, 3), np.float32)
+    _differ(p, raw, model.threshold, model.exponent, model.width, d, shares)
+    for before, after in pairwise(utterances):
         jump = after.delay - before.delay
-        if jump < -hop:
-            a = max(0, (after.start - ref.margin + jump) // hop)
-            b = (after.start - ref.margin - jump) // hop + 1
-            d[a : b + 1] = 0
+        if jump < -where.hop:  # what was heard just before is heard once more
+            begin, end = ((after.start - ref.margin + shift) // where.hop for shift in (jump, -jump))
+            d[:, max(begin, 0) : end + 2] = 0
+            shares[max(begin, 0) : end + 2] = 0
+    realigned = 0
+    if intervals := bad_intervals(d[0]):
+        for a, b in intervals:
+            inside = frames[a:b]
+            raw[a:b] = where.powers(test, inside, where.delays(inside) + where.lag(a, b))
+        again, their_shares = np.empty_like(d), np.zeros_like(shares)
+        _differ(p, raw, model.threshold, model.exponent, model.width, again, their_shares)
+        for a, b in intervals:
+            better = a + np.flatnonzero(again[0, a:b] < d[0, a:b])
+            realigned += better.size
             if cells:
-                parts[a : b + 1] = 0
-    realigned = _realign(ref, test, utterances, p, q_raw, d, parts, first, last, window, bands, cells)
-    audible = _audible(p, bands.threshold)
-    weight = ((audible + 1e5) / 1e7) ** 0.04
-    d = np.minimum(d / weight[:, None], MOST)
-    d = d[first:]
-    return Disturbance(
-        d[:, 0], d[:, 1], first, hop, realigned,
-        parts[first:, :, :2] if cells else None, parts[first:, :, 2] > 0 if cells else None,
-    )
+                shares[better] = their_shares[better]
+            d[:, a:b] = np.minimum(d[:, a:b], again[:, a:b])
+    weight = ((audible(p, model.threshold) + 1e5) / 1e7) ** 0.04
+    symmetric, asymmetric = np.minimum(d / weight, MOST)
+    return Disturbance(symmetric, asymmetric, first, last, where.hop, realigned, shares if cells else None)
 
 
-def _ends(ref: Recording, longest: int) -> tuple[int, int]:
-    x = np.abs(ref.heard)
-    m = ref.margin
-    half = longest // 2
-    return int(_quiet(x[m:], half)), int(_quiet(x[m : m + longest + round(AFTER * ref.rate)][::-1], half))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frames:
+    """Where frames of both recordings begin. length: samples, of the longer recording and the silence behind it."""
+
+    ref: Recording
+    test: Recording
+    starts: Array  # [utterance], samples of the reference
+    shifts: Array  # [utterance], samples of delay
+    window: Array
+    length: int
+
+    @classmethod
+    def of(cls, ref: Recording, test: Recording, utterances: list[Utterance]) -> _Frames:
+        return cls(
+            ref,
+            test,
+            np.array([u.start for u in utterances]),
+            np.array([u.delay for u in utterances]),
+            periodic("hann", 8 * ref.block).astype(np.float32),
+            max(ref.length, test.length) + round(AFTER * ref.rate),
+        )
+
+    @property
+    def hop(self) -> int:
+        return self.window.size // 2
+
+    def delays(self, frames: Array) -> Array:
+        """Of the utterance in which each frame begins, samples."""
+        return self._in_force(self.ref.margin + frames * self.hop)
+
+    def _in_force(self, samples: Array) -> Array:
+        result: Array = self.shifts[np.maximum(np.searchsorted(self.starts, samples, side="right") - 1, 0)]
+        return result
+
+    def powers(self, x: Recording, frames: Array, shifts: Any) -> Array:
+        """Power density [frame, band] of frames that are so many samples late."""
+        model = bands(x.rate)
+        starts = x.margin + frames * self.hop + shifts
+        out = np.empty((frames.size, model.width.size))
+        for i in range(0, frames.size, FRAMES_AT_ONCE):
+            spectra = rfft(cut(x.heard, starts[i : i + FRAMES_AT_ONCE], self.window))
+            _group(spectra, model.cuts, model.scale, out[i : i + FRAMES_AT_ONCE])
+        return out
+
+    def lag(self, first: int, stop: int) -> int:
+        """Samples by which frames first to stop are later still, where the magnitudes agree; else 0."""
+        size, search = self.window.size, SEARCH * self.window.size
+        begin, end = self.ref.margin + first * self.hop, self.ref.margin + stop * self.hop + size
+        x = np.abs(self.ref.heard[begin:end])
+        at = np.arange(begin - search, end + search)
+        at += self._in_force(at)
+        heard = self.test.heard
+        inside = (at >= 0) & (at < heard.size)
+        y = np.where(inside, np.abs(heard[np.where(inside, at, 0)]), np.float32(0))
+        energy = sqrt(float(np.square(x, dtype=np.float64).sum()) * float(np.square(y, dtype=np.float64).sum()))
+        n = fast_length(y.size + x.size)
+        products = irfft(np.conj(rfft(x, n)) * rfft(y, n), n)[: 2 * search + 1]
+        best = int(products.argmax())
+        return best - search if products[best] > AGREES * energy else 0
+
+
+def _silent_ends(ref: Recording, length: int) -> tuple[int, int]:
+    """Samples at the start and the end, up to half of the recording, that are silent in the reference."""
+    x = ref.heard[ref.margin : ref.margin + length]
+    most = max(ref.length, 1) // 2
+    return int(_quiet(x, most)), int(_quiet(x[::-1], most)) + length - x.size
 
 
 @kernel
 def _quiet(x: Array, most: int) -> int:
     n = 0
     while n < most and n + 5 <= x.size:
-        if x[n] + x[n + 1] + x[n + 2] + x[n + 3] + x[n + 4] >= SILENCE:
+        if abs(x[n]) + abs(x[n + 1]) + abs(x[n + 2]) + abs(x[n + 3]) + abs(x[n + 4]) >= SILENCE:
             break
         n += 1
     return n
 
 
-def _in_force(utterances: list[Utterance], starts: Array) -> Array:
-    which = np.searchsorted([u.start for u in utterances], starts, side="right") - 1
-    result: Array = np.array([u.delay for u in utterances])[np.maximum(which, 0)]
-    return result
-
-
-def powers(x: Array, starts: Array, window: Array, bands: Bands) -> Array:
-    out = np.empty((starts.size, bands.width.size))
-    for i in range(0, starts.size, FRAMES_AT_ONCE):
-        at = starts[i : i + FRAMES_AT_ONCE]
-        _group(rfft(cut(x, at, window)), bands.cuts, bands.scale, out[i : i + FRAMES_AT_ONCE])
-    return out
-
-
-@kernel
-def _windowed(x: Array, starts: Array, window: Array) -> Array:
-    out = np.zeros((starts.size, window.size), np.float32)
-    for i in range(starts.size):
-        if starts[i] >= 0 and starts[i] + window.size <= x.size:
-            for n in range(window.size):
-                out[i, n] = x[starts[i] + n] * window[n]
-    return out
-
-
 @kernel
 def _group(spectra: Array, cuts: Array, scale: Array, out: Array) -> None:
+    """Sums of power over the bins of each band; bin 0 counts nothing."""
     for i in range(len(out)):
         for b in range(scale.size):
             total = 0.0
             for k in range(max(cuts[b], 1), cuts[b + 1]):
-                total += spectra[i, k].real * spectra[i, k].real + spectra[i, k].imag * spectra[i, k].imag
+                z = spectra[i, k]
+                total += z.real * z.real + z.imag * z.imag
             out[i, b] = total * scale[b]
 
 
-def compensated(p: Array, q: Array, frames: int, bands: Bands) -> None:
-    loud = 100 * bands.threshold
-    speaks = (np.where(p > loud, p, 0)[:, 1:].sum(axis=1) >= AUDIBLE)
-    a = np.where(p > loud, p, 0)[speaks].sum(axis=0) / frames
-    b = np.where(q > loud, q, 0)[speaks].sum(axis=0) / frames
-    p *= np.clip((b + 1000) / (a + 1000), 0.01, 100)
+@kernel
+def _equalise(p: Array, q: Array, frames: int, threshold: Array) -> None:
+    """The reference [frame, band] through the mean linear filter that lies between it and the test; frames: by how many
+    the means are divided."""
+    means = np.zeros((2, threshold.size))
+    for i in range(len(p)):
+        total = 0.0
+        for b in range(1, threshold.size):
+            if p[i, b] > 100 * threshold[b]:
+                total += p[i, b]
+        if total >= AUDIBLE:
+            for b in range(threshold.size):
+                if p[i, b] > 100 * threshold[b]:
+                    means[0, b] += p[i, b]
+                if q[i, b] > 100 * threshold[b]:
+                    means[1, b] += q[i, b]
+    for b in range(threshold.size):
+        ratio = (means[1, b] / frames + 1000) / (means[0, b] / frames + 1000)
+        ratio = min(max(ratio, 0.01), 100.0)
+        for i in range(len(p)):
+            p[i, b] *= ratio
 
 
-def _audible(p: Array, threshold: Array) -> Array:
-    return np.where(p > threshold, p, 0)[:, 1:].sum(axis=1)
-
-
-def level(p: Array, q: Array, before: float, bands: Bands) -> None:
-    a, b = _audible(p, bands.threshold), _audible(q, bands.threshold)
-    g = (a + 5e3) / (b + 5e3)
-    old = before
-    for i in range(len(g)):
-        old = g[i] = 0.2 * old + 0.8 * g[i] if i else g[i]
-    q *= np.clip(g, 3e-4, 5)[:, None]
+def audible(p: Array, threshold: Array) -> Array:
+    """Power [frame] above threshold, of p [frame, band]."""
+    result: Array = np.where(p > threshold, p, 0)[:, 1:].sum(axis=1)
+    return result
 
 
 @kernel
-def _difference(p: Array, q: Array, threshold: Array, exponent: Array, width: Array, d: Array, parts: Array) -> None:
+def _differ(
+    p: Array, q: Array, threshold: Array, exponent: Array, width: Array, d: Array, shares: Array
+) -> None:
+    """d: [2, frame], symmetric and asymmetric disturbance of powers p and q [frame, band]; shares as in Disturbance.
+
+    The level of each frame of the test is brought to that of the reference, slowly. Differences of less than a quarter
+    of the softer loudness are masked; what is added counts 3 to 12 times in the asymmetric one, other differences not
+    at all.
+    """
     count = width.size
     whole = width[1:].sum()
-    scale = np.empty(count)
-    for b in range(count):
-        scale[b] = LOUDNESS_SCALE * (threshold[b] / 0.5) ** exponent[b]
+    scale = LOUDNESS_SCALE * (threshold / 0.5) ** exponent
+    before = 1.0
     for i in range(len(p)):
-        squares, total = 0.0, 0.0
-        for b in range(1, count):
+        a = b = 0.0
+        for k in range(1, count):
+            if p[i, k] > threshold[k]:
+                a += p[i, k]
+            if q[i, k] > threshold[k]:
+                b += q[i, k]
+        gain = (a + 5e3) / (b + 5e3)
+        if i > 0:
+            gain = 0.2 * before + 0.8 * gain
+        before = gain
+        gain = min(max(gain, 3e-4), 5.0)
+        squares = total = 0.0
+        for k in range(1, count):
+            u, v = p[i, k], gain * q[i, k]
             x = y = 0.0
-            if p[i, b] > threshold[b]:
-                x = scale[b] * ((0.5 + 0.5 * p[i, b] / threshold[b]) ** exponent[b] - 1)
-            if q[i, b] > threshold[b]:
-                y = scale[b] * ((0.5 + 0.5 * q[i, b] / threshold[b]) ** exponent[b] - 1)
-            v = y - x
-            r = abs(v) - 0.25 * min(x, y)
-            if r <= 0:
+            if u > threshold[k]:
+                x = scale[k] * ((0.5 + 0.5 * u / threshold[k]) ** exponent[k] - 1)
+            if v > threshold[k]:
+                y = scale[k] * ((0.5 + 0.5 * v / threshold[k]) ** exponent[k] - 1)
+            heard = (abs(y - x) - 0.25 * min(x, y)) * width[k]
+            if heard <= 0:
                 continue
-            ratio = ((q[i, b] + 50) / (p[i, b] + 50)) ** 1.2
-            h = 0.0 if ratio < 3 else min(ratio, 12.0)
-            one, other = (r * width[b]) ** 2, h * r * width[b]
-            squares += one
-            total += other
-            if parts.size:
-                parts[i, b, 0] = one
-                parts[i, b, 1] = other
-                parts[i, b, 2] = v
-        d[i, 0] = np.sqrt(squares * whole)
-        d[i, 1] = total
-        if parts.size:
-            for b in range(count):
-                parts[i, b, 0] /= max(squares, 1e-300)
-                parts[i, b, 1] /= max(total, 1e-300)
+            squares += heard * heard
+            part = 0.0
+            if v + 50 > 2.498 * (u + 50):  # 3 ** (1 / 1.2)
+                ratio = ((v + 50) / (u + 50)) ** 1.2
+                if ratio >= 3:
+                    part = min(ratio, 12.0) * heard
+                    total += part
+            if shares.size:
+                shares[i, k, 0] = heard * heard
+                shares[i, k, 1] = part
+                shares[i, k, 2] = y - x
+        d[0, i] = np.sqrt(squares * whole)
+        d[1, i] = total
+        if shares.size:
+            for k in range(count):
+                shares[i, k, 0] /= max(squares, 1e-30)
+                shares[i, k, 1] /= max(total, 1e-30)
 
 
-def _realign(ref, test, utterances, p, q, d, parts, first, last, window, bands, cells) -> int:
-    """Frames that disturb too much get a delay of their own; q: powers of the test before the level was compensated."""
-    intervals = _bad_intervals(d[:, 0])
-    if not intervals:
-        return 0
-    size, hop = window.size, window.size // 2
-    q = q.copy()
-    for a, b in intervals:
-        start, stop = ref.margin + a * hop, ref.margin + b * hop + size
-        lag = _lag(ref.heard, test.heard, utterances, start, stop, SEARCH * size)
-        starts = ref.margin + np.arange(a, b) * hop
-        q[a:b] = powers(test.heard, starts + _in_force(utterances, starts) + lag, window, bands)
-    level(p, q, 1.0, bands)
-    again = np.empty_like(d)
-    _difference(p, q, bands.threshold, bands.exponent, bands.width, again, np.zeros((0, bands.width.size, 3)))
-    better = 0
-    for a, b in intervals:
-        better += int((again[a:b, 0] < d[a:b, 0]).sum())
-        d[a:b] = np.minimum(d[a:b], again[a:b])
-    return better
+def bad_intervals(d: Array) -> list[tuple[int, int]]:
+    """First and one past the last frame of where the disturbance [frame] is large for long; small gaps count."""
+    bad = np.pad(d > BAD, SMEAR)
+    shifted = np.stack([bad[k : k + d.size] for k in range(2 * SMEAR + 1)])
+    near = shifted[: SMEAR + 1].any(axis=0) & shifted[SMEAR:].any(axis=0)
+    return [(a, b) for a, b in runs(near) if b - a >= SHORTEST_BAD]
 
 
-def _bad_intervals(d: Array) -> list[tuple[int, int]]:
-    bad = d > BAD
-    padded = np.pad(bad, SMEAR)
-    n = d.size
-    left = np.any([padded[SMEAR - k : SMEAR - k + n] for k in range(SMEAR + 1)], axis=0)
-    right = np.any([padded[SMEAR + k : SMEAR + k + n] for k in range(SMEAR + 1)], axis=0)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], left & right, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= SHORTEST_BAD]
-
-
-def _lag(ref: Array, test: Array, utterances: list[Utterance], start: int, stop: int, search: int) -> int:
-    x = np.abs(ref[start:stop])
-    at = np.arange(start - search, stop + search)
-    at = at + _in_force(utterances, at)
-    y = np.where((at >= 0) & (at < test.size), np.abs(test[np.clip(at, 0, test.size - 1)]), 0).astype(np.float32)
-    energy = float(np.sum(x.astype(float)**2) * np.sum(y.astype(float)**2))
-    if not energy > 0:
-        return 0
-    n = fast_length(y.size + x.size)
-    c = irfft(np.conj(rfft(x, n)) * rfft(y, n), n)[: 2 * search + 1]
-    best = int(c.argmax())
-    return best - search if c[best] > AGREES * sqrt(energy) else 0
-
-
-def pooled(d: Array) -> float:
-    n = d.size
-    windows = np.add.reduceat
-    starts = np.arange(0, n, STEP)
-    sums = np.concatenate([[0.0], np.cumsum(d**6)])
-    ends = np.minimum(starts + SPURT, n)
-    l6 = ((sums[ends] - sums[starts]) / SPURT) ** (1 / 6)
-    w = np.ones(starts.size)
-    if n > 1000:
-        t = min(0.5, (n - 1000) / 5500)
-        w = 1 - t + t * starts / n
-    return float(np.sqrt(np.sum((w * l6) ** 2) / np.sum(w**2)))
+def over_time(d: Array) -> float:
+    """Mean of disturbance [frame]: sixth powers within 0.32 s, squares over such spurts; in long recordings late ones
+    count more."""
+    starts = np.arange(0, d.size, STEP)
+    sums = np.add.reduceat(np.append(d**6, np.zeros(2 * STEP)), np.append(starts, d.size))[:-1]
+    sums += np.append(sums[1:], 0.0)
+    spurts = (sums / SPURT) ** (1 / 6)
+    late = min(0.5, max(d.size - LONG, 0) / RECENT)
+    weights = 1 - late + late * starts / d.size
+    return float(np.sqrt(np.sum((weights * spurts) ** 2) / np.sum(weights**2)))
