@@ -408,22 +408,24 @@ class _Frames:
 
     def before(self, start: int, breaks: list[int], coarse: int) -> list[Delay]:
         """The delay of blocks start to each of the ascending breaks, about `coarse` blocks."""
-        starts = self._starts(start, breaks[-1], coarse)
-        part = np.searchsorted(np.array(breaks) * self.ref.block, starts, side="right")
+        ends = np.array(breaks) * self.ref.block - self.hop  # a frame reaches beyond
+        starts = self._starts(start * self.ref.block + self.ref.block, int(ends[-1]), coarse)
+        part = np.searchsorted(ends, starts, side="right")
         return [self._peak(h, coarse) for h in self._histograms(starts, part, len(breaks), coarse).cumsum(axis=0)]
 
     def after(self, breaks: list[int], stop: int, coarse: int) -> list[Delay]:
         """The delay of the blocks from each of the ascending breaks to stop."""
-        starts = self._starts(breaks[0], stop, coarse)
-        part = np.searchsorted(np.array(breaks) * self.ref.block, starts, side="right") - 1
+        begins = np.array(breaks) * self.ref.block
+        starts = self._starts(int(begins[0]), stop * self.ref.block, coarse)
+        part = np.searchsorted(begins, starts, side="right") - 1
         counts = self._histograms(starts, part, len(breaks), coarse)
         return [self._peak(h, coarse) for h in counts[::-1].cumsum(axis=0)[::-1]]
 
     def _starts(self, start: int, stop: int, coarse: int) -> Array:
-        """Samples where frames begin; they must end within both recordings."""
-        block, shift = self.ref.block, coarse * self.ref.block
+        """Samples from start to stop where frames begin; they must end within both recordings."""
+        shift = coarse * self.ref.block
         last = min(self.ref.traced.size, self.test.traced.size - shift) - self.size
-        return np.arange(max(start * block, -shift), min(stop * block, last + 1), self.hop)
+        return np.arange(max(start, -shift), min(stop, last + 1), self.hop)
 
     def _histograms(self, starts: Array, part: Array, parts: int, coarse: int) -> Array:
         counts = np.zeros((parts, self.size))
