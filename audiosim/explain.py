@@ -390,7 +390,7 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         ("gradient", card.gradient),
     ]
     if card.loses_track:
-        rows.append(("loses track of time after", ", ".join(card.loses_track)))
+        rows.append(("loses track after", ", ".join(card.loses_track)))
     if card.settles:
         rows.append(("vouched for", f"recordings of {card.settles:g} s and longer"))
     if card.cap:

@@ -1,4 +1,4 @@
-"""Time alignment of two recordings of speech, as PESQ does it: level, activity of the voice, utterances and their delays.
+"""Time alignment of two recordings of speech, as PESQ does it: level, activity of the voice, utterances, delays.
 
 ITU-T P.862 (2001), 10.1; Rix, Hollier, Hekstra and Beerends 2002 (J. Audio Eng. Soc. 50, 755-764). Delays are found
 first from the envelopes, in steps of 4 ms, then from the waveforms, to the sample; an utterance during which the delay
@@ -38,7 +38,17 @@ RAMP = 15  # samples in which wide-band recordings rise and fall
 HIGH_PASS = np.array([2.740826, -5.4816519, 2.740826, -1.9444777, 0.94597794])  # P.862.2, b0 b1 b2 a1 a2 at 16 kHz
 CORRECTION = 0.251188  # of its gain: P.862 Corrigendum 2
 ALIGNER = (  # measured: the amplitude at which a tone between two utterances makes them one, Hz and dB
-    *((0, -80), (60, -65), (100, -50), (130, -41.4), (160, -33), (190, -26.4), (220, -20.3), (250, -15.9), (280, -11.7)),
+    *(
+        (0, -80),
+        (60, -65),
+        (100, -50),
+        (130, -41.4),
+        (160, -33),
+        (190, -26.4),
+        (220, -20.3),
+        (250, -15.9),
+        (280, -11.7),
+    ),
     *((310, -8.4), (350, -5.45), (375, -4.0), (400, -2.93), (450, -1.48), (500, -0.94), (600, -0.25), (700, 0.0)),
     *((850, -0.4), (1000, -0.76), (1200, -1.49), (1400, -2.74), (1700, -5.37), (1850, -7.3), (2000, -9.75)),
     *((2150, -12.4), (2300, -14.14), (2500, -14.77), (2700, -14.35), (2900, -14.0), (3100, -13.88), (3300, -14.74)),
@@ -133,7 +143,7 @@ def telephone_energy(x: Array, rate: int) -> float:
     """Sum of squares of x [sample] between 350 and 3250 Hz."""
     if x.size <= WHOLE:
         return _energy(x, rate, fast_length(x.size + round(AFTER * rate)))
-    window = np.sin(np.pi * (np.arange(WHOLE) + 0.5) / WHOLE).astype(np.float32)  # the squares of two neighbours add to 1
+    window = np.sin(np.pi * (np.arange(WHOLE) + 0.5) / WHOLE).astype(np.float32)  # squares of two neighbours add to 1
     total = 0.0
     for start in range(-WHOLE // 2, x.size, WHOLE // 2):
         part = x[max(start, 0) : start + WHOLE]
@@ -387,9 +397,7 @@ def _breaks(start: int, stop: int) -> list[int]:
     return list(range(start + lead, stop - lead + 1, step))[:SPLITS]
 
 
-def _by_delay(
-    delays: list[int], known: dict[int, list[Delay]], find: Callable[[int], list[Delay]]
-) -> list[Delay]:
+def _by_delay(delays: list[int], known: dict[int, list[Delay]], find: Callable[[int], list[Delay]]) -> list[Delay]:
     """find(delay)[i] for each i; few delays are different."""
     for d in delays:
         if d not in known:
@@ -480,6 +488,8 @@ def _limited(found: list[list[Utterance]], ref: Recording) -> list[Utterance]:
     """Utterances that reach from one to the next. They meet in the middle of a pause, later by half of what the test
     leaves out there; where one was split, the later part begins earlier by half of what the test inserts."""
     flat = [u for parts in found for u in parts]
+    if not flat:
+        return []
     first_of = {id(parts[0]) for parts in found}
     meets = [ref.margin]
     for a, b in pairwise(flat):

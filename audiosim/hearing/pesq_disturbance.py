@@ -1,5 +1,5 @@
-"""How much a distorted recording of speech disturbs, as PESQ hears it: loudness densities in Bark bands, their difference
-frame by frame, symmetric and asymmetric, and its mean over time.
+"""How much a distorted recording of speech disturbs, as PESQ hears it: loudness densities in Bark bands, their
+difference frame by frame, symmetric and asymmetric, and its mean over time.
 
 ITU-T P.862 (2001), 10.2; Beerends, Hekstra, Rix and Hollier 2002 (J. Audio Eng. Soc. 50, 765-778). Parts whose
 disturbance says that the alignment failed are aligned once more, and the smaller disturbance counts.
@@ -114,7 +114,9 @@ class Disturbance:
     cells: Array | None = None
 
 
-def disturbance(ref: Recording, test: Recording, utterances: list[Utterance], cells: bool = False) -> Disturbance | None:
+def disturbance(
+    ref: Recording, test: Recording, utterances: list[Utterance], cells: bool = False
+) -> Disturbance | None:
     """None where nothing of the reference is louder than its silence."""
     where = _Frames.of(ref, test, utterances)
     skipped, skipped_end = _silent_ends(ref, where.length)
@@ -271,9 +273,7 @@ def audible(p: Array, threshold: Array) -> Array:
 
 
 @kernel
-def _differ(
-    p: Array, q: Array, threshold: Array, exponent: Array, width: Array, d: Array, shares: Array
-) -> None:
+def _differ(p: Array, q: Array, threshold: Array, exponent: Array, width: Array, d: Array, shares: Array) -> None:
     """d: [2, frame], symmetric and asymmetric disturbance of powers p and q [frame, band]; shares as in Disturbance.
 
     The level of each frame of the test is brought to that of the reference, slowly. Differences of less than a quarter
@@ -330,7 +330,7 @@ def bad_intervals(d: Array) -> list[tuple[int, int]]:
     """First and one past the last frame of where the disturbance [frame] is large for long; small gaps count."""
     bad = np.pad(d > BAD, SMEAR)
     shifted = np.stack([bad[k : k + d.size] for k in range(2 * SMEAR + 1)])
-    near = shifted[: SMEAR + 1].any(axis=0) & shifted[SMEAR:].any(axis=0)
+    near = np.asarray(shifted[: SMEAR + 1].any(axis=0) & shifted[SMEAR:].any(axis=0))
     return [(a, b) for a, b in runs(near) if b - a >= SHORTEST_BAD]
 
 
