@@ -33,11 +33,13 @@ class Card:
     pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
     lengths: Literal["equal", "any"] = "equal"
     together: bool = False  # its channels decide together which frames count: its twin takes [batch, channel, sample]
+    alone: bool = False  # it judges the test alone; the reference is for comparison
     level: str = "full scale is 1.0"  # what it assumes of the level
     symmetric: bool  # d(a, b) == d(b, a)
     triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
     blind: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
     loses_track: tuple[str, ...] = ()  # those that, at full strength, mislead its alignment and profiles
+    saturates: float | None = None  # value beyond which worse sound is no longer told from bad sound
     slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
     gradient: Literal["exact", "surrogate", "none"]
     cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens

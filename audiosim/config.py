@@ -45,6 +45,7 @@ class Settings:
     gain: Gain = "none"
     polarity: Polarity = "keep"
     level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own
+    audiogram: str | None = None  # the listener's hearing losses; None: each metric's own
     backend: Backend = "numba"
     jobs: int | None = None  # None: all cores
     quiet: bool = False
@@ -60,6 +61,7 @@ class Settings:
             "gain": self.gain,
             "polarity": self.polarity,
             "level": self.level,
+            "audiogram": self.audiogram,
         }
 
 

@@ -90,7 +90,7 @@ def explain(
     comparison = compare_signals(ref, test, [spec], policy, detail="map", jobs=jobs)
     result = comparison.results[spec]
     if gradient and result.status in ("ok", "infinite"):
-        result = _of_gradient(result, metrics.parse(spec, policy.level), comparison)
+        result = _of_gradient(result, metrics.parse(spec, policy.level, policy.audiogram), comparison)
     of: Of = "gradient" if gradient else "distance"
     share = np.empty((0, 0)) if result.map is None else np.nan_to_num(result.map.astype(np.float64), posinf=0.0)
     total = float(share.sum())
@@ -389,8 +389,14 @@ def card_rows(name: str) -> list[tuple[str, str]]:
         ),
         ("gradient", card.gradient),
     ]
+    if card.alone:
+        rows.append(("judges", "the test alone; the reference is for comparison"))
+    if card.pauses:
+        rows.append(("pauses", "silence of the reference does not count"))
     if card.loses_track:
         rows.append(("loses track after", ", ".join(card.loses_track)))
+    if card.saturates is not None:
+        rows.append(("tells nothing apart beyond", f"{card.saturates:g}"))
     if card.settles:
         rows.append(("vouched for", f"recordings of {card.settles:g} s and longer"))
     if card.cap:

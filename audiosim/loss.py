@@ -147,6 +147,7 @@ class _Term:
         """Badness [batch]: smaller is better."""
         values = self.values(ref, test)
         pools = {"mean": values.mean, "rms": partial(_rms, values), "min": values.amin, "max": values.amax}
+        pools["downmix"] = values.mean  # of the one channel that is left
         pooled = pools[self.card.pooling](1)
         return pooled if self.card.better == "lower" else -pooled
 
@@ -168,17 +169,19 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
     term = _Term(spec, rate)
     if term.card.gradient == "surrogate":
         raise UsageError(f"torch has no {spec.name}, only a surrogate to be minimised; leave the backend to numba")
+    unit = None
     if term.card.cap:
         answer = metrics.get(spec.name).compute(ref, test, rate, **spec.options)
         if answer.status != "ok":
             return answer
+        unit = answer.unit
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.no_grad():
         try:
             values = term.values(*(torch.tensor(x, device=device)[None] for x in (ref, test)))[0]
         except InputError as short:
             return undefined(str(short), len(ref))
-    result = pool([Channel(value=value) for value in values.tolist()])
+    result = replace(pool([Channel(value=value) for value in values.tolist()]), unit=unit)
     if term.card.pooling == "rms":
         result = replace(result, value=float(_rms(values, 0)))
     return result

@@ -33,6 +33,7 @@ class Policy:
     gain: Literal["none", "match"] = "none"
     polarity: Literal["keep", "match"] = "keep"
     level: float | None = None  # dB SPL of a full-scale sine, for metrics with an option level; None: their own
+    audiogram: str | None = None  # hearing losses, for metrics with an option audiogram; None: their own
 
 
 def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
@@ -102,6 +103,12 @@ def describe(done: Mapping[str, Any]) -> list[str]:
             if step["metrics"]
             else "the playback level changes none of the metrics"
         )
+    if step := done.get("audiogram"):
+        said.append(
+            f"the listener's audiogram is {step['losses']} for {', '.join(step['metrics'])}"
+            if step["metrics"]
+            else "the audiogram changes none of the metrics"
+        )
     if rates := done.get("metric_rates"):
         said.append(f"resampled both to {', '.join(map(str, rates))} Hz for the metrics that demand it")
     return said
@@ -130,9 +137,13 @@ def _check(policy: Policy) -> None:
     hints = get_type_hints(Policy)
     if policy.level is not None and not 0 <= policy.level <= 200:
         raise UsageError(f"level={policy.level:g} is not possible; 0 to 200 dB SPL of a full-scale sine")
+    if policy.audiogram is not None:
+        from .hearing.audiogram import losses
+
+        losses(policy.audiogram)
     for field in fields(policy):
         value, possible = getattr(policy, field.name), get_args(hints[field.name])
-        if field.name != "level" and value not in possible:
+        if field.name not in ("level", "audiogram") and value not in possible:
             raise UsageError(f"{field.name}={value!r} is not possible; one of: {', '.join(possible)}")
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 from math import inf
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -983,15 +984,22 @@ def value(text: str, ref: Array, test: Array, rate: int) -> float:
 # PEAQ, basic version (ITU-R BS.1387-1), of recordings [channel, sample] at 48 kHz
 
 
-class Bark:
-    """Constants of its 109 bands."""
-
+def bark_constants(step: float) -> SimpleNamespace:
+    """Of bands so many Bark wide."""
     lowest, highest = 7 * np.arcsinh(80 / 650), 7 * np.arcsinh(18000 / 650)
-    z = np.append(lowest + 0.25 * np.arange(109), highest)
+    z = np.append(np.arange(lowest, highest, step), highest)
     f = 650 * np.sinh((z[:-1] + z[1:]) / 2 / 7)
-    edges = 650 * np.sinh(z / 7)
-    noise = 10 ** (0.4 * 0.364 * (f / 1000) ** -0.8)
-    mask = 10 ** (np.where(np.arange(109) * 0.25 <= 12, 3.0, 0.25 * 0.25 * np.arange(109)) / 10)
+    above = step * np.arange(f.size)
+    return SimpleNamespace(
+        step=step,
+        f=f,
+        edges=650 * np.sinh(z / 7),
+        noise=10 ** (0.4 * 0.364 * (f / 1000) ** -0.8),
+        mask=10 ** (np.where(above <= 12, 3.0, 0.25 * above) / 10),
+    )
+
+
+Bark, HalfBark = bark_constants(0.25), bark_constants(0.5)  # 109 bands, and the 55 of the advanced version
 
 
 def bark_power(x: Array, level: float = 92.0) -> tuple[Array, Array]:
@@ -1006,28 +1014,28 @@ def bark_power(x: Array, level: float = 92.0) -> tuple[Array, Array]:
     return power, power * np.append(0, 10 ** (ear / 10))
 
 
-def bark_bands(power: Array) -> Array:
+def bark_bands(power: Array, b: Any = Bark) -> Array:
     """[frame, bin] -> [frame, band], at least 1e-12."""
     k = np.arange(1025) * 48000 / 2048
     half = 12000 / 1024
-    low, high = Bark.edges[:-1, None], Bark.edges[1:, None]
+    low, high = b.edges[:-1, None], b.edges[1:, None]
     shares = np.maximum(0, np.minimum(k + half, high) - np.maximum(k - half, low)) / (2 * half)
     return np.maximum(power @ shares.T, 1e-12)
 
 
-def bark_spread(energy: Array) -> Array:
+def bark_spread(energy: Array, b: Any = Bark) -> Array:
     """Band by band [frame, band], by levels in dB."""
 
     def plain(e: Array) -> Array:
         out = np.zeros_like(e)
-        distance = np.arange(109)[:, None] - np.arange(109)  # from the second to the first
+        distance = np.arange(b.f.size)[:, None] - np.arange(b.f.size)  # from the second to the first
         for frame, p in zip(out, e, strict=True):
-            up_db = -24 - 230 / Bark.f + 0.2 * 10 * np.log10(p)
-            shape = 10 ** (np.where(distance < 0, 27, up_db) * 0.25 * distance / 10)
+            up_db = -24 - 230 / b.f + 0.2 * 10 * np.log10(p)
+            shape = 10 ** (np.where(distance < 0, 27, up_db) * b.step * distance / 10)
             frame[:] = ((p / shape.sum(axis=0) * shape) ** 0.4).sum(axis=1) ** 2.5
         return out
 
-    return plain(energy) / plain(np.ones((1, 109)))
+    return plain(energy) / plain(np.ones((1, b.f.size)))
 
 
 def bark_one_pole(x: Array, longest: float, gain: Array | float | None = None) -> Array:
@@ -1152,6 +1160,124 @@ def peaq_variables(ref: Array, test: Array, level: float = 92.0) -> dict[str, fl
         "ADB": float(np.log10(above.mean()) if above.sum() else -0.5 if above.size else 0.0),
         "MFPD": float(smooth.max()),
     }
+
+
+# PEAQ, advanced version
+
+
+BANK = 650 * np.sinh(np.linspace(np.arcsinh(50 / 650), np.arcsinh(18000 / 650), 40))  # centres of its filters, Hz
+BANK_NOISE = 10 ** (0.4 * 0.364 * (BANK / 1000) ** -0.8)
+
+
+def bank_one_pole(x: Array, longest: float, shortest: float = 0.008, gain: float | None = None) -> Array:
+    """As bark_one_pole, 250 times a second."""
+    a = np.exp(-192 / 48000 / (shortest + 100 / BANK * (longest - shortest)))
+    y, state = np.zeros_like(x), np.zeros(40)
+    for i, frame in enumerate(x):
+        y[i] = state = a * state + (1 - a if gain is None else gain) * frame
+    return y
+
+
+def filter_bank_ear(x: Array, level: float = 92.0) -> dict[str, Array]:
+    """The patterns of one channel [sample], 250 times a second."""
+    n, f = -(-x.size // 192), BANK
+    lengths = [1456, 1438, 1406, 1362, 1308, 1244, 1176, 1104, 1030, 956, 884, 814, 748, 686, 626, 570, 520, 472, 430]
+    lengths += [390, 354, 320, 290, 262, 238, 214, 194, 176, 158, 144, 130, 118, 106, 96, 86, 78, 70, 64, 58, 52]
+    y = np.pad(x.astype(np.float64), (0, 192 * n - x.size)) * 10 ** (level / 20)
+    y = scipy.signal.lfilter([1, -2, 1], [1, -1.99517, 0.995174], y)
+    y = scipy.signal.lfilter([1, -2, 1], [1, -1.99799, 0.997998], y)
+    outputs = np.zeros((6 * n, 40), complex)
+    for band, length in enumerate(lengths):
+        k = np.arange(length)
+        khz = f[band] / 1000
+        gain = 10 ** ((-2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6) / 20)
+        h = gain * 4 / length * np.sin(np.pi * k / length) ** 2
+        h = h * np.exp(2j * np.pi * f[band] / 48000 * (k - length / 2))
+        late = np.zeros(1 + (1456 - length) // 2)
+        outputs[:, band] = scipy.signal.upfirdn(np.append(late, h), y, down=32)[: 6 * n]
+    near = 10 ** (-7 * (np.arcsinh(18000 / 650) - np.arcsinh(50 / 650)) / (39 * 20))  # a dB per Bark, from band to band
+    factor, up = np.zeros(40), np.arange(40)[:, None] - np.arange(40)  # bands from the second to the first
+    energy = np.zeros((6 * n + 5, 40))
+    for m, here in enumerate(outputs):
+        slope = np.maximum(4, 24 + 230 / f - 0.2 * 10 * np.log10(np.maximum(np.abs(here) ** 2, 1e-12)))
+        factor += np.exp(-32 / 4800) * (near**slope - factor)
+        whole = np.where(up >= 0, factor ** np.maximum(up, 0), 0) @ here
+        for j in range(38, -1, -1):
+            whole[j] += near**31 * whole[j + 1]
+        energy[m + 5] = np.abs(whole) ** 2
+    ahead = np.cos(np.pi * np.arange(-5, 6) / 12) ** 2 * 0.9761 / 6
+    spread = np.array([ahead @ energy[6 * i : 6 * i + 11] + BANK_NOISE for i in range(n)])
+    excitation = bank_one_pole(spread, 0.020, 0.004)
+    loudness = spread**0.3
+    change = bank_one_pole(np.abs(np.diff(loudness, axis=0, prepend=0)) * 250, 0.050)
+    average = bank_one_pole(loudness, 0.050)
+    quiet = 10 ** (0.364 * (f / 1000) ** -0.8)
+    s = 10 ** (0.1 * (-2 - 2.05 * np.arctan(f / 4000) - 0.75 * np.arctan((f / 1600) ** 2)))
+    bands = 1.26539 * (quiet / (1e4 * s)) ** 0.23 * ((1 - s + s * excitation / quiet) ** 0.23 - 1)
+    return {
+        "spread": spread,
+        "excitation": excitation,
+        "average": average,
+        "modulation": change / (1 + average / 0.3),
+        "sones": 24 / 40 * np.maximum(bands, 0).sum(axis=1),
+    }
+
+
+def peaq_advanced_variables(ref: Array, test: Array, level: float = 92.0) -> dict[str, float]:
+    """The 5 model output variables of sounds without silent ends."""
+    ears = [(filter_bank_ear(r, level), filter_bank_ear(t, level)) for r, t in zip(ref, test, strict=True)]
+    frames = len(ears[0][0]["spread"])
+    late = 125 if frames > 125 else 0
+    loud = [np.minimum(r["sones"], t["sones"]) > 0.1 for r, t in ears]
+    begin = min(max(late, int(np.argmax(np.any(loud, axis=0))) + 13), frames - 1)
+    padded = np.pad(np.concatenate([ref, test]), ((0, 0), (0, 2048)))
+    alone = []
+    for (r, t), pair in zip(ears, zip(ref, test, strict=True), strict=True):
+        weight = np.sum(r["average"] / (r["average"] + BANK_NOISE**0.3), axis=1)[late:]
+        first = 100 * np.mean(np.abs(t["modulation"] - r["modulation"]) / (1 + r["modulation"]), axis=1)[late:]
+
+        x, y = r["excitation"], t["excitation"]
+        p, q = (bank_one_pole(v, 0.050) for v in (x, y))
+        balance = (np.sqrt(p * q).sum(axis=1) / q.sum(axis=1)) ** 2
+        x, y = x / np.maximum(balance, 1)[:, None], y * np.minimum(balance, 1)[:, None]
+        n, d = (bank_one_pole(v, 0.050, gain=1.0) for v in (x * y, x * x))
+        for pattern, factor in ((x, np.minimum(n / d, 1)), (y, np.minimum(d / n, 1))):
+            near = np.stack([factor[:, max(0, i - 1) : i + 2].mean(axis=1) for i in range(40)], axis=1)
+            pattern *= bank_one_pole(near, 0.050)
+
+        def sones(a: Array, b: Array, m: Array, n: Array, alpha: float, c: float) -> Array:
+            s, u = c * m + 1, c * n + 1
+            masked = 1 + np.maximum(u * b - s * a, 0) / (BANK_NOISE + s * a * np.exp(-alpha * (b - a) / a))
+            return 24 / 40 * ((BANK_NOISE / u) ** 0.23 * (masked**0.23 - 1)).sum(axis=1)[begin:]
+
+        m, n = r["modulation"], t["modulation"]
+        added = sones(x, y, m, n, 2.5, 0.3)
+        added[added < 0.1] = 0
+        lost = np.maximum(sones(y, x, n, m, 1.5, 0.15), 0)
+
+        (_, a), (_, b) = (bark_power(v, level) for v in pair)
+        spread = bark_spread(bark_bands(a, HalfBark) + HalfBark.noise, HalfBark)
+        decay = np.exp(-1024 / 48000 / (0.008 + 100 / HalfBark.f * 0.022))
+        excitation, state = spread.copy(), np.zeros(55)
+        for i, row in enumerate(spread):
+            state = decay * state + (1 - decay) * row
+            excitation[i] = np.maximum(state, row)
+        ratio = bark_bands((np.sqrt(a) - np.sqrt(b)) ** 2, HalfBark) * HalfBark.mask / excitation
+        harmonics = [
+            peaq_harmonics(u, v)
+            for i, (u, v) in enumerate(zip(a, b, strict=True), 1)
+            if np.sum(padded[:, 1024 * i : 1024 * i + 1024] ** 2, axis=1).max() >= 8000 / 32768**2
+        ]
+        alone.append(
+            {
+                "RmsModDiff": np.sqrt(40 * np.average(first**2, weights=weight**2)),
+                "RmsNoiseLoudAsym": np.sqrt(np.mean(added**2)) + 0.5 * np.sqrt(np.mean(lost**2)),
+                "SegmentalNMR": np.mean(10 * np.log10(ratio.mean(axis=1))),
+                "EHS": np.mean(harmonics or [0]),
+                "AvgLinDist": np.mean(np.maximum(sones(x, r["excitation"], m, m, 1.5, 0.15), 0)),
+            }
+        )
+    return {name: float(np.mean([a[name] for a in alone])) for name in alone[0]}
 
 
 # Broadcasters' loudness

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audiosim import compare, load
+from audiosim.hearing.support_vectors import installed_model
 from audiosim.result import Result
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -23,7 +24,7 @@ Oracle = Mapping[str, Any]
 class Recorded:
     """One column of numbers.
 
-    folder: of the oracles, a function below. read: (our answer, oracle) -> pairs of numbers (ours, theirs).
+    pairs: the oracles by name. read: (our answer, oracle) -> pairs of numbers (ours, theirs).
     A number passes when it is within relative * |theirs| or within absolute. but: pairs that are left out.
     """
 
@@ -35,6 +36,7 @@ class Recorded:
     absolute: float
     relative: float = 0.0
     but: tuple[str, ...] = ()
+    bands: bool = False  # whether read looks at per_band
 
     def numbers(self) -> Iterator[tuple[str, float, float]]:
         """(pair, ours, theirs) for every pair whose two files are there."""
@@ -42,7 +44,9 @@ class Recorded:
             if name in self.but:
                 continue
             ref, test = (load(SHARED / oracle[end]) for end in ("ref", "test"))
-            result = compare(ref, test, self.spec, length="keep", jobs=1)[self.spec]
+            detail: Any = "profile" if self.bands else "value"
+            keep: Any = {"rates": "resample", "channels": "match", "length": "keep"}
+            (result,) = compare(ref, test, self.spec, detail=detail, band_edges="bins", jobs=1, **keep).values()
             for ours, theirs in self.read(result, oracle):
                 yield name, ours, theirs
 
@@ -58,10 +62,39 @@ def peaq_pairs() -> dict[str, Oracle]:
     return json.loads(file.read_text())["pairs"] if file.exists() else {}
 
 
+def visqol_pairs(mode: str, key: str = "measured", option: str = "") -> Callable[[], dict[str, Oracle]]:
+    """Those of ViSQOL's own recordings that were measured in this mode with this option."""
+
+    def pairs() -> dict[str, Oracle]:
+        file = SHARED / "oracles" / "visqol_zimtohrli.json"
+        found = {}
+        for pair in json.loads(file.read_text())["pairs"] if file.exists() else ():
+            files = {new: f"audio/visqol/{Path(pair[old]).stem}.flac" for new, old in (("ref", "ref"), ("test", "deg"))}
+            wanted = mode in (pair["mode"], "any") and (mode == "any" or option == "".join(pair["options"]))
+            if wanted and "error" not in pair[key] and all((SHARED / f).exists() for f in files.values()):
+                found[f"{files['ref']} {files['test']} {pair['mode']}"] = {**pair, **files}
+        return found
+
+    return pairs
+
+
+def similarities(result: Result, oracle: Oracle) -> list[tuple[float, float]]:
+    """vnsim and NSIM by band."""
+    assert result.per_band is not None
+    theirs = oracle["measured"]
+    return [(result.details["vnsim"], theirs["vnsim"]), *zip(result.per_band, theirs["fvnsim"], strict=True)]
+
+
 def variables(result: Result, oracle: Oracle) -> list[tuple[float, float]]:
     """The 11 model output variables; None: not a number in the original."""
     theirs = oracle["gstpeaq_basic"]["MOV"]
     return [(result.details[name.removesuffix("B")], value) for name, value in theirs.items() if value is not None]
+
+
+def advanced_variables(result: Result, oracle: Oracle) -> list[tuple[float, float]]:
+    """The 5 model output variables."""
+    theirs = oracle["gstpeaq_advanced"]["MOV"]
+    return [(result.details[name[:-1]], value) for name, value in theirs.items()]
 
 
 def of(*path: str) -> Callable[[Result, Oracle], list[tuple[float, float]]]:
@@ -76,11 +109,26 @@ def of(*path: str) -> Callable[[Result, Oracle], list[tuple[float, float]]]:
     return read
 
 
-GSTPEAQ = "GstPEAQ 0.6.1"
+GSTPEAQ, VISQOL, ZIMTOHRLI = "GstPEAQ 0.6.1", "ViSQOL 38d0b01", "Zimtohrli ff5f049"
 PADDED = ("contrabassoon48_stereo_24kbps_aac", "harpsichord48_stereo_96kbps_mp3")  # by it, and not by us: all but ODG
 RECORDED = [
     Recorded("peaq", "ODG", GSTPEAQ, peaq_pairs, of("gstpeaq_basic", "ODG"), 1e-3),
     Recorded("peaq", "11 variables", GSTPEAQ, peaq_pairs, variables, 1e-6, 1e-5, PADDED),
+    Recorded("peaq-advanced", "ODG", GSTPEAQ, peaq_pairs, of("gstpeaq_advanced", "ODG"), 5e-3),
+    Recorded("peaq-advanced", "5 variables", GSTPEAQ, peaq_pairs, advanced_variables, 1e-6, 1e-5, PADDED),
     Recorded("nmr", "TotalNMR", GSTPEAQ, peaq_pairs, of("gstpeaq_basic", "MOV", "TotalNMRB"), 1e-6, 1e-5, PADDED),
     Recorded("two-f", "MMS", "formula on PEAQ's variables", peaq_pairs, of("two_f_model_MMS_from_prototype"), 0.05),
+    Recorded("zimtohrli", "distance", ZIMTOHRLI, visqol_pairs("any", "zimtohrli"), of("zimtohrli", "distance"), 1e-6),
+    Recorded("visqol:output=vnsim", "vnsim, 32 bands", VISQOL, visqol_pairs("audio"), similarities, 1e-6, bands=True),
+    Recorded("visqol-speech", "vnsim, 21 bands", VISQOL, visqol_pairs("speech"), similarities, 1e-6, bands=True),
+    Recorded("visqol-speech", "MOS-LQO", VISQOL, visqol_pairs("speech"), of("measured", "moslqo"), 1e-3),
+    Recorded(
+        *("visqol-speech:scale=unscaled", "MOS-LQO", VISQOL, visqol_pairs("speech", option="--unscaled")),
+        of("measured", "moslqo"),
+        1e-3,
+    ),
 ]
+if MODEL := installed_model():  # the original's, of the extra visqol; it is not ours to ship
+    RECORDED.append(
+        Recorded(f"visqol:model={MODEL}", "MOS-LQO", VISQOL, visqol_pairs("audio"), of("measured", "moslqo"), 1e-3)
+    )

@@ -110,6 +110,15 @@ LevelOption = Annotated[
         help="Playback level, dB SPL of a full-scale sine, for metrics to which it matters (default: their own).",
     ),
 ]
+AudiogramOption = Annotated[
+    str | None,
+    typer.Option(
+        "--audiogram",
+        metavar="DB/...",
+        help="The listener's hearing losses at 250/500/1000/2000/4000/6000 Hz, such as 20/20/25/35/45/50, or N1 to N7 "
+        "or S1 to S3, for metrics to which they matter (default: their own).",
+    ),
+]
 FormatOption = Annotated[
     Format | None,
     typer.Option("--format", help="Default: table on a terminal, tsv elsewhere, or what the suffix of -o says."),
@@ -171,6 +180,7 @@ def compare(
     gain: GainOption = None,
     polarity: PolarityOption = None,
     level: LevelOption = None,
+    audiogram: AudiogramOption = None,
     backend: Annotated[
         Backend | None,
         typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
@@ -217,6 +227,7 @@ def explain(
     gain: GainOption = None,
     polarity: PolarityOption = None,
     level: LevelOption = None,
+    audiogram: AudiogramOption = None,
     gradient: Annotated[
         bool, typer.Option("--gradient", help="With REF and TEST: what training on this loss would change first.")
     ] = False,

@@ -1,7 +1,7 @@
-"""Octave's resampler: a windowed sinc in polyphase form, for metrics that were defined behind it.
+"""Windowed sincs in polyphase form, for metrics that were defined behind them: Octave's resampler and SciPy's.
 
-Octave signal 1.4, resample; as scipy.signal.resample_poly with that filter. Signals are brought to soxr's quality in
-dsp.resampling everywhere else.
+Octave signal 1.4, resample, as scipy.signal.resample_poly with that filter; and resample_poly with its own. Signals are
+brought to soxr's quality in dsp.resampling everywhere else.
 """
 
 from __future__ import annotations
@@ -48,24 +48,36 @@ def taps(up: int, down: int) -> Array:
 
 
 @lru_cache(maxsize=16)
-def phases(up: int, down: int) -> Array:
-    """taps by phase, the last first: float64 [up, tap]; phase r holds taps r, r + up, ..., zeros before them."""
-    h = taps(up, down)
+def short_taps(up: int, down: int) -> Array:
+    """As taps, but SciPy's: ten samples of the lower rate on either side."""
+    wide = max(up, down)
+    t = np.arange(-10 * wide, 10 * wide + 1)
+    h = np.kaiser(t.size, 5.0) * np.sinc(t / wide)
+    result: Array = h * (up / h.sum())
+    return result
+
+
+@lru_cache(maxsize=16)
+def phases(up: int, down: int, design: Callable[[int, int], Array] = taps) -> Array:
+    """The taps by phase, the last first: float64 [up, tap]; phase r holds taps r, r + up, ..., zeros before them."""
+    h = design(up, down)
     count = -(-h.size // up)
     padded = np.zeros(count * up)
     padded[: h.size] = h
     return np.ascontiguousarray(padded.reshape(count, up).T[:, ::-1])
 
 
-def resampled(signal: Stream, rate: int, wanted: int, jobs: int = 1) -> Array:
+def resampled(
+    signal: Stream, rate: int, wanted: int, jobs: int = 1, design: Callable[[int, int], Array] = taps
+) -> Array:
     """The signal [sample] at the wanted rate, float64 [ceil(samples wanted / rate)]; zeros lie around it."""
     up, down = ratio(rate, wanted)
     if up == down:
         samples = np.empty(signal.length)
         stream.read(*signal, 0, samples)
         return samples
-    table = phases(up, down)
-    half = taps(up, down).size // 2
+    table = phases(up, down, design)
+    half = design(up, down).size // 2
     out = np.empty(-(-signal.length * up // down))
 
     def task(first: int) -> None:

@@ -38,6 +38,14 @@ def irfft(x: Array, n: int) -> Array:
     return result
 
 
+def analytic_magnitude(spectra: Array) -> Array:
+    """|inverse complex FFT| over the last axis: of the bins of a band above 0 Hz, its envelope at a lower rate."""
+    import scipy.fft
+
+    result: Array = np.abs(scipy.fft.ifft(spectra, overwrite_x=True))
+    return result
+
+
 def fast_length(n: int) -> int:
     """The next length that rfft handles fast."""
     import scipy.fft

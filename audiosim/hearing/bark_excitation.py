@@ -25,7 +25,8 @@ Array = NDArray[Any]
 RATE = 48000  # Hz, the only one that the model is defined at
 FRAME = 2048  # samples
 HOP = 1024  # samples
-STEP = 0.25  # Bark, width of a band
+STEP = 0.25  # Bark, width of a band in the basic version
+COARSE_STEP = 0.5  # in the advanced version
 LOWEST, HIGHEST = 80.0, 18000.0  # Hz, ends of the bands
 FLOOR = 1e-12  # of the energy in a band
 BETWEEN_BINS = 0.84971762641205  # gamma: peak of the window's transform for a sine of 1019.5 Hz, re its maximum
@@ -51,7 +52,8 @@ class BarkEar:
     centres: Hz; edges: Hz [band + 1]. window: [sample]. gains: [bin], of power: calibration, outer and middle ear.
     overlaps: [band, bin], the share of a bin that a band takes, from starts to stops. noise: internal noise, energy.
     offset: what excitation is divided by to be the masking pattern.
-    down: ln of the lower slope for one band; up: ln of the upper slope at 0 dB; below: area of the lower slope.
+    down: ln of the lower slope for one band; up: ln of the upper slope at 0 dB, and rise: by how much more for a factor
+    of e in energy; below: area of the lower slope.
     unity: spread energy of energy 1 in all bands. decay: of the excitation, from frame to frame.
     """
 
@@ -66,16 +68,15 @@ class BarkEar:
     offset: Array
     down: float
     up: Array
+    rise: float
     below: Array
     unity: Array
     decay: Array
 
     @classmethod
-    def of(cls, level: float = 92.0) -> BarkEar:
-        """level: dB SPL of a full-scale sine. UsageError where hearing ends."""
-        if not 0 <= level <= 130:
-            raise UsageError(f"level is the dB SPL of a full-scale sine, 0 to 130, not {level:g}")
-        return _ear(level)
+    def of(cls, level: float = 92.0, step: float = STEP) -> BarkEar:
+        """level: dB SPL of a full-scale sine; step: width of a band, Bark. UsageError where hearing ends."""
+        return _ear(checked(level), step)
 
     @property
     def bands(self) -> int:
@@ -84,28 +85,47 @@ class BarkEar:
     def spread(self, energy: Array) -> Array:
         """Energies after internal noise [frame, band] -> spread over the bands: E2, the unsmeared excitation."""
         out = np.empty_like(energy)
-        _spread(energy, self.down, self.up, self.below, self.unity, out)
+        _spread(energy, self.down, self.up, self.rise, self.below, self.unity, out)
         return out
 
 
-def decays(centres: Array, longest: float) -> Array:
-    """One-pole coefficients per frame [band]: 8 ms at high frequencies, longest seconds at 100 Hz (eq. 22)."""
-    seconds = 0.008 + 100 / centres * (longest - 0.008)
-    result: Array = np.exp(-HOP / (RATE * seconds))
+def checked(level: float) -> float:
+    """A level in dB SPL of a full-scale sine; UsageError where hearing ends."""
+    if not 0 <= level <= 130:
+        raise UsageError(f"level is the dB SPL of a full-scale sine, 0 to 130, not {level:g}")
+    return level
+
+
+def decays(centres: Array, longest: float, shortest: float = 0.008, hop: int = HOP) -> Array:
+    """One-pole coefficients per frame [band]: longest seconds at 100 Hz, towards shortest at high frequencies
+    (eq. 22)."""
+    seconds = shortest + 100 / centres * (longest - shortest)
+    result: Array = np.exp(-hop / (RATE * seconds))
+    return result
+
+
+def middle_ear(hz: Array) -> Array:
+    """Gain in dB of the outer and the middle ear above 0 Hz (eq. 8)."""
+    khz = hz / 1000
+    result: Array = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
+    return result
+
+
+def internal_noise(hz: Array) -> Array:
+    """Energy of the noise in a band about that frequency (eq. 13)."""
+    result: Array = 10 ** (0.4 * 0.364 * (hz / 1000) ** -0.8)
     return result
 
 
 @lru_cache(maxsize=4)
-def _ear(level: float) -> BarkEar:
+def _ear(level: float, step: float) -> BarkEar:
     k = np.arange(FRAME)
     window = np.sqrt(8 / 3) * 0.5 * (1 - np.cos(2 * np.pi * k / (FRAME - 1)))
     scale = 10 ** (level / 10) / (8 / 3 * (BETWEEN_BINS / 4 * (FRAME - 1)) ** 2)
-    khz = np.arange(1, FRAME // 2 + 1) * (RATE / FRAME / 1000)
-    ear_db = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
-    gains = scale * np.concatenate([[0.0], 10 ** (ear_db / 10)])
+    gains = scale * np.append(0.0, 10 ** (middle_ear(np.arange(1, FRAME // 2 + 1) * (RATE / FRAME)) / 10))
 
     low, high = bark(LOWEST), bark(HIGHEST)
-    z = np.append(np.arange(low, high, STEP), high)
+    z = np.append(np.arange(low, high, step), high)
     edges, centres = bark_inverse(z), bark_inverse((z[1:] + z[:-1]) / 2)
     bins = np.arange(FRAME // 2 + 1)
     e = edges[:, None] * (FRAME / RATE)
@@ -113,7 +133,7 @@ def _ear(level: float) -> BarkEar:
 
     bands = centres.size
     number = np.arange(bands)
-    down, up = -2.7 * STEP * LN10, (-2.4 - 23 / centres) * STEP * LN10
+    down, up = -2.7 * step * LN10, (-2.4 - 23 / centres) * step * LN10
     below = (1 - np.exp(down * (number + 1))) / (1 - np.exp(down)) - 1
     ear = BarkEar(
         centres=centres,
@@ -122,10 +142,11 @@ def _ear(level: float) -> BarkEar:
         gains=gains,
         overlaps=overlaps,
         **dict(zip(("starts", "stops"), support(overlaps), strict=True)),
-        noise=10 ** (0.4 * 0.364 * (centres / 1000) ** -0.8),
-        offset=10 ** (np.maximum(3.0, 0.25 * STEP * number) / 10),
+        noise=internal_noise(centres),
+        offset=10 ** (np.maximum(3.0, 0.25 * step * number) / 10),
         down=down,
         up=up,
+        rise=0.2 * step,
         below=below,
         unity=np.ones(bands),
         decay=decays(centres, 0.030),
@@ -156,15 +177,16 @@ def times(first: int, stop: int) -> Array:
     return (np.arange(first, stop) * HOP + FRAME / 2) / RATE
 
 
-def data_boundary(ref: Array) -> tuple[int, int]:
+def data_boundary(ref: Array, frame: int = FRAME, hop: int = HOP) -> tuple[int, int]:
     """First and one past the last frame in which any channel of the reference [channel, sample] sounds; frames between
-    them count, sounding or not. (0, 0) when there is none."""
+    them count, sounding or not. (0, 0) when there is none, or not one frame of the FFT."""
     found = [(_first_loud(x, LOUD, RUN), _last_loud(x, LOUD, RUN)) for x in ref]
     found = [(a, b) for a, b in found if a >= 0]
     if not found or not count(ref.shape[1]):
         return 0, 0
     begin, end = min(a for a, _ in found), max(b for _, b in found)
-    return max(0, -((FRAME - RUN - begin) // HOP)), min(count(ref.shape[1]), end // HOP + 1)
+    most = -(-(ref.shape[1] - frame) // hop) + 1 if frame == hop else count(ref.shape[1])
+    return max(0, -((frame - RUN - begin) // hop)), min(most, end // hop + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,26 +205,31 @@ class Block:
     excitation: Array
 
 
-def listener(x: Array, ear: BarkEar, excite: bool = True) -> Callable[[int, int], Block]:
-    """(first frame, number of frames <= BLOCK) -> Block of the signal x [sample]; blocks must be asked for in order,
-    since excitation remembers. Without excite, spread and excitation stay empty."""
-    frames, bins = np.empty((BLOCK, FRAME)), FRAME // 2 + 1
+def listener(x: Array, ear: BarkEar, frames: int, excite: bool = True) -> Callable[[int, int], Block]:
+    """(first frame, number of frames <= BLOCK) -> Block of the signal x [sample]; blocks must be asked for in order
+    until there are so many frames, since excitation remembers. Without excite, spread and excitation stay empty."""
+    cut, bins = np.empty((BLOCK, FRAME)), FRAME // 2 + 1
     power, weighted = np.empty((2, BLOCK, bins))
     half, grouped = np.empty(BLOCK), np.empty((1, BLOCK, ear.bands))
     excitation, memory = np.empty((BLOCK, ear.bands)), np.zeros(ear.bands)
 
+    def excited(_: int, n: int) -> tuple[Array, Array]:
+        energy = grouped[:, :n]
+        dsp.divergence.project(weighted[None, :n], ear.starts, ear.stops, ear.overlaps, energy)
+        np.maximum(energy, FLOOR, out=energy)
+        energy += ear.noise
+        spread = ear.spread(energy[0])
+        _smear(spread, ear.decay, memory, excitation)
+        return spread, excitation[:n]
+
+    if excite:
+        patterns = dsp.kept.recorded(x, ear, frames, ear.bands, 2, excited)
+
     def listen(first: int, n: int) -> Block:
-        _cut(x, first * HOP, HOP, ear.window, frames[:n], half)
-        _powers(dsp.spectrum.rfft(frames[:n]).view(np.float64), ear.gains, power, weighted)
-        spread = grouped[0, :0]
-        if excite:
-            energy = grouped[:, :n]
-            dsp.divergence.project(weighted[None, :n], ear.starts, ear.stops, ear.overlaps, energy)
-            np.maximum(energy, FLOOR, out=energy)
-            energy += ear.noise
-            spread = ear.spread(energy[0])
-            _smear(spread, ear.decay, memory, excitation)
-        return Block(power[:n], weighted[:n], half[:n], spread, excitation[: len(spread)])
+        _cut(x, first * HOP, HOP, ear.window, cut[:n], half)
+        _powers(dsp.spectrum.rfft(cut[:n]).view(np.float64), ear.gains, power, weighted)
+        nothing = excitation[:0]
+        return Block(power[:n], weighted[:n], half[:n], *(patterns(first, n) if excite else (nothing, nothing)))
 
     return listen
 
@@ -310,9 +337,9 @@ def _over_mask(excitation: Array, offset: Array, mean: Array, highest: Array, ra
 
 
 @kernel
-def _spread(energy: Array, down: float, up: Array, below: Array, unity: Array, out: Array) -> None:
+def _spread(energy: Array, down: float, up: Array, rise: float, below: Array, unity: Array, out: Array) -> None:
     """Eq. 12 to 20: each band's energy, normalised to the area of its slopes, falls by e^down per band below it and by
-    e^up energy^(0.2 STEP) per band above it; contributions add up as powers of 0.4.
+    e^up energy^rise per band above it; contributions add up as powers of 0.4.
 
     energy, out: [frame, band], energy above 0.
     """
@@ -324,7 +351,7 @@ def _spread(energy: Array, down: float, up: Array, below: Array, unity: Array, o
         logarithm[:] = energy[f]
         logarithms(logarithm, scratch)
         for i in range(bands):
-            slope[i] = up[i] + (0.2 * STEP) * logarithm[i]
+            slope[i] = up[i] + rise * logarithm[i]
             area[i] = (bands - i) * slope[i]
             part[i] = slope[i]
             slope[i] *= 0.4

@@ -1,6 +1,6 @@
 """What of a test signal's excitation would be heard beside that of its reference: adaptation, modulation, loudness of
 the noise, probability of detection and harmonic structure of the error, frame by frame (ITU-R BS.1387-1, annex 2,
-sections 3 and 4, FFT-based ear). Patterns are [frame, band], memories [.., band]; equations are those of the standard.
+sections 3 and 4). Patterns are [frame, band], memories [.., band]; equations are those of the standard.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Disturbance:
         self.bandwidths = np.zeros((frames, 2))
         self.cells, self.sones = np.zeros((2, frames, 0 if cuts is None else len(cuts) - 1))
         self.exceeding, self.steps = np.empty((2, BLOCK, ear.bands))
-        self._listeners = listener(ref, ear), listener(test, ear)
+        self._listeners = listener(ref, ear, frames), listener(test, ear, frames)
         self._decay = decays(ear.centres, 0.050)
-        self._quiet = ear.noise**0.3
+        self._quiet = 100 * ear.noise**0.3
         self._levels, self._factors, self._corrections = np.zeros((3, 2, ear.bands))
         self._envelopes = np.zeros((2, 3, ear.bands))
         self._work = np.empty((7, BLOCK, ear.bands))
@@ -62,21 +62,21 @@ class Disturbance:
         ref, test = blocks = self._listeners[0](start, frames), self._listeners[1](start, frames)
         here = slice(start, start + frames)
         m, n, average, _, r, t, local = self._work[:, :frames]
-        _modulate(ref.spread, self._decay, self._envelopes[0], m, average)
-        _modulate(test.spread, self._decay, self._envelopes[1], n, _)
+        modulate(ref.spread, self._decay, RATE / HOP, self._envelopes[0], m, average)
+        modulate(test.spread, self._decay, RATE / HOP, self._envelopes[1], n, _)
         sums = self.difference[here], self.difference_2[here], self.weight[here]
-        _modulation_differences(m, n, average, self._quiet, local, *sums)
+        modulation_differences(m, n, average, self._quiet, local, *sums)
         _detection(ref.excitation, test.excitation, self.exceeding[:frames], self.steps[:frames])
         if self.everything:
             noise_to_mask(ref, test, self.ear, self.noise[here], self.highest[here], local)
             _bandwidths(ref.power, test.power, self.bandwidths[here])
             memories = self._levels, self._factors, self._corrections
-            _adapt(ref.excitation, test.excitation, self._decay, *memories, r, t)
-            _noise_loudness(r, t, m, n, self.ear.noise, self.noise_loudness[here])
+            adapt(ref.excitation, test.excitation, self._decay, BEFORE, AFTER, *memories, r, t)
+            noise_loudness(r, t, m, n, self.ear.noise, ALPHA, THRESHOLD, S0, self.noise_loudness[here])
             if self.cuts is not None:
                 add_up(r, self.cuts, self.sones[here])
             if not self.loud[:start].any():  # nobody asks for more than the first
-                self.loud[here] = np.minimum(*(loudness(b.excitation, self.ear) for b in blocks)) > 0.1
+                self.loud[here] = np.minimum(*(loudness(b.excitation, self.ear.centres) for b in blocks)) > 0.1
         else:
             local *= self.weight[here, None]
         if self.cuts is not None:
@@ -88,12 +88,12 @@ class Disturbance:
         self.harmonic[start : start + which.size][which] = harmonic_error(*(b.weighted[which] for b in blocks))
 
 
-def loudness(excitation: Array, ear: BarkEar) -> Array:
-    """Sones [frame] of an excitation (eq. 58, 59)."""
-    f = ear.centres
+def loudness(excitation: Array, centres: Array, constant: float = LOUDNESS) -> Array:
+    """Sones [frame] of an excitation in bands with these centres in Hz (eq. 58, 59)."""
+    f = centres
     s = 10 ** (0.1 * (-2 - 2.05 * np.arctan(f / 4000) - 0.75 * np.arctan((f / 1600) ** 2)))
     quiet = 10 ** (0.364 * (f / 1000) ** -0.8)
-    scale = 24 / ear.bands * LOUDNESS * (quiet / (1e4 * s)) ** 0.23
+    scale = 24 / f.size * constant * (quiet / (1e4 * s)) ** 0.23
     result: Array = np.maximum(scale * ((1 - s + s * excitation / quiet) ** 0.23 - 1), 0).sum(axis=1)
     return result
 
@@ -114,13 +114,13 @@ def harmonic_error(ref: Array, test: Array) -> Array:
 
 
 @kernel
-def _modulate(spread: Array, decay: Array, memory: Array, modulation: Array, average: Array) -> None:
-    """Eq. 53 to 57: how fast the loudness E2^0.3 changes, over its mean. memory: last, mean of change, mean."""
+def modulate(spread: Array, decay: Array, per_second: float, memory: Array, modulation: Array, average: Array) -> None:
+    """Eq. 53 to 57: how fast the loudness E2^0.3 changes, over its mean; so many frames per second. memory: last, mean
+    of change, mean."""
     bands = decay.size
     row = np.empty(bands)
     scratch = np.empty(bands, np.int64)
     last, change, mean = memory[0], memory[1], memory[2]
-    per_second = RATE / HOP
     for f in range(spread.shape[0]):
         row[:] = spread[f]
         logarithms(row, scratch)
@@ -139,7 +139,7 @@ def _modulate(spread: Array, decay: Array, memory: Array, modulation: Array, ave
 
 
 @kernel
-def _modulation_differences(
+def modulation_differences(
     ref: Array,
     test: Array,
     average: Array,
@@ -150,7 +150,7 @@ def _modulation_differences(
     weight: Array,
 ) -> None:
     """Eq. 63 to 65, with offsets of 1 and 0.01 and weights of decreases of 1 and 0.1, in percent. average: of the
-    loudness of the reference; difference: of each band, offset 1."""
+    loudness of the reference, weighed by itself over the sum of it and quiet; difference: of each band, offset 1."""
     bands = quiet.size
     for f in range(ref.shape[0]):
         r, t, a, o = ref[f], test[f], average[f], difference[f]
@@ -160,17 +160,19 @@ def _modulation_differences(
             o[i] = 100 * d / (1 + r[i])
             first += o[i]
             second += (1.0 if t[i] >= r[i] else 0.1) * d / (0.01 + r[i])
-            w += a[i] / (a[i] + 100 * quiet[i])
+            w += a[i] / (a[i] + quiet[i])
         mean[f] = first / bands
         mean_2[f] = 100 * second / bands
         weight[f] = w
 
 
 @kernel
-def _adapt(
+def adapt(
     ref: Array,
     test: Array,
     decay: Array,
+    before: int,
+    after: int,
     levels: Array,
     factors: Array,
     corrections: Array,
@@ -179,7 +181,8 @@ def _adapt(
 ) -> None:
     """Eq. 42 to 52: what of a difference in level or timbre is steady is taken out of the louder of the two.
 
-    levels: mean energies; factors: means of product and square; corrections: means of the factors: [2, band].
+    before, after: bands about one over which factors are averaged. levels: mean energies; factors: means of product and
+    square; corrections: means of the factors: [2, band].
     """
     bands = decay.size
     raw = np.empty((2, bands))
@@ -205,7 +208,7 @@ def _adapt(
             raw[0, i] = 1.0 if n >= d else n / d
             raw[1, i] = d / n if n >= d else 1.0
         for i in range(bands):
-            begin, end = max(0, i - BEFORE), min(bands, i + AFTER + 1)
+            begin, end = max(0, i - before), min(bands, i + after + 1)
             x, y = 0.0, 0.0
             for j in range(begin, end):
                 x += raw[0, j]
@@ -220,8 +223,16 @@ def _adapt(
 
 
 @kernel
-def _noise_loudness(
-    ref: Array, test: Array, ref_modulation: Array, test_modulation: Array, noise: Array, out: Array
+def noise_loudness(
+    ref: Array,
+    test: Array,
+    ref_modulation: Array,
+    test_modulation: Array,
+    noise: Array,
+    alpha: float,
+    threshold: float,
+    s0: float,
+    out: Array,
 ) -> None:
     """Sones [frame] of the noise, partially masked by the reference (eq. 66 to 68); those of each band replace ref."""
     bands = noise.size
@@ -230,10 +241,10 @@ def _noise_loudness(
     for f in range(ref.shape[0]):
         r, t, m, n = ref[f], test[f], ref_modulation[f], test_modulation[f]
         for i in range(bands):
-            loss[i] = max(-ALPHA * (t[i] - r[i]) / r[i], -700.0)
+            loss[i] = max(-alpha * (t[i] - r[i]) / r[i], -700.0)
         exponentials(loss, scratch)
         for i in range(bands):
-            s, u = THRESHOLD * m[i] + S0, THRESHOLD * n[i] + S0
+            s, u = threshold * m[i] + s0, threshold * n[i] + s0
             gain[i] = noise[i] / u
             ratio[i] = 1 + max(u * t[i] - s * r[i], 0.0) / (noise[i] + s * r[i] * loss[i])
         logarithms(gain, scratch)

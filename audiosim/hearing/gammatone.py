@@ -8,7 +8,8 @@ too (direct form II). Computed in float64: at low frequencies the poles lie so n
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numba
@@ -108,6 +109,91 @@ def frame_levels(x: Array, starts: Array, window: Array, b: Bank, jobs: int = 1,
     return out
 
 
+def frame_levels_slope(x: Array, starts: Array, window: Array, b: Bank, lowest: Array, slope: Array) -> Array:
+    """What x [sample], float64, gets for slopes [frame, band] of its frame_levels."""
+    levels = frame_levels(x, starts, window, b, lowest=lowest)
+    factors = slope * np.square(b.gain) / (window.size * np.where(levels > 0, levels, np.inf))
+    out = np.zeros_like(x)
+    _level_slopes(x, starts, np.maximum(lowest, 0), window, b.poles, b.zeros, factors, out)
+    return out
+
+
+@cache
+def frame_levels_torch() -> Callable[..., Any]:
+    """frame_levels for tensors: (x [item, sample], starts [item, frame], lowest [item, frame], window [sample], filters
+    [band, 7], which as_rows gives) -> [item, frame, band]; x, window and filters float64."""
+    import torch
+    from torch.library import custom_op
+
+    def bank_of(filters: Any) -> Bank:
+        rows = filters.detach().cpu().numpy()
+        return Bank(np.empty(len(rows)), 0, *(np.ascontiguousarray(rows[:, c]) for c in (slice(2), slice(2, 6), 6)))
+
+    def arrays(*tensors: Any) -> Any:
+        return zip(*(t.detach().contiguous().numpy() for t in tensors), strict=True)
+
+    def value(x: Any, starts: Any, lowest: Any, window: Any, filters: Any) -> Any:
+        if x.device.type != "cpu":
+            return _levels_text(x, starts, lowest, window, filters)
+        b, w, jobs = bank_of(filters), window.numpy(), torch.get_num_threads()
+        levels = [frame_levels(y, s, w, b, jobs, low) for y, s, low in arrays(x, starts, lowest)]
+        return torch.from_numpy(np.stack(levels))
+
+    def slopes(x: Any, starts: Any, lowest: Any, window: Any, filters: Any, slope: Any) -> Any:
+        if x.device.type != "cpu":
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(_levels_text(x, starts, lowest, window, filters), x, slope)[0]
+        b, w, items = bank_of(filters), window.numpy(), list(arrays(x, starts, lowest, slope))
+
+        def task(i: int) -> Array:
+            y, s, low, to = items[i]
+            return frame_levels_slope(y, s, w, b, low, to)
+
+        return torch.from_numpy(np.stack(dsp.spectrum.spread(task, range(len(items)), torch.get_num_threads())))
+
+    given = "Tensor x, Tensor starts, Tensor lowest, Tensor window, Tensor filters"
+    forward: Any = custom_op("audiosim::gammatone", value, mutates_args=(), schema=f"({given}) -> Tensor")
+    forward.register_fake(lambda x, starts, lowest, window, filters: x.new_empty((*starts.shape, filters.shape[0])))
+    schema = f"({given}, Tensor slope) -> Tensor"
+    backward: Any = custom_op("audiosim::gammatone_slope", slopes, mutates_args=(), schema=schema)
+    backward.register_fake(lambda x, *rest: torch.empty_like(x))
+    forward.register_autograd(
+        lambda ctx, slope: (backward(*ctx.saved_tensors, slope), None, None, None, None),
+        setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+    )
+    return forward  # type: ignore[no-any-return]
+
+
+def as_rows(b: Bank) -> Array:
+    """The filters as one array [band, 7]."""
+    return np.hstack([b.poles, b.zeros, b.gain[:, None]])
+
+
+def _levels_text(x: Any, starts: Any, lowest: Any, window: Any, filters: Any) -> Any:
+    """frame_levels as torch text, by FFT; one band after the other, because all take the memory of a GPU."""
+    import torch
+    from torch.nn import functional
+
+    from ..dsp.differentiable import root
+
+    size, bands = window.numel(), filters.shape[0]
+    place = starts[..., None] + torch.arange(size, device=x.device)
+    there = (place >= lowest[..., None].clamp(min=0)) & (place < x.shape[1])
+    frames = x.gather(1, place.clamp(0, x.shape[1] - 1).flatten(1)).view(place.shape) * there * window
+    spectra = torch.fft.rfft(frames, 2 * size)
+    turns = torch.arange(size + 1, dtype=x.dtype, device=x.device) * (-torch.pi / size)
+    z = torch.polar(torch.ones_like(turns), turns)
+    levels = []
+    for k in range(bands):
+        a1, a2, *c, gain = filters[k].unbind()
+        response = gain * torch.stack([(1 + zero * z) / (1 + a1 * z + a2 * z * z) for zero in c]).prod(0)
+        impulse = functional.pad(torch.fft.irfft(response, 2 * size)[:size], (0, size))
+        y = torch.fft.irfft(spectra * torch.fft.rfft(impulse), 2 * size)[..., :size]
+        levels.append(root(y.square().mean(-1)))
+    return torch.stack(levels, -1)
+
+
 @exact_kernel
 def _each_lane() -> Any:
     return range(LANES)
@@ -153,11 +239,15 @@ def _levels(x: Array, starts: Array, lowest: Array, window: Array, poles: Array,
     pad = -window.size % _STEPS  # silence before a frame leaves the filters at rest
     frames = np.zeros((pad + window.size) * LANES)
     state = np.empty(_ROWS * LANES)
+    scratch = np.empty(_STEPS * LANES)
     for first in range(0, len(starts), LANES):
         count = min(LANES, len(starts) - first)
         _cut(x, starts[first : first + count], lowest[first : first + count], window, frames[pad * LANES :])
+        if not frames.any():
+            out[first : first + count] = 0
+            continue
         for band in range(out.shape[1]):
-            _energy(frames, poles[band], zeros[band], state)
+            _cascade(frames, poles[band], zeros[band], state, scratch)
             for k in range(count):
                 out[first + k, band] = np.sqrt(state[_TOTAL + k])
 
@@ -177,8 +267,9 @@ def _cut(x: Array, starts: Array, lowest: Array, window: Array, out: Array) -> N
 
 
 @exact_kernel
-def _energy(frames: Array, poles: Array, zeros: Array, state: Array) -> None:
-    """The last row of the state [row, lane], flat: sum of squares of one filter's output for frames [sample, lane].
+def _cascade(frames: Array, poles: Array, zeros: Array, state: Array, out: Array) -> None:
+    """out [sample, lane], flat: one filter's output for frames [sample, lane], gain aside, or the last _STEPS samples
+    of it where there is no room for more. The last row of the state [row, lane]: its sum of squares.
 
     Written out, because compilers vectorise over no calls.
     """
@@ -189,8 +280,10 @@ def _energy(frames: Array, poles: Array, zeros: Array, state: Array) -> None:
     c1 = zeros[1]
     c2 = zeros[2]
     c3 = zeros[3]
+    keep = 1 if out.size == frames.size else 0
     for i in range(0, frames.size, _STEPS * LANES):
         x = frames[i : i + _STEPS * LANES]
+        y = out[keep * i : keep * i + _STEPS * LANES]
         for k in _each_lane():
             p, q, r, s = x[0 + k], x[_1 + k], x[_2 + k], x[_3 + k]
             w, v = state[0 + k], state[_1 + k]
@@ -225,4 +318,48 @@ def _energy(frames: Array, poles: Array, zeros: Array, state: Array) -> None:
             w = (s - a2 * u) - a1 * v
             r, s = v + c3 * u, w + c3 * v
             state[_6 + k], state[_7 + k] = w, v
+            y[0 + k], y[_1 + k], y[_2 + k], y[_3 + k] = p, q, r, s
             state[_TOTAL + k] += p * p + q * q + (r * r + s * s)
+
+
+@exact_kernel
+def _level_slopes(
+    x: Array,
+    starts: Array,
+    lowest: Array,
+    window: Array,
+    poles: Array,
+    zeros: Array,
+    factors: Array,
+    out: Array,
+) -> None:
+    """out [sample] += slopes of x, given factors [frame, band] of the filters' outputs, gains aside.
+
+    The adjoint of a filter at rest is the same filter on the reversed frame.
+    """
+    pad = -window.size % _STEPS
+    frames = np.zeros((pad + window.size) * LANES)
+    forth = np.zeros_like(frames)
+    back = np.zeros_like(frames)
+    total = np.empty_like(frames)
+    state = np.empty(_ROWS * LANES)
+    rows = pad + window.size
+    for first in range(0, len(starts), LANES):
+        count = min(LANES, len(starts) - first)
+        _cut(x, starts[first : first + count], lowest[first : first + count], window, frames[pad * LANES :])
+        if not frames.any():
+            continue
+        total[:] = 0
+        for band in range(factors.shape[1]):
+            _cascade(frames, poles[band], zeros[band], state, forth)
+            for i in range(rows):
+                for k in range(count):
+                    back[(rows - 1 - i) * LANES + k] = factors[first + k, band] * forth[i * LANES + k]
+            _cascade(back, poles[band], zeros[band], state, forth)
+            total += forth
+        for k in range(count):
+            start = starts[first + k]
+            low = min(max(0, lowest[first + k] - start), window.size)
+            high = max(low, min(window.size, x.size - start))
+            for i in range(low, high):
+                out[start + i] += window[i] * total[(window.size - 1 - i) * LANES + k]

@@ -43,6 +43,27 @@ def windowed(x: Array) -> Array:
     return result
 
 
+def similarity_torch(r: Any, d: Any) -> Any:
+    """similarity of tensors."""
+    import torch
+
+    from ..dsp.differentiable import root
+
+    def windowed(x: Any) -> Any:
+        y = torch.cat([x[..., :1], x, x[..., -1:]], -1)
+        y = torch.cat([y[..., :1, :], y, y[..., -1:, :]], -2)
+        middle, sides = y[..., 1:-1], y[..., :-2] + y[..., 2:]
+        outer, inner = EDGE * middle + CORNER * sides, CENTRE * middle + EDGE * sides
+        return inner[..., 1:-1, :] + (outer[..., :-2, :] + outer[..., 2:, :])
+
+    mean_r, mean_d = windowed(r), windowed(d)
+    variance_r, variance_d = windowed(r * r) - mean_r * mean_r, windowed(d * d) - mean_d * mean_d
+    covariance = windowed(r * d) - mean_r * mean_d
+    deviations = root((variance_r * variance_d).clamp(min=0))
+    intensity = (2 * mean_r * mean_d + C1) / (mean_r * mean_r + mean_d * mean_d + C1)
+    return intensity * ((covariance + C3) / (deviations + C3))
+
+
 class Search:
     """Mean similarity of patches to what a spectrogram holds from each frame on, silence after its end."""
 

@@ -7,7 +7,8 @@ rms_vad.cc, misc_audio.cc, gammatone_spectrogram_builder.cc, alignment.cc; Chine
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import dsp
 from ..dsp.kernel import exact_kernel
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from . import gammatone, nsim, scales
 from .profile import Detail
 
@@ -24,6 +25,7 @@ Array = NDArray[Any]
 FRAME = 0.08  # seconds; a frame begins every quarter of it
 LOWEST = 50.0  # Hz, centre of the lowest band
 LEAST_RATE = 1000  # Hz
+DISSIMILAR = 0.15  # mean similarity below which a score is 1
 FLOOR_DB, RANGE_DB = -45.0, 45.0  # of 10 lg of amplitudes: absolute, and below the louder of both in a frame
 EPS = float(np.finfo(np.float64).eps)  # stands for an amplitude of 0
 ACTIVE = 5000.0  # root mean square of 16-bit samples in a hop that holds a voice
@@ -108,8 +110,7 @@ def likeness(ref: Array, test: Array, ear: Ear, search: int, jobs: int = 1) -> L
 
     search: how far from its place a patch is looked for, in patches. UsageError where it is not 1 or more.
     """
-    if search < 1:
-        raise UsageError(f"search is 1 patch or more, not {search}")
+    check(ear, search)
     if ear.rate < LEAST_RATE:
         return f"the bands begin at {LOWEST:g} Hz: the rate must be {LEAST_RATE} Hz or more, not {ear.rate} Hz"
     x, y = (dsp.kept.kept(z, "one channel", partial(_one_channel, z)) for z in (ref, test))
@@ -151,6 +152,149 @@ def likeness(ref: Array, test: Array, ear: Ear, search: int, jobs: int = 1) -> L
                 moved[m, 0] = 0
     times = (patches * ear.hop + ((size - 1) * ear.hop + ear.window.size) / 2) / ear.rate
     return Likeness(by_patch, times, Plan(late, patches, found, moved))
+
+
+def bands_torch(ear: Ear, search: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Similarity by band for tensors: ref, test [item, channel, sample] -> float64 [item, band], and 1 for the items
+    that have an answer, else 0 [item].
+
+    What is compared with what is found on detached samples. InputError where ref is too short for a patch.
+    """
+    import torch
+
+    from ..dsp.differentiable import Constant, root
+
+    check(ear, search)
+    find_plan, levels = _plan_torch(), gammatone.frame_levels_torch()
+    window, filters = Constant(ear.window), Constant(gammatone.as_rows(ear.bank))
+    size, silent = ear.mode.frames, 10 ** (FLOOR_DB / 10)
+    most = ear.count(size * ear.hop + 1)  # frames of a patch that was moved
+
+    def decibels(r: Any, t: Any, real_r: Any, real_t: Any) -> Any:
+        """As the function of that name, of [..., frame, band]; real: of the frames that are some."""
+        r, t = (10 * x.clamp(min=silent).log10() for x in (r, t))
+        n = min(r.shape[-2], t.shape[-2])
+        both = (real_r[..., :n] & real_t[..., :n])[..., None]
+        floor = torch.maximum(r[..., :n, :].amax(-1), t[..., :n, :].amax(-1))[..., None] - RANGE_DB
+        r, t = (
+            torch.cat([torch.where(both, x[..., :n, :].maximum(floor), x[..., :n, :]), x[..., n:, :]], -2)
+            for x in (r, t)
+        )
+        far = torch.inf
+        lowest = torch.minimum(
+            *(
+                x.masked_fill(~real[..., None], far).amin((-2, -1), keepdim=True)
+                for x, real in ((r, real_r), (t, real_t))
+            )
+        )
+        lowest = lowest.clamp(max=0)  # where no frame is real
+        return tuple(torch.where(real[..., None], x - lowest, 0) for x, real in ((r, real_r), (t, real_t)))
+
+    def frames(x: Any, first: Any, count: int) -> Any:
+        """[item, patch, frame, band] of [item, frame, band] from the frames `first` on [item, patch]."""
+        place = (first[..., None] + torch.arange(count, device=x.device)).clamp(0, x.shape[1] - 1).flatten(1)
+        return x.gather(1, place[..., None].expand(-1, -1, x.shape[2])).unflatten(1, (first.shape[1], count))
+
+    def value(ref: Any, test: Any) -> tuple[Any, Any]:
+        x, y = (z.double().mean(1) for z in (ref, test))
+        samples = x.shape[1]
+        if samples < ear.shortest:
+            raise InputError(too_short(ear, samples))
+        late, plan = find_plan(x.detach(), y.detach(), ear.mode.voice, ear.rate, search)
+        kind, patch, found, count, first_x, first_y, lowest_y = plan.unbind(-1)
+        late = late[:, None]
+        n, longest = ear.count(samples), ear.count(samples + samples // 2)
+        index = torch.arange(longest, device=x.device)
+        real = samples + late >= index * ear.hop + ear.window.size
+        kept = torch.arange(samples, device=x.device) >= -late
+        power, rest = x.square().mean(1), (y * kept).square().sum(1) / (samples + late[:, 0])
+        sounds = rest > 0
+        gain = torch.where(sounds, root(power / torch.where(sounds, rest, 1)), 1)[:, None, None]
+
+        beyond, step = 4 * samples, torch.arange(most, device=x.device)
+        moved = (step < count[..., None]) & (kind == MOVED)[..., None]
+
+        def starts(whole: Any, first: Any) -> Any:
+            fine = torch.where(moved, first[..., None] + step * ear.hop, beyond)
+            return torch.cat([whole, fine.flatten(1)], 1)
+
+        starts_x = starts((index[:n] * ear.hop).expand(len(x), n), first_x)
+        starts_y = starts(torch.where(real, index * ear.hop - late, beyond), first_y)
+        none = torch.full_like(starts_y[:, :longest], -beyond)
+        lowest = torch.cat([none, lowest_y.repeat_interleave(most, 1)], 1)
+        given = window(x), filters(x)
+        a = levels(x, starts_x, torch.full_like(starts_x, -beyond), *given)
+        b = gain * levels(y, starts_y, lowest, *given)
+
+        r, t = decibels(a[:, :n], b[:, :longest], torch.ones_like(real[:, :n]), real)
+        t = torch.cat([t, torch.zeros_like(t[:, :1])], 1)
+        coarse = nsim.similarity_torch(frames(r, patch, size), frames(t, found, size)).mean(2)
+
+        u, v = (z.unflatten(1, (patch.shape[1], most)) for z in (a[:, n:], b[:, longest:]))
+        u, v = decibels(u, v, moved, moved)
+        last = torch.minimum(step, (count[..., None] - 1).clamp(min=0))[..., None].expand(u.shape)
+        fine = nsim.similarity_torch(u.gather(2, last), v.gather(2, last)) * moved[..., None]
+        fine = fine.sum(2) / count.clamp(min=1)[..., None]
+
+        kind = kind[..., None]
+        by_patch = torch.where(kind == MOVED, fine, torch.where(kind == STAYS, coarse, 0))
+        scored = (kind != NO_PATCH).sum(1)
+        return by_patch.sum(1) / scored.clamp(min=1), (scored[:, 0] > 0).double()
+
+    return value
+
+
+NO_PATCH, LOST, STAYS, MOVED = range(4)
+
+
+@cache
+def _plan_torch() -> Callable[..., Any]:
+    """(x, y [item, sample], whether voices count, rate, search) -> Plan.late [item], and int64 [item, patch, 7]: what
+    becomes of each, its frames, and Plan.moved. A decision without gradient, found on the CPU whatever the device."""
+    import torch
+    from torch.library import custom_op
+
+    def like(x: Any, y: Any, voice: bool, rate: int, search: int) -> tuple[Any, Any]:
+        ear = Ear.of(SPEECH if voice else AUDIO, rate)
+        most = len(_all_patches(ear.count(x.shape[1]), ear.mode))
+        return x.new_zeros(x.shape[0], dtype=torch.int64), x.new_zeros((x.shape[0], most, 7), dtype=torch.int64)
+
+    def plan(x: Any, y: Any, voice: bool, rate: int, search: int) -> tuple[Any, Any]:
+        late, table = like(x, y, voice, rate, search)
+        ear = Ear.of(SPEECH if voice else AUDIO, rate)
+        for item, (r, t) in enumerate(zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)):
+            answer = likeness(r[None], t[None], ear, search, torch.get_num_threads())
+            if isinstance(answer, str):
+                continue
+            p = answer.plan
+            kind = np.where(p.found < 0, LOST, np.where(p.moved[:, 0] > 0, MOVED, STAYS))
+            rows = np.column_stack([kind, p.patches, p.found, p.moved])
+            late[item] = p.late
+            table[item, : len(rows)] = torch.from_numpy(rows).to(x.device)
+        return late, table
+
+    schema = "(Tensor x, Tensor y, bool voice, int rate, int search) -> (Tensor, Tensor)"
+    operator: Any = custom_op("audiosim::visqol_plan", plan, mutates_args=(), schema=schema)
+    operator.register_fake(like)
+    return operator  # type: ignore[no-any-return]
+
+
+def check(ear: Ear, search: int) -> None:
+    """UsageError for a search that is not 1 patch or more."""
+    if search < 1:
+        raise UsageError(f"search is 1 patch or more, not {search}")
+
+
+def held_torch(score: Any, vnsim: Any) -> Any:
+    """The score of a vnsim within 1 and 5, and 1 where vnsim is below DISSIMILAR: as the metrics have it. Its gradient
+    is that of the score before, so that there is a way out of 1."""
+    held = 1 + (score.clamp(1, 5) - 1) * (vnsim >= DISSIMILAR)
+    return score + (held - score).detach()
+
+
+def held(score: float, vnsim: float) -> float:
+    """The score of a vnsim within 1 and 5, and 1 where vnsim is below DISSIMILAR."""
+    return 1.0 if vnsim < DISSIMILAR else min(max(score, 1.0), 5.0)
 
 
 def _one_channel(samples: Array) -> Array:
@@ -212,13 +356,19 @@ def decibels(a: Array, b: Array) -> tuple[Array, Array]:
 
 def reference_patches(x: Array, frames: int, ear: Ear) -> Array:
     """First frame of each patch of the reference x [sample], which has so many frames: int64 [patch]."""
-    size = ear.mode.frames
-    half = size // 2
+    starts, size = _all_patches(frames, ear.mode), ear.mode.frames
     if not ear.mode.voice:
-        return np.arange(half, max(frames - size, half + 1), size) - 1
-    starts = half - 1 + np.arange((frames - half + 1) // size) * size
-    active = _voice(x, half - 1, len(starts) * size, ear.hop).reshape(-1, size)
-    return starts[active.any(1)]
+        return starts
+    active = _voice(x, size // 2 - 1, len(starts) * size, ear.hop).reshape(-1, size)
+    result: Array = starts[active.any(1)]
+    return result
+
+
+def _all_patches(frames: int, mode: Mode) -> Array:
+    """First frame of each patch, voice or not: int64 [patch]."""
+    size, half = mode.frames, mode.frames // 2
+    stop = half + (frames - half + 1) // size * size if mode.voice else max(frames - size, half + 1)
+    return np.arange(half, stop, size) - 1
 
 
 def _voice(x: Array, start: int, hops: int, hop: int) -> Array:

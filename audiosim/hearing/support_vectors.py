@@ -7,6 +7,7 @@ exp(-gamma |v_i - x|^2) - rho. Scored and read here; nothing is trained.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -36,6 +37,19 @@ class Regression(NamedTuple):
         """The value at x [feature]."""
         distances = np.square(self.vectors - x).sum(1)
         return float(self.weights @ np.exp(-self.gamma * distances)) - self.rho
+
+
+def regression_torch(model: Regression) -> Callable[[Any], Any]:
+    """The regression for tensors: x [item, feature] -> [item]."""
+    from ..dsp.differentiable import Constant
+
+    vectors, weights = Constant(model.vectors), Constant(model.weights)
+
+    def value(x: Any) -> Any:
+        distances = (vectors(x) - x[:, None]).square().sum(2)
+        return (-model.gamma * distances).exp() @ weights(x) - model.rho
+
+    return value
 
 
 def installed_model() -> Path | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from ..card import Card
 from ..errors import UsageError
@@ -75,14 +76,17 @@ def options(name: str) -> dict[str, Option]:
         hint = hints[parameter.name]
         text = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, str)), "")
         kind = hint.__origin__ if hasattr(hint, "__metadata__") else hint
+        if get_origin(kind) in (Union, UnionType):  # None is not to be typed
+            kind = next(k for k in get_args(kind) if k is not type(None))
         found[parameter.name] = Option(parameter.name, kind, parameter.default, text)
     return found
 
 
-def parse(text: str, level: float | None = None) -> Spec:
+def parse(text: str, level: float | None = None, audiogram: str | None = None) -> Spec:
     """`name` or `name:option=value,option=value` (a bare option means =true) as a Spec; else UsageError.
 
-    level: dB SPL of a full-scale sine for a metric that has the option and is not given it in the text.
+    level: dB SPL of a full-scale sine, audiogram: hearing losses, for a metric that has the option and is not given it
+    in the text.
     """
     name, _, rest = text.strip().partition(":")
     name = name.strip().lower().replace("_", "-")
@@ -97,13 +101,18 @@ def parse(text: str, level: float | None = None) -> Spec:
         if key in given:
             raise UsageError(f"option {key!r} of {name} is given twice")
         given[key] = _value(name, known[key], value if equals else "true")
-    if level is not None and "level" in known:
-        given.setdefault("level", level)
+    given |= {
+        key: value
+        for key, value in {"level": level, "audiogram": audiogram}.items()
+        if value is not None and key in known and key not in given
+    }
     return Spec(text, name, given)
 
 
 def _value(metric: str, option: Option, text: str) -> Any:
     kind = option.type
+    if option.default is None and text.lower() == "none":
+        return None
     if option.choices:
         if text not in map(str, option.choices):
             allowed = ", ".join(map(str, option.choices))

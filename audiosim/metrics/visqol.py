@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import hearing
 from ..card import Card
+from ..errors import MissingExtra
 from ..hearing.profile import Detail
-from ..result import Result, undefined
+from ..result import Result, Twin, undefined
 
 CARD = Card(
     title="ViSQOL, audio",
@@ -46,7 +47,11 @@ CARD = Card(
     triangle=False,
     blind=("gain", "polarity"),
     slack=1e-9,
-    gradient="none",
+    gradient="exact",
+    cap="1 (vnsim: 0) where the reference is silent; undefined without a model. A score held at 1 keeps the"
+    " gradient that leads away from it",
+    deaf_start=True,
+    together=True,
     needs=("visqol",),
     profile="local",
     profile_unit="NSIM",
@@ -54,7 +59,6 @@ CARD = Card(
 )
 
 HOW_TO_GET = "pip install 'audiosim[visqol]', or name a file with visqol:model=PATH, or ask for visqol:output=vnsim"
-DISSIMILAR = 0.15  # vnsim below which the score is 1
 
 
 def compute(
@@ -86,7 +90,7 @@ def compute(
     if output == "vnsim":
         value = vnsim
     elif regression:
-        value = opinion(regression(bands), vnsim)
+        value = patches.held(regression(bands), vnsim)
     else:
         value, reason = nan, f"no model for a score (vnsim is {vnsim:.4f}): {HOW_TO_GET}"
     return Result(
@@ -100,6 +104,24 @@ def compute(
     )
 
 
-def opinion(predicted: float, vnsim: float) -> float:
-    """MOS-LQO of what the regression gives."""
-    return 1.0 if vnsim < DISSIMILAR else min(max(predicted, 1.0), 5.0)
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64; what is compared with what is found on detached samples, and a score
+    of 1 has the gradient that it would have unless it were held there."""
+    patches, vectors = hearing.patches, hearing.support_vectors
+    ear = patches.Ear.of(patches.AUDIO, rate)
+    similar = patches.bands_torch(ear, o.search)
+    regression = None
+    if o.output == "mos":
+        model = vectors.chosen(o.model, ear.mode.bands)
+        if model is None:
+            raise MissingExtra(f"visqol has no model for a score: {HOW_TO_GET}")
+        regression = vectors.regression_torch(model)
+
+    def value(ref: Any, test: Any) -> Any:
+        bands, answered = similar(ref, test)
+        vnsim = bands.mean(1)
+        if regression is None:
+            return (vnsim * answered)[:, None]
+        return (1 + (patches.held_torch(regression(bands), vnsim) - 1) * answered)[:, None]
+
+    return value

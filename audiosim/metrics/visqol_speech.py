@@ -14,7 +14,7 @@ import numpy as np
 from .. import hearing
 from ..card import Card
 from ..hearing.profile import Detail
-from ..result import Result, undefined
+from ..result import Result, Twin, undefined
 
 CARD = Card(
     title="ViSQOL, speech",
@@ -31,8 +31,8 @@ CARD = Card(
     " 4.0159 with scale=unscaled.",
     silence="Undefined for a silent reference. A silent test stays silent, and scores about as badly as noise.",
     caveat="The mapping was fitted to speech at 16 kHz: like the original it takes any rate as it is, and scores of"
-    " different rates do not compare; bring recordings to 16 kHz first. Deaf to the level of the test. Patches without"
-    " a voice, the first 0.2 s and a last incomplete patch of 0.4 s are not compared.",
+    " different rates do not compare (one codec: 3.373 at 16 kHz, 3.375 at 48 kHz, 4.08 at 8 kHz). Deaf to the level of"
+    " the test. Patches without a voice, the first 0.2 s and a last incomplete patch of 0.4 s are not compared.",
     minimum="0.64 s: one patch",
     shortest=0.64,
     pooling="downmix",
@@ -42,13 +42,15 @@ CARD = Card(
     triangle=False,
     blind=("gain", "polarity"),
     slack=1e-9,
-    gradient="none",
+    gradient="exact",
+    cap="1 (vnsim: 0) where the reference is silent. A score held at 1 keeps the gradient that leads away from it",
+    deaf_start=True,
+    together=True,
     profile="local",
     profile_unit="NSIM",
     map="share",
 )
 
-DISSIMILAR = 0.15  # vnsim below which the score is 1
 A, B, X0 = -262.847869, 0.0154302525, -361.063949  # of the fit A + e^(B (vnsim - X0))
 TO_FIVE = float(np.float32(1.245063))  # so that the best is 5
 
@@ -86,7 +88,24 @@ def compute(
     )
 
 
+def twin(rate: int, o: Any) -> Twin:
+    """The same as torch text, in float64; what is compared with what is found on detached samples, and a score
+    of 1 has the gradient that it would have unless it were held there."""
+    patches = hearing.patches
+    similar = patches.bands_torch(patches.Ear.of(patches.SPEECH, rate), o.search)
+
+    def value(ref: Any, test: Any) -> Any:
+        bands, answered = similar(ref, test)
+        vnsim = bands.mean(1)
+        if o.output == "vnsim":
+            return (vnsim * answered)[:, None]
+        score = (A + (B * (vnsim - X0)).exp()) * (TO_FIVE if o.scale == "scaled" else 1.0)
+        return (1 + (patches.held_torch(score, vnsim) - 1) * answered)[:, None]
+
+    return value
+
+
 def opinion(vnsim: float, scale: str) -> float:
     """MOS-LQO of a similarity."""
     score = (A + exp(B * (vnsim - X0))) * (TO_FIVE if scale == "scaled" else 1.0)
-    return 1.0 if vnsim < DISSIMILAR else min(max(score, 1.0), 5.0)
+    return float(hearing.patches.held(score, vnsim))

@@ -3,7 +3,7 @@
 Agreement: the largest deviation from the recorded values in ../shared/oracles. Speed: CPU seconds on one core for a
 pair of 60 s at 48 kHz in stereo, in turns with the original, the median of the ratios. Originals that are Python
 packages are called where they are installed; others are given as programs, such as
-    --program 'peaq=peaq {ref} {test}' --program 'visqol=visqol --reference_file {ref} --degraded_file {test}'
+    --program 'peaq=peaq {ref} {test}' --program 'peaq-advanced=peaq --advanced {ref} {test}'
 and are timed with their start and the decoding of two WAV files (ours without: some 0.1 s). No test depends on it.
 """
 
@@ -46,6 +46,13 @@ class Pair:
     test: Array
     files: Mapping[str, str]  # "ref", "test"
 
+    @classmethod
+    def of(cls, ref: Array, test: Array, folder: Path, name: str) -> Pair:
+        files = {side: str(folder / f"{name}_{side}.wav") for side in ("ref", "test")}
+        for file, samples in zip(files.values(), (ref, test), strict=True):
+            soundfile.write(file, samples.T, RATE, subtype="PCM_16")
+        return cls(ref, test, files)
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -55,12 +62,19 @@ class Original:
     name: str
     asked: float
     make: Callable[[Pair], Callable[[], Any]] | None = None
+    seconds: float = SECONDS  # of one channel, where it is too slow for more
 
 
 def zimtohrli(pair: Pair) -> Callable[[], Any]:
     from zimtohrli import Pyohrli
 
     return lambda: [Pyohrli().distance(r, t) for r, t in zip(pair.ref, pair.test, strict=True)]
+
+
+def mosqito(pair: Pair) -> Callable[[], Any]:
+    from mosqito.sq_metrics import loudness_zwtv
+
+    return lambda: [loudness_zwtv(2 * 2**0.5 * x, RATE) for side in (pair.ref, pair.test) for x in side]
 
 
 def ebur128(pair: Pair) -> Callable[[], Any]:
@@ -78,8 +92,9 @@ ORIGINALS = [
     Original("zimtohrli", "zimtohrli", 1),
     Original("peaq", "GstPEAQ", 1),
     Original("peaq-advanced", "GstPEAQ --advanced", 1),
-    Original("visqol", "ViSQOL", 8),
-    Original("visqol-speech", "ViSQOL, speech mode", 8),
+    Original("visqol:output=vnsim", "ViSQOL", 8, seconds=12.0),
+    Original("visqol-speech", "ViSQOL, speech mode", 8, seconds=12.0),
+    Original("loudness", "MoSQITo 1.2.1 loudness_zwtv", 20, mosqito, seconds=10.0),
     Original("lufs", "ffmpeg ebur128=peak=true", 1, ebur128),
 ]
 
@@ -103,7 +118,8 @@ def agreement() -> None:
         relative = bool(worst) and r.relative * abs(worst[3]) > r.absolute
         found = "no recordings" if worst is None else f"{worst[1] / (abs(worst[3]) if relative else 1):.1e}"
         asked = f"{r.absolute:g}" + (f" or {r.relative:g} relative" if r.relative else "")
-        print(f"| `{r.spec}` | {r.program} | {r.what} | {pairs} | {found}{' relative' if relative else ''} | {asked} |")
+        cells = f"`{r.spec.partition(':model')[0]}`", r.program, r.what, str(pairs)
+        print(f"| {' | '.join(cells)} | {found}{' relative' if relative else ''} | {asked} |")
 
 
 def speed(programs: Mapping[str, str], repeats: int) -> None:
@@ -113,7 +129,7 @@ def speed(programs: Mapping[str, str], repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pair = recordings(Path(folder), SECONDS)
         for original in ORIGINALS:
-            cells = side_by_side(original, pair, programs.get(original.spec, ""), repeats)
+            cells = side_by_side(original, pair, programs.get(original.spec.partition(":")[0], ""), repeats)
             if cells:
                 print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -122,14 +138,14 @@ def recordings(folder: Path, seconds: float) -> Pair:
     piece = np.vstack([signals.speech_like(RATE, 5.0, 1), signals.pink(RATE, 5.0, 2)])  # more takes long to make
     ref = np.hstack([piece * gain for gain in np.linspace(0.5, 1.0, round(seconds / 5))])
     test = 0.9 * signals.added_noise(ref, RATE, 0.05, 3)
-    files = {"ref": str(folder / "ref.wav"), "test": str(folder / "test.wav")}
-    for file, samples in zip(files.values(), (ref, test), strict=True):
-        soundfile.write(file, samples.T, RATE, subtype="PCM_16")
-    return Pair(ref, test, files)
+    return Pair.of(ref, test, folder, "whole")
 
 
 def side_by_side(original: Original, pair: Pair, program: str, repeats: int) -> list[str] | None:
     """A row of the table; None where the original is not there."""
+    if original.seconds < SECONDS:
+        samples, folder = round(original.seconds * RATE), Path(pair.files["ref"]).parent
+        pair = Pair.of(pair.ref[:1, :samples].copy(), pair.test[:1, :samples].copy(), folder, "short")
     if original.make is not None:
         try:
             theirs = original.make(pair)

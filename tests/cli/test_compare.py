@@ -195,6 +195,18 @@ def test_the_playback_level_reaches_the_metrics_to_which_it_matters(cli, sounds)
         assert says in done.err
 
 
+def test_the_audiogram_reaches_the_metrics_to_which_it_matters(cli, sounds):
+    asked = [word for spec in ("haspi", "haspi:audiogram=N1", "snr") for word in ("-m", spec)]
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", *asked, "--format"
+    played = strict(cli(*argv, "json", "--audiogram", "N4").out)
+    assert [r["options"].get("audiogram") for r in played["results"]] == ["N4", "N1", None]
+    assert played["match"]["audiogram"] == {"losses": "N4", "metrics": ["haspi"]}
+    assert "audiogram is N4 for haspi" in cli(*argv, "tsv", "--audiogram", "N4").err
+    wrong = cli(*argv, "tsv", "--audiogram", "20/30")
+    assert wrong.code == 2
+    assert "such as 20/20/25/35/45/50" in wrong.err
+
+
 def test_output_goes_to_the_file_at_once_or_not_at_all(cli, sounds, tmp_path):
     argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-o"
     done = cli(*argv, "out.json")

@@ -60,3 +60,18 @@ def test_low_bands_keep_their_digits() -> None:
     for f, level in zip(bank.frequencies, found, strict=True):
         y = scipy.signal.sosfilt(naive.gammatone_sections(f, 48000), x[:3840] * window)
         assert level == pytest.approx(np.sqrt(np.mean(y**2)), rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [80, 83])
+def test_adjoint_is_the_gradient_of_the_text_by_fft(size: int) -> None:
+    torch = pytest.importorskip("torch")
+    bank, window = gammatone.erb_bank(4, 50, 500, 1000), np.hanning(size)
+    starts = np.array([[-30, 0, 40, 55, 60, 290, 400], [10, 20, 30, 40, 250, 260, -200]])
+    lowest = np.where(np.arange(7) % 3 == 1, starts + 25, -1000)
+    given = [torch.tensor(a) for a in (starts, lowest, window, gammatone.as_rows(bank))]
+    x = torch.tensor(noise(1000, 0.3, 1, 2), requires_grad=True)
+    by_kernels, by_text = gammatone.frame_levels_torch()(x, *given), gammatone._levels_text(x, *given)
+    np.testing.assert_allclose(by_kernels.detach(), by_text.detach(), rtol=1e-8, atol=1e-12)
+    slopes = torch.tensor(np.random.default_rng(0).uniform(-1, 1, by_text.shape))
+    found, expected = (torch.autograd.grad(levels, x, slopes)[0] for levels in (by_kernels, by_text))
+    np.testing.assert_allclose(found, expected, atol=1e-8 * expected.abs().max().item())

@@ -9,7 +9,7 @@ from tests.signals import COMPILED
 
 
 @pytest.mark.skipif(not COMPILED, reason="the recordings are too long for uncompiled kernels")
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda r: f"{r.spec} {r.what}")
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda r: f"{r.spec.partition(':model')[0]} {r.what}")
 def test_recorded_numbers(recorded: Recorded) -> None:
     numbers = list(recorded.numbers())
     if not numbers:

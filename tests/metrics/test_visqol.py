@@ -11,7 +11,7 @@ import pytest
 
 from audiosim import compare, load
 from audiosim.errors import InputError, UsageError
-from audiosim.hearing import support_vectors
+from audiosim.hearing import patches, support_vectors
 from audiosim.hearing.support_vectors import installed_model
 from audiosim.metrics import visqol, visqol_speech
 from tests import naive
@@ -73,7 +73,7 @@ def test_numbers_of_the_original_for_speech(seed: int, amount: float, vnsim: flo
 @compiled
 def test_recorded_numbers(shared: Path) -> None:
     """google/visqol at 38d0b01; oracles/visqol_zimtohrli.json names the calls. The shortest and the unequal ones of its
-    pairs here; tests/benchmarks/visqol.py has all."""
+    pairs here; tests/recorded.py has all."""
     folder, wanted, count = shared / "audio" / "visqol", ("CA01_01.wav", "castanets48_stereo.wav"), 0
     for pair in json.loads((shared / "oracles" / "visqol_zimtohrli.json").read_text())["pairs"]:
         files = [folder / Path(pair[end]).with_suffix(".flac").name for end in ("ref", "deg")]
@@ -127,9 +127,9 @@ def test_plain_formula_for_speech(rate: int) -> None:
 def test_scores_of_similarities() -> None:
     assert visqol_speech.opinion(1.0, "scaled") == pytest.approx(5, abs=1e-6)
     assert visqol_speech.opinion(1.0, "unscaled") == pytest.approx(4.0158611692238, abs=1e-9)
-    assert visqol_speech.opinion(0.1499, "scaled") == visqol.opinion(3.3, 0.1499) == 1
-    assert visqol.opinion(5.2, 0.9) == 5
-    assert visqol.opinion(0.7, 0.9) == 1
+    assert visqol_speech.opinion(0.1499, "scaled") == patches.held(3.3, 0.1499) == 1
+    assert patches.held(5.2, 0.9) == 5
+    assert patches.held(0.7, 0.9) == 1
 
 
 @with_model
@@ -232,3 +232,40 @@ def test_the_table_names_what_it_shows(cli: Any, tmp_path: Path) -> None:
     page = cli("explain", "visqol:output=vnsim", tmp_path / "a.wav", tmp_path / "b.wav")
     assert page.code == 0
     assert "distance" in page.err
+
+
+# The loss
+
+
+@compiled
+@pytest.mark.parametrize("case", ["late", "lost", "beyond the end"])
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_loss_is_the_value_along_the_alignment_that_was_found(case: str, rate: int) -> None:
+    """Where patches are moved, lost, and reach beyond the end of the test."""
+    torch = pytest.importorskip("torch")
+    from audiosim.loss import Loss
+
+    ref = chord_music(rate, 2.2, 1, 2)
+    test = {
+        "late": lambda: delay(added_noise(ref, rate, 0.1, 1), rate, 1.0),
+        "lost": lambda: dropout(ref, rate, 1.0),
+        "beyond the end": lambda: np.concatenate([0 * ref[:, : rate // 2], ref[:, : -(rate // 2)]], axis=1),
+    }[case]()
+    name, metric = ("visqol", visqol) if rate == 48000 else ("visqol-speech", visqol_speech)
+    for output, sign in (("mos", -1), ("vnsim", -1)):
+        y = torch.tensor(test[None], requires_grad=True)
+        loss = Loss(f"{name}:output={output}", rate)(y, torch.tensor(ref[None]))
+        loss.backward()
+        assert sign * loss.item() == pytest.approx(metric.compute(ref, test, rate, output=output).value, rel=1e-9)
+        assert torch.isfinite(y.grad).all()
+        assert y.grad.any()
+
+
+def test_loss_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from audiosim.loss import Loss
+
+    monkeypatch.setattr(support_vectors, "installed_model", lambda: None)
+    with pytest.raises(UsageError, match="no model for a score: pip install"):
+        Loss("visqol", 48000)
+    Loss("visqol:output=vnsim", 48000)
