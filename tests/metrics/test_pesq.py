@@ -104,6 +104,7 @@ def test_recorded_numbers(shared: Path) -> None:
         ):
             ours = compare(ref, test, spec, length="keep", jobs=1)[spec].value
             allowed = 0.05 if "jump" in pair["id"] or pair["id"].startswith("real_") else 0.01
+            allowed *= 2 if "raw" in spec else 1  # bad scores lie closer together as opinions than as they are
             assert ours == pytest.approx(theirs[name], abs=allowed), (pair["id"], name)
         count += 1
     assert count >= 12
