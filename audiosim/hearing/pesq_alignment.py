@@ -61,6 +61,10 @@ SHORTEST_RUN, LONGEST_GAP, SHORTEST_UTTERANCE = 4, 50, 50  # blocks
 SPLIT_FROM, SPLIT_MARGIN = 200, 75  # blocks
 SPLITS, COVERED = 41, 0.801  # breaks that are tried, and the part of an utterance in which they lie
 
+PART = 4096  # samples of the torch text that have one delay
+BETTER = 1.3  # times the correlation without that delay, from which it is believed
+QUIETEST = 1e-20  # mean power that the torch text takes for silence
+
 WHOLE = 1 << 22  # samples of which the spectrum is taken at once
 TAPS, SPAN = 1 << 10, 1 << 15  # of the aligning and of the receiving filter
 FRAMES_AT_ONCE = 256
@@ -500,3 +504,74 @@ def _limited(found: list[list[Utterance]], ref: Recording) -> list[Utterance]:
             meets.append(b.start - max(b.delay - a.delay, 0) // 2)
     ends = [*meets[1:], ref.margin + ref.length]
     return [Utterance(a, max(a, b), u.delay, u.confidence) for u, a, b in zip(flat, meets, ends, strict=True)]
+
+
+def heard_torch(band: str) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """ref, test [item, sample] at 16 kHz -> the same at level and through the input filter, float64; of narrow-8k at
+    8 kHz. The delay of the test is taken out, of up to 0.3 s, and by parts of 0.25 s up to 60 ms more; it is found on
+    detached samples.
+    """
+    import torch
+    from torch.nn import functional
+
+    from ..dsp.differentiable import fast_length as length_for
+    from ..dsp.differentiable import power
+
+    rate = 16000
+    after, farthest = round(AFTER * rate), MARGIN * (rate // BLOCKS_PER_SECOND)
+    narrow, half = band.startswith("narrow"), band == "narrow-8k"
+    knees, db = (np.array(c, dtype=np.float64) for c in RECEIVER)
+    slopes = np.append(np.diff(db) / np.diff(knees), 0.0)
+    bends = [(float(at), float(by)) for at, by in zip(knees, np.diff(slopes, prepend=0.0), strict=True)]
+    gain = CORRECTION if band == "wide-cor2" else 1.0
+    b0, b1, b2, a1, a2 = (float(c) for c in HIGH_PASS)
+
+    def filter_at(hz: Any) -> Any:
+        if narrow:
+            level = db[0] - 12.0 + sum(by * (hz - at).clamp(min=0) for at, by in bends)
+            return 10 ** (level / 20)
+        z = torch.polar(torch.ones_like(hz), -2 * torch.pi * hz / rate)
+        return gain * (b0 + b1 * z + b2 * z * z) / (1 + a1 * z + a2 * z * z)
+
+    def heard(ref: Any, test: Any) -> tuple[Any, Any]:
+        samples = ref.shape[-1]
+        n = 4 * length_for(-(-(samples + after) // 4))
+        hz = torch.arange(n // 2 + 1, dtype=torch.float64, device=ref.device) * (rate / n)
+        inside = ((hz >= TELEPHONE[0][2]) & (hz <= TELEPHONE[0][3])).double()
+        response = filter_at(hz)
+        kept, size = (n // 4 + 1, n // 2) if half else (n // 2 + 1, n)
+
+        def through(x: Any) -> Any:
+            spectrum = torch.fft.rfft(x.double(), n)
+            mean = 2 * (power(spectrum, 0.0) * inside).sum(-1, keepdim=True) / n / (samples + after)
+            level = (POWER / (mean + QUIETEST)).sqrt()
+            return (spectrum * response * level)[:, :kept] * (size / n)
+
+        r, t = through(ref), through(test)
+        match = torch.fft.irfft((r.conj() * t).detach(), size).abs()
+        reach = farthest * size // n
+        late = torch.cat([match[:, : reach + 1], match[:, -reach:]], -1).argmax(-1)
+        late = torch.where(late > reach, late - 2 * reach - 1, late)
+        x, y = torch.fft.irfft(r, size), torch.fft.irfft(t, size)
+        stop = -(-samples * size // n)
+        at = torch.arange(stop, device=ref.device) + late[:, None]
+        x = x[:, :stop]
+        at = at + locally(x.detach(), taken(y.detach(), at), size * PART // n)
+        return x, taken(y, at)
+
+    def taken(y: Any, at: Any) -> Any:
+        return torch.take_along_dim(y, at.clamp(0, y.shape[1] - 1), 1) * ((at >= 0) & (at < y.shape[1]))
+
+    def locally(x: Any, y: Any, part: int) -> Any:
+        """Lags [item, sample] of y, the same in each part; 0 where another is hardly better."""
+        count = -(-x.shape[1] // part)
+        frames = [functional.pad(z, (part, (count + 1) * part - z.shape[1])).unfold(1, 3 * part, part) for z in (x, y)]
+        spectra = [torch.fft.rfft(z, 4 * part) for z in frames]
+        match = torch.fft.irfft(spectra[0].conj() * spectra[1], 4 * part).abs()
+        reach = part // 4
+        near = torch.cat([match[..., : reach + 1], match[..., -reach:]], -1)
+        most, lag = near.max(-1)
+        lag = torch.where(lag > reach, lag - 2 * reach - 1, lag) * (most > BETTER * near[..., 0])
+        return lag.repeat_interleave(part, 1)[:, : x.shape[1]]
+
+    return heard

@@ -13,9 +13,10 @@ import numpy as np
 
 from .. import dsp, hearing
 from ..card import Card
+from ..errors import InputError
 from ..hearing import scales
 from ..hearing.profile import Detail, View
-from ..result import Channel, Result, pool
+from ..result import Channel, Result, Twin, pool
 from ..signal import Signal
 
 if TYPE_CHECKING:
@@ -57,7 +58,13 @@ CARD = Card(
     triangle=False,
     blind=("polarity", "gain"),
     loses_track=("added_tone",),
-    gradient="none",
+    gradient="surrogate",
+    surrogate="0.1 D + 0.0309 DA, 0 for identical files: without utterances and second alignment; one delay per item,"
+    " and per quarter second where that is clearly better, found on detached samples. Pearson correlation with the raw"
+    " score on 113 pairs: 0.99 in each band",
+    cap="the surrogate goes on, at most 5.9",
+    holds="the delays and where the reference is silent",
+    deaf_start=True,
     profile="share",
     map="share",
 )
@@ -97,6 +104,20 @@ def compute(
     return pool(channels)
 
 
+def twin(rate: int, o: Any) -> Twin:
+    """The card's surrogate, with its sign turned, as the score it stands for is better when higher."""
+    heard = hearing.pesq_alignment.heard_torch(o.band)
+    measure = hearing.pesq_disturbance.disturbance_torch(8000 if o.band == "narrow-8k" else rate)
+
+    def value(ref: Any, test: Any) -> Any:
+        if ref.shape[-1] < CARD.shortest * rate:
+            raise InputError(_too_short(ref.shape[-1], rate))
+        symmetric, asymmetric = measure(*heard(ref, test))
+        return -(SYMMETRIC * symmetric + ASYMMETRIC * asymmetric)
+
+    return value
+
+
 def opinion(raw: float, band: str) -> float:
     """MOS-LQO of a raw score."""
     slope, offset = MAPPINGS[band[: len("wide")] if band.startswith("wide") else "narrow"]
@@ -107,7 +128,7 @@ def _channel(ref: Any, test: Any, band: str, scale: str, view: View) -> Channel:
     alignment, model = hearing.pesq_alignment, hearing.pesq_disturbance
     shortest = min(ref.size, test.size)
     if shortest < CARD.shortest * view.rate:
-        return _undefined(f"too short: {CARD.shortest:g} s are needed, there are {shortest / view.rate:.3g} s")
+        return _undefined(_too_short(shortest, view.rate))
     rate, pair = view.rate, (ref, test)
     if band == "narrow-8k":
         rate = 8000
@@ -138,6 +159,10 @@ def _channel(ref: Any, test: Any, band: str, scale: str, view: View) -> Channel:
     if view.detail == "value":
         return Channel(value=value, details=details)
     return _located(found, value, details, rate, longest, view)
+
+
+def _too_short(samples: int, rate: int) -> str:
+    return f"too short: {CARD.shortest:g} s are needed, there are {samples / rate:.3g} s"
 
 
 def _undefined(reason: str) -> Channel:

@@ -79,7 +79,7 @@ def test_numbers_of_the_original(damage: str, numbers: tuple[float, ...]) -> Non
 
 def test_original_called_live() -> None:
     original = pytest.importorskip("pesq").pesq
-    for seed in (3, 5):
+    for seed in (3,):
         x = spoken(seed)
         for damage in DAMAGES:
             y = damaged(x, damage)
@@ -217,3 +217,36 @@ def test_a_recording_longer_than_its_spectra() -> None:
     early[0, :half] += hiss
     late[0, -half:] += hiss
     assert pesq(x, late).value < pesq(x, early).value
+
+
+# The surrogate that Loss minimises
+
+
+def surrogate(ref: Array, test: Array, band: str) -> float:
+    torch = pytest.importorskip("torch")
+    from audiosim.loss import Loss
+
+    return float(Loss(f"pesq:band={band}", RATE)(torch.tensor(test[None]), torch.tensor(ref[None])))
+
+
+@pytest.mark.parametrize("band", ["wide", "narrow-8k"])
+def test_surrogate_is_about_what_the_raw_score_lacks(band: str) -> None:
+    x = spoken(1)
+    for damage in ("noise", "clipping"):
+        y = damaged(x, damage)
+        lacking = 4.5 - pesq(x, y, band).details["raw"]
+        assert surrogate(x, y, band) == pytest.approx(lacking, abs=0.25), damage
+    noisy = added_noise(x, RATE, 0.03, 2)
+    later = np.concatenate([np.zeros((1, 500)), noisy], axis=1)[:, : x.shape[1]]
+    assert surrogate(x, later, band) == pytest.approx(surrogate(x, noisy, band), abs=0.1)
+
+
+def test_surrogate_follows_the_original(shared: Path) -> None:
+    """The card's correlation is that of all pairs; here every eighth, against the recorded raw scores of pesq 0.0.4."""
+    folder, numbers = shared / "audio" / "speech", []
+    pairs = list(json.loads((shared / "oracles" / "speech.json").read_text())["pairs"].values())
+    for pair in pairs[::8]:
+        ref, test = (load(folder / pair[end]).samples for end in ("ref", "deg"))
+        n = min(ref.shape[1], test.shape[1])
+        numbers.append((-surrogate(ref[:, :n], test[:, :n], "wide"), pair["metrics"]["pesq.wb_raw"]))
+    assert np.corrcoef(np.transpose(numbers))[0, 1] > 0.97
