@@ -38,7 +38,7 @@ class Card:
     symmetric: bool  # d(a, b) == d(b, a)
     triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
     blind: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
-    loses_track: tuple[str, ...] = ()  # those that, at full strength, mislead its alignment and profile in time
+    loses_track: tuple[str, ...] = ()  # those that, at full strength, mislead its alignment and profiles
     saturates: float | None = None  # value beyond which worse sound is no longer told from bad sound
     slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
     gradient: Literal["exact", "surrogate", "none"]

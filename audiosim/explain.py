@@ -394,7 +394,7 @@ def card_rows(name: str) -> list[tuple[str, str]]:
     if card.pauses:
         rows.append(("pauses", "silence of the reference does not count"))
     if card.loses_track:
-        rows.append(("loses track of time after", ", ".join(card.loses_track)))
+        rows.append(("loses track after", ", ".join(card.loses_track)))
     if card.saturates is not None:
         rows.append(("tells nothing apart beyond", f"{card.saturates:g}"))
     if card.settles:

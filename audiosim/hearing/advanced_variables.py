@@ -92,7 +92,7 @@ def _listen_finely(
     """Fields difference to loud of Heard, through the filter bank."""
     out = np.empty((5, frames))
     loud = np.zeros(frames, np.bool_)
-    listeners = [filter_bank_ear.listener(x, ear) for x in (ref, test)]
+    listeners = [filter_bank_ear.listener(x, ear, frames) for x in (ref, test)]
     bands, per_second = ear.centres.size, RATE / filter_bank_ear.HOP
     decay = bark_excitation.decays(ear.centres, 0.050, hop=filter_bank_ear.HOP)
     quiet = ear.noise**0.3
@@ -129,7 +129,8 @@ def _listen(
     harmonic = np.full(stop, np.nan)
     cells = np.empty((stop, 0 if cuts is None else len(cuts) - 1))
     ratio = np.empty((bark_excitation.BLOCK, ear.centres.size))
-    hear_ref, hear_test = bark_excitation.listener(ref, ear), bark_excitation.listener(test, ear, excite=False)
+    hear_ref = bark_excitation.listener(ref, ear, stop)
+    hear_test = bark_excitation.listener(test, ear, stop, excite=False)
     which = np.append(np.zeros(first, np.bool_), sounding)
     for start in range(0, stop, bark_excitation.BLOCK):
         n = min(bark_excitation.BLOCK, stop - start)

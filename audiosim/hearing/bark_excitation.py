@@ -205,26 +205,31 @@ class Block:
     excitation: Array
 
 
-def listener(x: Array, ear: BarkEar, excite: bool = True) -> Callable[[int, int], Block]:
-    """(first frame, number of frames <= BLOCK) -> Block of the signal x [sample]; blocks must be asked for in order,
-    since excitation remembers. Without excite, spread and excitation stay empty."""
-    frames, bins = np.empty((BLOCK, FRAME)), FRAME // 2 + 1
+def listener(x: Array, ear: BarkEar, frames: int, excite: bool = True) -> Callable[[int, int], Block]:
+    """(first frame, number of frames <= BLOCK) -> Block of the signal x [sample]; blocks must be asked for in order
+    until there are so many frames, since excitation remembers. Without excite, spread and excitation stay empty."""
+    cut, bins = np.empty((BLOCK, FRAME)), FRAME // 2 + 1
     power, weighted = np.empty((2, BLOCK, bins))
     half, grouped = np.empty(BLOCK), np.empty((1, BLOCK, ear.bands))
     excitation, memory = np.empty((BLOCK, ear.bands)), np.zeros(ear.bands)
 
+    def excited(_: int, n: int) -> tuple[Array, Array]:
+        energy = grouped[:, :n]
+        dsp.divergence.project(weighted[None, :n], ear.starts, ear.stops, ear.overlaps, energy)
+        np.maximum(energy, FLOOR, out=energy)
+        energy += ear.noise
+        spread = ear.spread(energy[0])
+        _smear(spread, ear.decay, memory, excitation)
+        return spread, excitation[:n]
+
+    if excite:
+        patterns = dsp.kept.recorded(x, ear, frames, ear.bands, 2, excited)
+
     def listen(first: int, n: int) -> Block:
-        _cut(x, first * HOP, HOP, ear.window, frames[:n], half)
-        _powers(dsp.spectrum.rfft(frames[:n]).view(np.float64), ear.gains, power, weighted)
-        spread = grouped[0, :0]
-        if excite:
-            energy = grouped[:, :n]
-            dsp.divergence.project(weighted[None, :n], ear.starts, ear.stops, ear.overlaps, energy)
-            np.maximum(energy, FLOOR, out=energy)
-            energy += ear.noise
-            spread = ear.spread(energy[0])
-            _smear(spread, ear.decay, memory, excitation)
-        return Block(power[:n], weighted[:n], half[:n], spread, excitation[: len(spread)])
+        _cut(x, first * HOP, HOP, ear.window, cut[:n], half)
+        _powers(dsp.spectrum.rfft(cut[:n]).view(np.float64), ear.gains, power, weighted)
+        nothing = excitation[:0]
+        return Block(power[:n], weighted[:n], half[:n], *(patterns(first, n) if excite else (nothing, nothing)))
 
     return listen
 

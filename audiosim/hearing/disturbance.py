@@ -50,7 +50,7 @@ class Disturbance:
         self.bandwidths = np.zeros((frames, 2))
         self.cells, self.sones = np.zeros((2, frames, 0 if cuts is None else len(cuts) - 1))
         self.exceeding, self.steps = np.empty((2, BLOCK, ear.bands))
-        self._listeners = listener(ref, ear), listener(test, ear)
+        self._listeners = listener(ref, ear, frames), listener(test, ear, frames)
         self._decay = decays(ear.centres, 0.050)
         self._quiet = 100 * ear.noise**0.3
         self._levels, self._factors, self._corrections = np.zeros((3, 2, ear.bands))

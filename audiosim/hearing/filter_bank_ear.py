@@ -102,10 +102,10 @@ def count(length: int) -> int:
     return -(-length // HOP)
 
 
-def listener(x: Array, ear: FilterBankEar) -> Callable[[int, int], tuple[Array, Array]]:
+def listener(x: Array, ear: FilterBankEar, frames: int) -> Callable[[int, int], tuple[Array, ...]]:
     """(first frame, number of frames) -> the excitation of the signal x [sample], unsmeared and smeared in time
-    [frame, band], which the next block overwrites. Blocks must be asked for in order, since the ear remembers, and all
-    but the last one are of BLOCK frames.
+    [frame, band], which the next block overwrites. Blocks must be asked for in order until there are so many frames,
+    since the ear remembers, and all but the last one are of BLOCK frames.
 
     Filters as long as these take least time as products of spectra. Only every 32nd sample of a product is wanted, so
     the 32 bins that such a decimation makes one are added before the transform back, which is then a short one.
@@ -133,7 +133,7 @@ def listener(x: Array, ear: FilterBankEar) -> Callable[[int, int], tuple[Array, 
         _smear(energy, AHEAD, ear.noise, ear.decay, memory, spread[:n], excitation[:n])
         return spread[:n], excitation[:n]
 
-    return listen
+    return dsp.kept.recorded(x, ear, frames, BANDS, 2, listen)
 
 
 def _filter(segments: Array, responses: Array) -> Array:

@@ -95,7 +95,7 @@ def noise_to_mask(
     mean, highest = np.empty((2, stop))
     cells = np.empty((stop, 0 if cuts is None else len(cuts) - 1))
     ratio = np.empty((BLOCK, ear.bands))
-    hear_ref, hear_test = listener(ref, ear), listener(test, ear, excite=False)
+    hear_ref, hear_test = listener(ref, ear, stop), listener(test, ear, stop, excite=False)
     for start in range(0, stop, BLOCK):
         n = min(BLOCK, stop - start)
         here = slice(start, start + n)

@@ -46,6 +46,13 @@ class Pair:
     test: Array
     files: Mapping[str, str]  # "ref", "test"
 
+    @classmethod
+    def of(cls, ref: Array, test: Array, folder: Path, name: str) -> Pair:
+        files = {side: str(folder / f"{name}_{side}.wav") for side in ("ref", "test")}
+        for file, samples in zip(files.values(), (ref, test), strict=True):
+            soundfile.write(file, samples.T, RATE, subtype="PCM_16")
+        return cls(ref, test, files)
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -85,8 +92,8 @@ ORIGINALS = [
     Original("zimtohrli", "zimtohrli", 1),
     Original("peaq", "GstPEAQ", 1),
     Original("peaq-advanced", "GstPEAQ --advanced", 1),
-    Original("visqol:output=vnsim", "ViSQOL", 8),
-    Original("visqol-speech", "ViSQOL, speech mode", 8),
+    Original("visqol:output=vnsim", "ViSQOL", 8, seconds=12.0),
+    Original("visqol-speech", "ViSQOL, speech mode", 8, seconds=12.0),
     Original("loudness", "MoSQITo 1.2.1 loudness_zwtv", 20, mosqito, seconds=10.0),
     Original("lufs", "ffmpeg ebur128=peak=true", 1, ebur128),
 ]
@@ -122,7 +129,7 @@ def speed(programs: Mapping[str, str], repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pair = recordings(Path(folder), SECONDS)
         for original in ORIGINALS:
-            cells = side_by_side(original, pair, programs.get(original.spec, ""), repeats)
+            cells = side_by_side(original, pair, programs.get(original.spec.partition(":")[0], ""), repeats)
             if cells:
                 print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -131,17 +138,14 @@ def recordings(folder: Path, seconds: float) -> Pair:
     piece = np.vstack([signals.speech_like(RATE, 5.0, 1), signals.pink(RATE, 5.0, 2)])  # more takes long to make
     ref = np.hstack([piece * gain for gain in np.linspace(0.5, 1.0, round(seconds / 5))])
     test = 0.9 * signals.added_noise(ref, RATE, 0.05, 3)
-    files = {"ref": str(folder / "ref.wav"), "test": str(folder / "test.wav")}
-    for file, samples in zip(files.values(), (ref, test), strict=True):
-        soundfile.write(file, samples.T, RATE, subtype="PCM_16")
-    return Pair(ref, test, files)
+    return Pair.of(ref, test, folder, "whole")
 
 
 def side_by_side(original: Original, pair: Pair, program: str, repeats: int) -> list[str] | None:
     """A row of the table; None where the original is not there."""
     if original.seconds < SECONDS:
-        samples = round(original.seconds * RATE)
-        pair = Pair(pair.ref[:1, :samples].copy(), pair.test[:1, :samples].copy(), pair.files)
+        samples, folder = round(original.seconds * RATE), Path(pair.files["ref"]).parent
+        pair = Pair.of(pair.ref[:1, :samples].copy(), pair.test[:1, :samples].copy(), folder, "short")
     if original.make is not None:
         try:
             theirs = original.make(pair)

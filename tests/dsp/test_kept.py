@@ -9,6 +9,7 @@ from audiosim import compare
 from audiosim.dsp import kept, resampling
 from audiosim.dsp.kept import keeping
 from audiosim.signal import Signal
+from tests.signals import COMPILED
 
 
 class Counted:
@@ -80,3 +81,39 @@ def test_a_changed_array_is_another_recording():
     after = compare(x, y, specs, 48000)
     assert after["zimtohrli"].value == compare(x, y, "zimtohrli", 48000)["zimtohrli"].value
     assert before["zimtohrli"].value != after["zimtohrli"].value == after["zimtohrli:mos"].value
+
+
+def test_players_are_heard_once():
+    """And only from the first to the last block: the state of one that stops early is lost."""
+    x, calls = np.zeros(100), []
+
+    def player():
+        def play(first, count):
+            calls.append((first, count))
+            return tuple(np.full((count, 2), float(10 * first + part)) for part in range(3))
+
+        return kept.recorded(x, "a", 8, 2, 3, play)
+
+    with keeping(x):
+        player()(0, 5)
+        first = [player()] * 2
+        whole = [play(start, count) for play, start, count in zip(first, (0, 5), (5, 3), strict=True)]
+        assert calls == [(0, 5), (0, 5), (5, 3)]
+        again = [play(start, count) for play, start, count in zip([player()] * 2, (0, 5), (5, 3), strict=True)]
+        assert len(calls) == 3
+        for a, b in zip(whole, again, strict=True):
+            assert all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+    player()(0, 5)
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("names", [("peaq", "two-f", "nmr"), ("nmr", "peaq-advanced", "peaq", "peaq-advanced:clamp")])
+def test_metrics_that_share_an_ear_give_the_same_bits(names):
+    rng = np.random.default_rng(0)
+    x = 0.1 * rng.standard_normal((2, 24000 if COMPILED else 4800))
+    y = x + 0.01 * rng.standard_normal(x.shape)
+    together = compare(x, y, names, 48000, detail="map")
+    for name, alone in ((name, compare(x, y, name, 48000, detail="map")[name]) for name in names):
+        assert repr(together[name].value) == repr(alone.value)
+        assert together[name].details == alone.details
+        assert np.array_equal(together[name].map, alone.map)

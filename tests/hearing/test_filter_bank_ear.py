@@ -14,8 +14,8 @@ RATE = 48000
 
 
 def excitation(x: Array, level: float = 92.0) -> tuple[Array, Array]:
-    listen = filter_bank_ear.listener(x, FilterBankEar.of(level))
     n = filter_bank_ear.count(x.size)
+    listen = filter_bank_ear.listener(x, FilterBankEar.of(level), n)
     parts = [[a.copy() for a in listen(i, min(BLOCK, n - i))] for i in range(0, n, BLOCK)]
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 

@@ -281,6 +281,8 @@ def test_per_band_is_worst_at_an_added_tone(name: str) -> None:
     skip_who_judges_alone(name)
     if "added_tone" in card_of(name).blind:
         pytest.skip("its card says that it does not hear steady tones")
+    if "added_tone" in card_of(name).loses_track:
+        pytest.skip("its card says that it takes a steady tone for a filter, and evens it out")
     rate = rate_of(name)
     x = make("noise", name, seconds=1.0)
     for frequency in (700.0, 3000.0):

@@ -88,8 +88,8 @@ def test_loudness_of_a_tone(level: float, sones: float) -> None:
     """Not 1 sone at 40 dB: Kabal 2003 found 0.584 for 1 kHz as well."""
     x = 10 ** ((level - 92) / 20) * np.sin(2 * np.pi * 1000 / RATE * np.arange(round(RATE * affordable(1.0))))
     ear = bark_excitation.BarkEar.of()
-    blocks = bark_excitation.listener(x, ear)
     n = min(bark_excitation.BLOCK, bark_excitation.count(x.size) - 1)
+    blocks = bark_excitation.listener(x, ear, n)
     assert disturbance.loudness(blocks(0, n).excitation, ear.centres)[-1] == pytest.approx(sones, abs=0.002)
 
 
