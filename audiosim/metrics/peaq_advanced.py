@@ -12,7 +12,7 @@ clamp mend that (clamp also what comes 30 ms late), but are not in the standard.
 
 from __future__ import annotations
 
-from math import inf, isnan, nan
+from math import isnan, nan
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -86,7 +86,9 @@ def compute(
     rate: int,
     *,
     level: Annotated[float, "dB SPL of a full-scale sine"] = 92.0,
-    floor: Annotated[float, "dB of noise to mask that a frame has at least; not in the standard, -25 is sound"] = -inf,
+    floor: Annotated[
+        float, "dB of noise to mask that a frame has at least; not in the standard, -25 is sound"
+    ] = -300.0,
     network: Annotated[Network, "with the weight that GstPEAQ has, or with that of the standard"] = "gstpeaq",
     clamp: Annotated[bool, "hold the variables within the network's training range; not in the standard"] = False,
     detail: Detail = "value",
