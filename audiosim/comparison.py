@@ -91,7 +91,7 @@ def compare_signals(
 
     backend: "torch" gives the numbers of audiosim.Loss, on the GPU where there is one; values only.
     """
-    parsed = [catalogue.parse(text, policy.level, policy.audiogram) for text in specs]
+    parsed = [catalogue.parse(text, policy.listener) for text in specs]
     if not parsed:
         raise NothingToCompare("no metric was asked for; give one with -m, such as -m log-mel")
     if detail not in ("value", "profile", "map"):
@@ -137,12 +137,9 @@ def compare_signals(
     with keeping(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
         for spec in parsed:
             results[spec.text] = ask(spec)
-    if policy.level is not None:
-        listening = [spec.text for spec in parsed if spec.options.get("level") == policy.level]
-        done = {**done, "level": {"full_scale_sine_db_spl": policy.level, "metrics": listening}}
-    if policy.audiogram is not None:
-        listening = [spec.text for spec in parsed if spec.options.get("audiogram") == policy.audiogram]
-        done = {**done, "audiogram": {"losses": policy.audiogram, "metrics": listening}}
+    for option, value in policy.listener.items():
+        listening = [spec.text for spec in parsed if spec.options.get(option) == value]
+        done = {**done, option: {"value": value, "metrics": listening}}
     if len(at_rate) > 1:
         done = {**done, "metric_rates": sorted(r for r in at_rate if r != ref.rate)}
     return Comparison(ref, test, done, results)

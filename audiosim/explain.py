@@ -90,7 +90,7 @@ def explain(
     comparison = compare_signals(ref, test, [spec], policy, detail="map", jobs=jobs)
     result = comparison.results[spec]
     if gradient and result.status in ("ok", "infinite"):
-        result = _of_gradient(result, metrics.parse(spec, policy.level, policy.audiogram), comparison)
+        result = _of_gradient(result, metrics.parse(spec, policy.listener), comparison)
     of: Of = "gradient" if gradient else "distance"
     share = np.empty((0, 0)) if result.map is None else np.nan_to_num(result.map.astype(np.float64), posinf=0.0)
     total = float(share.sum())

@@ -98,9 +98,7 @@ def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: i
             comparison.ref,
             comparison.test,
             [gate.spec],
-            Policy(
-                length=policy.length, level=policy.level, audiogram=policy.audiogram
-            ),  # the two have been matched already
+            Policy(length=policy.length, **policy.listener),  # the two have been matched already
             detail="profile",
             band_edges=list(gate.band),
             jobs=jobs,

@@ -35,6 +35,11 @@ class Policy:
     level: float | None = None  # dB SPL of a full-scale sine, for metrics with an option level; None: their own
     audiogram: str | None = None  # hearing losses, for metrics with an option audiogram; None: their own
 
+    @property
+    def listener(self) -> dict[str, Any]:
+        """Options of metrics that say who listens and how loud, as far as they are given."""
+        return {k: v for k, v in {"level": self.level, "audiogram": self.audiogram}.items() if v is not None}
+
 
 def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
     """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was).
@@ -99,13 +104,13 @@ def describe(done: Mapping[str, Any]) -> list[str]:
             said.append("kept the gain: the test has the reference's RMS")
     if step := done.get("level"):
         said.append(
-            f"a full-scale sine is {step['full_scale_sine_db_spl']:g} dB SPL for {', '.join(step['metrics'])}"
+            f"a full-scale sine is {step['value']:g} dB SPL for {', '.join(step['metrics'])}"
             if step["metrics"]
             else "the playback level changes none of the metrics"
         )
     if step := done.get("audiogram"):
         said.append(
-            f"the listener's audiogram is {step['losses']} for {', '.join(step['metrics'])}"
+            f"the listener's audiogram is {step['value']} for {', '.join(step['metrics'])}"
             if step["metrics"]
             else "the audiogram changes none of the metrics"
         )

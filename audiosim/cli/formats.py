@@ -27,11 +27,11 @@ ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times 
 COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")
 
 
-def result_row(spec: str, result: Result, level: float | None = None, audiogram: str | None = None) -> dict[str, Any]:
-    """One metric's answer; numbers as they are, also nan and inf. level, audiogram: the policy's."""
+def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[str, Any]:
+    """One metric's answer; numbers as they are, also nan and inf. listener: the policy's."""
     from .. import metrics
 
-    parsed = metrics.parse(spec, level, audiogram)
+    parsed = metrics.parse(spec, listener)
     card = metrics.get(parsed.name).CARD
     defaults = {o.name: o.default for o in metrics.options(parsed.name).values()}
     reason = result.reason
@@ -71,8 +71,7 @@ def pair_row(
 ) -> dict[str, Any]:
     """One comparison. rate, channels and duration are those in which the two were compared, None when they were not."""
     match = match or {}
-    level = match.get("level", {}).get("full_scale_sine_db_spl")
-    audiogram = match.get("audiogram", {}).get("losses")
+    listener = {option: match[option]["value"] for option in ("level", "audiogram") if option in match}
     return {
         "schema": SCHEMA,
         "audiosim": __version__,
@@ -82,7 +81,7 @@ def pair_row(
         "channels": channels,
         "duration_s": duration_s,
         "match": dict(match),
-        "results": [result_row(spec, result, level, audiogram) for spec, result in results.items()],
+        "results": [result_row(spec, result, listener) for spec, result in results.items()],
         "gates": list(gates),
     }
 

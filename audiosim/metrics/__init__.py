@@ -82,11 +82,10 @@ def options(name: str) -> dict[str, Option]:
     return found
 
 
-def parse(text: str, level: float | None = None, audiogram: str | None = None) -> Spec:
+def parse(text: str, otherwise: Mapping[str, Any] | None = None) -> Spec:
     """`name` or `name:option=value,option=value` (a bare option means =true) as a Spec; else UsageError.
 
-    level: dB SPL of a full-scale sine, audiogram: hearing losses, for a metric that has the option and is not given it
-    in the text.
+    otherwise: options for a metric that has them and is not given them in the text.
     """
     name, _, rest = text.strip().partition(":")
     name = name.strip().lower().replace("_", "-")
@@ -101,12 +100,7 @@ def parse(text: str, level: float | None = None, audiogram: str | None = None) -
         if key in given:
             raise UsageError(f"option {key!r} of {name} is given twice")
         given[key] = _value(name, known[key], value if equals else "true")
-    given |= {
-        key: value
-        for key, value in {"level": level, "audiogram": audiogram}.items()
-        if value is not None and key in known and key not in given
-    }
-    return Spec(text, name, given)
+    return Spec(text, name, {k: v for k, v in (otherwise or {}).items() if k in known} | given)
 
 
 def _value(metric: str, option: Option, text: str) -> Any:

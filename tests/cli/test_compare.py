@@ -186,7 +186,7 @@ def test_the_playback_level_reaches_the_metrics_to_which_it_matters(cli, sounds)
     (softer, fixed, snr), (usual, same, _) = played["results"], own["results"]
     assert softer["value"] != fixed["value"] == same["value"] == usual["value"]
     assert (softer["options"]["level"], fixed["options"]["level"], "level" in snr["options"]) == (60, 92, False)
-    assert played["match"]["level"] == {"full_scale_sine_db_spl": 60.0, "metrics": ["nmr"]}
+    assert played["match"]["level"] == {"value": 60.0, "metrics": ["nmr"]}
     assert cli(*argv, "json", "--level", "60", "--require", "nmr@500-4000<-200").code == 1
     assert "60 dB SPL for nmr" in cli(*argv, "tsv", "--level", "60").err
     for wrong, says in (("-1", "0 to 200 dB SPL"), ("nan", "0 to 200"), ("loud", "a number")):
@@ -200,7 +200,7 @@ def test_the_audiogram_reaches_the_metrics_to_which_it_matters(cli, sounds):
     argv = "compare", sounds / "ref.wav", sounds / "near.wav", *asked, "--format"
     played = strict(cli(*argv, "json", "--audiogram", "N4").out)
     assert [r["options"].get("audiogram") for r in played["results"]] == ["N4", "N1", None]
-    assert played["match"]["audiogram"] == {"losses": "N4", "metrics": ["haspi"]}
+    assert played["match"]["audiogram"] == {"value": "N4", "metrics": ["haspi"]}
     assert "audiogram is N4 for haspi" in cli(*argv, "tsv", "--audiogram", "N4").err
     wrong = cli(*argv, "tsv", "--audiogram", "20/30")
     assert wrong.code == 2
