@@ -10,7 +10,7 @@ masking as in Terhardt 1979, on the bands of complex_gammatone, whose own slopes
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..dsp.elementary import exponentials, logarithms
 from ..dsp.kernel import kernel
 from . import loudness
-from .complex_gammatone import BANDS, BLOCKS, STEP, bank
+from .complex_gammatone import BANDS, STEP, bank
 
 Array = NDArray[Any]
 
@@ -80,25 +80,33 @@ def calibrated_torch(level: float | None) -> Callable[[Any], Any]:
     return calibrated
 
 
-def spread_torch(excitation: Any) -> Any:
+@cache
+def spread_torch() -> Callable[[Any], Any]:
     """spread as torch text, of [item, block, band]."""
     import torch
     from torch.nn import functional
 
-    steeper = (UP - UP_PER_DB * (_DB * excitation.clamp(min=10 ** (UP_FROM / 10)).log() - UP_FROM)).clamp(min=UP_LEAST)
-    ratio = torch.exp(steeper * (-STEP / _DB))
-    reached, power = excitation, excitation
-    for j in range(1, REACH + 1):
-        power = power[..., : BANDS - j] * ratio[..., : BANDS - j]
-        reached = reached + functional.pad(power, (j, 0))
-    below = np.arange(BANDS) - np.arange(BANDS)[:, None]
-    down = np.where(below < 0, 10 ** (DOWN * STEP / 10 * np.minimum(below, 0)), 0.0)
-    return reached + excitation @ torch.as_tensor(down, device=excitation.device)
+    from ..dsp.differentiable import Constant
+
+    bands = np.arange(BANDS)
+    below = np.minimum(bands - bands[:, None], 0)
+    down = Constant(np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0))
+
+    def spread(excitation: Any) -> Any:
+        level = _DB * excitation.clamp(min=10 ** (UP_FROM / 10)).log()
+        ratio = torch.exp((UP - UP_PER_DB * (level - UP_FROM)).clamp(min=UP_LEAST) * (-STEP / _DB))
+        reached, power = excitation + excitation @ down(excitation), excitation
+        for j in range(1, REACH + 1):
+            power = power[..., : BANDS - j] * ratio[..., : BANDS - j]
+            reached = reached + functional.pad(power, (j, 0))
+        return reached
+
+    return spread
 
 
 def levels_torch(excitation: Any) -> Any:
     """levels as torch text."""
-    return _DB * (spread_torch(excitation) / FLOOR).log1p()
+    return _DB * (spread_torch()(excitation) / FLOOR).log1p()
 
 
 def lag(ref: Array, test: Array) -> int:
@@ -106,7 +114,8 @@ def lag(ref: Array, test: Array) -> int:
     correlation of levels less their mean over time, within 50 ms; the smallest such lag."""
     sums = np.zeros(2 * LAGS + 1)
     _correlate(ref, test, ref.mean(0), test.mean(0), sums)
-    return int(_NEAR[np.argmax(sums[_NEAR + LAGS])])
+    near = np.array(_NEAR)
+    return int(near[np.argmax(sums[near + LAGS])])
 
 
 def lag_torch(ref: Any, test: Any) -> Any:
@@ -116,14 +125,14 @@ def lag_torch(ref: Any, test: Any) -> Any:
     x, y = (z - z.mean(1, keepdim=True) for z in (ref, test))
     count = x.shape[1]
     sums = []
-    for move in _NEAR.tolist():
+    for move in _NEAR:
         common = max(count - abs(move), 0)
         a, b = max(move, 0), max(-move, 0)
         sums.append((x[:, a : a + common] * y[:, b : b + common]).sum((1, 2)))
-    return torch.as_tensor(_NEAR, device=ref.device)[torch.stack(sums, -1).argmax(-1)]
+    return torch.tensor(_NEAR, device=ref.device)[torch.stack(sums, -1).argmax(-1)]
 
 
-_NEAR = np.array(sorted(range(-LAGS, LAGS + 1), key=abs))
+_NEAR = tuple(sorted(range(-LAGS, LAGS + 1), key=abs))
 
 
 def pieces(x: Array, offset: int, count: int) -> tuple[Array, Array]:
@@ -135,6 +144,15 @@ def pieces(x: Array, offset: int, count: int) -> tuple[Array, Array]:
     return powers, squares
 
 
+def windows(means: Array, silence: float) -> Array:
+    """Means over 80 ms, every 40 ms, [piece + 1, band] of those over pieces; before the first and after the last there
+    is silence, so that each piece counts twice."""
+    edge = np.full((1, means.shape[1]), silence)
+    both = np.concatenate([edge, means, edge])
+    result: Array = (both[1:] + both[:-1]) / 2
+    return result
+
+
 def modulation_taps() -> Array:
     """Difference of two normalised Gaussians [2 HALF + 1]."""
     t = np.arange(-HALF, HALF + 1)
@@ -143,12 +161,15 @@ def modulation_taps() -> Array:
     return result
 
 
+_TAPS = tuple(modulation_taps().tolist())
+
+
 def modulation_torch(x: Any) -> Any:
     """The modulation of levels [item, block, band], with silence before and after."""
     from torch.nn import functional
 
     padded = functional.pad(x, (0, 0, HALF, HALF))
-    return sum(weight * padded[:, k : k + x.shape[1]] for k, weight in enumerate(modulation_taps().tolist()))
+    return sum(weight * padded[:, k : k + x.shape[1]] for k, weight in enumerate(_TAPS))
 
 
 @kernel

@@ -100,16 +100,8 @@ def powers_slope(x: Array, rate: int, slope: Array) -> Array:
 @cache
 def powers_torch(rate: int) -> Callable[[Any], Any]:
     """powers for tensors: x [item, sample], float64 -> [item, block, band]."""
-    import torch
-
-    forward = _operator()
-    text = powers_text(rate)
-
-    def value(x: Any) -> Any:
-        return forward(x, rate) if x.device.type in ("cpu", "meta") else text(x)
-
-    del torch
-    return value
+    operator, text = _operator(), powers_text(rate)
+    return lambda x: operator(x, rate) if x.device.type in ("cpu", "meta") else text(x)
 
 
 @cache
@@ -158,21 +150,21 @@ def powers_text(rate: int) -> Callable[[Any], Any]:
     longest = min(_until_silent(b), 1 << 18)
     n = np.arange(longest)
     a = b.poles[0] + 1j * b.poles[1]
+    gains = b.gain.tolist()
     rising = (n + 1.0) * (n + 2) * (n + 3) / 6
     responses = [(Constant(h.real.copy()), Constant(h.imag.copy())) for h in (rising * pole**n for pole in a)]
 
     def text(x: Any) -> Any:
         count = blocks(x.shape[-1], rate)
-        edges = cuts(count, rate)
-        x = functional.pad(x, (0, int(edges[-1]) - x.shape[-1]))
+        ends = (torch.arange(count + 1, device=x.device) * rate + BLOCKS // 2) // BLOCKS
+        x = functional.pad(x, (0, (count * rate + BLOCKS // 2) // BLOCKS - x.shape[-1]))
         size = fast_length(x.shape[-1] + longest)
         spectrum = torch.fft.rfft(x, size)
-        ends = torch.as_tensor(edges, device=x.device)
         rows = []
         for k in range(BANDS):
             y = [torch.fft.irfft(spectrum * torch.fft.rfft(h(x), size), size)[..., : x.shape[-1]] for h in responses[k]]
             total = functional.pad((y[0].square() + y[1].square()).cumsum(-1), (1, 0))[..., ends]
-            rows.append(total.diff(dim=-1) * (b.gain[k] / ends.diff()))
+            rows.append(total.diff(dim=-1) * (gains[k] / ends.diff()))
         return torch.stack(rows, -1)
 
     return text

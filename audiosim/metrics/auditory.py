@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import dsp, hearing
 from ..card import Card
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..hearing import scales
 from ..hearing.profile import Detail, View
 from ..result import Channel, Result, Twin, pool
@@ -42,11 +42,21 @@ CARD = Card(
 )
 
 ROUGHNESS, COURSE, PEAKINESS = 1.5, 3.0, 0.5  # weights of the parts; that of the spectrum is 1
-ROUGH_FLOOR = 0.25  # dB^2
-ONSET = 0.01  # seconds
+ROUGH_FLOOR = 0.25  # dB^2, modulation that is not heard
+ONSET = 0.01  # seconds, from which on time counts by its logarithm
+CALIBRATED = 90.0  # dB SPL of a full-scale sine, where audibility is asked for without a level
+MASKED = 0.1  # of the power that both have in a band, up to which an addition is not heard
+LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
 SLOWEST = 4000  # Hz, of the sampling rate
 
-Level = Annotated[float | None, "dB SPL of a full-scale sine, for both; none: each recording is brought to 65 dB SPL"]
+Form = Annotated[
+    Literal["quality", "audibility"],
+    "quality: how different the two sound; audibility: whether a difference is heard at all, beneath what both have",
+]
+Level = Annotated[
+    float | None,
+    "dB SPL of a full-scale sine, 20 to 140; none: each recording is brought to 65 dB SPL (audibility: 90)",
+]
 
 
 def compute(
@@ -54,19 +64,29 @@ def compute(
     test: Any,
     rate: int,
     *,
+    form: Form = "quality",
     level: Level = None,
     detail: Detail = "value",
     band_edges: Any = None,
     jobs: int = 1,
 ) -> Result:
-    """ref, test [channel, sample] at rate Hz, of any lengths; the channels are averaged."""
+    """ref, test [channel, sample] at rate Hz, of any lengths; the channels are averaged.
+
+    Details of form=quality, in dB and weighted, so that they add up to the value: spectrum, roughness, course,
+    peakiness. What lies behind them, test over reference: roughness_change and peakiness_change in dB, course_change in
+    octaves of time (above 0: energy comes earlier). lag: seconds by which the test was moved later.
+
+    per_band and per_time: the distance if all were as there; their means are the value. Roughness lies where
+    modulations differ, course where shares of loudness do, peakiness below 1 kHz. times: since the earlier one begins.
+    """
+    check_level(level)
     if rate < SLOWEST:
         return pool([Channel(value=nan, reason=_too_slow(rate)) for _ in ref])
     files = [np.ascontiguousarray(x) for pair in zip(ref, test, strict=True) for x in pair]
-    heard = dsp.spectrum.spread(lambda i: _heard(files[i], rate, level), range(len(files)), jobs)
+    hear, measure = (_heard, _quality) if form == "quality" else (_excitation, _audibility)
+    heard: list[Any] = dsp.spectrum.spread(lambda i: hear(files[i], rate, level), range(len(files)), jobs)
     view = View(rate, detail, band_edges, jobs)
-    pairs = list(zip(heard[::2], heard[1::2], strict=True))
-    return pool(dsp.spectrum.spread(lambda c: _channel(*pairs[c], view), range(len(pairs)), jobs))
+    return pool(dsp.spectrum.spread(lambda c: measure(*heard[2 * c : 2 * c + 2], view), range(len(ref)), jobs))
 
 
 def twin(rate: int, o: Any) -> Twin:
@@ -74,9 +94,10 @@ def twin(rate: int, o: Any) -> Twin:
     import torch
     from torch.nn import functional
 
+    check_level(o.level)
     ear = hearing.auditory_levels
     powers = hearing.complex_gammatone.powers_torch(rate)
-    calibrated, peakiness = ear.calibrated_torch(o.level), hearing.peakiness.peakiness_torch(rate)
+    spread, calibrated, peakiness = ear.spread_torch(), ear.calibrated_torch(o.level), hearing.peakiness.peakiness_torch(rate)
     sensitivity = dsp.differentiable.Constant(ear.sensitivity(rate))
 
     def moved(x: Any, late: Any, count: int) -> Any:
@@ -86,21 +107,29 @@ def twin(rate: int, o: Any) -> Twin:
         return torch.take_along_dim(x, place.clamp(0, x.shape[1] - 1)[..., None], 1) * inside
 
     def windows(x: Any) -> Any:
-        powers = (x * (np.log(10) / 10)).exp().unflatten(1, (-1, ear.PIECE)).mean(2)
-        powers = functional.pad(powers - 1, (0, 0, 1, 1)) + 1
-        return 10 * ((powers[:, 1:] + powers[:, :-1]) / 2).log10()
+        means = x.unflatten(1, (-1, ear.PIECE)).mean(2)
+        return (functional.pad(means, (0, 0, 0, 1)) + functional.pad(means, (0, 0, 1, 0))) / 2
 
-    def value(ref: Any, test: Any) -> Any:
-        if rate < SLOWEST:
-            raise InputError(_too_slow(rate))
-        ref, test = ref.double(), test.double()
+    def window_levels(x: Any) -> Any:
+        return 10 * (1 + windows((x * (np.log(10) / 10)).expm1())).log10()
+
+    def audibility(ref: Any, test: Any) -> Any:
+        x, y = (powers(z) for z in (ref, test))
+        x, y = (functional.pad(z, (0, 0, 0, -z.shape[1] % ear.PIECE)) for z in (x, y))
+        x, y = (windows(z) * 10 ** ((o.level or CALIBRATED) / 10) * sensitivity(z) for z in (x, y))
+        masker = torch.minimum(spread(x), spread(y))
+        excess = 10 * (1 + (y - x).abs() / (1 + MASKED * masker)).log10()
+        total = excess.pow(LOUDEST).mean(2)
+        return (torch.where(total > 0, total, 1).pow(1 / LOUDEST) * (total > 0)).mean(1)
+
+    def quality(ref: Any, test: Any) -> Any:
         a, b = (ear.levels_torch(calibrated(powers(x)) * sensitivity(x)) for x in (ref, test))
         rough = [10 * (ear.modulation_torch(x).square().mean(1) + ROUGH_FLOOR).log10() for x in (a, b)]
         m = (rough[0] - rough[1]).abs().mean(1)
         late = ear.lag_torch(a.detach(), b.detach())
         count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
-        x, y = windows(a), windows(b)
+        x, y = window_levels(a), window_levels(b)
         weight = torch.maximum(x.mean(2), y.mean(2))
         total = weight.sum(1)
         s = ((x - y).abs().mean(2) * weight).sum(1) / (total + (total == 0))
@@ -108,22 +137,34 @@ def twin(rate: int, o: Any) -> Twin:
         for z in (a, b):
             risen = z.mean(2).cumsum(1)
             course.append(risen / (risen[:, -1:] + (risen[:, -1:] == 0)))
-        octaves = torch.as_tensor(_octaves(count), device=a.device)
+        blocks = torch.arange(count + 1, dtype=a.dtype, device=a.device)
+        octaves = (blocks / hearing.complex_gammatone.BLOCKS + ONSET).log2().diff()
         c = ((course[0] - course[1]).abs() * octaves).sum(1)
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (p - q).abs() * (p_sounds & q_sounds)
         return s + ROUGHNESS * m + COURSE * c + PEAKINESS * k
 
+    def value(ref: Any, test: Any) -> Any:
+        if rate < SLOWEST:
+            raise InputError(_too_slow(rate))
+        return (quality if o.form == "quality" else audibility)(ref.double(), test.double())
+
     return value
 
 
+def check_level(level: float | None) -> None:
+    """UsageError for a level that nobody listens at."""
+    if level is not None and not 20 <= level <= 140:
+        raise UsageError(f"level is that of a full-scale sine, 20 to 140 dB SPL, not {level:g}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
     """levels [block, band] in dB; peakiness in dB, nan where silent, and by_window [window, 2] its parts."""
 
-    __slots__ = ("by_window", "levels", "peakiness")
-
-    def __init__(self, levels: Array, peakiness: float, by_window: Array) -> None:
-        self.levels, self.peakiness, self.by_window = levels, peakiness, by_window
+    levels: Array
+    peakiness: float
+    by_window: Array
 
     @property
     def nbytes(self) -> int:
@@ -139,45 +180,121 @@ def _heard(x: Array, rate: int, level: float | None) -> _Heard:
     return dsp.kept.kept(x, ("auditory", rate, level), make)
 
 
-def _channel(ref: _Heard, test: _Heard, view: View) -> Channel:
+def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
     ear = hearing.auditory_levels
+    files, longest = (ref, test), max(len(ref.levels), len(test.levels))
     lag = ear.lag(ref.levels, test.levels)
-    offsets = max(-lag, 0), max(lag, 0)
-    longest = max(len(ref.levels), len(test.levels))
+    late = max(-lag, 0), max(lag, 0)
     count = -(-(longest + ear.LAGS) // ear.PIECE)
-    files = ref, test
-    powers, squares = zip(*(ear.pieces(f.levels, late, count) for f, late in zip(files, offsets, strict=True)), strict=True)
-    x, y = (10 * np.log10(_windows(p, 1.0)) for p in powers)
+    powers, squares = zip(*(ear.pieces(f.levels, t, count) for f, t in zip(files, late, strict=True)), strict=True)
+    x, y = (10 * np.log10(ear.windows(p, 1.0)) for p in powers)
     weight = np.maximum(x.mean(1), y.mean(1))
-    weight /= weight.sum() or 1.0
-    spectrum = np.abs(y - x) * weight[:, None] / x.shape[1]
+    spectrum = (y - x) * (weight / ((weight.sum() or 1.0) * x.shape[1]))[:, None]
     rough = [10 * np.log10(q.sum(0) / len(f.levels) + ROUGH_FLOOR) for q, f in zip(squares, files, strict=True)]
-    m = np.abs(rough[1] - rough[0]) / len(rough[0])
-    sums, course = [], []
-    for f, late in zip(files, offsets, strict=True):
-        risen = np.zeros(count * ear.PIECE)
-        risen[late : late + len(f.levels)] = f.levels.mean(1)
-        sums.append(risen.sum() or 1.0)
-        np.cumsum(risen, out=risen)
-        course.append(risen / (risen[-1] or 1.0))
-    c = np.abs(course[1] - course[0]) @ _octaves(count * ear.PIECE)
+    rougher = (rough[1] - rough[0]) / len(rough[0])
+    risen = np.zeros((2, count * ear.PIECE))
+    for f, begin, row in zip(files, late, risen, strict=True):
+        row[begin : begin + len(f.levels)] = f.levels.mean(1)
+        np.cumsum(row, out=row)
+        row /= row[-1] or 1.0
+    earlier = (risen[1] - risen[0]) * _octaves(count * ear.PIECE)
     change = test.peakiness - ref.peakiness
-    k = 0.0 if isnan(change) else abs(change)
+    change = 0.0 if isnan(change) else change
     parts = {
-        "spectrum": float(spectrum.sum()),
-        "roughness": ROUGHNESS * float(m.sum()),
-        "course": COURSE * float(c),
-        "peakiness": PEAKINESS * k,
+        "spectrum": float(np.abs(spectrum).sum()),
+        "roughness": ROUGHNESS * float(np.abs(rougher).sum()),
+        "course": COURSE * float(np.abs(earlier).sum()),
+        "peakiness": PEAKINESS * abs(change),
     }
-    return Channel(value=sum(parts.values()), details=parts)
+    details = {
+        **parts,
+        "roughness_change": float(rougher.sum()),
+        "course_change": float(earlier.sum()),
+        "peakiness_change": change,
+        "lag": lag / hearing.complex_gammatone.BLOCKS,
+    }
+    channel = Channel(value=sum(parts.values()), details=details)
+    if view.detail == "value":
+        return channel
+    rough_there = ear.windows(squares[1], 0.0) - ear.windows(squares[0], 0.0)
+    energy_there = y / (y.sum() or 1.0) - x / (x.sum() or 1.0)
+    cells = np.abs(spectrum)
+    cells += ROUGHNESS * np.abs(rougher) * _shares(rough_there, 0)
+    cells += parts["course"] * _shares(energy_there)
+    cells += parts["peakiness"] * _peaks(ref, test, len(x), view.rate)
+    added = np.maximum(spectrum, 0) + ROUGHNESS * np.maximum(rougher, 0) * _shares(rough_there, 0)
+    added += parts["course"] * _shares(energy_there) * (energy_there > 0)
+    added += parts["peakiness"] * _peaks(ref, test, len(x), view.rate) * (change < 0)
+    return replace(channel, **_placed(cells, added, 1 - (-longest // ear.PIECE), view))
 
 
-def _windows(x: Array, silence: float) -> Array:
-    """Means of neighbours [piece + 1, band], with silence before the first and after the last."""
-    edge = np.full((1, x.shape[1]), silence)
-    both = np.concatenate([edge, x, edge])
-    result: Array = (both[1:] + both[:-1]) / 2
-    return result
+def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
+    """Where peakiness differs: shares [frame, band]."""
+    longest = max(len(ref.by_window), len(test.by_window))
+    parts = np.zeros((2, longest))
+    for heard, row in zip((ref, test), parts, strict=True):
+        row[: len(heard.by_window)] = heard.by_window.prod(1)
+    seconds = np.arange(frames) * hearing.auditory_levels.PIECE / hearing.complex_gammatone.BLOCKS
+    window = np.clip(seconds / hearing.peakiness.PIECE - 0.5, 0, longest - 1).astype(int)
+    f = hearing.complex_gammatone.bank(rate).frequencies
+    return _shares((parts[1] - parts[0])[window, None] * (f < hearing.peakiness.HIGHEST))
+
+
+def _excitation(x: Array, rate: int, level: float | None) -> Array:
+    """In units of the threshold [window, band]."""
+    ear = hearing.auditory_levels
+
+    def make() -> Array:
+        power = hearing.complex_gammatone.powers(x, rate)
+        means = np.add.reduceat(power, np.arange(0, len(power), ear.PIECE)) / ear.PIECE
+        return ear.windows(means, 0.0) * (10 ** ((level or CALIBRATED) / 10) * ear.sensitivity(rate))
+
+    return dsp.kept.kept(x, ("excitation", rate, level), make)
+
+
+def _audibility(ref: Array, test: Array, view: View) -> Channel:
+    both = np.zeros((2, max(len(ref), len(test)), ref.shape[1]))
+    both[0, : len(ref)], both[1, : len(test)] = ref, test
+    masker = np.minimum(*(hearing.auditory_levels.spread(x.copy()) for x in both))
+    excess = 10 * np.log10(1 + np.abs(both[1] - both[0]) / (1 + MASKED * masker))
+    powers = excess**LOUDEST
+    by_frame = powers.mean(1) ** (1 / LOUDEST)
+    channel = Channel(value=float(by_frame.mean()))
+    if view.detail == "value":
+        return channel
+    total = powers.sum(1, keepdims=True)
+    cells = (by_frame / len(by_frame))[:, None] * powers / (total + (total == 0))
+    return replace(channel, **_placed(cells, cells * (both[1] > both[0]), len(cells), view))
+
+
+def _placed(cells: Array, added: Array, frames: int, view: View) -> dict[str, Any]:
+    """Fields of a Channel from contributions [frame, band]; those of the frames and bands beyond count in the last."""
+    b = hearing.complex_gammatone.bank(view.rate)
+    live = int((b.gain > 0).sum())
+    folded = []
+    for x in (cells, added):
+        x = x.copy()
+        x[frames - 1] += x[frames:].sum(0)
+        x[:, live - 1] += x[:, live:].sum(1)
+        folded.append(x[:frames, :live])
+    cuts, edges = scales.bands(b.frequencies[:live], view.rate / 2, view.band_edges)
+    parts, more = (np.add.reduceat(x[:, : cuts[-1]], cuts[:-1], axis=1) for x in folded)
+    return {
+        "per_band": parts.sum(0) * (live / np.diff(cuts)),
+        "per_time": folded[0].sum(1) * frames,
+        "bands": scales.centres(b.frequencies[:live], cuts),
+        "edges": edges,
+        "times": np.arange(frames) * (hearing.auditory_levels.PIECE / hearing.complex_gammatone.BLOCKS),
+        "map": parts if view.detail == "map" else None,
+        "added": more if view.detail == "map" else None,
+    }
+
+
+def _shares(x: Array, axis: int | None = None) -> Array:
+    """|x| over its sum; all alike where that is 0."""
+    x = np.abs(x)
+    total = x.sum(axis, keepdims=True)
+    return np.where(total > 0, x / (total + (total == 0)), x.shape[1] / x.size if axis == 0 else 1 / x.size)
 
 
 def _octaves(count: int) -> Array:
@@ -187,4 +304,4 @@ def _octaves(count: int) -> Array:
 
 
 def _too_slow(rate: int) -> str:
-    return f"the ear of this distance needs a sampling rate of at least {SLOWEST} Hz, not {rate}"
+    return f"a sampling rate of at least {SLOWEST} Hz is needed, this is {rate}"
