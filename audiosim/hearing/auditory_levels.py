@@ -104,9 +104,10 @@ def spread_torch() -> Callable[[Any], Any]:
     return spread
 
 
-def levels_torch(excitation: Any) -> Any:
+def levels_torch() -> Callable[[Any], Any]:
     """levels as torch text."""
-    return _DB * (spread_torch()(excitation) / FLOOR).log1p()
+    spread = spread_torch()
+    return lambda excitation: _DB * (spread(excitation) / FLOOR).log1p()
 
 
 def lag(ref: Array, test: Array) -> int:

@@ -164,7 +164,7 @@ def powers_text(rate: int) -> Callable[[Any], Any]:
         for k in range(BANDS):
             y = [torch.fft.irfft(spectrum * torch.fft.rfft(h(x), size), size)[..., : x.shape[-1]] for h in responses[k]]
             total = functional.pad((y[0].square() + y[1].square()).cumsum(-1), (1, 0))[..., ends]
-            rows.append(total.diff(dim=-1) * (gains[k] / ends.diff()))
+            rows.append(total.diff(dim=-1) * (gains[k] / ends.diff().to(x.dtype)))
         return torch.stack(rows, -1)
 
     return text

@@ -97,7 +97,8 @@ def twin(rate: int, o: Any) -> Twin:
     check_level(o.level)
     ear = hearing.auditory_levels
     powers = hearing.complex_gammatone.powers_torch(rate)
-    spread, calibrated, peakiness = ear.spread_torch(), ear.calibrated_torch(o.level), hearing.peakiness.peakiness_torch(rate)
+    calibrated, spread, levels = ear.calibrated_torch(o.level), ear.spread_torch(), ear.levels_torch()
+    peakiness = hearing.peakiness.peakiness_torch(rate)
     sensitivity = dsp.differentiable.Constant(ear.sensitivity(rate))
 
     def moved(x: Any, late: Any, count: int) -> Any:
@@ -123,7 +124,7 @@ def twin(rate: int, o: Any) -> Twin:
         return (torch.where(total > 0, total, 1).pow(1 / LOUDEST) * (total > 0)).mean(1)
 
     def quality(ref: Any, test: Any) -> Any:
-        a, b = (ear.levels_torch(calibrated(powers(x)) * sensitivity(x)) for x in (ref, test))
+        a, b = (levels(calibrated(powers(x)) * sensitivity(x)) for x in (ref, test))
         rough = [10 * (ear.modulation_torch(x).square().mean(1) + ROUGH_FLOOR).log10() for x in (a, b)]
         m = (rough[0] - rough[1]).abs().mean(1)
         late = ear.lag_torch(a.detach(), b.detach())
