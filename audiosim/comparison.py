@@ -22,8 +22,8 @@ from .result import Result, failed
 from .signal import Signal
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
-    # Fast, and says something for any sound: waveform, spectrum, timbre.
-    "default": ("snr", "si-sdr", "log-mel", "lsd", "mfcc"),
+    # Fast, and says something for any sound: what is heard, then waveform, spectrum, timbre.
+    "default": ("auditory", "snr", "si-sdr", "log-mel", "lsd", "mfcc"),
 }
 
 Detail = Literal["value", "profile", "map"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import metrics
 from .comparison import Comparison, compare_signals
+from .hearing.scales import frequencies, narrowest
 from .match import Policy
 from .result import Result
 from .signal import Signal
@@ -110,6 +111,13 @@ def explain(
     added = None if result.added is None else result.added / total
     bounds = _time_bounds(result.times, comparison.ref.duration)
     found = tuple(_regions(share, added, result.edges, bounds, comparison))
+    sentence = (
+        _sentence(share, result.edges, bounds, comparison, of)
+        if added is None
+        else _added_and_missing(share, added, result.edges, bounds)
+    )
+    say = getattr(metrics.get(metrics.parse(spec).name), "words", None)
+    words = say(result) if say and not gradient else []
     return Explanation(
         spec,
         comparison,
@@ -120,9 +128,7 @@ def explain(
         result.edges,
         result.times,
         found,
-        _sentence(share, result.edges, bounds, comparison, of)
-        if added is None
-        else _added_and_missing(share, added, result.edges, bounds),
+        "; ".join([", ".join(words), sentence]) if words else sentence,
         of,
     )
 
@@ -153,26 +159,6 @@ def _of_gradient(result: Result, spec: metrics.Spec, comparison: Comparison) -> 
         edges=channels[0].edges,
         times=channels[0].times,
     )
-
-
-def frequencies(low: float, high: float) -> str:
-    """A range as people say it: 250-500 Hz, 0.9-1.2 kHz."""
-    if high >= 1000:
-        return f"{_round(low / 1000)}-{_round(high / 1000)} kHz"
-    return f"{_round(low)}-{_round(high)} Hz"
-
-
-def narrowest(share: Array, most: float) -> tuple[int, int]:
-    """The shortest run [first, last) of neighbours that holds at least `most` of the sum; the densest of equals."""
-    cumulated = np.concatenate([[0.0], np.cumsum(share)])
-    target = most * cumulated[-1]
-    last = np.searchsorted(cumulated, cumulated[:-1] + target - 1e-12 * cumulated[-1])
-    first = np.arange(len(share))
-    reached = last <= len(share)
-    length = np.where(reached, last - first, len(share) + 1)
-    held = cumulated[np.minimum(last, len(share))] - cumulated[:-1]
-    best = min(first[reached], key=lambda i: (length[i], -held[i]))
-    return int(best), int(last[best])
 
 
 def _regions(share: Array, added: Array | None, edges: Array, bounds: Array, comparison: Comparison) -> list[Region]:
@@ -345,10 +331,6 @@ def _power(signal: Signal, seconds: tuple[float, float], hertz: tuple[float, flo
         power += float((np.abs(np.fft.rfft(frame, axis=1)[:, wanted]) ** 2).sum())
         frames += 1
     return power / max(frames, 1)
-
-
-def _round(value: float) -> str:
-    return f"{float(f'{value:.2g}'):g}"
 
 
 def _seconds(start: float, end: float) -> str:

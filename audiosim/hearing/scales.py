@@ -104,3 +104,32 @@ def centres(frequencies: Array, cuts: Array) -> Array:
     """Mean frequency of each band, Hz [band], from bands()'s edges in bins."""
     sums = np.concatenate([[0.0], np.cumsum(frequencies)])
     return np.diff(sums[cuts]) / np.diff(cuts)
+
+
+def frequencies(low: float, high: float) -> str:
+    """A range as people say it: 250-500 Hz, 0.9-1.2 kHz."""
+    if high >= 1000:
+        return f"{_round(low / 1000)}-{_round(high / 1000)} kHz"
+    return f"{_round(low)}-{_round(high)} Hz"
+
+
+def narrowest(share: Array, most: float) -> tuple[int, int]:
+    """The shortest run [first, last) of neighbours that holds at least `most` of the sum; the densest of equals."""
+    cumulated = np.concatenate([[0.0], np.cumsum(share)])
+    target = most * cumulated[-1]
+    last = np.searchsorted(cumulated, cumulated[:-1] + target - 1e-12 * cumulated[-1])
+    first = np.arange(len(share))
+    reached = last <= len(share)
+    length = np.where(reached, last - first, len(share) + 1)
+    held = cumulated[np.minimum(last, len(share))] - cumulated[:-1]
+    best = min(first[reached], key=lambda i: (length[i], -held[i]))
+    return int(best), int(last[best])
+
+
+def hertz(frequency: float) -> str:
+    """One frequency as people say it: 250 Hz, 1.2 kHz."""
+    return f"{_round(frequency / 1000)} kHz" if frequency >= 1000 else f"{_round(frequency)} Hz"
+
+
+def _round(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"

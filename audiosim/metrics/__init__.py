@@ -20,7 +20,8 @@ RESERVED = ("detail", "band_edges", "jobs")  # keywords of every compute that ar
 
 
 class Metric(Protocol):
-    """What a metric file offers."""
+    """What a metric file offers. Some offer more: twin, the formula on tensors, and words(result), the sounds of what
+    `explain` has found, the largest first."""
 
     CARD: Card
 

@@ -47,7 +47,10 @@ ONSET = 0.01  # seconds, from which on time counts by its logarithm
 CALIBRATED = 90.0  # dB SPL of a full-scale sine, where audibility is asked for without a level
 MASKED = 0.1  # of the power that both have in a band, up to which an addition is not heard
 LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
+SCALE, STEEPNESS = 8.0, 1.0  # of the similarity, dB
 SLOWEST = 4000  # Hz, of the sampling rate
+ATTACK = 0.2  # seconds of the beginning: what changes there is the attack
+MENTIONED, MOST = 0.15, 0.7  # words: parts of less of the distance are left out; a place holds so much of the energy
 
 Form = Annotated[
     Literal["quality", "audibility"],
@@ -74,7 +77,7 @@ def compute(
 
     Details of form=quality, in dB and weighted, so that they add up to the value: spectrum, roughness, course,
     peakiness. What lies behind them, test over reference: roughness_change and peakiness_change in dB, course_change in
-    octaves of time (above 0: energy comes earlier). lag: seconds by which the test was moved later.
+    octaves of time (above 0: energy comes earlier), attack_change that within the first 0.2 s. lag: seconds by which the test was moved later.
 
     per_band and per_time: the distance if all were as there; their means are the value. Roughness lies where
     modulations differ, course where shares of loudness do, peakiness below 1 kHz. times: since the earlier one begins.
@@ -153,6 +156,44 @@ def twin(rate: int, o: Any) -> Twin:
     return value
 
 
+def similarity(distance: Any, scale: float = SCALE, steepness: float = STEEPNESS) -> Any:
+    """0 to 100 of a distance in dB of form=quality: what listeners gave speech codecs in a MUSHRA test, on average."""
+    return 100 * np.exp(-((np.asarray(distance) / scale) ** steepness))
+
+
+def words(result: Result) -> list[str]:
+    """What the test sounds like beside the reference, in words for the parts that matter, the largest first."""
+    d, said = result.details, {}
+    if "spectrum" in d:
+        attack = abs(d["attack_change"]) > abs(d["course_change"] - d["attack_change"])
+        earlier = ("sharper attack", "duller attack") if attack else ("energy comes earlier", "energy comes later")
+        said = {
+            "spectrum": _energy(result),
+            "roughness": "rougher" if d["roughness_change"] > 0 else "smoother",
+            "course": earlier[(d["attack_change"] if attack else d["course_change"]) < 0],
+            "peakiness": "flatter waveform" if d["peakiness_change"] > 0 else "more peaked waveform",
+        }
+    largest = sorted(said, key=lambda part: -d[part])
+    return [said[part] for part in largest if said[part] and d[part] >= MENTIONED * result.value]
+
+
+def _energy(result: Result) -> str:
+    """Where most of the energy lies that the test has more or less of; "" where that is everywhere."""
+    assert result.map is not None
+    assert result.added is not None
+    assert result.edges is not None
+    more, less = result.added.sum(0), (result.map - result.added).sum(0)
+    way, how = (more, "more") if more.sum() > less.sum() else (less, "less")
+    low, high = scales.narrowest(way, MOST)
+    if high - low > len(way) / 2:
+        return ""
+    if high == len(way):
+        return f"{how} energy above {scales.hertz(result.edges[low])}"
+    if low == 0:
+        return f"{how} energy below {scales.hertz(result.edges[high])}"
+    return f"{how} energy at {scales.frequencies(result.edges[low], result.edges[high])}"
+
+
 def check_level(level: float | None) -> None:
     """UsageError for a level that nobody listens at."""
     if level is not None and not 20 <= level <= 140:
@@ -199,6 +240,7 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         np.cumsum(row, out=row)
         row /= row[-1] or 1.0
     earlier = (risen[1] - risen[0]) * _octaves(count * ear.PIECE)
+    begins = round(ATTACK * hearing.complex_gammatone.BLOCKS)
     change = test.peakiness - ref.peakiness
     change = 0.0 if isnan(change) else change
     parts = {
@@ -211,6 +253,7 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         **parts,
         "roughness_change": float(rougher.sum()),
         "course_change": float(earlier.sum()),
+        "attack_change": float(earlier[:begins].sum()),
         "peakiness_change": change,
         "lag": lag / hearing.complex_gammatone.BLOCKS,
     }
