@@ -1,10 +1,10 @@
-"""What the ear makes of band powers: level, threshold in quiet, spreading over bands, compression; and how two such
-patterns lie in time.
+"""What the ear makes of band powers: level, threshold in quiet, compression; what is masked; and how such patterns
+fluctuate and lie in time.
 
-Levels are N = 10 lg(1 + W / F) in dB: W the power that reaches a band, in units of the threshold in quiet (Terhardt
-1979, as ITU-R BS.1387-1 parts it), and F a soft floor 5 dB above it, so that 0 is silence. Spreading over ERB number:
-27 dB per ERB downwards; upwards 20 dB per ERB, less 0.4 per dB of level above 40 dB, at least 3 (upward spread of
-masking as in Terhardt 1979, on the bands of complex_gammatone, whose own slopes are the steeper part of it).
+Levels are N = 10 lg(1 + E / F) in dB: E power in units of the threshold in quiet (Terhardt 1979, as ITU-R BS.1387-1
+parts it), F a soft floor 5 dB above it, so that 0 is silence. What a sound masks spreads over ERB number by 27 dB per
+ERB downwards, and by 20 dB per ERB upwards, less 0.4 per dB of level above 40 dB SPL, at least 3 (upward spread of
+masking as in Terhardt 1979; the filters of complex_gammatone have slopes of their own).
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from numpy.typing import NDArray
 from ..dsp.elementary import exponentials, logarithms
 from ..dsp.kernel import kernel
 from . import loudness
-from .complex_gammatone import BANDS, STEP, bank
+from .complex_gammatone import BANDS, BLOCKS, CHUNK, STEP, bank
 
 Array = NDArray[Any]
 
 LEVEL = 65.0  # dB SPL that a recording of unknown level is brought to
 QUIETER = 40.0  # dB: blocks further below the loudest do not count in its level
+SILENT = 60.0  # dB: a recording begins and ends with blocks less far below the loudest
 FLOOR = 10**0.5  # of the compression, in units of the threshold: the noise of the ear
-DOWN = 27.0  # dB per ERB, slope of spreading to lower bands
-UP, UP_FROM, UP_PER_DB, UP_LEAST = 20.0, 40.0, 0.4, 3.0  # dB per ERB; dB; dB per ERB and dB; dB per ERB
-REACH = 13  # bands, 7 ERB, to which power spreads upwards
-LAGS = 20  # blocks, 50 ms, by which two recordings may lie apart
-PIECE = 16  # blocks, 40 ms: windows of 80 ms are two of them
-SMOOTH, SMOOTHER = 0.8, 2.0  # blocks, 2 and 5 ms: the two Gaussians whose difference passes 27 to 66 Hz
-HALF = 8  # taps of these on either side
+DOWN = 27.0  # dB per ERB, slope of masking towards lower bands
+UP, UP_FROM, UP_PER_DB, UP_LEAST = 20.0, 40.0, 0.4, 3.0  # dB per ERB; dB SPL; dB per ERB and dB; dB per ERB
+LAGS = BLOCKS // 20  # blocks, 50 ms, by which two recordings may lie apart
+PIECE = BLOCKS // 25  # blocks, 40 ms: windows of 80 ms are two of them
+ROUGH, SLOW = (0.002, 0.005), (0.016, 0.040)  # s: two Gaussians; their difference passes 27-66 Hz, and some 3-8 Hz
+HALF = 64  # blocks, 4 times the widest Gaussian: taps of the filters on either side
 _DB = float(10 / np.log(10))
 
 
 @lru_cache(maxsize=16)
-def sensitivity(rate: int) -> Array:
-    """[band]: from power re 0 dB SPL to power re the threshold in quiet; 18 kHz counts as 16."""
+def threshold(rate: int) -> Array:
+    """In quiet, dB SPL [band]; that of 18 kHz is that of 16."""
     f = np.minimum(bank(rate).frequencies, 16000.0)
-    result: Array = 10 ** ((loudness.transmission(f) - loudness.internal_noise(f)) / 10)
+    result: Array = loudness.internal_noise(f) - loudness.transmission(f)
     return result
 
 
@@ -52,18 +52,6 @@ def calibration(power: Array, level: float | None) -> float:
     total = power.sum(1)
     loud = total[total > 10 ** (-QUIETER / 10) * total.max()]
     return float(10 ** (LEVEL / 10) / loud.mean()) if loud.size else 0.0
-
-
-def levels(excitation: Array) -> Array:
-    """Excitations [block, band] in units of the threshold in quiet become levels N in dB, in place."""
-    _levels(excitation, np.empty((3, BANDS)), np.empty(BANDS, np.int64))
-    return excitation
-
-
-def spread(excitation: Array) -> Array:
-    """The power that reaches each band, of excitations [block, band], in place."""
-    _spread_all(excitation, np.empty((3, BANDS)), np.empty(BANDS, np.int64))
-    return excitation
 
 
 def calibrated_torch(level: float | None) -> Callable[[Any], Any]:
@@ -80,42 +68,85 @@ def calibrated_torch(level: float | None) -> Callable[[Any], Any]:
     return calibrated
 
 
-@cache
-def spread_torch() -> Callable[[Any], Any]:
-    """spread as torch text, of [item, block, band]."""
+def sounding(power: Array) -> tuple[int, int]:
+    """First block and one past the last that lie within 60 dB of the loudest; all blocks of silence."""
+    total = power.sum(1)
+    there = np.flatnonzero(total > 10 ** (-SILENT / 10) * total.max())
+    return (int(there[0]), int(there[-1]) + 1) if there.size else (0, len(total))
+
+
+def sounding_torch(power: Any) -> tuple[Any, Any]:
+    """The same of [item, block, band]: [item], twice."""
     import torch
+
+    total = power.detach().sum(2)
+    there = total > 10 ** (-SILENT / 10) * total.amax(1, keepdim=True)
+    there = there | ~there.any(1, keepdim=True)
+    at = torch.arange(total.shape[1], device=power.device)
+    return torch.where(there, at, len(at)).amin(1), torch.where(there, at + 1, 0).amax(1)
+
+
+def levels(excitation: Array) -> Array:
+    """Excitations [block, band] in units of the threshold in quiet become levels N in dB, in place."""
+    scratch = np.empty(CHUNK * BANDS, np.int64)
+    for first in range(0, len(excitation), CHUNK):
+        part = excitation[first : first + CHUNK].reshape(-1)
+        part /= FLOOR
+        part += 1.0
+        logarithms(part, scratch)
+        part *= _DB
+    return excitation
+
+
+def levels_torch(excitation: Any) -> Any:
+    """levels as torch text."""
+    return _DB * (excitation / FLOOR).log1p()
+
+
+def masked(power: Array) -> Array:
+    """The power that reaches each band, of powers [window, band] re 0 dB SPL."""
+    steeper = UP - UP_PER_DB * (_DB * np.log(np.maximum(power, 10 ** (UP_FROM / 10))) - UP_FROM)
+    ratio = np.exp(np.maximum(steeper, UP_LEAST) * (-STEP / _DB))
+    reached, part = power + power @ _downwards(), power.copy()
+    for j in range(1, BANDS):
+        part = part[:, :-1] * ratio[:, : BANDS - j]
+        reached[:, j:] += part
+    return reached
+
+
+def _downwards() -> Array:
+    """[from band, to band]: part of the power that reaches a lower band."""
+    bands = np.arange(BANDS)
+    below = np.minimum(bands - bands[:, None], 0)
+    return np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0)
+
+
+@cache
+def masked_torch() -> Callable[[Any], Any]:
+    """masked as torch text, of [item, window, band]."""
     from torch.nn import functional
 
     from ..dsp.differentiable import Constant
 
-    bands = np.arange(BANDS)
-    below = np.minimum(bands - bands[:, None], 0)
-    down = Constant(np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0))
+    down = Constant(_downwards())
 
-    def spread(excitation: Any) -> Any:
-        level = _DB * excitation.clamp(min=10 ** (UP_FROM / 10)).log()
-        ratio = torch.exp((UP - UP_PER_DB * (level - UP_FROM)).clamp(min=UP_LEAST) * (-STEP / _DB))
-        reached, power = excitation + excitation @ down(excitation), excitation
-        for j in range(1, REACH + 1):
-            power = power[..., : BANDS - j] * ratio[..., : BANDS - j]
-            reached = reached + functional.pad(power, (j, 0))
+    def masked(power: Any) -> Any:
+        level = _DB * power.clamp(min=10 ** (UP_FROM / 10)).log()
+        ratio = ((UP - UP_PER_DB * (level - UP_FROM)).clamp(min=UP_LEAST) * (-STEP / _DB)).exp()
+        reached, part = power + power @ down(power), power
+        for j in range(1, BANDS):
+            part = part[..., :-1] * ratio[..., : BANDS - j]
+            reached = reached + functional.pad(part, (j, 0))
         return reached
 
-    return spread
-
-
-def levels_torch() -> Callable[[Any], Any]:
-    """levels as torch text."""
-    spread = spread_torch()
-    return lambda excitation: _DB * (spread(excitation) / FLOOR).log1p()
+    return masked
 
 
 def lag(ref: Array, test: Array) -> int:
     """Blocks by which levels of the test [block, band] must be moved later to lie as the reference's do: the largest
     correlation of levels less their mean over time, within 50 ms; the smallest such lag."""
-    sums = np.zeros(2 * LAGS + 1)
+    sums, near = np.zeros(2 * LAGS + 1), np.array(_NEAR)
     _correlate(ref, test, ref.mean(0), test.mean(0), sums)
-    near = np.array(_NEAR)
     return int(near[np.argmax(sums[near + LAGS])])
 
 
@@ -136,15 +167,6 @@ def lag_torch(ref: Any, test: Any) -> Any:
 _NEAR = tuple(sorted(range(-LAGS, LAGS + 1), key=abs))
 
 
-def pieces(x: Array, offset: int, count: int) -> tuple[Array, Array]:
-    """Of levels [block, band] that begin at block `offset`, in so many pieces of 40 ms: mean of 10^(N / 10), silence
-    where there are no blocks; and sum of squares of the modulation. [piece, band] both."""
-    powers, squares = np.empty((count, BANDS)), np.zeros((count, BANDS))
-    size = PIECE * BANDS
-    _pieces(x, offset, modulation_taps(), powers, squares, np.empty(size), np.empty(size, np.int64))
-    return powers, squares
-
-
 def windows(means: Array, silence: float) -> Array:
     """Means over 80 ms, every 40 ms, [piece + 1, band] of those over pieces; before the first and after the last there
     is silence, so that each piece counts twice."""
@@ -154,68 +176,63 @@ def windows(means: Array, silence: float) -> Array:
     return result
 
 
+def piece_powers(x: Array, late: int, count: int) -> Array:
+    """Means of 10^(N / 10) [piece, band] of levels [block, band] in so many pieces of 40 ms, when they begin at block
+    `late` of the first; silence where there are none."""
+    powers = np.empty((count, BANDS))
+    _piece_powers(x, late, powers, np.empty(PIECE * BANDS), np.empty(PIECE * BANDS, np.int64))
+    return powers
+
+
+def modulation(x: Array, part: tuple[int, int], late: int, count: int) -> Array:
+    """Sums of squares of rough and slow modulation [2, piece, band] of blocks part[0]..part[1] of levels [block, band],
+    in pieces as piece_powers; beyond its ends that part is mirrored."""
+    squares = np.zeros((2, count, BANDS))
+    for taps, out in zip(modulation_taps(), squares, strict=True):
+        used = np.flatnonzero(taps)
+        _modulation(x, part[0], part[1] - part[0], late, taps[used], used - HALF, out)
+    return squares
+
+
+@cache
 def modulation_taps() -> Array:
-    """Difference of two normalised Gaussians [2 HALF + 1]."""
-    t = np.arange(-HALF, HALF + 1)
-    narrow, wide = (np.exp(-0.5 * (t / sigma) ** 2) for sigma in (SMOOTH, SMOOTHER))
-    result: Array = narrow / narrow.sum() - wide / wide.sum()
-    return result
+    """Differences of two normalised Gaussians, rough and slow [2, 2 HALF + 1]; 0 beyond 4 times the wider."""
+    t = np.arange(-HALF, HALF + 1) / BLOCKS
+    rows = []
+    for pair in (ROUGH, SLOW):
+        narrow, wide = (np.exp(-0.5 * (t / sigma) ** 2) * (np.abs(t) < 4.001 * pair[1]) for sigma in pair)
+        rows.append(narrow / narrow.sum() - wide / wide.sum())
+    return np.stack(rows)
 
 
-_TAPS = tuple(modulation_taps().tolist())
-
-
-def modulation_torch(x: Any) -> Any:
-    """The modulation of levels [item, block, band], with silence before and after."""
+@cache
+def modulation_torch() -> Callable[[Any, Any, Any], Any]:
+    """(levels [item, block, band], first, end [item]) -> mean squares of rough and slow modulation [item, 2, band]."""
+    import torch
     from torch.nn import functional
 
-    padded = functional.pad(x, (0, 0, HALF, HALF))
-    return sum(weight * padded[:, k : k + x.shape[1]] for k, weight in enumerate(_TAPS))
+    from ..dsp.differentiable import Constant
 
+    taps = Constant(modulation_taps()[:, None])
 
-@kernel
-def _spread(row: Array, work: Array, exponents: Array) -> None:
-    """row [band] becomes what reaches the bands."""
-    ratio, power, reached = work[0], work[1], work[2]
-    ratio[:] = np.maximum(row, 10 ** (UP_FROM / 10))
-    logarithms(ratio, exponents)
-    ratio[:] = np.maximum(UP - UP_PER_DB * (_DB * ratio - UP_FROM), UP_LEAST) * (-STEP / _DB)
-    exponentials(ratio, exponents)
-    power[:] = row
-    reached[:] = row
-    for j in range(1, REACH + 1):
-        w, r, target = power[: BANDS - j], ratio[: BANDS - j], reached[j:]
-        for i in range(w.size):
-            w[i] *= r[i]
-            target[i] += w[i]
-    fall = 10 ** (-DOWN * STEP / 10)
-    carried = 0.0
-    for i in range(BANDS - 2, -1, -1):
-        carried = fall * (carried + row[i + 1])
-        reached[i] += carried
-    row[:] = reached
+    def value(x: Any, first: Any, end: Any) -> Any:
+        blocks = x.shape[1]
+        size = (end - first)[:, None]
+        at = (torch.arange(-HALF, blocks + HALF, device=x.device) - first[:, None]) % (2 * size)
+        at = first[:, None] + torch.minimum(at, 2 * size - 1 - at)
+        mirrored = torch.take_along_dim(x, at[..., None], 1).transpose(1, 2).flatten(0, 1)
+        wave = functional.conv1d(mirrored[:, None], taps(x)).unflatten(0, (-1, BANDS))  # item, band, 2, block
+        place = torch.arange(blocks, device=x.device)
+        inside = ((place >= first[:, None]) & (place < end[:, None]))[:, None, None]
+        return ((wave.square() * inside).sum(-1) / size[..., None]).transpose(1, 2)
 
-
-@kernel
-def _spread_all(x: Array, work: Array, exponents: Array) -> None:
-    for t in range(len(x)):
-        _spread(x[t], work, exponents)
-
-
-@kernel
-def _levels(x: Array, work: Array, exponents: Array) -> None:
-    for t in range(len(x)):
-        row = x[t]
-        _spread(row, work, exponents)
-        row[:] = 1.0 + row / FLOOR
-        logarithms(row, exponents)
-        row *= _DB
+    return value
 
 
 @kernel
 def _correlate(ref: Array, test: Array, mean_ref: Array, mean_test: Array, sums: Array) -> None:
     """sums[lag + LAGS] of the products of ref[t + lag] and test[t], both less their means."""
-    size = 64  # rows that stay in the processor's cache for all lags
+    size = CHUNK  # rows that stay in the processor's cache for all lags
     rows = np.empty((size, BANDS))
     others = np.empty((size + 2 * LAGS, BANDS))
     for first in range(0, len(test), size):
@@ -238,22 +255,26 @@ def _correlate(ref: Array, test: Array, mean_ref: Array, mean_test: Array, sums:
 
 
 @kernel
-def _pieces(
-    x: Array, offset: int, taps: Array, powers: Array, squares: Array, scratch: Array, exponents: Array
-) -> None:
-    wave = np.empty(BANDS)
+def _piece_powers(x: Array, late: int, powers: Array, scratch: Array, exponents: Array) -> None:
     for j in range(len(powers)):
-        start = min(max(PIECE * j - offset, 0), len(x))
-        stop = max(min(PIECE * (j + 1) - offset, len(x)), start)
+        start = min(max(PIECE * j - late, 0), len(x))
+        stop = max(min(PIECE * (j + 1) - late, len(x)), start)
         powers[j] = PIECE - (stop - start)
         part = scratch[: (stop - start) * BANDS]
         part[:] = x[start:stop].reshape(part.size)
         part /= _DB
         exponentials(part, exponents)
-        for t in range(start, stop):
-            powers[j] += part[(t - start) * BANDS : (t - start + 1) * BANDS]
-            wave[:] = 0.0
-            for k in range(max(HALF - t, 0), min(2 * HALF + 1, len(x) + HALF - t)):
-                wave += taps[k] * x[t + k - HALF]
-            squares[j] += wave * wave
+        for t in range(stop - start):
+            powers[j] += part[t * BANDS : (t + 1) * BANDS]
         powers[j] /= PIECE
+
+
+@kernel
+def _modulation(x: Array, first: int, size: int, late: int, taps: Array, places: Array, squares: Array) -> None:
+    wave = np.empty(BANDS)
+    for t in range(size):
+        wave[:] = 0.0
+        for k in range(taps.size):
+            at = (t + places[k]) % (2 * size)
+            wave += taps[k] * x[first + min(at, 2 * size - 1 - at)]
+        squares[(first + t + late) // PIECE] += wave * wave

@@ -24,7 +24,7 @@ CARD = Card(
     unit="dB",
     better="lower",
     identical=0.0,
-    formula="s + 1.5 m + 3 c + 0.5 k: spectrum in time, roughness, course of energy, peakiness",
+    formula="s + 2 m + 6 c + 0.6 k: spectrum in time, modulation, course of energy, peakiness",
     source="ours",
     conventions="none",
     silence="Defined: 0 when both are silent, the level of the other where one is.",
@@ -41,11 +41,12 @@ CARD = Card(
     map="sum",
 )
 
-ROUGHNESS, COURSE, PEAKINESS = 1.5, 3.0, 0.5  # weights of the parts; that of the spectrum is 1
-ROUGH_FLOOR = 0.25  # dB^2, modulation that is not heard
+MODULATION, COURSE, PEAKINESS = 2.0, 6.0, 0.6  # weights of the parts; that of the spectrum is 1
+UNHEARD = np.array([[0.25], [1.0]])  # dB^2, rough and slow modulation that is not heard
 ONSET = 0.01  # seconds, from which on time counts by its logarithm
 CALIBRATED = 90.0  # dB SPL of a full-scale sine, where audibility is asked for without a level
-MASKED = 0.1  # of the power that both have in a band, up to which an addition is not heard
+MASKED = 0.1  # of the power that both have in a band: what an addition must exceed to be heard
+QUIET = 0.7  # of the threshold in quiet, in dB SPL: what it must exceed without a masker
 LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
 SCALE, STEEPNESS = 8.0, 1.0  # of the similarity, dB
 SLOWEST = 4000  # Hz, of the sampling rate
@@ -75,12 +76,12 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz, of any lengths; the channels are averaged.
 
-    Details of form=quality, in dB and weighted, so that they add up to the value: spectrum, roughness, course,
-    peakiness. What lies behind them, test over reference: roughness_change and peakiness_change in dB, course_change in
-    octaves of time (above 0: energy comes earlier), attack_change that within the first 0.2 s. lag: seconds by which the test was moved later.
+    Details of form=quality, in dB and weighted, so that they add up to the value: spectrum, modulation, course,
+    peakiness. What lies behind them, test over reference: roughness_change, fluctuation_change and peakiness_change in
+    dB, course_change in octaves of time (above 0: energy comes earlier), attack_change of the first 0.2 s. lag: seconds by which the test was moved later.
 
-    per_band and per_time: the distance if all were as there; their means are the value. Roughness lies where
-    modulations differ, course where shares of loudness do, peakiness below 1 kHz. times: since the earlier one begins.
+    per_band and per_time: the distance if all were as there; their means are the value. Modulation lies where
+    its squares differ, course where shares of loudness do, peakiness below 1 kHz. times: since the earlier one begins.
     """
     check_level(level)
     if rate < SLOWEST:
@@ -100,9 +101,12 @@ def twin(rate: int, o: Any) -> Twin:
     check_level(o.level)
     ear = hearing.auditory_levels
     powers = hearing.complex_gammatone.powers_torch(rate)
-    calibrated, spread, levels = ear.calibrated_torch(o.level), ear.spread_torch(), ear.levels_torch()
+    calibrated, masked, modulation = ear.calibrated_torch(o.level), ear.masked_torch(), ear.modulation_torch()
     peakiness = hearing.peakiness.peakiness_torch(rate)
-    sensitivity = dsp.differentiable.Constant(ear.sensitivity(rate))
+    sensitivity, quiet, unheard = (
+        dsp.differentiable.Constant(x)
+        for x in (10 ** (-ear.threshold(rate) / 10), 10 ** (QUIET * ear.threshold(rate) / 10), UNHEARD)
+    )
 
     def moved(x: Any, late: Any, count: int) -> Any:
         """Levels [item, block, band] so many blocks later, with silence before and after: [item, count, band]."""
@@ -120,16 +124,19 @@ def twin(rate: int, o: Any) -> Twin:
     def audibility(ref: Any, test: Any) -> Any:
         x, y = (powers(z) for z in (ref, test))
         x, y = (functional.pad(z, (0, 0, 0, -z.shape[1] % ear.PIECE)) for z in (x, y))
-        x, y = (windows(z) * 10 ** ((o.level or CALIBRATED) / 10) * sensitivity(z) for z in (x, y))
-        masker = torch.minimum(spread(x), spread(y))
-        excess = 10 * (1 + (y - x).abs() / (1 + MASKED * masker)).log10()
+        x, y = (windows(z) * 10 ** ((o.level or CALIBRATED) / 10) for z in (x, y))
+        excess = 10 * (1 + (y - x).abs() / (quiet(x) + MASKED * torch.minimum(masked(x), masked(y)))).log10()
         total = excess.pow(LOUDEST).mean(2)
         return (torch.where(total > 0, total, 1).pow(1 / LOUDEST) * (total > 0)).mean(1)
 
     def quality(ref: Any, test: Any) -> Any:
-        a, b = (levels(calibrated(powers(x)) * sensitivity(x)) for x in (ref, test))
-        rough = [10 * (ear.modulation_torch(x).square().mean(1) + ROUGH_FLOOR).log10() for x in (a, b)]
-        m = (rough[0] - rough[1]).abs().mean(1)
+        both = [powers(x) for x in (ref, test)]
+        a, b = (ear.levels_torch(calibrated(x) * sensitivity(x)) for x in both)
+        p, q = (
+            10 * (modulation(z, *ear.sounding_torch(x)) + unheard(z)).log10()
+            for z, x in zip((a, b), both, strict=True)
+        )
+        m = (p - q).abs().sum(1).mean(1)
         late = ear.lag_torch(a.detach(), b.detach())
         count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
@@ -146,7 +153,7 @@ def twin(rate: int, o: Any) -> Twin:
         c = ((course[0] - course[1]).abs() * octaves).sum(1)
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (p - q).abs() * (p_sounds & q_sounds)
-        return s + ROUGHNESS * m + COURSE * c + PEAKINESS * k
+        return s + MODULATION * m + COURSE * c + PEAKINESS * k
 
     def value(ref: Any, test: Any) -> Any:
         if rate < SLOWEST:
@@ -169,12 +176,18 @@ def words(result: Result) -> list[str]:
         earlier = ("sharper attack", "duller attack") if attack else ("energy comes earlier", "energy comes later")
         said = {
             "spectrum": _energy(result),
-            "roughness": "rougher" if d["roughness_change"] > 0 else "smoother",
+            "modulation": _modulated(d),
             "course": earlier[(d["attack_change"] if attack else d["course_change"]) < 0],
             "peakiness": "flatter waveform" if d["peakiness_change"] > 0 else "more peaked waveform",
         }
     largest = sorted(said, key=lambda part: -d[part])
     return [said[part] for part in largest if said[part] and d[part] >= MENTIONED * result.value]
+
+
+def _modulated(d: Any) -> str:
+    if abs(d["roughness_change"]) > abs(d["fluctuation_change"]):
+        return "rougher" if d["roughness_change"] > 0 else "smoother"
+    return "more fluctuating" if d["fluctuation_change"] > 0 else "steadier"
 
 
 def _energy(result: Result) -> str:
@@ -202,9 +215,11 @@ def check_level(level: float | None) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
-    """levels [block, band] in dB; peakiness in dB, nan where silent, and by_window [window, 2] its parts."""
+    """levels [block, band] in dB; part: the blocks in which it sounds; peakiness in dB, nan where silent, and by_window
+    [window, 2] its parts."""
 
     levels: Array
+    part: tuple[int, int]
     peakiness: float
     by_window: Array
 
@@ -216,8 +231,9 @@ class _Heard:
 def _heard(x: Array, rate: int, level: float | None) -> _Heard:
     def make() -> _Heard:
         power = hearing.complex_gammatone.powers(x, rate)
-        power *= hearing.auditory_levels.calibration(power, level) * hearing.auditory_levels.sensitivity(rate)
-        return _Heard(hearing.auditory_levels.levels(power), *hearing.peakiness.peakiness(x, rate))
+        part = hearing.auditory_levels.sounding(power)
+        power *= hearing.auditory_levels.calibration(power, level) * 10 ** (-hearing.auditory_levels.threshold(rate) / 10)
+        return _Heard(hearing.auditory_levels.levels(power), part, *hearing.peakiness.peakiness(x, rate))
 
     return dsp.kept.kept(x, ("auditory", rate, level), make)
 
@@ -228,12 +244,16 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
     lag = ear.lag(ref.levels, test.levels)
     late = max(-lag, 0), max(lag, 0)
     count = -(-(longest + ear.LAGS) // ear.PIECE)
-    powers, squares = zip(*(ear.pieces(f.levels, t, count) for f, t in zip(files, late, strict=True)), strict=True)
-    x, y = (10 * np.log10(ear.windows(p, 1.0)) for p in powers)
+    x, y = (
+        10 * np.log10(ear.windows(ear.piece_powers(f.levels, t, count), 1.0)) for f, t in zip(files, late, strict=True)
+    )
     weight = np.maximum(x.mean(1), y.mean(1))
     spectrum = (y - x) * (weight / ((weight.sum() or 1.0) * x.shape[1]))[:, None]
-    rough = [10 * np.log10(q.sum(0) / len(f.levels) + ROUGH_FLOOR) for q, f in zip(squares, files, strict=True)]
-    rougher = (rough[1] - rough[0]) / len(rough[0])
+    squares = [ear.modulation(f.levels, f.part, t, count) for f, t in zip(files, late, strict=True)]  # 2, piece, band
+    a, b = (
+        10 * np.log10(q.sum(1) / (f.part[1] - f.part[0]) + UNHEARD) for q, f in zip(squares, files, strict=True)
+    )
+    rougher, slower = (b - a) / x.shape[1]
     risen = np.zeros((2, count * ear.PIECE))
     for f, begin, row in zip(files, late, risen, strict=True):
         row[begin : begin + len(f.levels)] = f.levels.mean(1)
@@ -245,13 +265,14 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
     change = 0.0 if isnan(change) else change
     parts = {
         "spectrum": float(np.abs(spectrum).sum()),
-        "roughness": ROUGHNESS * float(np.abs(rougher).sum()),
+        "modulation": MODULATION * float(np.abs(rougher).sum() + np.abs(slower).sum()),
         "course": COURSE * float(np.abs(earlier).sum()),
         "peakiness": PEAKINESS * abs(change),
     }
     details = {
         **parts,
         "roughness_change": float(rougher.sum()),
+        "fluctuation_change": float(slower.sum()),
         "course_change": float(earlier.sum()),
         "attack_change": float(earlier[:begins].sum()),
         "peakiness_change": change,
@@ -260,15 +281,18 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
     channel = Channel(value=sum(parts.values()), details=details)
     if view.detail == "value":
         return channel
-    rough_there = ear.windows(squares[1], 0.0) - ear.windows(squares[0], 0.0)
     energy_there = y / (y.sum() or 1.0) - x / (x.sum() or 1.0)
-    cells = np.abs(spectrum)
-    cells += ROUGHNESS * np.abs(rougher) * _shares(rough_there, 0)
-    cells += parts["course"] * _shares(energy_there)
-    cells += parts["peakiness"] * _peaks(ref, test, len(x), view.rate)
-    added = np.maximum(spectrum, 0) + ROUGHNESS * np.maximum(rougher, 0) * _shares(rough_there, 0)
-    added += parts["course"] * _shares(energy_there) * (energy_there > 0)
-    added += parts["peakiness"] * _peaks(ref, test, len(x), view.rate) * (change < 0)
+    contributions = [  # signed, above 0 where the test has more
+        spectrum,
+        *(
+            MODULATION * change * _shares(ear.windows(q - p, 0.0), 0)
+            for change, p, q in zip((rougher, slower), *squares, strict=True)
+        ),
+        parts["course"] * _shares(energy_there) * np.sign(energy_there),
+        -np.sign(change) * parts["peakiness"] * _peaks(ref, test, len(x), view.rate),
+    ]
+    cells = np.sum([np.abs(c) for c in contributions], axis=0)
+    added = np.sum([np.maximum(c, 0) for c in contributions], axis=0)
     return replace(channel, **_placed(cells, added, 1 - (-longest // ear.PIECE), view))
 
 
@@ -285,13 +309,13 @@ def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
 
 
 def _excitation(x: Array, rate: int, level: float | None) -> Array:
-    """In units of the threshold [window, band]."""
+    """Power re 0 dB SPL [window, band]."""
     ear = hearing.auditory_levels
 
     def make() -> Array:
         power = hearing.complex_gammatone.powers(x, rate)
         means = np.add.reduceat(power, np.arange(0, len(power), ear.PIECE)) / ear.PIECE
-        return ear.windows(means, 0.0) * (10 ** ((level or CALIBRATED) / 10) * ear.sensitivity(rate))
+        return ear.windows(means, 0.0) * ear.calibration(power, level or CALIBRATED)
 
     return dsp.kept.kept(x, ("excitation", rate, level), make)
 
@@ -299,8 +323,9 @@ def _excitation(x: Array, rate: int, level: float | None) -> Array:
 def _audibility(ref: Array, test: Array, view: View) -> Channel:
     both = np.zeros((2, max(len(ref), len(test)), ref.shape[1]))
     both[0, : len(ref)], both[1, : len(test)] = ref, test
-    masker = np.minimum(*(hearing.auditory_levels.spread(x.copy()) for x in both))
-    excess = 10 * np.log10(1 + np.abs(both[1] - both[0]) / (1 + MASKED * masker))
+    masker = np.minimum(*(hearing.auditory_levels.masked(x) for x in both))
+    quiet = 10 ** (QUIET * hearing.auditory_levels.threshold(view.rate) / 10)
+    excess = 10 * np.log10(1 + np.abs(both[1] - both[0]) / (quiet + MASKED * masker))
     powers = excess**LOUDEST
     by_frame = powers.mean(1) ** (1 / LOUDEST)
     channel = Channel(value=float(by_frame.mean()))

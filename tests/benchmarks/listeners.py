@@ -30,9 +30,9 @@ from tests.conftest import SHARED
 
 AUDIO = SHARED / "audio"
 SPECS = ("auditory", "log-mel", "mfcc", "mr-stft", "mcd", "tversky", "zimtohrli", "visqol:output=vnsim", "two-f")
-PARTS = ("spectrum", "roughness", "course", "peakiness")
-WEIGHTS = np.array([1.0, auditory.ROUGHNESS, auditory.COURSE, auditory.PEAKINESS])
-GRID = np.array([(1.0, *w) for w in itertools.product((0.5, 1, 1.5, 2, 3), (1, 2, 3, 4), (0.25, 0.5, 1))])
+PARTS = ("spectrum", "modulation", "course", "peakiness")
+WEIGHTS = np.array([1.0, auditory.MODULATION, auditory.COURSE, auditory.PEAKINESS])
+GRID = np.array([(1.0, *w) for w in itertools.product((1, 1.5, 2, 2.7, 3.5), (3, 4.5, 6, 9), (0.4, 0.6, 0.8))])
 DRAWS = 1000
 SOURCE = Path(__file__).parents[2] / "samples"
 Pair = tuple[str, str]
