@@ -48,7 +48,7 @@ CALIBRATED = 90.0  # dB SPL of a full-scale sine, where audibility is asked for 
 MASKED = 0.1  # of the power that both have in a band: what an addition must exceed to be heard
 QUIET = 0.7  # of the threshold in quiet, in dB SPL: what it must exceed without a masker
 LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
-SCALE, STEEPNESS = 8.0, 1.0  # of the similarity, dB
+SCALE, STEEPNESS = 6.66, 1.4  # dB; of the similarity
 SLOWEST = 4000  # Hz, of the sampling rate
 ATTACK = 0.2  # seconds of the beginning: what changes there is the attack
 MENTIONED, MOST = 0.15, 0.7  # words: parts of less of the distance are left out; a place holds so much of the energy
@@ -77,7 +77,7 @@ def compute(
     """ref, test [channel, sample] at rate Hz, of any lengths; the channels are averaged.
 
     Details of form=quality, in dB and weighted, so that they add up to the value: spectrum, modulation, course,
-    peakiness. What lies behind them, test over reference: roughness_change, fluctuation_change and peakiness_change in
+    peakiness; similarity, 0 to 100, see there. What lies behind the parts, test over reference: roughness_change, fluctuation_change and peakiness_change in
     dB, course_change in octaves of time (above 0: energy comes earlier), attack_change of the first 0.2 s. lag: seconds by which the test was moved later.
 
     per_band and per_time: the distance if all were as there; their means are the value. Modulation lies where
@@ -269,8 +269,10 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         "course": COURSE * float(np.abs(earlier).sum()),
         "peakiness": PEAKINESS * abs(change),
     }
+    value = sum(parts.values())
     details = {
         **parts,
+        "similarity": float(similarity(value)),
         "roughness_change": float(rougher.sum()),
         "fluctuation_change": float(slower.sum()),
         "course_change": float(earlier.sum()),
@@ -278,7 +280,7 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         "peakiness_change": change,
         "lag": lag / hearing.complex_gammatone.BLOCKS,
     }
-    channel = Channel(value=sum(parts.values()), details=details)
+    channel = Channel(value=value, details=details)
     if view.detail == "value":
         return channel
     energy_there = y / (y.sum() or 1.0) - x / (x.sum() or 1.0)
