@@ -118,7 +118,8 @@ def _downwards() -> Array:
     """[from band, to band]: part of the power that reaches a lower band."""
     bands = np.arange(BANDS)
     below = np.minimum(bands - bands[:, None], 0)
-    return np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0)
+    result: Array = np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0)
+    return result
 
 
 @cache

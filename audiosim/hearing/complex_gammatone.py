@@ -123,7 +123,9 @@ def _operator() -> Callable[..., Any]:
     def slopes(x: Any, rate: int, slope: Any) -> Any:
         return spread(lambda y, s: powers_slope(y, rate, s), arrays(x, slope))
 
-    forward: Any = custom_op("audiosim::complex_gammatone", value, mutates_args=(), schema="(Tensor x, int rate) -> Tensor")
+    forward: Any = custom_op(
+        "audiosim::complex_gammatone", value, mutates_args=(), schema="(Tensor x, int rate) -> Tensor"
+    )
     forward.register_fake(lambda x, rate: x.new_empty((x.shape[0], blocks(x.shape[1], rate), BANDS)))
     schema = "(Tensor x, int rate, Tensor slope) -> Tensor"
     backward: Any = custom_op("audiosim::complex_gammatone_slope", slopes, mutates_args=(), schema=schema)
@@ -250,8 +252,8 @@ def _advance(state: Array, sample: Any) -> None:
 
 @fused_kernel
 def _advance_four(state: Array, x0: Any, x1: Any, x2: Any, x3: Any) -> None:
-    """All bands by four samples, stage by stage, so that the state is read and written once. Compilers vectorise over no
-    calls, so it is written out."""
+    """All bands by four samples, stage by stage, so that the state is read and written once. Written out, because
+    compilers vectorise over no calls."""
     for k in _each_band():
         a, b = state[_RE + k], state[_IM + k]
         p, q = state[_1 + k], state[_1 + BANDS + k]

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp
 from ..dsp.elementary import exponentials, logarithms
 from ..dsp.kernel import kernel
 

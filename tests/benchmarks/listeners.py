@@ -145,13 +145,20 @@ def row_of(name: str, by_set: dict[str, Array], intervals: bool = True) -> list[
 
         both = [drawn(g) for g in [np.random.default_rng(0)] for _ in range(DRAWS)]
         (a, c), (b, d) = np.nanpercentile(both, [2.5, 97.5], axis=0)
-        again = [np.array(studies)[np.random.default_rng(i).integers(0, len(studies), len(studies))].mean(0) for i in range(DRAWS)]
+        again = [
+            np.array(studies)[np.random.default_rng(i).integers(0, len(studies), len(studies))].mean(0)
+            for i in range(DRAWS)
+        ]
         (e, g), (f, h) = np.percentile(again, [2.5, 97.5], axis=0)
         cells += [f"{spearman:.3f} [{a:.2f}, {b:.2f}]", f"{within:.3f} [{c:.2f}, {d:.2f}]"]
         cells += [f"{mean:.3f} [{e:.2f}, {f:.2f}]", f"{triplets:.3f} [{g:.2f}, {h:.2f}]"]
     else:
         cells += [f"{spearman:.3f}", f"{within:.3f}", f"{mean:.3f}", f"{triplets:.3f}"]
-    return [*cells, f"{np.mean(without, axis=0)[0]:.3f}", f"{order}/4" + (f", {ratio:.1f}" if order == 4 else "") if "phaseabx" in by_set else "-"]
+    return [
+        *cells,
+        f"{np.mean(without, axis=0)[0]:.3f}",
+        f"{order}/4" + (f", {ratio:.1f}" if order == 4 else "") if "phaseabx" in by_set else "-",
+    ]
 
 
 def cross_validated(parts: dict[str, Array]) -> tuple[dict[str, Array], str]:
@@ -181,7 +188,10 @@ def cross_validated(parts: dict[str, Array]) -> tuple[dict[str, Array], str]:
             if family(s) == name:
                 found[s] = parts[s] @ w
         chosen.append(w)
-    spread = ", ".join(f"{p} {low:g} to {high:g}" for p, low, high in zip(PARTS[1:], *np.sort(chosen, axis=0)[[0, -1], 1:], strict=True))
+    spread = ", ".join(
+        f"{p} {low:g} to {high:g}"
+        for p, low, high in zip(PARTS[1:], *np.sort(chosen, axis=0)[[0, -1], 1:], strict=True)
+    )
     return found, f"Weights of the folds: {spread}."
 
 
@@ -229,19 +239,20 @@ def similarity(d: Array) -> str:
     A, B = np.geomspace(2, 30, 100), np.linspace(0.5, 3, 51)
     off = np.concatenate(
         [
-            score[kept & (items == i)]
-            - auditory.similarity(d[kept & (items == i)], *fitted(kept & (items != i)))
+            score[kept & (items == i)] - auditory.similarity(d[kept & (items == i)], *fitted(kept & (items != i)))
             for i in np.unique(items)
         ]
     )
     low, high = np.percentile(off, [2.5, 97.5])
     a, b = fitted(kept)
-    return (f"Similarity 100 exp(-(D / {a:.3g})^{b:.3g}), items left out: rms {np.sqrt(np.mean(off**2)):.1f}, 95 % within {low:.0f} to {high:+.0f}")
+    rms = np.sqrt(np.mean(off**2))
+    return f"Similarity 100 exp(-(D / {a:.3g})^{b:.3g}), items left out: rms {rms:.1f}, 95 % {low:+.0f} to {high:+.0f}"
 
 
 DEGRADATIONS: dict[str, Any] = {
-    "16-bit dither": lambda x, rate: x + np.random.default_rng(0).triangular(-1, 0, 1, x.shape) / 32768,
-    "1 dB quieter": lambda x, rate: x * 10 ** (-1 / 20),
+    "16-bit dither": lambda x, _: x + np.random.default_rng(0).triangular(-1, 0, 1, x.shape) / 32768,
+    "1 dB quieter": lambda x, _: x * 10 ** (-1 / 20),
+    "1 dB quieter, level=90": None,
     "1 ms later": lambda x, rate: np.pad(x, ((0, 0), (rate // 1000, 0)))[:, : x.shape[1]],
     "white noise, SNR 40 dB": lambda x, rate: signals.added_noise(x, rate, 0.01),
     "white noise, SNR 30 dB": lambda x, rate: signals.added_noise(x, rate, 10**-1.5),
@@ -267,7 +278,10 @@ def coded(x: Array, rate: int, codec: str, kind: str, kbps: int) -> Array:
     with tempfile.TemporaryDirectory() as folder:
         wav, file, back = (f"{folder}/{n}" for n in ("x.wav", f"y.{kind}", "z.wav"))
         soundfile.write(wav, x.T, rate, subtype="FLOAT")
-        for line in (["-i", wav, "-c:a", codec, "-b:a", f"{kbps}k", file], ["-i", file, "-ar", str(rate), "-c:a", "pcm_f32le", back]):
+        for line in (
+            ["-i", wav, "-c:a", codec, "-b:a", f"{kbps}k", file],
+            ["-i", file, "-ar", str(rate), "-c:a", "pcm_f32le", back],
+        ):
             subprocess.run(["ffmpeg", "-v", "error", "-y", *line], check=True)
         y = soundfile.read(back, always_2d=True)[0].T
     n = min(y.shape[1], x.shape[1])
@@ -288,7 +302,10 @@ def anchors() -> None:
         print(f"| {name} | {' | '.join(f'{v:.2f}' for v in found)} |", flush=True)
 
     for name, change in DEGRADATIONS.items():
-        if change is None:
+        if name == "1 dB quieter, level=90":
+            found = [auditory.compute(x, x * 10 ** (-1 / 20), rate, level=90.0).value for x in sources.values()]
+            print(f"| {name} | {' | '.join(f'{v:.2f}' for v in found)} |")
+        elif change is None:
             n = min(speech.shape[1], music.shape[1])
             other = np.repeat(speech[:, :n], len(music), 0), music[:, :n]
             distance = auditory.compute(*other, rate).value
@@ -311,7 +328,8 @@ def main() -> None:
     parser.add_argument("specs", nargs="*", default=SPECS)
     given = parser.parse_args()
     if given.anchors:
-        return anchors()
+        anchors()
+        return
     if not AUDIO.is_dir():
         sys.exit("tests.benchmarks.listeners: needs the folder ../shared beside the checkout")
     rows = rated()
