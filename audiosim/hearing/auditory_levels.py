@@ -105,9 +105,10 @@ def levels_torch(excitation: Any) -> Any:
 
 def masked(power: Array) -> Array:
     """The power that reaches each band, of powers [window, band] re 0 dB SPL."""
+    reached: Array
     steeper = UP - UP_PER_DB * (_DB * np.log(np.maximum(power, 10 ** (UP_FROM / 10))) - UP_FROM)
     ratio = np.exp(np.maximum(steeper, UP_LEAST) * (-STEP / _DB))
-    reached, part = power + power @ _downwards(), power.copy()
+    reached, part = power + power @ _downwards(), power
     for j in range(1, BANDS):
         part = part[:, :-1] * ratio[:, : BANDS - j]
         reached[:, j:] += part

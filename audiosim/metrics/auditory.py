@@ -86,8 +86,8 @@ QUIET = 0.7  # of the threshold in quiet, in dB SPL: what it must exceed without
 LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
 SCALE, STEEPNESS = 6.66, 1.4  # dB; of the similarity
 SLOWEST = 4000  # Hz, of the sampling rate
-ATTACK = 0.2  # seconds of the beginning: what changes there is the attack
-MENTIONED, MOST = 0.15, 0.7  # words: parts of less of the distance are left out; a place holds so much of the energy
+ATTACK = 0.05, 0.8  # of the highest power: it rises from the one to the other
+MENTIONED, EDGE = 0.1, 0.1  # words: of the distance, parts with less are left out; of an energy, lies beyond its place
 
 Form = Annotated[
     Literal["quality", "audibility"],
@@ -115,7 +115,7 @@ def compute(
     Details of form=quality, in dB and weighted, so that they add up to the value: spectrum, modulation, course,
     peakiness. similarity: 0 to 100, see there. What lies behind the parts, test over reference: roughness_change,
     fluctuation_change and peakiness_change in dB, course_change in octaves of time (above 0: energy comes earlier),
-    attack_change that of the first 0.2 s. lag: seconds by which the test was moved later.
+    attack_change in octaves (above 0: power takes longer to rise). lag: seconds by which the test was moved later.
 
     per_band and per_time: the distance if all were as there; their means are the value. Modulation lies where
     its squares differ, course where shares of loudness do, peakiness below 1 kHz. times: since the earlier one begins.
@@ -209,12 +209,13 @@ def words(result: Result) -> list[str]:
     """What the test sounds like beside the reference, in words for the parts that matter, the largest first."""
     d, said = result.details, {}
     if "spectrum" in d:
-        attack = abs(d["attack_change"]) > abs(d["course_change"] - d["attack_change"])
-        earlier = ("sharper attack", "duller attack") if attack else ("energy comes earlier", "energy comes later")
+        course = "energy comes earlier" if d["course_change"] > 0 else "energy comes later"
+        if abs(d["attack_change"]) >= 1:
+            course = "duller attack" if d["attack_change"] > 0 else "sharper attack"
         said = {
             "spectrum": _energy(result),
             "modulation": _modulated(d),
-            "course": earlier[(d["attack_change"] if attack else d["course_change"]) < 0],
+            "course": course,
             "peakiness": "flatter waveform" if d["peakiness_change"] > 0 else "more peaked waveform",
         }
     largest = sorted(said, key=lambda part: -d[part])
@@ -234,14 +235,15 @@ def _energy(result: Result) -> str:
     assert result.edges is not None
     more, less = result.added.sum(0), (result.map - result.added).sum(0)
     way, how = (more, "more") if more.sum() > less.sum() else (less, "less")
-    low, high = scales.narrowest(way, MOST)
-    if high - low > len(way) / 2:
+    low, last = np.searchsorted(np.cumsum(way) / way.sum(), [EDGE, 1 - EDGE])
+    bottom, top = low < 2, last > len(way) - 3
+    if bottom and top:
         return ""
-    if high == len(way):
+    if top:
         return f"{how} energy above {scales.hertz(result.edges[low])}"
-    if low == 0:
-        return f"{how} energy below {scales.hertz(result.edges[high])}"
-    return f"{how} energy at {scales.frequencies(result.edges[low], result.edges[high])}"
+    if bottom:
+        return f"{how} energy below {scales.hertz(result.edges[last + 1])}"
+    return f"{how} energy at {scales.frequencies(result.edges[low], result.edges[last + 1])}"
 
 
 def check_level(level: float | None) -> None:
@@ -252,11 +254,12 @@ def check_level(level: float | None) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
-    """levels [block, band] in dB; part: the blocks in which it sounds; peakiness in dB, nan where silent, and by_window
-    [window, 2] its parts."""
+    """levels [block, band] in dB; part: the blocks in which it sounds; attack: blocks that its power takes to rise;
+    peakiness in dB, nan where silent, and by_window [window, 2] its parts."""
 
     levels: Array
     part: tuple[int, int]
+    attack: float
     peakiness: float
     by_window: Array
 
@@ -268,13 +271,20 @@ class _Heard:
 def _heard(x: Array, rate: int, level: float | None) -> _Heard:
     def make() -> _Heard:
         power = hearing.complex_gammatone.powers(x, rate)
-        part = hearing.auditory_levels.sounding(power)
+        part, attack = hearing.auditory_levels.sounding(power), _attack(power.sum(1))
         power *= hearing.auditory_levels.calibration(power, level) * 10 ** (
             -hearing.auditory_levels.threshold(rate) / 10
         )
-        return _Heard(hearing.auditory_levels.levels(power), part, *hearing.peakiness.peakiness(x, rate))
+        return _Heard(hearing.auditory_levels.levels(power), part, attack, *hearing.peakiness.peakiness(x, rate))
 
     return dsp.kept.kept(x, ("auditory", rate, level), make)
+
+
+def _attack(power: Array) -> float:
+    """Blocks in which power [block] rises from 5 to 80 % of its maximum, for the first time."""
+    low, high = (share * power.max() for share in ATTACK)
+    top = int(np.argmax(power >= high))
+    return float(top + 1 - np.flatnonzero(np.append(True, power[:top] <= low))[-1])
 
 
 def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
@@ -297,7 +307,6 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         np.cumsum(row, out=row)
         row /= row[-1] or 1.0
     earlier = (risen[1] - risen[0]) * _octaves(count * ear.PIECE)
-    begins = round(ATTACK * hearing.complex_gammatone.BLOCKS)
     change = test.peakiness - ref.peakiness
     change = 0.0 if isnan(change) else change
     parts = {
@@ -313,7 +322,7 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         "roughness_change": float(rougher.sum()),
         "fluctuation_change": float(slower.sum()),
         "course_change": float(earlier.sum()),
-        "attack_change": float(earlier[:begins].sum()),
+        "attack_change": float(np.log2(test.attack / ref.attack)),
         "peakiness_change": change,
         "lag": lag / hearing.complex_gammatone.BLOCKS,
     }
@@ -354,7 +363,8 @@ def _excitation(x: Array, rate: int, level: float | None) -> Array:
     def make() -> Array:
         power = hearing.complex_gammatone.powers(x, rate)
         means = np.add.reduceat(power, np.arange(0, len(power), ear.PIECE)) / ear.PIECE
-        return ear.windows(means, 0.0) * ear.calibration(power, level or CALIBRATED)
+        result: Array = ear.windows(means, 0.0) * ear.calibration(power, level or CALIBRATED)
+        return result
 
     return dsp.kept.kept(x, ("excitation", rate, level), make)
 
@@ -409,7 +419,8 @@ def _shares(x: Array, axis: int | None = None) -> Array:
 def _octaves(count: int) -> Array:
     """Lengths [block] of so many blocks on the scale log2(t + 10 ms)."""
     t = np.arange(count + 1) / hearing.complex_gammatone.BLOCKS
-    return np.diff(np.log2(t + ONSET))
+    result: Array = np.diff(np.log2(t + ONSET))
+    return result
 
 
 def _too_slow(rate: int) -> str:

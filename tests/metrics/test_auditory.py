@@ -1,0 +1,371 @@
+"""The auditory distance: its plain formula, what it must not hear, what it must, and its agreement with listeners."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from audiosim import compare, load
+from audiosim.dsp.kept import keeping
+from audiosim.errors import UsageError
+from audiosim.explain import explain
+from audiosim.hearing import auditory_levels, complex_gammatone, peakiness
+from audiosim.metrics import auditory
+from audiosim.metrics.auditory import compute
+from audiosim.signal import Signal
+from tests.benchmarks import listeners
+from tests.signals import (
+    COMPILED,
+    Array,
+    added_noise,
+    affordable,
+    chord_music,
+    delay,
+    gain,
+    harmonic,
+    high_pass,
+    low_pass,
+    noise,
+    pink,
+    polarity,
+    quantisation,
+    speech_like,
+)
+
+RATE = 48000
+PARTS = ("spectrum", "modulation", "course", "peakiness")
+compiled = pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")
+
+
+def pairs(seconds: float) -> dict[str, tuple[Array, Array]]:
+    """One channel each, of equal and of unequal lengths."""
+    steady, speech, music = (f(RATE, seconds, 3) for f in (pink, speech_like, chord_music))
+    part = int(0.7 * steady.shape[1])
+    return {
+        "noise": (steady, added_noise(steady, RATE, 0.3, 1)),
+        "low-passed": (music, low_pass(music, RATE, 0.7)),
+        "quiet": (speech, gain(added_noise(speech, RATE, 0.02, 1), RATE, 0.3)),
+        "unrelated": (music, speech),
+        "silence": (music, 0 * music),
+        "shorter": (speech, speech[:, :part]),
+        "late": (speech[:, 700:], speech),
+        "one block": (steady[:, :50], music[:, :50]),
+    }
+
+
+# The formula
+
+
+def naive(r: Array, t: Array, rate: int, level: float | None = None) -> dict[str, float]:
+    """The four parts, weighted."""
+    heard = []
+    for x in (r, t):
+        power = complex_gammatone.powers(x, rate)
+        total = power.sum(1)
+        there = np.flatnonzero(total > 1e-6 * total.max())
+        part = slice(there[0], there[-1] + 1) if there.size else slice(None)
+        loud = total[total > 1e-4 * total.max()]
+        factor = 10 ** (level / 10) if level is not None else 10**6.5 / loud.mean() if loud.size else 0.0
+        f = np.minimum(complex_gammatone.bank(rate).frequencies, 16000) / 1000
+        quiet = 3.64 * f**-0.8 - 6.5 * np.exp(-0.6 * (f - 3.3) ** 2) + 1e-3 * f**3.6
+        n = 10 * np.log10(1 + factor * power * 10 ** (-quiet / 10) / 10**0.5)
+        modulation = []
+        for narrow, wide, floor in ((0.8, 2.0, 0.25), (6.4, 16.0, 1.0)):
+            smooth = [
+                scipy.ndimage.gaussian_filter1d(n[part], s, axis=0, radius=round(4 * wide)) for s in (narrow, wide)
+            ]
+            modulation.append(10 * np.log10(((smooth[0] - smooth[1]) ** 2).mean(0) + floor))
+        heard.append((n, np.array(modulation)))
+    (a, m), (b, q) = heard
+    x, y = a - a.mean(0), b - b.mean(0)
+
+    def product(lag: int) -> float:
+        first, last = max(0, -lag), min(len(y), len(x) - lag)
+        return float((x[first + lag : last + lag] * y[first:last]).sum()) if last > first else 0.0
+
+    lag = max(sorted(range(-20, 21), key=abs), key=product)
+    whole = 16 * (1 + (20 + max(len(a), len(b))) // 16)
+    moved = [np.zeros((whole, 64)), np.zeros((whole, 64))]
+    moved[0][max(-lag, 0) :][: len(a)] = a
+    moved[1][max(lag, 0) :][: len(b)] = b
+    levels, courses = [], []
+    for z in moved:
+        padded = np.pad(10 ** (z / 10), ((16, 16), (0, 0)), constant_values=1)
+        windows = [padded[i : i + 32].mean(0) for i in range(0, len(padded) - 31, 16)]
+        levels.append(10 * np.log10(windows))
+        course = np.cumsum(z.mean(1))
+        courses.append(course / (course[-1] or 1))
+    weight = np.maximum(levels[0].mean(1), levels[1].mean(1))
+    spectrum = (np.abs(levels[0] - levels[1]).mean(1) * weight).sum() / (weight.sum() or 1)
+    octaves = np.diff(np.log2(np.arange(whole + 1) / 400 + 0.01))
+    k = abs(peakiness.peakiness(r, rate)[0] - peakiness.peakiness(t, rate)[0])
+    return {
+        "spectrum": spectrum,
+        "modulation": 2 * np.abs(m - q).mean(1).sum(),
+        "course": 6 * float(np.abs(courses[0] - courses[1]) @ octaves),
+        "peakiness": 0.6 * float(np.nan_to_num(k)),
+    }
+
+
+@pytest.mark.parametrize("level", [None, 80.0])
+def test_is_its_formula(level: float | None) -> None:
+    for name, (ref, test) in pairs(affordable(0.9)).items():
+        found = compute(ref, test, RATE, level=level)
+        expected = naive(ref[0], test[0], RATE, level)
+        assert {p: found.details[p] for p in PARTS} == pytest.approx(expected, rel=1e-9, abs=1e-12), name
+        assert found.value == pytest.approx(sum(expected.values()), rel=1e-9, abs=1e-12)
+
+
+def test_audibility_is_its_formula() -> None:
+    for name, (ref, test) in pairs(affordable(0.6)).items():
+        powers = [10**9 * complex_gammatone.powers(x[0], RATE) for x in (ref, test)]
+        pieces = -(-max(map(len, powers)) // 16)
+        windows = np.zeros((2, pieces + 1, 64))
+        for p, w in zip(powers, windows, strict=True):
+            padded = np.pad(p, ((16, 16 * (pieces + 1) - len(p)), (0, 0)))
+            w[:] = [padded[16 * i : 16 * i + 32].mean(0) for i in range(pieces + 1)]
+            w[1 - (-len(p) // 16) :] = 0
+        cams = complex_gammatone.STEP * np.arange(64)
+        masked = np.zeros_like(windows)
+        for i, j in itertools.product(range(64), range(64)):
+            away = cams[j] - cams[i]
+            up = np.maximum(20 - 0.4 * (10 * np.log10(np.maximum(windows[..., i], 1e4)) - 40), 3)
+            masked[..., j] += windows[..., i] * 10 ** (-(up * away if away > 0 else -27 * away) / 10)
+        quiet = 10 ** (0.07 * auditory_levels.threshold(RATE))
+        excess = 10 * np.log10(1 + np.abs(windows[0] - windows[1]) / (quiet + 0.1 * masked.min(0)))
+        expected = ((excess**8).mean(1) ** (1 / 8)).mean()
+        assert compute(ref, test, RATE, form="audibility").value == pytest.approx(expected, rel=1e-9, abs=1e-12), name
+
+
+def test_levels_that_nobody_listens_at_are_refused() -> None:
+    x = noise(RATE, 0.05)
+    for level in (10.0, 150.0, float("nan")):
+        with pytest.raises(UsageError, match="full-scale sine"):
+            compute(x, x, RATE, level=level)
+
+
+def test_a_rate_without_bands_is_refused() -> None:
+    x = noise(2000, 0.1)
+    assert "4000 Hz" in (compute(x, x, 2000).reason or "")
+    if COMPILED:
+        torch = pytest.importorskip("torch")
+        from audiosim import Loss
+        from audiosim.errors import InputError
+
+        with pytest.raises(InputError, match="4000 Hz"):
+            Loss("auditory", 2000)(*torch.zeros(2, 1, 100))
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 96000, 192000])
+def test_any_rate(rate: int) -> None:
+    x = pink(rate, affordable(0.5), 1)
+    for form in ("quality", "audibility"):
+        result = compute(x, added_noise(x, rate, 0.1, 1), rate, form=form, detail="map")
+        assert result.status == "ok"
+        assert result.map is not None
+        assert result.map.sum() == pytest.approx(result.value)
+        assert result.edges is not None
+        assert result.edges[-1] == pytest.approx(rate / 2)
+
+
+# What it must not hear, and what it must
+
+
+@pytest.mark.parametrize("signal", [speech_like, chord_music, harmonic])
+def test_hears_no_polarity_no_sample_of_delay_and_no_dither(signal) -> None:  # type: ignore[no-untyped-def]
+    """Below 2 % of the distance that white noise at an SNR of 20 dB has; what is noise itself hides it."""
+    x = signal(RATE, affordable(2.0), 5)
+    scale = compute(x, added_noise(x, RATE, 0.1, 1), RATE).value
+    dither = np.random.default_rng(0).triangular(-1, 0, 1, x.shape) / 32768
+    late = delay(x, RATE, 1 / 240)
+    assert np.array_equal(late[:, 1:], x[:, :-1])
+    for change in (polarity(x, RATE, 1.0), late, np.round((x + dither) * 32768) / 32768):
+        assert compute(x, change, RATE).value < 0.02 * scale
+    assert compute(x, gain(x, RATE, 0.5), RATE).value < 1e-9
+
+
+@compiled
+def test_moves_the_test_by_up_to_50_ms() -> None:
+    x = speech_like(RATE, 2.0, 5)
+    for seconds in (-0.045, 0.03, 0.2):
+        moved = np.roll(np.pad(x, ((0, 0), (12000, 12000))), round(seconds * RATE), axis=1)
+        result = compute(np.pad(x, ((0, 0), (12000, 12000))), moved, RATE)
+        if abs(seconds) <= 0.05:
+            assert result.details["lag"] == pytest.approx(-seconds)
+            assert result.value < 0.1
+        else:
+            assert result.value > 5
+
+
+@compiled
+def test_level_makes_loudness_count() -> None:
+    x = pink(RATE, 1.0, 1)
+    quieter = [compute(x, gain(x, RATE, s), RATE, level=85.0).value for s in (0.05, 0.1, 0.3)]
+    assert quieter == sorted(quieter)
+    assert 0.5 < quieter[0] < 2  # 1 dB, where all is well above the threshold
+
+
+@compiled
+def test_each_part_hears_what_it_is_named_after() -> None:
+    x = pink(RATE, 2.0, 1)
+    t = np.arange(x.shape[1]) / RATE
+
+    def details(ref: Array, test: Array) -> dict[str, float]:
+        return dict(compute(ref, test, RATE).details)
+
+    rough = details(x, x * (1 + 0.8 * np.sin(2 * np.pi * 40 * t)))
+    assert rough["roughness_change"] > 2
+    assert max(PARTS, key=lambda p: rough[p]) == "modulation"
+    slow = details(x, x * (1 + 0.8 * np.sin(2 * np.pi * 5 * t)))
+    assert slow["fluctuation_change"] > 2 > abs(slow["roughness_change"])
+    note = np.sin(2 * np.pi * 440 * t)[None] * np.exp(-2 * t)
+    dull = details(note * np.minimum(t / 0.005, 1), note * np.minimum(t / 0.15, 1))
+    assert dull["attack_change"] > 2
+    fading = details(note, note * np.exp(-4 * t))
+    assert fading["course_change"] > 0.1
+    assert max(PARTS, key=lambda p: fading[p]) == "course"
+    dark = details(x, low_pass(x, RATE, 0.5))
+    assert max(PARTS, key=lambda p: dark[p]) == "spectrum"
+
+
+def test_parts_add_up_and_similarity_falls() -> None:
+    x = speech_like(RATE, affordable(1.0), 1)
+    before = 100.0
+    for strength in (0.0, 0.01, 0.1, 1.0):
+        result = compute(x, added_noise(x, RATE, strength, 1), RATE)
+        assert sum(result.details[p] for p in PARTS) == pytest.approx(result.value, rel=1e-12, abs=1e-12)
+        assert result.details["similarity"] <= before
+        before = result.details["similarity"]
+    assert auditory.similarity(0.0) == 100
+
+
+@compiled
+def test_explains_itself_in_words() -> None:
+    x = pink(RATE, 2.0, 1)
+    t = np.arange(x.shape[1]) / RATE
+
+    def said(test: Array, ref: Array = x) -> str:
+        return explain(Signal.of(ref, RATE), Signal.of(test, RATE), "auditory").sentence
+
+    assert "rougher" in said(x * (1 + 0.8 * np.sin(2 * np.pi * 40 * t)))
+    assert "more fluctuating" in said(x * (1 + 0.8 * np.sin(2 * np.pi * 5 * t)))
+    assert said(low_pass(x, RATE, float(np.log(RATE / 6000) / np.log(100)))).startswith("less energy above 7.")
+    assert "less energy below" in said(high_pass(x, RATE, 0.4))
+    note = np.sin(2 * np.pi * 440 * t)[None] * np.exp(-2 * t)
+    assert "duller attack" in said(note * np.minimum(t / 0.15, 1), note * np.minimum(t / 0.005, 1))
+    assert said(x) == "the two are identical to this metric"
+    form = explain(Signal.of(x, RATE), Signal.of(added_noise(x, RATE, 0.1), RATE), "auditory:form=audibility")
+    assert form.sentence.startswith("added energy")
+
+
+# Several tests after one reference, and memory
+
+
+@compiled
+def test_a_reference_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, powers = [], complex_gammatone.powers
+    monkeypatch.setattr(complex_gammatone, "powers", lambda x, rate: calls.append(1) or powers(x, rate))
+    ref = noise(RATE, 0.3, 1)
+    tests = [added_noise(ref, RATE, s, 2) for s in (0.1, 0.2, 0.3)]
+    with keeping(ref):
+        kept = [compute(ref, test, RATE).value for test in tests]
+    assert len(calls) == 4
+    assert kept == [compute(ref, test, RATE).value for test in tests]
+
+
+@compiled
+def test_memory_is_that_of_its_levels() -> None:
+    import tracemalloc
+
+    x = noise(16000, 60.0, 1)
+    y = added_noise(x, 16000, 0.1)
+    compute(x[:, :16000].copy(), y[:, :16000].copy(), 16000)
+    tracemalloc.start()
+    compute(x, y, 16000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    levels = 2 * 60 * 400 * 64 * 8
+    assert peak < 1.25 * levels + (8 << 20)
+
+
+# Anchors: what is printed on the card and in the README
+
+
+@compiled
+def test_anchors_are_in_order() -> None:
+    """Milder degradations of the samples are nearer, and those that nobody hears are below 0.5."""
+    for name in ("speech", "music"):
+        sample = load(Path(__file__).parents[2] / "samples" / f"{name}.flac")
+        x, rate = sample.samples.astype(np.float64), sample.rate
+        for ladder in (
+            [added_noise(x, rate, 10 ** (-snr / 20)) for snr in (60, 40, 30, 20, 10)],
+            [low_pass(x, rate, float(np.log(rate / f) / np.log(100))) for f in (7000, 5000, 3000, 1500)],
+            [quantisation(x, rate, s) for s in (0.0, 0.3, 0.5, 0.7)],
+        ):
+            values = [compute(x, y, rate).value for y in ladder]
+            assert values == sorted(values)
+        assert (
+            compute(x, added_noise(x, rate, 1e-3), rate).value < 0.5 < compute(x, added_noise(x, rate, 0.1), rate).value
+        )
+
+
+# Listeners
+
+
+@contextmanager
+def every_file_once(shared: Path) -> Iterator[None]:
+    with keeping(
+        *(listeners.sound(r[k]).samples for rows in listeners.rated().values() for r in rows for k in ("ref", "test"))
+    ):
+        yield
+
+
+@compiled
+def test_agrees_with_listeners(shared: Path) -> None:
+    """Not cross-validated; python -m tests.benchmarks.listeners is, and prints intervals."""
+    rows = listeners.rated()
+    with every_file_once(shared):
+        found = {
+            s: np.array(
+                [
+                    compute(
+                        listeners.sound(r["ref"]).samples,
+                        listeners.sound(r["test"]).samples,
+                        listeners.sound(r["ref"]).rate,
+                    ).value
+                    for r in rows[s]
+                ]
+            )
+            for s in rows
+        }
+    spearman, within = listeners.codec(rows["codecmushra"], found["codecmushra"])
+    assert spearman >= 0.78
+    assert within >= 0.79
+    studies = [listeners.timbre(rows[s], found[s]) for s in rows if s.startswith("timbre/")]
+    assert len(studies) == 14
+    mean, triplets = np.mean(studies, axis=0)
+    assert mean >= 0.72
+    assert triplets >= 0.76
+    order, ratio = listeners.phase(rows["phaseabx"], found["phaseabx"])
+    assert order == 4
+    assert ratio >= 3
+
+
+@compiled
+def test_audibility_agrees_with_partial_masking(shared: Path) -> None:
+    tool = listeners.agreement()
+    rows = next(rows for table, rows in tool.pm_tables(str(shared / "audio")) if "partial" in table)
+    d = [
+        compare(*tool.pm_pair(row), "auditory:form=audibility", tool.PM_FS)["auditory:form=audibility"].value
+        for row in rows
+    ]
+    levels = [float(row["probe_level"]) for row in rows]
+    heard = np.array([float(row["perceived_mean"]) for row in rows])
+    within = [tool.rho_omit(np.array(d)[k], heard[k]) for k in tool.groups(levels).values()]
+    assert np.mean(within) >= 0.44
