@@ -177,10 +177,11 @@ def test_any_rate(rate: int) -> None:
 # What it must not hear, and what it must
 
 
+@compiled
 @pytest.mark.parametrize("signal", [speech_like, chord_music, harmonic])
 def test_hears_no_polarity_no_sample_of_delay_and_no_dither(signal) -> None:  # type: ignore[no-untyped-def]
     """Below 2 % of the distance that white noise at an SNR of 20 dB has; what is noise itself hides it."""
-    x = signal(RATE, affordable(2.0), 5)
+    x = signal(RATE, 2.0, 5)
     scale = compute(x, added_noise(x, RATE, 0.1, 1), RATE).value
     dither = np.random.default_rng(0).triangular(-1, 0, 1, x.shape) / 32768
     late = delay(x, RATE, 1 / 240)
