@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp.elementary import exponentials, logarithms
-from ..dsp.kernel import kernel
+from ..dsp.kernel import fused_kernel, kernel
 from . import loudness
 from .complex_gammatone import BANDS, BLOCKS, CHUNK, STEP, bank
 
@@ -271,12 +271,21 @@ def _piece_powers(x: Array, late: int, powers: Array, scratch: Array, exponents:
         powers[j] /= PIECE
 
 
-@kernel
+@fused_kernel
 def _modulation(x: Array, first: int, size: int, late: int, taps: Array, places: Array, squares: Array) -> None:
     wave = np.empty(BANDS)
     for t in range(size):
         wave[:] = 0.0
         for k in range(taps.size):
-            at = (t + places[k]) % (2 * size)
-            wave += taps[k] * x[first + min(at, 2 * size - 1 - at)]
+            at = t + places[k]
+            if at < 0 or at >= size:
+                at %= 2 * size
+                at = min(at, 2 * size - 1 - at)
+            _add(taps[k], x[first + at], wave)
         squares[(first + t + late) // PIECE] += wave * wave
+
+
+@fused_kernel
+def _add(factor: float, row: Array, out: Array) -> None:
+    for i in range(BANDS):
+        out[i] += factor * row[i]
