@@ -146,9 +146,9 @@ def masked_torch() -> Callable[[Any], Any]:
 
 def lag(ref: Array, test: Array) -> int:
     """Blocks by which levels of the test [block, band] must be moved later to lie as the reference's do: the largest
-    correlation of levels less their mean over time, within 50 ms; the smallest such lag."""
+    sum of products of levels, within 50 ms; the smallest such lag."""
     sums, near = np.zeros(2 * LAGS + 1), np.array(_NEAR)
-    _correlate(ref, test, ref.mean(0), test.mean(0), sums)
+    _correlate(ref, test, sums)
     return int(near[np.argmax(sums[near + LAGS])])
 
 
@@ -156,13 +156,11 @@ def lag_torch(ref: Any, test: Any) -> Any:
     """The same of [item, block, band]: [item]."""
     import torch
 
-    x, y = (z - z.mean(1, keepdim=True) for z in (ref, test))
-    count = x.shape[1]
-    sums = []
+    count, sums = ref.shape[1], []
     for move in _NEAR:
         common = max(count - abs(move), 0)
         a, b = max(move, 0), max(-move, 0)
-        sums.append((x[:, a : a + common] * y[:, b : b + common]).sum((1, 2)))
+        sums.append((ref[:, a : a + common] * test[:, b : b + common]).sum((1, 2)))
     return torch.tensor(_NEAR, device=ref.device)[torch.stack(sums, -1).argmax(-1)]
 
 
@@ -211,45 +209,37 @@ def modulation_taps() -> Array:
 def modulation_torch() -> Callable[[Any, Any, Any], Any]:
     """(levels [item, block, band], first, end [item]) -> mean squares of rough and slow modulation [item, 2, band]."""
     import torch
-    from torch.nn import functional
 
-    from ..dsp.differentiable import Constant
+    from ..dsp.differentiable import Constant, fast_length
 
-    taps = Constant(modulation_taps()[:, None])
+    taps = Constant(modulation_taps()[:, None])  # symmetric
 
     def value(x: Any, first: Any, end: Any) -> Any:
         blocks = x.shape[1]
         size = (end - first)[:, None]
         at = (torch.arange(-HALF, blocks + HALF, device=x.device) - first[:, None]) % (2 * size)
         at = first[:, None] + torch.minimum(at, 2 * size - 1 - at)
-        mirrored = torch.take_along_dim(x, at[..., None], 1).transpose(1, 2).flatten(0, 1)
-        wave = functional.conv1d(mirrored[:, None], taps(x)).unflatten(0, (-1, BANDS))  # item, band, 2, block
+        mirrored = torch.take_along_dim(x, at[..., None], 1).transpose(1, 2)[:, None]  # item, 1, band, block
+        size_fft = fast_length(blocks + 2 * HALF)
+        spectra = torch.fft.rfft(mirrored, size_fft) * torch.fft.rfft(taps(x), size_fft)
+        wave = torch.fft.irfft(spectra, size_fft)[..., 2 * HALF : 2 * HALF + blocks]  # item, 2, band, block
         place = torch.arange(blocks, device=x.device)
         inside = ((place >= first[:, None]) & (place < end[:, None]))[:, None, None]
-        return ((wave.square() * inside).sum(-1) / size[..., None]).transpose(1, 2)
+        return (wave.square() * inside).sum(-1) / size[..., None]
 
     return value
 
 
 @kernel
-def _correlate(ref: Array, test: Array, mean_ref: Array, mean_test: Array, sums: Array) -> None:
-    """sums[lag + LAGS] of the products of ref[t + lag] and test[t], both less their means."""
-    size = CHUNK  # rows that stay in the processor's cache for all lags
-    rows = np.empty((size, BANDS))
-    others = np.empty((size + 2 * LAGS, BANDS))
-    for first in range(0, len(test), size):
-        count = min(size, len(test) - first)
-        for t in range(count):
-            rows[t] = test[first + t] - mean_test
-        for t in range(count + 2 * LAGS):
-            at = first + t - LAGS
-            if 0 <= at < len(ref):
-                others[t] = ref[at] - mean_ref
-            else:
-                others[t] = 0.0
-        x = rows[:count].reshape(count * BANDS)
+def _correlate(ref: Array, test: Array, sums: Array) -> None:
+    """sums[lag + LAGS] of the products of ref[t + lag] and test[t], silence beyond the ends."""
+    for first in range(0, len(test), CHUNK):  # so much stays in the processor's cache for all lags
         for k in range(2 * LAGS + 1):
-            y = others[k : k + count].reshape(count * BANDS)
+            lag = k - LAGS
+            start = max(first, -lag)
+            stop = max(min(first + CHUNK, len(test), len(ref) - lag), start)
+            x = test[start:stop].reshape((stop - start) * BANDS)
+            y = ref[start + lag : stop + lag].reshape((stop - start) * BANDS)
             total = 0.0
             for i in range(x.size):
                 total += x[i] * y[i]

@@ -77,7 +77,8 @@ CARD = Card(
     map="sum",
 )
 
-MODULATION, COURSE, PEAKINESS = 2.0, 6.0, 0.6  # weights of the parts; that of the spectrum is 1
+SPECTRUM, MODULATION, COURSE, PEAKINESS = 5.0, 2.0, 6.0, 0.5  # weights of the parts
+LOUDNESS = 0.2  # exponent of the spectrum in time
 UNHEARD = np.array([[0.25], [1.0]])  # dB^2, rough and slow modulation that is not heard
 ONSET = 0.01  # seconds, from which on time counts by its logarithm
 CALIBRATED = 90.0  # dB SPL of a full-scale sine, where audibility is asked for without a level
@@ -156,8 +157,8 @@ def twin(rate: int, o: Any) -> Twin:
         means = x.unflatten(1, (-1, ear.PIECE)).mean(2)
         return (functional.pad(means, (0, 0, 0, 1)) + functional.pad(means, (0, 0, 1, 0))) / 2
 
-    def window_levels(x: Any) -> Any:
-        return 10 * (1 + windows((x * (np.log(10) / 10)).expm1())).log10()
+    def loudness(x: Any) -> Any:
+        return (1 + windows((x * (np.log(10) / 10)).expm1())).pow(LOUDNESS) - 1
 
     def audibility(ref: Any, test: Any) -> Any:
         x, y = (powers(z) for z in (ref, test))
@@ -177,7 +178,7 @@ def twin(rate: int, o: Any) -> Twin:
         late = ear.lag_torch(a.detach(), b.detach())
         count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
-        x, y = window_levels(a), window_levels(b)
+        x, y = loudness(a), loudness(b)
         weight = torch.maximum(x.mean(2), y.mean(2))
         total = weight.sum(1)
         s = ((x - y).abs().mean(2) * weight).sum(1) / (total + (total == 0))
@@ -190,7 +191,7 @@ def twin(rate: int, o: Any) -> Twin:
         c = ((course[0] - course[1]).abs() * octaves).sum(1)
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (p - q).abs() * (p_sounds & q_sounds)
-        return s + MODULATION * m + COURSE * c + PEAKINESS * k
+        return SPECTRUM * s + MODULATION * m + COURSE * c + PEAKINESS * k
 
     def value(ref: Any, test: Any) -> Any:
         if rate < SLOWEST:
@@ -294,10 +295,10 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
     late = max(-lag, 0), max(lag, 0)
     count = -(-(longest + ear.LAGS) // ear.PIECE)
     x, y = (
-        10 * np.log10(ear.windows(ear.piece_powers(f.levels, t, count), 1.0)) for f, t in zip(files, late, strict=True)
+        ear.windows(ear.piece_powers(f.levels, t, count), 1.0) ** LOUDNESS - 1 for f, t in zip(files, late, strict=True)
     )
     weight = np.maximum(x.mean(1), y.mean(1))
-    spectrum = (y - x) * (weight / ((weight.sum() or 1.0) * x.shape[1]))[:, None]
+    spectrum = (y - x) * (SPECTRUM * weight / ((weight.sum() or 1.0) * x.shape[1]))[:, None]
     squares = [ear.modulation(f.levels, f.part, t, count) for f, t in zip(files, late, strict=True)]  # 2, piece, band
     a, b = (10 * np.log10(q.sum(1) / (f.part[1] - f.part[0]) + UNHEARD) for q, f in zip(squares, files, strict=True))
     rougher, slower = (b - a) / x.shape[1]

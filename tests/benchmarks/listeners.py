@@ -31,8 +31,8 @@ from tests.conftest import SHARED
 AUDIO = SHARED / "audio"
 SPECS = ("auditory", "log-mel", "mfcc", "mr-stft", "mcd", "tversky", "zimtohrli", "visqol:output=vnsim", "two-f")
 PARTS = ("spectrum", "modulation", "course", "peakiness")
-WEIGHTS = np.array([1.0, auditory.MODULATION, auditory.COURSE, auditory.PEAKINESS])
-GRID = np.array([(1.0, *w) for w in itertools.product((1, 1.5, 2, 2.7, 3.5), (3, 4.5, 6, 9), (0.4, 0.6, 0.8))])
+WEIGHTS = np.array([auditory.SPECTRUM, auditory.MODULATION, auditory.COURSE, auditory.PEAKINESS])
+GRID = np.array([(w, 2.0, c, k) for w, c, k in itertools.product((3, 4, 5, 6, 7.5), (3, 4.5, 6, 9), (0.3, 0.5, 0.7))])
 DRAWS = 1000
 SOURCE = Path(__file__).parents[2] / "samples"
 Pair = tuple[str, str]
@@ -189,8 +189,7 @@ def cross_validated(parts: dict[str, Array]) -> tuple[dict[str, Array], str]:
                 found[s] = parts[s] @ w
         chosen.append(w)
     spread = ", ".join(
-        f"{p} {low:g} to {high:g}"
-        for p, low, high in zip(PARTS[1:], *np.sort(chosen, axis=0)[[0, -1], 1:], strict=True)
+        f"{p} {low:g} to {high:g}" for p, low, high in zip(PARTS, *np.sort(chosen, axis=0)[[0, -1]], strict=True)
     )
     return found, f"Weights of the folds: {spread}."
 

@@ -83,33 +83,32 @@ def naive(r: Array, t: Array, rate: int, level: float | None = None) -> dict[str
             modulation.append(10 * np.log10(((smooth[0] - smooth[1]) ** 2).mean(0) + floor))
         heard.append((n, np.array(modulation)))
     (a, m), (b, q) = heard
-    x, y = a - a.mean(0), b - b.mean(0)
 
     def product(lag: int) -> float:
-        first, last = max(0, -lag), min(len(y), len(x) - lag)
-        return float((x[first + lag : last + lag] * y[first:last]).sum()) if last > first else 0.0
+        first, last = max(0, -lag), min(len(b), len(a) - lag)
+        return float((a[first + lag : last + lag] * b[first:last]).sum()) if last > first else 0.0
 
     lag = max(sorted(range(-20, 21), key=abs), key=product)
     whole = 16 * (1 + (20 + max(len(a), len(b))) // 16)
     moved = [np.zeros((whole, 64)), np.zeros((whole, 64))]
     moved[0][max(-lag, 0) :][: len(a)] = a
     moved[1][max(lag, 0) :][: len(b)] = b
-    levels, courses = [], []
+    loudness, courses = [], []
     for z in moved:
         padded = np.pad(10 ** (z / 10), ((16, 16), (0, 0)), constant_values=1)
         windows = [padded[i : i + 32].mean(0) for i in range(0, len(padded) - 31, 16)]
-        levels.append(10 * np.log10(windows))
+        loudness.append(np.power(windows, 0.2) - 1)
         course = np.cumsum(z.mean(1))
         courses.append(course / (course[-1] or 1))
-    weight = np.maximum(levels[0].mean(1), levels[1].mean(1))
-    spectrum = (np.abs(levels[0] - levels[1]).mean(1) * weight).sum() / (weight.sum() or 1)
+    weight = np.maximum(loudness[0].mean(1), loudness[1].mean(1))
+    spectrum = (np.abs(loudness[0] - loudness[1]).mean(1) * weight).sum() / (weight.sum() or 1)
     octaves = np.diff(np.log2(np.arange(whole + 1) / 400 + 0.01))
     k = abs(peakiness.peakiness(r, rate)[0] - peakiness.peakiness(t, rate)[0])
     return {
-        "spectrum": spectrum,
+        "spectrum": 5 * spectrum,
         "modulation": 2 * np.abs(m - q).mean(1).sum(),
         "course": 6 * float(np.abs(courses[0] - courses[1]) @ octaves),
-        "peakiness": 0.6 * float(np.nan_to_num(k)),
+        "peakiness": 0.5 * float(np.nan_to_num(k)),
     }
 
 
