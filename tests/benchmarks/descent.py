@@ -32,7 +32,7 @@ LEARNING_RATE = 2e-3
 COMBINED = "tversky:form=log + 0.1*mr-stft"
 SPECS = (
     *("mse", "si-sdr", "log-mel", "mfcc", "mcd:align=none", "lsd", "spectral-transport", "tversky:form=log"),
-    *("mr-stft", COMBINED, "tversky:form=log + 0.3*log-mel"),
+    *("mr-stft", COMBINED, "tversky:form=log + 0.3*log-mel", "auditory", "auditory + 0.5*mr-stft"),
 )
 COLUMNS = ("log-mel", "mfcc", "lsd", "excitation", "tversky", "spectral-transport", "mr-stft")
 SAMPLES = Path(__file__).parents[2] / "samples"

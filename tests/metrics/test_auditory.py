@@ -208,7 +208,7 @@ def test_level_makes_loudness_count() -> None:
     x = pink(RATE, 1.0, 1)
     quieter = [compute(x, gain(x, RATE, s), RATE, level=85.0).value for s in (0.05, 0.1, 0.3)]
     assert quieter == sorted(quieter)
-    assert 0.5 < quieter[0] < 2  # 1 dB, where all is well above the threshold
+    assert 0.5 < quieter[0] < 3  # 1 dB
 
 
 @compiled
@@ -255,7 +255,7 @@ def test_explains_itself_in_words() -> None:
 
     assert "rougher" in said(x * (1 + 0.8 * np.sin(2 * np.pi * 40 * t)))
     assert "more fluctuating" in said(x * (1 + 0.8 * np.sin(2 * np.pi * 5 * t)))
-    assert said(low_pass(x, RATE, float(np.log(RATE / 6000) / np.log(100)))).startswith("less energy above 7.")
+    assert said(low_pass(x, RATE, float(np.log(RATE / 6000) / np.log(100)))).startswith("less energy above 6.")
     assert "less energy below" in said(high_pass(x, RATE, 0.4))
     note = np.sin(2 * np.pi * 440 * t)[None] * np.exp(-2 * t)
     assert "duller attack" in said(note * np.minimum(t / 0.15, 1), note * np.minimum(t / 0.005, 1))
@@ -345,13 +345,13 @@ def test_agrees_with_listeners(shared: Path) -> None:
             for s in rows
         }
     spearman, within = listeners.codec(rows["codecmushra"], found["codecmushra"])
-    assert spearman >= 0.78
-    assert within >= 0.79
+    assert spearman >= 0.8
+    assert within >= 0.81
     studies = [listeners.timbre(rows[s], found[s]) for s in rows if s.startswith("timbre/")]
     assert len(studies) == 14
     mean, triplets = np.mean(studies, axis=0)
-    assert mean >= 0.72
-    assert triplets >= 0.76
+    assert mean >= 0.74
+    assert triplets >= 0.77
     order, ratio = listeners.phase(rows["phaseabx"], found["phaseabx"])
     assert order == 4
     assert ratio >= 3
