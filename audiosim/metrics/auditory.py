@@ -66,8 +66,8 @@ CARD = Card(
     silence="Defined: 0 when both are silent; that of a sound to silence is large.",
     caveat="It ranks percussion badly, and does not ask what is masked: for that there is form=audibility. Hears no"
     " common gain unless level is given; each channel is brought to one level by itself. What is stretched, or later by"
-    " more than 50 ms, is another recording. Similarity was fitted on speech at 24 kHz; for what is worse than its worst"
-    " codec it is a guess.",
+    " more than 50 ms, is another recording. Similarity was fitted on speech at 24 kHz; for what is worse than its"
+    " worst codec it is a guess.",
     minimum="one sample; it was made for 0.1 s and more",
     lengths="any",
     level="each recording is brought to 65 dB SPL, unless level says how loud it is played",
