@@ -23,6 +23,8 @@ Array = NDArray[Any]
 
 N_FFT = 512  # of the envelopes that profiles look at
 TINY = 1e-30  # their lowest response: its logarithm is finite
+EPS = 2.220446049250313e-16  # what pysepm adds to the samples
+WORST = 1000.0  # the ratio of prediction errors where rounding leaves less than nothing
 
 Order = Annotated[int, "of the linear predictor, 0 for 16, or 10 below 10 kHz"]
 Frame = Annotated[float, "seconds of a frame"]
@@ -86,6 +88,24 @@ class Envelopes:
 
         return of
 
+    def log_likelihood_ratios(
+        self, ref: Stream, test: Stream, as_pysepm: bool, jobs: int
+    ) -> tuple[Array, Array, Array]:
+        """ln(b R b / a R a) of every frame [frame], R: autocorrelation of ref; and the predictors a of ref and b of
+        test [frame, order + 1]. as_pysepm: silent frames are what rounding makes of them, not flat."""
+        count, offset = self.count(ref.length), EPS if as_pysepm else 0.0
+        (a, energy), (b, _) = (self.predictors(s, count, jobs, offset, not as_pysepm) for s in (ref, test))
+        left, own = np.empty((2, count))
+        dsp.linear_prediction.prediction_errors(b, energy, left)
+        dsp.linear_prediction.prediction_errors(a, energy, own)
+        ratio = np.divide(left, own, out=np.full(count, WORST), where=(left > 0) & (own > 0))
+        return np.maximum(np.log(ratio), -inf if as_pysepm else 0.0), a, b
+
+    def lowest(self, distances: Array) -> Array:
+        """Which of the distances [frame], not above the limit, the mean is of."""
+        kept: Array = np.argsort(distances, kind="stable")[: self._kept(distances.size)]
+        return kept
+
     def mean_torch(self, distances: Any) -> Any:
         """[item, frame] -> [item]: clipped, the lowest of them averaged."""
         lowest = distances.clamp(max=self.limit).sort(-1).values
@@ -94,7 +114,7 @@ class Envelopes:
     def channel(self, distances: Array, a: Array, b: Array, view: View) -> Channel:
         """The same with its profile, [frame]; a, b: predictors of reference and test."""
         distances = np.minimum(distances, self.limit)
-        lowest = np.argsort(distances, kind="stable")[: self._kept(distances.size)]
+        lowest = self.lowest(distances)
         value = float(distances[lowest].mean())
         if view.detail == "value":
             return Channel(value=value)
