@@ -1,4 +1,4 @@
-"""The 25 critical bands of Loizou's programs, up to 3.8 kHz, and the slope of the spectrum over them. Klatt 1982, ICASSP;
+"""The 25 critical bands of Loizou's programs, up to 3.8 kHz, and the slope of the spectrum over them. Klatt 1982;
 Quackenbush, Barnwell and Clements 1988; table and filters as in Loizou 2013, comp_wss, and pysepm at 7ef88af."""
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ LOWEST = np.exp(-30 / (2 * 2.303))  # gain below which a filter is cut: their "-
 FLOOR = 1e-10  # power of a band: -100 dB
 KMAX, KLOCMAX = 20.0, 1.0  # dB: how fast a band counts less below the highest peak, and below the nearest; Klatt 1982
 
-FRAMES_AT_ONCE = 64
-BLOCKS_PER_TASK = 16
+FRAMES_AT_ONCE = 16
+TASK = 1024  # frames
 
 
 @lru_cache(maxsize=16)
@@ -81,26 +81,25 @@ def over_frames(
     window[stft.lead : stft.lead + segments.window.size] = segments.window
     constant = offset * dsp.spectrum.rfft(window)
 
-    def task(first: int) -> list[tuple[Array, ...]]:
-        cut = dsp.spectrum.cutter(ref, test, stft, FRAMES_AT_ONCE)
-        found = []
-        for frame in range(first, min(count, first + FRAMES_AT_ONCE * BLOCKS_PER_TASK), FRAMES_AT_ONCE):
-            z = cut(frame, min(FRAMES_AT_ONCE, count - frame))
+    def task(first: int) -> tuple[Array, ...]:
+        cut, frames = dsp.spectrum.cutter(ref, test, stft, FRAMES_AT_ONCE), min(TASK, count - first)
+        bands, totals = np.empty((2, frames, CENTRES.size)), np.empty((2, frames))
+        for k in range(0, frames, FRAMES_AT_ONCE):
+            z = cut(first + k, min(FRAMES_AT_ONCE, frames - k))
             if offset:
                 z = z + constant
-            bands, totals = np.empty((2, z.shape[1], CENTRES.size)), np.empty((2, z.shape[1]))
+            part = slice(k, k + FRAMES_AT_ONCE)
             for s in range(2):
-                _behind(z[s], squared, gains, starts, stops, bands[s], totals[s])
-            found.append(measure(bands, totals))
-        return found
+                _behind(z[s], squared, gains, starts, stops, bands[s, part], totals[s, part])
+        return measure(bands, totals)
 
-    parts = dsp.spectrum.spread(task, range(0, count, FRAMES_AT_ONCE * BLOCKS_PER_TASK), jobs)
-    return [np.concatenate(arrays) for arrays in zip(*(found for part in parts for found in part), strict=True)]
+    parts = dsp.spectrum.spread(task, range(0, count, TASK), jobs)
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 @kernel
 def _behind(z: Array, squared: bool, gains: Array, starts: Array, stops: Array, bands: Array, totals: Array) -> None:
-    """bands[frame, band] = sum_k gain_k |z_k| or |z_k|^2, and totals[frame] without gain, over all bins but the last."""
+    """bands[frame, band] = sum_k gain_k |z_k| or |z_k|^2, and without gain totals[frame], over all bins but the last."""
     m = np.empty(gains.shape[1])
     for f in range(z.shape[0]):
         frame = z[f]

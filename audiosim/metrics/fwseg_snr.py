@@ -51,6 +51,7 @@ CARD = Card(
 )
 
 GAMMA = 0.2  # exponent of the weight
+DB = float(10 / np.log(10))
 TINY = 1e-150  # magnitude of a band without any: its weight is 1e-30, and its logarithm finite
 
 Convention = Annotated[Literal["guarded", "pysepm"], "silent frames do not count, or are compared by an added constant"]
@@ -101,9 +102,9 @@ def twin(rate: int, o: Any) -> Twin:
             raise InputError(segments.too_short(ref.shape[-1]))
         (x, x_total), (y, y_total) = magnitudes(ref), magnitudes(test)
         x, y = (m / torch.where(s > 0, s, 1)[..., None] for m, s in ((x, x_total), (y, y_total)))
-        x_heard = x.clamp(min=TINY)
-        weights = x_heard**GAMMA
-        snr = 10 * (x_heard.square() / (x - y).square().clamp(min=EPS)).log10()
+        log = x.clamp(min=TINY).log()
+        weights = (GAMMA * log).exp()
+        snr = DB * (2 * log - (x - y).square().clamp(min=EPS).log())
         frames = ((weights * snr).sum(-1) / weights.sum(-1)).clamp(o.low, o.high)
         frames = torch.where((x == y).all(-1), o.high, frames)
         counts = x_total > 0
@@ -128,9 +129,9 @@ def _channel(r: Stream, t: Stream, segments: Segments, offset: float, low: float
     def measure(bands: Any, totals: Any) -> tuple[Any, ...]:
         """Of every frame its ratio, nan where it does not count; by band, where asked for, ratios and weights."""
         x, y = bands / np.where(totals > 0, totals, 1)[..., None]
-        heard = np.maximum(x, TINY)
-        weights = heard**GAMMA
-        snr = 10 * np.log10(heard**2 / np.maximum((x - y) ** 2, EPS))
+        log = np.log(np.maximum(x, TINY))
+        weights = np.exp(GAMMA * log)
+        snr = DB * (2 * log - np.log(np.maximum((x - y) ** 2, EPS)))
         frames = np.clip((weights * snr).sum(1) / weights.sum(1), low, high)
         frames[(x == y).all(1)] = high
         frames[totals[0] == 0] = nan
