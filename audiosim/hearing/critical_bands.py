@@ -99,7 +99,7 @@ def over_frames(
 
 @kernel
 def _behind(z: Array, squared: bool, gains: Array, starts: Array, stops: Array, bands: Array, totals: Array) -> None:
-    """bands[frame, band] = sum_k gain_k |z_k| or |z_k|^2, and without gain totals[frame], over all bins but the last."""
+    """bands[frame, band] = sum_k gain_k |z_k| or |z_k|^2, totals[frame] the same without gain; not of the last bin."""
     m = np.empty(gains.shape[1])
     for f in range(z.shape[0]):
         frame = z[f]
