@@ -3,6 +3,7 @@ distortion in 16 critical bands. Kates and Arehart 2005, JASA 117(4), eq. 7 to 1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,10 @@ WEIGHTS = speech_bands.IMPORTANCE[:BANDS] / speech_bands.IMPORTANCE[:BANDS].sum(
 HIGH, LOW = 0.0, -10.0  # dB re the level of the whole reference, between which a frame is of middle level
 NAMES = ("high", "mid", "low")
 
-FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 24
 TASK = 1024  # frames
 SAMPLES_AT_ONCE = 1 << 16
+KEPT = 1 << 26  # bytes of power spectra that are kept from the first reading to the second
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,60 +60,69 @@ def filters(rate: int, n_fft: int) -> Array:
 
 
 def heard(ref: Stream, test: Stream, segments: Segments, jobs: int, detail: bool = False) -> Heard:
-    """Of a pair that is long enough for a frame; both are read twice."""
+    """Of a pair that is long enough for a frame; a long one is read twice."""
     stft, count = segments.stft(), segments.count(ref.length)
     gains = filters(segments.rate, stft.n_fft).T
     bins = len(gains)
-    level = _levels(ref, segments, jobs)
-    if level is None:
+    found = _levels(ref, segments, jobs)
+    if found is None:
         return Heard(np.full(count, -1), np.zeros(count), *np.zeros((2, count if detail else 0, BANDS)))
+    level, silent = found
+    keep = 8 * count * bins <= KEPT
 
-    def blocks(first: int) -> Any:
-        cut = dsp.spectrum.cutter(ref, test, stft, FRAMES_AT_ONCE)
-        for frame in range(first, min(count, first + TASK), FRAMES_AT_ONCE):
-            yield frame, cut(frame, min(FRAMES_AT_ONCE, count - frame))
+    def read(first: int, use: Callable[[slice, Array], None]) -> Array:
+        """Powers of the test [frame, bin] in a task's frames; use(which of them, spectra) is called on the way."""
+        frames = min(TASK, count - first)
+        cut, power = dsp.spectrum.cutter(ref, test, stft, FRAMES_AT_ONCE), np.empty((frames, bins))
+        for k in range(0, frames, FRAMES_AT_ONCE):
+            part = slice(k, min(k + FRAMES_AT_ONCE, frames))
+            z = cut(first + k, part.stop - k)
+            _powers(z[1], power[part])
+            use(part, z)
+        return power
 
-    def cross(first: int) -> Array:
+    def cross(first: int) -> tuple[Array, Array | None]:
         sums = np.zeros((len(NAMES), bins, 4))
-        for frame, z in blocks(first):
-            _cross(z[0], z[1], level[frame:], sums)
-        return sums
+        power = read(first, lambda part, z: _cross(z[0], z[1], level[first:][part], sums))
+        return sums, power if keep else None
 
     starts = range(0, count, TASK)
-    re, im, xx, yy = np.moveaxis(np.sum(dsp.spectrum.spread(cross, starts, jobs), axis=0), 2, 0)
+    crossed = dsp.spectrum.spread(cross, starts, jobs)
+    re, im, xx, yy = np.moveaxis(np.sum([sums for sums, _ in crossed], axis=0), 2, 0)
     product = xx * yy
     coherence = np.divide(re * re + im * im, product, out=np.zeros(xx.shape), where=product > 0)
     parts = [np.concatenate([gains * c[:, None], gains * np.maximum(1 - c, 0)[:, None]], axis=1) for c in coherence]
     image = np.divide(re - 1j * im, xx, out=np.zeros(xx.shape, complex), where=xx > 0)
 
     def hear(first: int) -> tuple[Array, Array, Array]:
-        frames = min(TASK, count - first)
-        power, silent = np.empty((frames, bins)), np.empty(frames, bool)
-        residual = np.empty((frames if detail else 0, BANDS))
-        for frame, z in blocks(first):
-            part = slice(frame - first, frame - first + z.shape[1])
-            _powers(z[1], power[part])
-            silent[part] = ~z.any((0, 2))
+        here = level[first : first + TASK]
+        residual = np.empty((here.size if detail else 0, BANDS))
+
+        def leave(part: slice, z: Array) -> None:
             if detail:
-                left = z[1, :, :bins] - image[level[frame : frame + z.shape[1]]] * z[0, :, :bins]
+                left = z[1, :, :bins] - image[here[part]] * z[0, :, :bins]
                 residual[part] = (left.real**2 + left.imag**2) @ gains
-        audible = np.zeros((frames, BANDS))
+
+        power = crossed[first // TASK][1]
+        if power is None or detail:
+            power = read(first, leave)
+        audible = np.zeros((here.size, BANDS))
         for i, split in enumerate(parts):
-            here = level[first : first + frames] == i
-            signal, distortion = np.split(power[here] @ split, 2, axis=1)
+            signal, distortion = np.split(power[here == i] @ split, 2, axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):  # no distortion; a test without sound
                 ratio = 10 * np.log10(signal / distortion)
-            audible[here] = speech_bands.audibility(np.nan_to_num(ratio, nan=-np.inf))
+            audible[here == i] = speech_bands.audibility(np.nan_to_num(ratio, nan=-np.inf))
         cells = (1 - audible) * WEIGHTS
-        level[first : first + frames][silent] = -1
+        silent[first : first + TASK] &= ~power.any(1)
         return cells.sum(1), cells[: len(residual)], residual
 
     lacking, cells, residual = (np.concatenate(z) for z in zip(*dsp.spectrum.spread(hear, starts, jobs), strict=True))
-    return Heard(level, lacking, cells, residual)
+    return Heard(np.where(silent, -1, level), lacking, cells, residual)
 
 
-def _levels(ref: Stream, segments: Segments, jobs: int) -> Array | None:
-    """[frame] 0 to 2, by the root mean square of a frame re that of the recording; None where that is 0."""
+def _levels(ref: Stream, segments: Segments, jobs: int) -> tuple[Array, Array] | None:
+    """[frame] 0 to 2, by the root mean square of a frame re that of the recording, and whether it is silent [frame];
+    None where the recording is."""
     total, block = 0.0, np.empty(SAMPLES_AT_ONCE, ref.samples.dtype)
     for start in range(0, ref.length, block.size):
         dsp.stream.read(*ref, start, block)
@@ -122,8 +133,7 @@ def _levels(ref: Stream, segments: Segments, jobs: int) -> Array | None:
     power, _ = energies(ref, ref, flat, jobs)
     with np.errstate(divide="ignore"):  # a silent frame
         db = 20 * np.log10(np.sqrt(power / flat.window.size) / np.sqrt(total / ref.length))
-    levels: Array = np.where(db >= HIGH, 0, np.where(db >= LOW, 1, 2))
-    return levels
+    return np.where(db >= HIGH, 0, np.where(db >= LOW, 1, 2)), power == 0
 
 
 @kernel

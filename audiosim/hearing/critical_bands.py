@@ -38,7 +38,7 @@ LOWEST = np.exp(-30 / (2 * 2.303))  # gain below which a filter is cut: their "-
 FLOOR = 1e-10  # power of a band: -100 dB
 KMAX, KLOCMAX = 20.0, 1.0  # dB: how fast a band counts less below the highest peak, and below the nearest; Klatt 1982
 
-FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 24
 TASK = 1024  # frames
 
 

@@ -27,12 +27,12 @@ CARD = Card(
     better="higher",
     identical=1.0,
     range=(0.0, 1.0),
-    formula="mean over frames of middle level of sum_b I_b clip((SDR_b + 15) / 30, 0, 1) / sum_b I_b, SDR_b = 10 lg(sum_k"
-    " R_bk C_k |Y_k|^2 / sum_k R_bk (1 - C_k) |Y_k|^2), C: squared coherence over these frames",
+    formula="mean over frames of middle level of sum_b I_b clip((SDR_b + 15) / 30, 0, 1) / sum_b I_b, SDR_b = 10"
+    " lg(sum_k R_bk C_k |Y_k|^2 / sum_k R_bk (1 - C_k) |Y_k|^2), C: squared coherence over these frames",
     source="Kates and Arehart 2005, eq. 7 to 13; ANSI S3.5-1997, table B.1; pysepm at 7ef88af, csii",
     conventions="At 16 kHz; frames of 30 ms, three quarters overlapping, the last left out; high: from the level of the"
-    " whole reference on, mid: down to 10 dB below, low: the rest. The value is mid, details have all three. The paper's"
-    " I3, a logistic function of mid and low, is not computed. pysepm has no number for identical files and"
+    " whole reference on, mid: down to 10 dB below, low: the rest. The value is mid, details have all three. The"
+    " paper's I3, a logistic function of mid and low, is not computed. pysepm has no number for identical files and"
     " for frames without sound; here the former are 1, a frame in which only the test is silent is 0, and one in which"
     " both are does not count.",
     silence="Undefined for a silent reference; 0 for a silent test.",

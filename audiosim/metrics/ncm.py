@@ -33,8 +33,8 @@ CARD = Card(
     " 7ef88af, ncm",
     conventions="20 bands along the cochlea, 300 to 7400 Hz; band=narrow-8k: 300 to 3400 Hz at 8 kHz, as the paper."
     " pysepm's list of band edges is one too long where rounding has it, and the program stops; with the first 21 it"
-    " agrees within 3e-6: its filters of order 8 round, with second-order sections it agrees within 1e-8. It has no number for identical files; here they are 1. A band in which the reference does not vary does"
-    " not count.",
+    " agrees within 3e-6, as its filters of order 8 round; as second-order sections they agree within 1e-8. It has no"
+    " number for identical files; here they are 1. A band in which the reference does not vary does not count.",
     silence="Undefined for a silent reference; 0 for a silent test.",
     caveat="Hears no constant filter and no gain; an envelope turned upside down counts as one that is kept."
     " Correlation of short recordings is too high: take seconds of speech.",
