@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import dsp
 from ..errors import InputError, UsageError
 from ..result import Channel
+from . import segments
 from .cepstra import local_distances
 from .profile import View
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 N_FFT = 512  # of the envelopes that profiles look at
+KEEP = 0.95  # share of frames that Loizou's programs average
 TINY = 1e-30  # their lowest response: its logarithm is finite
 EPS = 2.220446049250313e-16  # what pysepm adds to the samples
 WORST = 1000.0  # the ratio of prediction errors where rounding leaves less than nothing
@@ -101,20 +103,15 @@ class Envelopes:
         ratio = np.divide(left, own, out=np.full(count, WORST), where=(left > 0) & (own > 0))
         return np.maximum(np.log(ratio), -inf if as_pysepm else 0.0), a, b
 
-    def lowest(self, distances: Array) -> Array:
-        """Which of the distances [frame], not above the limit, the mean is of."""
-        kept: Array = np.argsort(distances, kind="stable")[: self._kept(distances.size)]
-        return kept
-
     def mean_torch(self, distances: Any) -> Any:
         """[item, frame] -> [item]: clipped, the lowest of them averaged."""
         lowest = distances.clamp(max=self.limit).sort(-1).values
-        return lowest[:, : self._kept(distances.shape[-1])].mean(-1)
+        return lowest[:, : max(1, round(self.keep * distances.shape[-1]))].mean(-1)
 
     def channel(self, distances: Array, a: Array, b: Array, view: View) -> Channel:
         """The same with its profile, [frame]; a, b: predictors of reference and test."""
         distances = np.minimum(distances, self.limit)
-        lowest = self.lowest(distances)
+        lowest = segments.lowest(distances, self.keep)
         value = float(distances[lowest].mean())
         if view.detail == "value":
             return Channel(value=value)
@@ -129,6 +126,3 @@ class Envelopes:
         times = (np.arange(distances.size) * self.hop + self.window.size / 2) / self.rate
         everyone = np.arange(distances.size)
         return local_distances(value, distances, shares, everyone, difference, frequencies, self.rate / 2, times, view)
-
-    def _kept(self, count: int) -> int:
-        return max(1, round(self.keep * count))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 FRAME, OVERLAP = 0.03, 0.75  # seconds; share of a frame
+LOWEST, HIGHEST = -10.0, 35.0  # dB: clips of a frame's signal-to-noise ratio
 EPS = 2.220446049250313e-16
 TASK = 1024  # frames
 
@@ -59,6 +60,12 @@ class Segments:
         n_fft = 1 << (2 * size - 1).bit_length()
         lead = (n_fft - size) // 2
         return STFT(n_fft, self.hop, self.window, lead, n_fft - size - lead - self.hop, "zero")
+
+
+def lowest(distances: Array, keep: float) -> Array:
+    """Which frames of distances [frame] a mean over that share of them is of, the worst being left out."""
+    kept: Array = np.argsort(distances, kind="stable")[: max(1, round(keep * distances.size))]
+    return kept
 
 
 def energies(ref: Stream, test: Stream, segments: Segments, jobs: int) -> Array:

@@ -14,7 +14,7 @@ from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing import scales
 from ..hearing.profile import Detail, View
-from ..hearing.segments import EPS, FRAME, OVERLAP, Segments
+from ..hearing.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, Twin, pool
 
@@ -36,8 +36,7 @@ CARD = Card(
     " to all samples and compares frames of digital silence by that constant: noise in a pause costs 45 dB there."
     " convention=pysepm does so too. Here frames count where the reference has sound; where the test has none, 0 dB.",
     silence="Undefined for a silent reference; 0 dB for a silent test.",
-    caveat="Hears neither phase nor level, and pauses as much as speech. A hum that the reference has all to itself"
-    " raises the score.",
+    caveat="Hears neither phase nor level, and pauses as much as speech.",
     minimum="two frames: 37.5 ms by default",
     rate=16000,
     symmetric=False,
@@ -65,8 +64,8 @@ def compute(
     convention: Convention = "guarded",
     frame: Annotated[float, "seconds of a frame"] = FRAME,
     overlap: Annotated[float, "share of a frame that it shares with the next, below 1"] = OVERLAP,
-    low: Annotated[float, "dB, lower clip of a frame"] = -10.0,
-    high: Annotated[float, "dB, upper clip of a frame"] = 35.0,
+    low: Annotated[float, "dB, lower clip of a frame"] = LOWEST,
+    high: Annotated[float, "dB, upper clip of a frame"] = HIGHEST,
     weighting: Weighting = "none",
     coef: Coefficient = 0.85,
     mid_side: MidSide = False,

@@ -10,7 +10,7 @@ from .. import hearing
 from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing.profile import Detail, View, waveform
-from ..hearing.segments import EPS, Segments
+from ..hearing.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, Twin, pool
 
@@ -45,10 +45,10 @@ def compute(
     test: Any,
     rate: int,
     *,
-    frame: Annotated[float, "seconds of a frame"] = 0.03,
-    overlap: Annotated[float, "share of a frame that it shares with the next, below 1"] = 0.75,
-    low: Annotated[float, "dB, lower clip"] = -10.0,
-    high: Annotated[float, "dB, upper clip"] = 35.0,
+    frame: Annotated[float, "seconds of a frame"] = FRAME,
+    overlap: Annotated[float, "share of a frame that it shares with the next, below 1"] = OVERLAP,
+    low: Annotated[float, "dB, lower clip"] = LOWEST,
+    high: Annotated[float, "dB, upper clip"] = HIGHEST,
     weighting: Weighting = "none",
     coef: Coefficient = 0.85,
     mid_side: MidSide = False,

@@ -12,9 +12,9 @@ from .. import hearing
 from ..card import Card
 from ..errors import UsageError
 from ..hearing import scales
-from ..hearing.envelopes import Keep
+from ..hearing.envelopes import KEEP, Keep
 from ..hearing.profile import Detail, View
-from ..hearing.segments import FRAME, OVERLAP, Segments
+from ..hearing.segments import FRAME, OVERLAP, Segments, lowest
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
 
@@ -53,7 +53,7 @@ def compute(
     *,
     frame: Annotated[float, "seconds of a frame"] = FRAME,
     overlap: Annotated[float, "share of a frame that it shares with the next, below 1"] = OVERLAP,
-    keep: Keep = 0.95,
+    keep: Keep = KEEP,
     weighting: Weighting = "none",
     coef: Coefficient = 0.85,
     mid_side: MidSide = False,
@@ -80,17 +80,17 @@ def _channel(r: Stream, t: Stream, segments: Segments, keep: float, view: View) 
     distances, silent, weights, terms = critical.weighted_slopes(r, t, segments, view.jobs, view.detail != "value")
     if silent.all():
         return Channel(value=nan, reason="the reference is silent")
-    lowest = np.argsort(distances, kind="stable")[: max(1, round(keep * count))]
-    value = float(distances[lowest].mean())
+    counting = lowest(distances, keep)
+    value = float(distances[counting].mean())
     if view.detail == "value":
         return Channel(value=value)
     cuts, edges = critical.edges(view.rate / 2, view.band_edges)
     weight, term = (np.add.reduceat(critical.by_band(z)[:, : cuts[-1]], cuts[:-1], axis=1) for z in (weights, terms))
     cells = np.zeros(term.shape)
-    cells[lowest] = term[lowest] / (weights[lowest].sum(1, keepdims=True) * lowest.size)
+    cells[counting] = term[counting] / (weights[counting].sum(1, keepdims=True) * counting.size)
     return Channel(
         value=value,
-        per_band=(term / weight)[lowest].mean(0),
+        per_band=(term / weight)[counting].mean(0),
         per_time=distances,
         bands=scales.centres(critical.CENTRES, cuts),
         edges=edges,
