@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import dsp
 from ..dsp.frames import STFT, Sums
-from ..result import Channel
+from ..result import Channel, Result, pool
 from . import scales
 
 if TYPE_CHECKING:
@@ -116,6 +116,20 @@ def shares(
         "times": times,
         "map": share if detail == "map" else None,
     }
+
+
+def pooled(channels: list[Channel]) -> Result:
+    """As result.pool, of channels of which some may have no value, and so no profile and details either, and some no
+    value in some frames: per_time is the mean of those that have one."""
+    if any(c.reason for c in channels):
+        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
+    result = pool(channels)
+    if result.per_time is None or len(channels) == 1:
+        return result
+    heard = np.array([c.per_time for c in channels])
+    counts = np.isfinite(heard).sum(0)
+    by_time = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
+    return replace(result, per_time=by_time)
 
 
 class Grid:

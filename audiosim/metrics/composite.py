@@ -14,9 +14,9 @@ from .. import dsp, hearing
 from ..card import Card
 from ..hearing.envelopes import KEEP, Envelopes
 from ..hearing.pesq_score import BEST_RAW, SHORTEST, opinion, score
-from ..hearing.profile import Detail, Grid, View, waveform
+from ..hearing.profile import Detail, Grid, View, pooled, waveform
 from ..hearing.segments import FRAME, HIGHEST, LOWEST, OVERLAP, Segments, lowest, ratios
-from ..result import Channel, Result, pool
+from ..result import Channel, Result
 from ..signal import Signal
 
 CARD = Card(
@@ -86,9 +86,7 @@ def compute(
     view = View(rate, detail, band_edges)
     options = (output, band, convention == "pysepm", view)
     channels = dsp.spectrum.spread(lambda c: _channel(ref[c], test[c], *options), range(len(ref)), jobs)
-    if any(c.reason for c in channels):  # the others have profiles and details, these have none
-        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
-    return pool(channels)
+    return pooled(channels)
 
 
 def ratings(pesq: float, llr: float, wss: float, seg_snr: float) -> dict[str, float]:
