@@ -334,9 +334,8 @@ def information_torch() -> Callable[[Any, Any], Any]:
 
     from ..dsp.differentiable import Constant, power
 
-    window, weights = Constant(_stft().window), Constant(filters().T)
+    window, weights, decay = Constant(_stft().window), Constant(filters().T), Constant(decays())
     floors, nodes, chances = Constant(FLOOR * filters().sum(axis=1)), Constant(_normal()[0]), Constant(_normal()[1])
-    decay = decays().tolist()
 
     def lost(rho: Any) -> Any:
         return 0.5 * torch.log2((1 - PRODUCTION * rho) / (1 - PRODUCTION))
@@ -353,11 +352,10 @@ def information_torch() -> Callable[[Any, Any], Any]:
         return levels > loudest * 10 ** (-DYNAMIC_RANGE / 10)
 
     def masked(x: Any, lowest: Any) -> Any:
-        out = x
-        for k in range(1, min(MASKING, x.shape[1])):
-            faded = (x - decay[k] * (x - lowest))[:, :-k]
-            out = torch.cat([out[:, :k], torch.maximum(out[:, k:], faded)], 1)
-        return out
+        earlier = functional.pad(x, (0, 0, MASKING - 1, 0)).unfold(1, MASKING, 1).flip(-1)
+        faded = earlier - decay(x) * (earlier - lowest[..., None])
+        exists = torch.arange(x.shape[1], device=x.device)[:, None, None] >= torch.arange(MASKING, device=x.device)
+        return torch.where(exists, faded, -torch.inf).amax(-1)
 
     def stacked(x: Any) -> Any:
         return x.unfold(1, STACK, 1)[:, :-1].transpose(2, 3).flatten(2)
