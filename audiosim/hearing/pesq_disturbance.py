@@ -291,9 +291,9 @@ def differ(
     """d: [2, frame], symmetric and asymmetric disturbance of powers p and q [frame, band]; shares as in Disturbance.
     first: the band from which on they count; that of 0 Hz does not in PESQ.
 
-    The level of each frame of the test is brought to that of the reference, slowly: by a gain of least to most, of which
-    memory is the one before. Differences of less than a quarter of the softer loudness are masked; what is added counts
-    3 to 12 times in the asymmetric one, other differences not at all.
+    The level of each frame of the test is brought to that of the reference, slowly: by a gain of least to most, of
+    which memory is the one before. Differences of less than a quarter of the softer loudness are masked; what is added
+    counts 3 to 12 times in the asymmetric one, other differences not at all.
     """
     count = width.size
     whole = width[first:].sum()

@@ -39,8 +39,9 @@ def stft() -> STFT:
 def power_weights() -> Array:
     """By which powers of the bins SPEECH add up to the mean power of the samples there [bin]."""
     weights = np.ones(SPEECH.stop - SPEECH.start)
-    weights[0], weights[-1] = 0.4, 0.5  # 343.75 and 3250 Hz
-    return weights * (2 / FRAME**2 / np.mean(stft().window ** 2))
+    weights[0], weights[-1] = 0.4, 0.5  # at 343.75 and 3250 Hz
+    weights *= 2 / FRAME**2 / np.mean(stft().window ** 2)
+    return weights
 
 
 def powers(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:

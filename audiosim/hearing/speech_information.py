@@ -1,7 +1,7 @@
 """How much of the information in the envelopes of speech a second recording shares, as SIIB-Gauss counts it.
 
-Van Kuyk, Kleijn and Hendriks 2018, IEEE SPL 25(1), with the Gaussian channel of their evaluation of 2018 (TASLP 26(11)).
-Log energies of gammatone bands, forward-masked (Rhebergen, Versfeld and Dreschler 2006), are stacked over 15 frames and
+Van Kuyk, Kleijn and Hendriks 2018, IEEE SPL 25(1), with the Gaussian channel of their evaluation, TASLP 26(11). Log
+energies of gammatone bands, forward-masked (Rhebergen, Versfeld and Dreschler 2006), are stacked over 15 frames and
 turned into the uncorrelated components of the reference; each is a Gaussian channel of its own.
 """
 
@@ -78,8 +78,8 @@ def _stft() -> STFT:
 
 
 def envelopes(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
-    """Of ref and test [sample] at 16 kHz: masked log energies, less their means, float64 [2, frame, band], in the frames
-    that count, int64 [frame]: those of the reference within 40 dB of its loudest.
+    """Of ref and test [sample] at 16 kHz: masked log energies, less their means, float64 [2, frame, band], in the
+    frames that count, int64 [frame]: those of the reference within 40 dB of its loudest.
 
     No frame of a reference that does not vary.
     """
@@ -127,8 +127,8 @@ def _log_energies(ref: Array, test: Array, scale: float, jobs: int) -> tuple[Arr
 
 @kernel
 def _energies(spectra: Array, weights: Array, starts: Array, stops: Array, levels: Array, out: Array) -> None:
-    """out[signal, frame, band] = sum of weight times power over the bins of spectra [signal, frame, bin]; levels[frame] =
-    the reference's over all bins, both sides of the spectrum."""
+    """out[signal, frame, band] = sum of weight times power over the bins of spectra [signal, frame, bin]; levels[frame]
+    = the reference's over all bins, both sides of the spectrum."""
     bins = spectra.shape[2]
     power = np.empty(bins)
     for f in range(levels.size):
@@ -185,10 +185,10 @@ class Information:
 def information(envelopes: Array, jobs: int = 1) -> Information:
     """Of two envelopes of more than STACK + 1 frames.
 
-    Where the reference has fewer stacks than these have values, which takes 5.5 s of speech, components are left in which
-    it does not vary. The original takes those that rounding gives it: its number changes with the machine, for 3 s by
-    some 1e-3. Here they count what they would in the mean over all choices of them: with the mean level m and the
-    variance v of the test there, all together, the squared correlation is m g^2 / (m g^2 + v), g normal.
+    Below 5.5 s of speech the reference has fewer stacks than these have values, and components are left in which it
+    does not vary. The original takes those that rounding gives it: its number changes with the machine, for 3 s by some
+    1e-3. Here they count what they would in the mean over all choices of them: with the mean level m and the variance v
+    of the test there, all together, the squared correlation is m g^2 / (m g^2 + v), g normal.
     """
     covariances, means = _moments(envelopes, jobs)
     values, basis = np.linalg.eigh(covariances[0])
@@ -229,8 +229,8 @@ def _normal() -> tuple[Array, Array]:
 
 
 def _moments(envelopes: Array, jobs: int) -> tuple[Array, Array]:
-    """Covariances [3, SIZE, SIZE] of the stacks of reference and reference, reference and test, test and test, and means
-    [2, SIZE]; the bits are the same where the envelopes are.
+    """Covariances [3, SIZE, SIZE] of the stacks of reference and reference, reference and test, test and test, and
+    means [2, SIZE]; the bits are the same where the envelopes are.
 
     Blocks of them on one diagonal are sums of the same products but for those at either end.
     """
@@ -273,8 +273,8 @@ def _lagged(x: Array, y: Array, lag: int, stacks: int, out: Array) -> None:
 
 @exact_kernel
 def _unfold(x: Array, y: Array, ahead: Array, back: Array, stacks: int, out: Array) -> None:
-    """out[a bands + i, b bands + j] = sum of x[s + a, i] y[s + b, j] over the stacks s, from the sums of _lagged of x and
-    y, ahead, and of y and x, back."""
+    """out[a bands + i, b bands + j] = sum of x[s + a, i] y[s + b, j] over the stacks s, from the sums of _lagged of x
+    and y, ahead, and of y and x, back."""
     count, bands = ahead.shape[0], ahead.shape[1]
     for lag in range(count):
         for a in range(count - lag):
@@ -325,7 +325,7 @@ def lost_in(found: Information, envelopes: Array, jobs: int = 1) -> Array:
 
 
 def information_torch() -> Callable[[Any, Any], Any]:
-    """ref, test [item, sample] at 16 kHz, float64 -> lost bit/s [item], and whether enough of the reference counts [item].
+    """ref, test [item, sample] at 16 kHz, float64 -> lost bit/s [item], and whether enough of the reference counts.
 
     The frames that count and the components of the reference are those of detached samples.
     """

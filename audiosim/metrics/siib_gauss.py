@@ -26,7 +26,7 @@ CARD = Card(
     range=(0.0, MOST),
     formula="-80 / 15 sum log2(1 - 0.75^2 rho^2) / 2 over 420 components of the reference's masked log energies, 28"
     " gammatone bands in stacks of 15 frames; rho: correlation with the test in each",
-    source="Van Kuyk et al. 2018, IEEE SPL 25(1), eq. 2 to 8; Gaussian: TASLP 26(11), eq. 1; pysiib at 226c2f3",
+    source="Van Kuyk et al. 2018, IEEE SPL 25(1), 115-119; Gaussian: TASLP 26(11), eq. 1; pysiib at 226c2f3",
     conventions="As pysiib with gauss=True, window='hann', to 1e-12 where more than 5.5 s of speech are left without"
     " pauses. With less, components are left in which the reference does not vary; pysiib takes those that rounding"
     " makes, and its number moves with the machine (3 to 7 s: 1e-3, at worst 1e-2; 1.2 s: 5e-2). Here they count what"
