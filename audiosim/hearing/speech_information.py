@@ -187,8 +187,9 @@ def information(envelopes: Array, jobs: int = 1) -> Information:
 
     Below 5.5 s of speech the reference has fewer stacks than these have values, and components are left in which it
     does not vary. The original takes those that rounding gives it: its number changes with the machine, for 3 s by some
-    1e-3. Here they count what they would in the mean over all choices of them: with the mean level m and the variance v
-    of the test there, all together, the squared correlation is m g^2 / (m g^2 + v), g normal.
+    1e-3. Here they count what they would in the mean over all choices of them, were the variance of the test the same
+    in each: with its squared mean m and its variance v there, all together, the squared correlation is m g^2 / (m g^2 +
+    v), g normal.
     """
     covariances, means = _moments(envelopes, jobs)
     values, basis = np.linalg.eigh(covariances[0])

@@ -28,9 +28,9 @@ CARD = Card(
     " bands, relative to the level of the reference, each at most 45",
     source="Martin-Donas et al. 2018, IEEE SPL 25(11), 1680-1684; bands, loudness: ITU-T P.862; asteroid at 92c8d83",
     conventions="As SingleSrcPMSQE of asteroid, fed with squared magnitudes of frames of 512 under the root of a Hann"
-    " window (its own example feeds magnitudes), to 1e-6 with EPS = 0. Its EPS, a constant under a root, gives equal files"
-    " 3e-4 there; no value is further away. Of PESQ it has no alignment, no memory of the gain and no sixth-power"
-    " mean, and it corrects the test, not the reference, for a filter. At 16 kHz only.",
+    " window (its own example feeds magnitudes), to 1e-6 with EPS = 0. Its EPS, under a root, gives equal files 3e-4;"
+    " no value is further away. Of PESQ it has no alignment, no memory of the gain and no sixth-power mean, and it"
+    " corrects the test, not the reference, for a filter. At 16 kHz only.",
     silence="Undefined where the reference has nothing between 350 and 3250 Hz; a silent test is compared as it is.",
     caveat="For speech at the same time: a delay counts as damage. It hears no level, and with frequency_eq no filter"
     " that is the same all the time. No opinion score: Spearman's correlation with raw wide-band PESQ is 0.91 on 96"

@@ -29,9 +29,10 @@ CARD = Card(
     source="Van Kuyk et al. 2018, IEEE SPL 25(1), 115-119; Gaussian: TASLP 26(11), eq. 1; pysiib at 226c2f3",
     conventions="As pysiib with gauss=True, window='hann', to 1e-12 where more than 5.5 s of speech are left without"
     " pauses. With less, components are left in which the reference does not vary; pysiib takes those that rounding"
-    " makes, and its number moves with the machine (3 to 7 s: 1e-3, at worst 1e-2; 1.2 s: 5e-2). Here they count what"
-    " they would in the mean over all choices. SIIB with a k-nearest-neighbour estimator has other values.",
-    silence="Undefined for a silent reference; near 0 for a silent test.",
+    " makes, and its number moves with the machine, on 2 to 3 s of speech mostly by 1e-3, at worst by 1e-2, on 1 s by"
+    " 5e-2. Here they count about the mean over all choices: mostly 1e-3, at worst 3e-2, on 1 s 0.1 from"
+    " it. SIIB with a k-nearest-neighbour estimator has other values.",
+    silence="Undefined for a silent reference; near 0 for a silent test, 100 bit/s where there are 2 s of speech only.",
     caveat="For speech at the same time and of the same speaker. No percentage of words: that takes a mapping fitted to"
     " the listening test. Less than 20 s of speech make values that depend on its length; compare those of one length"
     " only, or join recordings.",
