@@ -22,7 +22,7 @@ ORDER = (
     {"dsp"},
     {"hearing", "networks"},
     {"metrics"},
-    {"audio", "match", "loss", "nn"},
+    {"audio", "match", "loss", "nn", "rows"},
     {"comparison"},
     {"batch", "gates", "explain", "summary"},
     {"report", "pytest_plugin"},

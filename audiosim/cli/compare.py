@@ -18,6 +18,7 @@ from ..dsp.kept import keeping
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
 from ..match import Policy
 from ..result import failed
+from ..rows import pair_row
 from ..signal import Signal
 from . import formats
 
@@ -173,7 +174,7 @@ def _panel(preset: str) -> Sequence[str]:
 def _answered(
     reference: str, test: str, done: Comparison, verdicts: Sequence[gates.Verdict], settings: Settings
 ) -> Row:
-    row = formats.pair_row(
+    row = pair_row(
         audio.data_name(reference),
         audio.data_name(test),
         done.results,
@@ -195,9 +196,7 @@ def _unanswered(
 ) -> Row:
     results = {spec: failed(str(problem), 0) for spec in specs}
     verdicts = gates.unanswered(required, str(problem))
-    return formats.pair_row(
-        audio.data_name(reference), audio.data_name(test), results, [gates.row(v) for v in verdicts]
-    )
+    return pair_row(audio.data_name(reference), audio.data_name(test), results, [gates.row(v) for v in verdicts])
 
 
 def _ranked(pairs: list[Row]) -> list[Row]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import metrics
 from ..config import Settings
 from ..errors import ExitCode, UsageError
+from ..rows import pair_row, to_json, to_jsonl
 from . import formats
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _card(name: str, form: str, output: str | None) -> None:
     ]
     if form in ("json", "jsonl"):
         card = {**{str(f["field"]).replace(" ", "_"): f["text"] for f in fields}, "options": options}
-        _put(formats.to_json(card) if form == "json" else formats.to_jsonl([card]), output)
+        _put(to_json(card) if form == "json" else to_jsonl([card]), output)
     elif form == "table":
         with _page(output) as out:
             from rich.text import Text
@@ -134,7 +135,7 @@ def _pair(
     regions = region_rows(found)
     if form in ("json", "jsonl"):
         row = _json_row(found, data_name(reference), data_name(test))
-        _put(formats.to_json(row, None if form == "jsonl" else 2), output)
+        _put(to_json(row, None if form == "jsonl" else 2), output)
     elif form == "table":
         with _page(output) as out:
             _print_page(found, regions, out)
@@ -158,7 +159,7 @@ def region_rows(found: Explanation) -> list[dict[str, Any]]:
 
 def _json_row(found: Explanation, reference: str, test: str) -> dict[str, Any]:
     compared = found.comparison
-    pair = formats.pair_row(
+    pair = pair_row(
         reference,
         test,
         {found.spec: found.result},
