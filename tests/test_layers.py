@@ -22,9 +22,12 @@ ORDER = (
     {"dsp"},
     {"hearing", "networks"},
     {"metrics"},
+    {"remote"},
     {"audio", "match", "loss", "nn", "rows"},
     {"comparison"},
-    {"batch", "gates", "explain", "summary"},
+    {"pairing", "gates", "explain", "summary"},
+    {"journal"},
+    {"batch"},
     {"report", "pytest_plugin"},
     {"cli"},
     {"__main__"},
@@ -36,7 +39,7 @@ HOME = {  # third-party packages that only these may import
     "rich": ("cli/",),
     "soxr": ("dsp/",),
     "torch": ("loss.py", "nn.py", "networks/", "metrics/", "dsp/", "hearing/"),
-    "numba": ("dsp/", "hearing/", "cli/compare.py"),  # the last listens to its compiler
+    "numba": ("dsp/", "hearing/"),
 }
 PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}
 
