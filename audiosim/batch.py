@@ -465,9 +465,7 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
     first = round((pair.start or 0.0) * signal.rate)
     last = signal.length if pair.duration is None else min(first + round(pair.duration * signal.rate), signal.length)
     if first >= last:
-        raise InputError(
-            f"{signal.name}: lasts {signal.duration:.3f} s, the piece to compare starts at {pair.start:g} s"
-        )
+        raise InputError(f"{signal.name}: lasts {signal.duration:.3f} s, the piece starts at {pair.start or 0:g} s")
     return replace(signal, samples=signal.samples[:, first:last].copy())
 
 
