@@ -18,7 +18,7 @@ FILES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"))
 # A layer may import itself where that is said, and what stands before it.
 ORDER = (
     {"errors", "card"},
-    {"signal", "result", "config"},
+    {"signal", "result", "config", "remote"},
     {"dsp"},
     {"hearing", "networks"},
     {"metrics"},
@@ -35,6 +35,7 @@ ORDER = (
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 HOME = {  # third-party packages that only these may import
     "soundfile": ("audio.py",),
+    "fsspec": ("remote.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "soxr": ("dsp/",),

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .. import remote
 from ..errors import UsageError
 from ..rows import Row, flat, to_json, to_jsonl
 
@@ -80,6 +81,9 @@ def check_output(path: str) -> None:
     """UsageError when this file cannot be written: better said before the work than after it."""
     if not path:
         raise UsageError("--output needs a file name, this one is empty")
+    if remote.is_url(path):
+        remote.check_writable(path)
+        return
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"--output {_shown(path)} is a directory")
@@ -92,6 +96,9 @@ def check_output(path: str) -> None:
 
 def write_file(path: str, text: str) -> None:
     """Write UTF-8 text to the file at once or not at all; devices, pipes and our own stdout are written to directly."""
+    if remote.is_url(path):
+        remote.write_text(path, text)
+        return
     real = Path(os.path.realpath(path))
     data = text.encode("utf-8", "backslashreplace")
     try:
