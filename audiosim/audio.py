@@ -1,4 +1,4 @@
-"""Path or "-" -> Signal; the only reader of sound files."""
+"""Path or "-" -> Signal, and Signal -> FLAC; the only reader and writer of sound."""
 
 from __future__ import annotations
 
@@ -76,6 +76,18 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
         if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
             raise InputError(f"{name}: is a device; give a sound file or a pipe")
         return _decoded(_in_memory(file, name), name)
+
+
+def encode(signal: Signal, bits: Literal[16, 24] = 16) -> bytes:
+    """FLAC of at most eight channels, rounded to so many bits, without dither; what is beyond full scale is clipped."""
+    import numpy as np
+    import soundfile
+
+    full = 1 << (bits - 1)
+    numbers = np.clip(np.rint(signal.samples.T.astype(np.float64) * full), -full, full - 1).astype(np.int32)
+    file = io.BytesIO()
+    soundfile.write(file, numbers << (32 - bits), signal.rate, format="FLAC", subtype=f"PCM_{bits}")
+    return file.getvalue()
 
 
 def _raw(path: Path, name: str) -> io.FileIO:

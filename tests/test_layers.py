@@ -35,6 +35,8 @@ HOME = {  # third-party packages that only these may import
     "typer": ("cli/",),
     "rich": ("cli/",),
     "soxr": ("dsp/",),
+    "jinja2": ("report/",),
+    "matplotlib": ("report/",),
     "torch": ("loss.py", "nn.py", "networks/", "metrics/", "dsp/", "hearing/"),
     "numba": ("dsp/", "hearing/", "cli/compare.py"),  # the last listens to its compiler
 }
