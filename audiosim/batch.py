@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from . import audio, gates, metrics
+from . import audio, gates, metrics, remote
 from .comparison import Backend, compare_signals
-from .errors import AudiosimError, ExitCode, InputError, MetricError, UsageError
+from .errors import AudiosimError, ExitCode, InputError, MetricError, MissingExtra, UsageError
 from .journal import Content, Journal, Slot, carried, slot
 from .match import Policy
 from .pairing import Pair
@@ -233,6 +233,8 @@ class Bench:
             answer = unanswered(pair, job.specs, self.terms, str(problem), "input")
         except MemoryError:
             answer = unanswered(pair, job.specs, self.terms, "out of memory: compare shorter pieces", "input")
+        except MissingExtra as missing:  # of a file's protocol
+            answer = unanswered(pair, job.specs, self.terms, str(missing), "input")
         except UsageError:
             raise
         except Exception as bug:  # noqa: BLE001  one pair must not take the others down with it
@@ -470,12 +472,17 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
 
 
 def _load(path: str) -> tuple[Signal, Content]:
+    if remote.is_url(path):
+        data = remote.read(path)
+        return audio.decode(data, audio.display_name(path)), _content_of(path, data)
     content = _content(path)
     return audio.load(path), content
 
 
 def _content(path: str) -> Content:
     """The file as it is now. Raises InputError, in audio.load's words, where it cannot be read."""
+    if remote.is_url(path):
+        return _content_of(path, remote.read(path))
     try:
         state = os.stat(path)  # noqa: PTH116
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
@@ -488,14 +495,24 @@ def _content(path: str) -> Content:
     return Content(state.st_size, state.st_mtime_ns, digest.hexdigest())
 
 
+def _content_of(url: str, data: bytes) -> Content:
+    stated = remote.stat(url)
+    return Content(len(data), stated[1] if stated else None, hashlib.blake2b(data, digest_size=16).hexdigest())
+
+
 def _unchanged(path: str, known: Content | None) -> Content | None:
     """The file's content, read only where size or time differ from the known; None where it cannot be read."""
-    if known is not None:
-        with suppress(OSError, ValueError):
-            state = os.stat(path)  # noqa: PTH116
-            if (state.st_size, state.st_mtime_ns) == known[:2]:
-                return known
     try:
+        if known is not None and _state(path) == known[:2]:
+            return known
         return _content(path)
-    except InputError:
+    except (AudiosimError, OSError, ValueError):
         return None
+
+
+def _state(path: str) -> tuple[int, int | str] | None:
+    """Size and what changes with the content, as far as they can be told without reading it."""
+    if remote.is_url(path):
+        return remote.stat(path)
+    state = os.stat(path)  # noqa: PTH116
+    return state.st_size, state.st_mtime_ns

@@ -14,6 +14,7 @@ from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+from . import remote
 from .audio import data_name, display_name
 from .errors import InputError, NothingToCompare, UsageError
 
@@ -96,12 +97,9 @@ def folders(
                 )
             together = list(zip(refs, found, strict=True))
         else:
-            together, lonely = _joined(refs, found, key, reference, folder)
+            together, lonely = _joined(list(refs), list(found), key, reference, folder)
             unpaired += lonely
-        pairs += [
-            Pair(reference=_below(reference, a), test=_below(folder, b), id=data_name(b), system=system)
-            for a, b in together
-        ]
+        pairs += [Pair(reference=refs[a], test=found[b], id=data_name(b), system=system) for a, b in together]
     if not pairs:
         raise NothingToCompare(
             f"no recording below {display_name(reference)} has a partner below {display_name(tests[0])}; "
@@ -125,7 +123,7 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
         raise InputError(f"{name}: is not UTF-8 text; a manifest is csv, tsv or jsonl") from None
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
-    folder = "" if path == "-" else path.rpartition("/")[0] if "://" in path else str(Path(path).parent)
+    folder = "" if path == "-" else path.rpartition("/")[0] if remote.is_url(path) else str(Path(path).parent)
     pairs: dict[tuple[Any, ...], Pair] = {}
     lines: dict[tuple[Any, ...], int] = {}
     repeated: list[str] = []
@@ -192,7 +190,7 @@ def _wanted(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], b
 
 def _names(folders: Sequence[str]) -> list[str]:
     """A name for each folder: its own, with as many of its parents as tell it from the others."""
-    parts = [PurePosixPath(os.path.normpath(f) if "://" not in f else f.rstrip("/")).parts for f in folders]
+    parts = [PurePosixPath(os.path.normpath(f) if not remote.is_url(f) else f.rstrip("/")).parts for f in folders]
     if len({*parts}) < len(parts):
         raise UsageError("a folder of tests is given twice")
     depth = 1
@@ -201,16 +199,15 @@ def _names(folders: Sequence[str]) -> list[str]:
     return [data_name("/".join(p[-depth:])) for p in parts]
 
 
-def _listed(folder: str, wanted: Callable[[str], bool]) -> list[str]:
-    """Paths below the folder, sorted, with / between their parts."""
-    if "://" in folder:
-        from . import remote
-
-        return sorted(path for path in remote.walk(folder) if wanted(path))
+def _listed(folder: str, wanted: Callable[[str], bool]) -> dict[str, str]:
+    """{path below the folder, with / between its parts: path}, sorted."""
+    if remote.is_url(folder):
+        return {below: url for below, url in remote.walk(folder).items() if wanted(below)}
     if not Path(folder).is_dir():
         what = "is a file; batch takes folders, compare takes files" if Path(folder).exists() else "no such folder"
         raise InputError(f"{display_name(folder)}: {what}")
-    return sorted(path for path in _below_folder(folder, "", set()) if wanted(path))
+    found = sorted(path for path in _below_folder(folder, "", set()) if wanted(path))
+    return {path: os.path.join(folder, path) for path in found}  # noqa: PTH118
 
 
 def _below_folder(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
@@ -231,10 +228,6 @@ def _below_folder(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Itera
             yield from _below_folder(entry.path, f"{prefix}{entry.name}/", seen)
         else:
             yield prefix + entry.name
-
-
-def _below(folder: str, path: str) -> str:
-    return f"{folder.rstrip('/')}/{path}" if "://" in folder else os.path.join(folder, path)  # noqa: PTH118
 
 
 def _joined(
@@ -273,14 +266,12 @@ def _joined(
 
 
 def _shown(folder: str, path: str) -> str:
-    return display_name(_below(folder, path))
+    return display_name(f"{folder.rstrip('/')}/{path}")
 
 
 def _text(path: str) -> str:
-    if "://" in path:
-        from . import remote
-
-        return str(remote.open_bytes(path), "utf-8-sig")
+    if remote.is_url(path):
+        return str(remote.read(path), "utf-8-sig")
     return Path(path).read_text(encoding="utf-8-sig")
 
 
@@ -347,9 +338,9 @@ def _pair(row: Mapping[str, Any], folder: str, where: str) -> Pair:
 
 
 def _from(folder: str, path: str) -> str:
-    if "://" in path or Path(path).is_absolute() or not folder or folder == ".":
+    if remote.is_url(path) or Path(path).is_absolute() or not folder or folder == ".":
         return path
-    return f"{folder}/{path}" if "://" in folder else os.path.join(folder, path)  # noqa: PTH118
+    return f"{folder}/{path}" if remote.is_url(folder) else os.path.join(folder, path)  # noqa: PTH118
 
 
 def _items(value: Any, separator: str | None) -> tuple[str, ...]:

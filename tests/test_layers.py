@@ -22,7 +22,6 @@ ORDER = (
     {"dsp"},
     {"hearing", "networks"},
     {"metrics"},
-    {"remote"},
     {"audio", "match", "loss", "nn", "rows"},
     {"comparison"},
     {"pairing", "gates", "explain", "summary"},
@@ -39,6 +38,8 @@ HOME = {  # third-party packages that only these may import
     "typer": ("cli/",),
     "rich": ("cli/",),
     "soxr": ("dsp/",),
+    "jinja2": ("report/",),
+    "matplotlib": ("report/",),
     "torch": ("loss.py", "nn.py", "networks/", "metrics/", "dsp/", "hearing/"),
     "numba": ("dsp/", "hearing/"),
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, resolve
+from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, ReportAudio, resolve
 
 
 class _AsTyped:
@@ -162,6 +162,10 @@ BatchFormatOption = Annotated[
 OutputOption = Annotated[
     str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, at once or not at all.")
 ]
+PlotOption = Annotated[
+    str | None,
+    typer.Option("--plot", metavar="FILE", help="Draw a figure for a paper: .png, .svg or .pdf (extra plot)."),
+]
 QuietOption = Annotated[bool | None, typer.Option("-q", "--quiet", help="No notes on stderr, only errors.")]
 VerboseOption = Annotated[
     bool | None, typer.Option("-v", "--verbose", help="Say what is being done; the traceback of an internal error.")
@@ -198,6 +202,15 @@ def compare(
     backend: BackendOption = None,
     jobs: JobsOption = None,
     output: OutputOption = None,
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write a page to look at and listen to: one HTML file."),
+    ] = None,
+    report_audio: Annotated[
+        ReportAudio | None,
+        typer.Option("--report-audio", help="What its players play: the worst 10 s, all, or none (default: worst)."),
+    ] = None,
+    plot: PlotOption = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
@@ -207,6 +220,7 @@ def compare(
     audiosim compare original.wav decoded.wav
     audiosim compare original.wav a.ogg b.ogg c.mp3 -m log-mel -m si-sdr
     audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --format json
+    audiosim compare original.wav decoded.wav --report out.html
 
     The results go to standard output, everything else to standard error. What is done to make two recordings
     comparable is always said. In tsv, csv and value a number that does not exist is nan, an infinite one inf or -inf;
@@ -215,7 +229,7 @@ def compare(
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
     from .compare import run
 
-    return run(reference, list(tests), settings, with_map=with_map, output=output)
+    return run(reference, list(tests), settings, with_map=with_map, output=output, report=report, plot=plot)
 
 
 @app.command(
@@ -356,6 +370,7 @@ def explain(
     ] = False,
     jobs: JobsOption = None,
     output: OutputOption = None,
+    plot: PlotOption = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
@@ -370,4 +385,4 @@ def explain(
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
     from . import explain as pages
 
-    return pages.run(name, reference, test, settings, gradient=gradient, output=output)
+    return pages.run(name, reference, test, settings, gradient=gradient, output=output, plot=plot)

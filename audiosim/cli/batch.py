@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from .. import audio, gates, metrics, pairing
 from ..config import Settings
-from ..errors import ExitCode, InputError, UsageError, worst
-from ..journal import Journal, read
+from ..errors import ExitCode, UsageError, worst
+from ..journal import Journal
 from ..match import Policy
-from ..rows import Row, number
+from ..rows import Row, number, to_jsonl
 from . import formats
 from .compare import panel, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from ..batch import Job, Pool, Terms
+    from ..batch import Pool, Terms
 
 LINE_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
 
@@ -262,7 +262,7 @@ def _outputs(rows: Any, request: Request, settings: Settings) -> list[ExitCode]:
     form = formats.chosen(settings.format, None, sys.stdout.isatty())
     if form == "jsonl":
         for row in rows():
-            sys.stdout.write(formats.to_jsonl([row]))
+            sys.stdout.write(to_jsonl([row]))
     else:
         sys.stdout.write(
             formats.WRITERS["tsv"](list(rows()), ("id", "spec", "value", "unit", "status", "reason", "worst_s"))
