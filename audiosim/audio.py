@@ -79,7 +79,7 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
             raise InputError("stdin: nothing is piped in; use - as in `cat sound.wav | audiosim compare ref.wav -`")
         return _decoded(_in_memory(sys.stdin.buffer, name), name)
     if remote.is_url(path):
-        return _decoded(_in_memory(io.BytesIO(remote.read(os.fspath(path))), name), name)
+        return decode(remote.read(os.fspath(path)), name)
     with _raw(Path(path), name) as file:
         found = os.fstat(file.fileno())
         if stat.S_ISREG(found.st_mode):
@@ -91,13 +91,18 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
         return _decoded(_in_memory(file, name), name)
 
 
+def decode(data: bytes, name: str) -> Signal:
+    """What `load` makes of a file with these bytes; name: what messages call it."""
+    return _decoded(_in_memory(io.BytesIO(data), name), name)
+
+
 def lossless(signal: Signal) -> Literal["flac", "wav"]:
     """The smaller of the two forms of `encode` that holds the signal: samples beyond full scale need WAV."""
     return "flac" if _fits_flac(signal) and abs(signal.samples).max() <= 1.0 else "wav"
 
 
-def encode(signal: Signal, form: Literal["flac", "wav"]) -> bytes:
-    """A sound file's bytes: FLAC, rounded to 24 bits and clipped at full scale, or WAV with floats as they are.
+def encode(signal: Signal, form: Literal["flac", "wav"], bits: Literal[16, 24] = 24) -> bytes:
+    """A sound file's bytes: FLAC, rounded to so many bits and clipped at full scale, or WAV with floats as they are.
 
     Raises UsageError for what FLAC cannot carry: more than 8 channels, and most rates above 65535 Hz that are no
     multiple of 10.
@@ -110,8 +115,9 @@ def encode(signal: Signal, form: Literal["flac", "wav"]) -> bytes:
         if not _fits_flac(signal):
             raise UsageError(f"FLAC cannot carry {signal.channels} channels at {signal.rate} Hz; use WAV")
         # In whole steps: libsndfile takes floats times 2**23 - 1, which is no step of what it reads.
-        steps = np.clip(np.round(samples * 2.0**23), -(2.0**23), 2.0**23 - 1)
-        samples, subtype = steps.astype(np.int32) << 8, "PCM_24"
+        full = 1 << (bits - 1)
+        steps = np.clip(np.round(samples * float(full)), -full, full - 1)
+        samples, subtype = steps.astype(np.int32) << (32 - bits), f"PCM_{bits}"
     else:
         subtype = "DOUBLE" if samples.dtype == np.float64 else "FLOAT"
     file = io.BytesIO()

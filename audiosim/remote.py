@@ -78,12 +78,12 @@ def check_writable(url: str) -> None:
             raise UsageError(f"{without_secrets(url)}: nothing can be written over http; write to a file")
 
 
-def write_text(url: str, text: str) -> None:
-    """Write UTF-8 text to the file at once. UsageError when it cannot be written."""
+def write_file(url: str, data: bytes) -> None:
+    """Write the file at once. UsageError when it cannot be written."""
     check_writable(url)
     with _explained(url, UsageError, "written"):
         system, path = _opened(url)
-        system.pipe_file(path, text.encode("utf-8", "backslashreplace"))
+        system.pipe_file(path, data)
 
 
 def _opened(url: str) -> tuple[Any, str]:

@@ -24,7 +24,9 @@ ORDER = (
     {"metrics"},
     {"audio", "match", "loss", "nn", "rows"},
     {"comparison"},
-    {"batch", "gates", "explain", "summary"},
+    {"pairing", "gates", "explain", "summary"},
+    {"journal"},
+    {"batch"},
     {"report"},
     {"testing"},
     {"pytest_plugin"},
@@ -38,8 +40,10 @@ HOME = {  # third-party packages that only these may import
     "typer": ("cli/",),
     "rich": ("cli/",),
     "soxr": ("dsp/",),
+    "jinja2": ("report/",),
+    "matplotlib": ("report/",),
     "torch": ("loss.py", "nn.py", "networks/", "metrics/", "dsp/", "hearing/"),
-    "numba": ("dsp/", "hearing/", "cli/compare.py"),  # the last listens to its compiler
+    "numba": ("dsp/", "hearing/"),
 }
 PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}
 
