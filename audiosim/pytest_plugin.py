@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .testing import AudioDiffers
 
 FORMS = ("flac", "wav")
-KEPT = (*(f"{which}.{form}" for which in ("actual", "expected") for form in FORMS), "report.txt")
+KEPT = (*(f"{which}.{form}" for which in ("actual", "expected") for form in FORMS), "report.txt", "report.html")
 REPORT = "audio-failures"
 WRITTEN, KEPT_IN = "audio written", "audio kept in"  # user properties: what the workers tell the terminal
 LONGEST = 80  # characters of a file name
@@ -161,7 +161,6 @@ def pytest_runtest_makereport(
 def _keep(differs: AudioDiffers, item: pytest.Item) -> str:
     """Write what there is to listen to and to read about it, and say where."""
     from .audio import lossless, save
-    from .errors import AudiosimError
 
     root, folder = _report_root(item.config), _report_folder(item)
     try:
@@ -170,11 +169,14 @@ def _keep(differs: AudioDiffers, item: pytest.Item) -> str:
             (root / ".gitignore").write_text("*\n", encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.txt").write_text(f"{item.nodeid}\n{differs}\n", encoding="utf-8")
-        for which, sound in (("actual", differs.actual), ("expected", differs.expected)):
+        answer = differs.similarity
+        for which, sound in (("actual", differs.actual), ("expected", answer.expected if answer else None)):
             if sound is not None:
                 save(folder / f"{which}.{lossless(sound)}", sound)
-    except (OSError, AudiosimError) as problem:
-        return f"nowhere: {problem}"
+        if answer is not None and (page := answer.page()) is not None:
+            (folder / "report.html").write_text(page, encoding="utf-8")
+    except Exception as problem:  # noqa: BLE001  what is kept does not decide how the tests end
+        return f"{_shown(folder, item)}, but not all: {' '.join(str(problem).split())}"
     return _shown(folder, item)
 
 

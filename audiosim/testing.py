@@ -17,6 +17,7 @@ from .errors import AudiosimError, InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .comparison import Comparison
     from .gates import Gate, Verdict
     from .match import Policy
     from .signal import Signal
@@ -27,12 +28,12 @@ EXPLAINED = 30.0  # s; where longer recordings differ is not looked for
 
 
 class AudioDiffers(AssertionError):
-    """The sound is not as expected. actual, expected: the two as far as there were any, for whoever keeps them."""
+    """The sound is not as expected. actual: what there was; similarity: how it compared, where it could."""
 
-    def __init__(self, message: str, actual: Signal | None = None, expected: Signal | None = None) -> None:
+    def __init__(self, message: str, actual: Signal | None = None, similarity: Similarity | None = None) -> None:
         super().__init__(message)
         self.actual = actual
-        self.expected = expected
+        self.similarity = similarity
 
 
 def assert_audio_similar(
@@ -74,7 +75,7 @@ class Similarity:
     expected: Signal
     policy: Policy
     verdicts: Sequence[Verdict]
-    notes: Sequence[str] = ()  # what was done to make them comparable
+    comparison: Comparison | None = None
     problem: str | None = None
 
     @property
@@ -89,12 +90,16 @@ class Similarity:
 
     def error(self, *hints: tuple[str, str]) -> AudioDiffers:
         """What to raise, with further lines (field, text) below."""
+        from .match import describe
+
         failed = [v for v in self.verdicts if not v.passed]
         rows = [("expected", _described(self.expected))]
         if self.actual is not None:
             rows.append(("actual", _described(self.actual)))
         if self.problem is None:
-            rows += [("compared", note) for note in self.notes]
+            rows += [
+                ("compared", _in_words(note)) for note in describe(self.comparison.match if self.comparison else {})
+            ]
             rows += [("failed", _fared(v)) for v in failed]
             where = self._where(failed)
             rows += [("", where)] if where else []
@@ -102,7 +107,32 @@ class Similarity:
         else:
             rows.append(("problem", self.problem))
         lines = [f"the audio is not as expected: {self.headline}", *(f"{k:<9} {text}" for k, text in [*rows, *hints])]
-        return AudioDiffers("\n".join(lines), self.actual, self.expected)
+        return AudioDiffers("\n".join(lines), self.actual, self)
+
+    def page(self) -> str | None:
+        """The report as HTML, to look at and listen to; None where there is nothing to see or it takes long."""
+        from .comparison import compare_signals
+        from .gates import row
+        from .report import page
+        from .rows import flat, pair_row
+
+        done = self.comparison
+        if self.actual is None or done is None or self.expected.duration > EXPLAINED:
+            return None
+        pair = pair_row(
+            self.expected.name,
+            self.actual.name,
+            done.results,
+            [row(v) for v in self.verdicts],
+            rate=done.ref.rate,
+            channels=done.ref.channels,
+            duration_s=done.ref.duration,
+            match=done.match,
+        )
+        signals = self.expected, self.actual
+        return page(
+            flat([pair]), lambda rows: compare_signals(*signals, [r["spec"] for r in rows], self.policy, detail="map")
+        ).text
 
     def _where(self, failed: Sequence[Verdict]) -> str:
         """A sentence on where the two differ by the first rule that can tell, empty where none can or it takes long."""
@@ -131,7 +161,6 @@ def similarity(
     """Ask the rules about the two; a problem with the actual one is an answer too."""
     from . import gates as judging
     from .comparison import compare_signals, signal_of
-    from .match import describe
 
     sound = None
     try:
@@ -141,7 +170,7 @@ def similarity(
     except InputError as problem:
         said = re.sub(r"--(\w+) (\w+)", r"\1='\2'", str(problem).replace("--rate ", "--rates "))  # flags as keywords
         return Similarity(sound, expected, policy, judging.unanswered(gates, said), problem=said)
-    return Similarity(sound, expected, policy, verdicts, [_in_words(note) for note in describe(done.match)])
+    return Similarity(sound, expected, policy, verdicts, done)
 
 
 def _described(sound: Signal) -> str:

@@ -101,7 +101,8 @@ def test_the_life_of_a_golden_file(pytester: pytest.Pytester, run: Run) -> None:
             f"*kept in {kept}",
         ]
     )
-    assert sorted(p.name for p in kept.iterdir()) == ["actual.flac", "expected.flac", "report.txt"]
+    assert sorted(p.name for p in kept.iterdir()) == ["actual.flac", "expected.flac", "report.html", "report.txt"]
+    assert "snr&gt;=20" in (kept / "report.html").read_text(encoding="utf-8")
     assert (kept / "expected.flac").read_bytes() == written
     assert "test_synth.py::test_tone\nthe audio is not as expected" in (kept / "report.txt").read_text()
     assert Path("audio-failures/.gitignore").read_text() == "*\n"
@@ -309,7 +310,7 @@ def test_a_report_folder_that_cannot_be_written_is_said(pytester: pytest.Pyteste
     Path("file").write_text("")
     done = run("--audio-report", "file")
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["kept in nowhere: *"])
+    done.stdout.fnmatch_lines(["kept in file/test_synth/test_tone, but not all: *"])
 
 
 def test_scores_reach_junit(pytester: pytest.Pytester, run: Run) -> None:
