@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
@@ -54,7 +53,7 @@ def compare(
 ) -> dict[str, Result]:
     """How alike two recordings are, by each of the metrics.
 
-    ref, test: paths, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
+    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
     metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
     rate: Hz, for arrays.
     detail: "profile" adds per_band and per_time, "map" also map.
@@ -151,7 +150,7 @@ def _signal(x: Any, rate: int | None, name: str) -> Signal:
     if isinstance(x, str | os.PathLike):
         from .audio import load
 
-        return load(Path(x) if x != "-" else "-")
+        return load(x)
     if rate is None:
         raise UsageError("arrays need their sampling rate: compare(ref, test, ..., rate=48000)")
     return Signal.of(x, rate, name)

@@ -10,7 +10,7 @@ from .. import metrics
 from ..config import Settings
 from ..errors import ExitCode, UsageError
 from ..rows import pair_row, to_json, to_jsonl
-from . import formats
+from . import figures, formats
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,7 @@ def run(
     *,
     gradient: bool = False,
     output: str | None,
+    plot: str | None = None,
 ) -> ExitCode:
     """Print what was asked for."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
@@ -48,6 +49,10 @@ def run(
         formats.check_output(str(output))
     if gradient and test is None:
         raise UsageError("--gradient needs two recordings: audiosim explain NAME REF TEST --gradient")
+    if plot is not None:
+        if test is None:
+            raise UsageError("--plot needs two recordings: audiosim explain NAME REF TEST --plot FILE")
+        figures.check_plot(plot)
     if name is None:
         _write(catalogue(), form, output)
     elif reference is None:
@@ -55,7 +60,7 @@ def run(
     elif test is None:
         raise UsageError("explain NAME REF TEST needs both recordings; without them, explain NAME")
     else:
-        return _pair(name, reference, test, settings, form, output, gradient)
+        return _pair(name, reference, test, settings, form, output, gradient, plot)
     return ExitCode.OK
 
 
@@ -116,7 +121,14 @@ def _card_rows(name: str) -> list[tuple[str, str]]:
 
 
 def _pair(
-    name: str, reference: str, test: str, settings: Settings, form: str, output: str | None, gradient: bool
+    name: str,
+    reference: str,
+    test: str,
+    settings: Settings,
+    form: str,
+    output: str | None,
+    gradient: bool,
+    plot: str | None,
 ) -> ExitCode:
     from .. import match as matching
     from ..audio import data_name
@@ -132,6 +144,8 @@ def _pair(
     if not settings.quiet:
         for sentence in matching.describe(found.comparison.match):
             say(sentence)
+    if plot is not None:
+        figures.write_explanation(plot, found)
     regions = region_rows(found)
     if form in ("json", "jsonl"):
         row = _json_row(found, data_name(reference), data_name(test))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .. import remote
 from ..errors import UsageError
 from ..rows import Row, flat, to_json, to_jsonl
 
@@ -76,24 +77,31 @@ def chosen(form: str | None, output: str | None, terminal: bool) -> str:
     return "table" if terminal else "tsv"
 
 
-def check_output(path: str) -> None:
-    """UsageError when this file cannot be written: better said before the work than after it."""
+def check_output(path: str, option: str = "--output") -> None:
+    """UsageError when this file cannot be written: better said before the work than after it. option: what named it."""
     if not path:
-        raise UsageError("--output needs a file name, this one is empty")
+        raise UsageError(f"{option} needs a file name, this one is empty")
+    if remote.is_url(path):
+        remote.check_writable(path)
+        return
     target = Path(path)
     if target.is_dir():
-        raise UsageError(f"--output {_shown(path)} is a directory")
+        raise UsageError(f"{option} {_shown(path)} is a directory")
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise UsageError(f"--output {_shown(path)}: there is no directory {_shown(str(folder))}")
+        raise UsageError(f"{option} {_shown(path)}: there is no directory {_shown(str(folder))}")
     if not os.access(target if target.exists() else folder, os.W_OK):
-        raise UsageError(f"--output {_shown(path)}: no permission to write there")
+        raise UsageError(f"{option} {_shown(path)}: no permission to write there")
 
 
-def write_file(path: str, text: str) -> None:
-    """Write UTF-8 text to the file at once or not at all; devices, pipes and our own stdout are written to directly."""
+def write_file(path: str, text: str | bytes, option: str = "--output") -> None:
+    """Write bytes, or text as UTF-8, to the file at once or not at all; devices, pipes and our own stdout are written
+    to directly."""
+    if remote.is_url(path):
+        remote.write_file(path, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
+        return
     real = Path(os.path.realpath(path))
-    data = text.encode("utf-8", "backslashreplace")
+    data = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
     try:
         if real.exists() and (not real.is_file() or _is_ours(real)):
             with real.open("ab") as stream:
@@ -108,7 +116,7 @@ def write_file(path: str, text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        raise UsageError(f"--output {_shown(path)}: cannot be written: {problem.strerror}") from None
+        raise UsageError(f"{option} {_shown(path)}: cannot be written: {problem.strerror}") from None
 
 
 def _is_ours(file: Path) -> bool:
