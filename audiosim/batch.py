@@ -19,7 +19,7 @@ from .journal import Content, Journal, Slot, carried, slot
 from .match import Policy
 from .pairing import Pair
 from .result import failed
-from .rows import Row, flat, pair_row
+from .rows import Row, flat, number, pair_row
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -39,7 +39,7 @@ HASHED = 1 << 20  # bytes of a file that are hashed at a time
 class Terms:
     """What holds for every pair of a batch.
 
-    specs: the metrics; require: gates on each pair. bands, bins, times: what each row tells besides the number.
+    specs: the metrics; require: gates on each pair, or on all (whose metrics are asked for too). bands, bins, times: what each row tells besides the number.
     """
 
     specs: tuple[str, ...]
@@ -60,7 +60,13 @@ class Terms:
         return "profile" if self.bands or self.bins or self.times else "value"
 
     def gates_of(self, pair: Pair) -> list[gates.Gate]:
-        return [*self._gates, *(gates.parse(t) for t in pair.require if t not in self.require)]
+        """Those on the pair itself."""
+        own = (gates.parse(text) for text in pair.require if text not in self.require)
+        return [*(gate for gate in self._gates if gate.pooled is None), *own]
+
+    @property
+    def gates_over_all(self) -> list[gates.Gate]:
+        return [gate for gate in self._gates if gate.pooled is not None]
 
     def specs_of(self, pair: Pair) -> list[str]:
         """What is asked of the pair, the metrics of its gates among it."""
@@ -81,7 +87,7 @@ class Terms:
 
     @cached_property
     def _gates(self) -> list[gates.Gate]:
-        return [gates.parse(text) for text in dict.fromkeys(self.require)]
+        return [gates.parse(text, batch=True) for text in dict.fromkeys(self.require)]
 
     @cached_property
     def _specs(self) -> list[str]:
@@ -191,6 +197,22 @@ def unanswered(
     rows = pair_row(*_names(pair), results, [gates.row(v) for v in verdicts])
     content = {"reference": None, "test": None}
     return [{**r, **_said(pair), "worst_s": None, "fault": fault, "content": content, "key": ""} for r in flat([rows])]
+
+
+def judged(row: Row, required: Sequence[gates.Gate]) -> Row:
+    """The row with verdicts on these gates instead of those that it was written with; what was found out about bands
+    then is kept."""
+    known = {gate["require"]: gate for gate in row["gates"]}
+    own = [gate for gate in required if gate.spec == row["spec"] and gate.pooled is None]
+    return {**row, "gates": [_verdict(row, gate, known.get(gate.text)) for gate in own]}
+
+
+def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]:
+    """What the journal holds of these pairs, in their order, judged by the gates in force."""
+    for pair in pairs:
+        required = terms.gates_of(pair)
+        for row in journal.rows(terms.slots(pair)):
+            yield judged(row, required) if required or row["gates"] else row
 
 
 def exit_codes(row: Row) -> list[ExitCode]:
@@ -422,6 +444,14 @@ def worst_second(metric: str, result: Result, pair: Pair) -> float | None:
     card = metrics.get(metric).CARD
     find = np.nanargmax if card.profile == "share" or card.better == "lower" else np.nanargmin
     return float(result.times[find(result.per_time)]) + (pair.start or 0.0)
+
+
+def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[str, Any]:
+    if gate.band is not None:
+        return known or gates.row(gates.unanswered([gate], "its band was not asked for when this was computed")[0])
+    if row["status"] == "error":
+        return gates.row(gates.unanswered([gate], row["reason"])[0])
+    return gates.row(gates.verdict_on(number(row), gate, row["status"], row["reason"]))
 
 
 def _said(pair: Pair) -> dict[str, Any]:

@@ -119,11 +119,10 @@ def _terms(settings: Settings) -> Terms:
     specs = settings.metric or panel(settings.preset)
     for spec in specs:
         metrics.parse(spec)
-    each = [text for text in settings.require if not getattr(gates.parse(text), "pooled", None)]
     return Terms(
         specs=tuple(dict.fromkeys(specs)),
         policy=Policy(**settings.policy()),
-        require=tuple(each),
+        require=settings.require,
         bands=settings.bands,
         bins=settings.bins,
         times=settings.times,
@@ -250,21 +249,44 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
 
 
 def _from_journals(request: Request, settings: Settings) -> ExitCode:
-    """Write out, or put together, what journals hold; nothing is computed."""
-    raise NotImplementedError
+    """Write out what a journal holds, or put several together; nothing is computed."""
+    if request.manifest is not None or (request.merge and request.source is not None):
+        raise UsageError("give one of --manifest, --from and --merge")
+    if request.merge:
+        return _merge(request, settings)
+    if request.paths:
+        raise UsageError("--from reads a journal instead of folders; leave them out")
+    source = str(request.source)
+    required = [gates.parse(text, batch=True) for text in settings.require]
+
+    def rows() -> Iterator[Row]:
+        return (judged(row, required) if required else row for row in read(source))
+
+    from ..batch import judged
+
+    pooled = [gate for gate in required if gate.pooled is not None]
+    return worst(_outputs(Findings(rows, pooled), request, settings, request.output))
 
 
-def _outputs(rows: Any, request: Request, settings: Settings) -> list[ExitCode]:
-    """Everything that is made of the rows, and the exit codes."""
-    from .. import batch
+def _merge(request: Request, settings: Settings) -> ExitCode:
+    """The last rows of several journals in one; a failure gives way to an answer."""
+    if len(request.paths) < 1 or request.output is None:
+        raise UsageError("--merge needs journals and a journal for all: audiosim batch --merge a.jsonl b.jsonl -o c.jsonl")
+    made = {path: header(path) for path in request.paths}
+    first = made[request.paths[0]]
+    for path, under in made.items():
+        if under != first:
+            raise UsageError(f"{audio.display_name(path)} was made with other settings than {request.paths[0]}")
+    count = 0
+    with Journal(request.output, first) as journal:
+        for path in request.paths:
+            for row in read(path):
+                known = journal.entries.get(slot(row))
+                if known is None or (row["status"] != "error" and (not known.answered or known.key != row["key"])):
+                    journal.write(row)
+                    count += 1
+    if not settings.quiet:
+        say(f"{count} rows of {len(request.paths)} journals are in {audio.display_name(request.output)}")
+    return ExitCode.OK
 
-    codes = [code for row in rows() for code in batch.exit_codes(row)]
-    form = formats.chosen(settings.format, None, sys.stdout.isatty())
-    if form == "jsonl":
-        for row in rows():
-            sys.stdout.write(to_jsonl([row]))
-    else:
-        sys.stdout.write(
-            formats.WRITERS["tsv"](list(rows()), ("id", "spec", "value", "unit", "status", "reason", "worst_s"))
-        )
-    return codes
+
