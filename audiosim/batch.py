@@ -272,6 +272,11 @@ class Bench:
             del self._decoded[path]
         return answer
 
+    def close(self) -> None:
+        """Let go of the reference and what was computed of it."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._analysed.close()
+
     def _analyse_once(self, pair: Pair, ref: Signal) -> None:
         from .dsp.kept import keeping
 

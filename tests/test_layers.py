@@ -27,7 +27,7 @@ ORDER = (
     {"pairing", "gates", "explain", "summary"},
     {"journal"},
     {"batch"},
-    {"report"},
+    {"report", "dask_pool"},
     {"testing"},
     {"pytest_plugin"},
     {"cli"},
@@ -37,6 +37,7 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 HOME = {  # third-party packages that only these may import
     "soundfile": ("audio.py",),
     "fsspec": ("remote.py",),
+    "distributed": ("dask_pool.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "soxr": ("dsp/",),
