@@ -27,7 +27,7 @@ LEVEL = 1e7  # power between 350 and 3250 Hz to which both are brought
 SPEECH = slice(11, 105)  # bins that are about there
 GAINS = (3e-4, 5.0)  # limits of the gain of a frame
 RATIOS = (0.01, 100.0)  # and of that of a band
-FRAMES_PER_TASK = 256  # fixed, so that nothing depends on the number of threads
+FRAMES_PER_TASK = 32  # fixed, so that nothing depends on the number of threads; their spectra stay in cache
 
 
 @cache

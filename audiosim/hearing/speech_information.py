@@ -38,7 +38,8 @@ PER_SECOND = RATE / HOP / STACK  # stacks that do not overlap
 PRODUCTION = 0.75**2  # squared correlation that two speakers of one text have
 STILL = 1e-10  # share of the largest variance below which a component does not vary
 STILLEST = 1e-20  # nepers^2, the same where nothing does
-FRAMES_PER_TASK, STACKS_PER_TASK = 512, 1024  # fixed, so that nothing depends on the number of threads
+FRAMES_PER_TASK = 32  # fixed, so that nothing depends on the number of threads; their spectra stay in cache
+STACKS_PER_TASK = 1024
 
 
 def frames(length: int) -> int:
