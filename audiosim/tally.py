@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import nan
@@ -20,7 +21,6 @@ STATUSES = ("ok", "infinite", "undefined", "error")
 class Pair:
     """Two recordings that were compared.
 
-    twin: the number that it shares with the pairs of other systems that have the same id, reference, group and piece.
     item: what listeners compared versions of: the manifest's column `item`, else the reference.
     condition: the system, else the manifest's column `condition`.
     rating: what people said, nan when nobody was asked; higher_is_better: whether it is a quality or a dissimilarity.
@@ -31,7 +31,7 @@ class Pair:
     group: str | None
     reference: str
     test: str
-    twin: int
+    start: float | None
     item: str
     condition: str | None
     rating: float
@@ -78,7 +78,6 @@ class Tally:
         self.systems: list[str | None] = []
         self.columns: list[str] = []
         self._numbers: dict[tuple[Any, ...], int] = {}
-        self._twins: dict[tuple[Any, ...], int] = {}
         self._names: dict[str, str] = {}
         for row in rows:
             self.add(row)
@@ -110,6 +109,24 @@ class Tally:
         """Which pairs are the system's, [pair]."""
         return np.array([p.system == system for p in self.pairs], dtype=bool)
 
+    def twins(self) -> NDArray[np.int64]:
+        """A number for each pair, [pair], that it shares with its like in other systems.
+
+        That is the pair of the same id, or else, where each system has only one, the pair of the same reference; group
+        and start of the piece are the same too.
+        """
+        ids = Counter((p.id, p.reference, p.group, p.start) for p in self.pairs)
+        own = Counter((p.system, p.reference, p.group, p.start) for p in self.pairs)
+        several = {key[1:] for key, count in own.items() if count > 1}
+        numbers: dict[tuple[Any, ...], int] = {}
+        found = []
+        for k, p in enumerate(self.pairs):
+            like: tuple[Any, ...] = (p.id, p.reference, p.group, p.start)
+            if ids[like] == 1:
+                like = like[1:] if like[1:] not in several else (k,)
+            found.append(numbers.setdefault(like, len(numbers)))
+        return np.array(found, dtype=np.int64)
+
     @property
     def rated(self) -> bool:
         """Whether people judged any of the pairs."""
@@ -118,8 +135,8 @@ class Tally:
     def _pair(self, row: Row) -> int:
         name = row.get("id") or row["test"]
         system, group = row.get("system"), row.get("group")
-        of = (name, row["reference"], group, row.get("start"))
-        key = (*of, row["test"], system)
+        start = row.get("start")
+        key = (name, row["reference"], row["test"], group, system, start)
         if key in self._numbers:
             return self._numbers[key]
         columns = row.get("columns") or {}
@@ -131,7 +148,7 @@ class Tally:
                 self._once(group),
                 self._once(row["reference"]),
                 self._once(row["test"]),
-                self._twins.setdefault(of, len(self._twins)),
+                start,
                 self._once(columns.get("item") or row["reference"]),
                 self._once(system or columns.get("condition")),
                 nan if rating is None else float(rating),

@@ -90,6 +90,8 @@ def test_what_has_no_finite_number_is_counted_and_not_averaged():
     assert score.worst[2].worst_s == 1.5
     assert isnan(score.worst[0].worst_s)
     json.loads(to_json(summarise(rows).data()))
+    (flat,) = summarise(rows).table()
+    assert (flat["pairs"], flat["without_number"]) == (6, 4)
 
 
 def test_no_number_at_all():
@@ -112,6 +114,16 @@ def test_a_metric_that_only_one_system_was_asked_for():
 def test_a_system_without_numbers_ranks_last():
     rows = [row("a", status="error", system="broken"), row("a", value=9.0, system="poor"), row("a", system="fine")]
     assert summarise(rows).systems == ("fine", "poor", "broken")
+
+
+def test_systems_of_a_manifest_are_paired_by_their_reference():
+    rows = [
+        row(f"{s}/{i}", value=float(i + n), reference=f"{i}", system=s) for n, s in enumerate("ab") for i in range(9)
+    ]
+    assert summarise(rows).scores[1].difference_interval == (1.0, 1.0)
+    rows += [row("a/more", value=5.0, reference="0", system="a")]  # two of them: nobody knows which
+    assert summarise(rows).scores[1].difference_interval == (1.0, 1.0)
+    assert len(set(Tally(rows).twins())) == 8 + 3
 
 
 def test_a_row_that_comes_again_replaces_the_first():
