@@ -155,16 +155,16 @@ def verdict(gate: Gate, result: Result) -> Verdict:
     value = result.value
     if gate.band is not None and result.status in ("ok", "infinite"):
         value = float(result.per_band[0]) if result.per_band is not None and len(result.per_band) else nan
+    return verdict_on(value, gate, result.status, result.reason)
+
+
+def verdict_on(value: float, gate: Gate, status: str, reason: str | None) -> Verdict:
+    """The same of a number, nan where there is none, with the status and reason of the result that it is from."""
     if isnan(value):
-        return Verdict(
-            gate,
-            nan,
-            False,
-            nan,
-            f"{result.status if result.reason else 'undefined'}: {result.reason or 'it has no value in this band'}",
-        )
+        why = f"{status if reason else 'undefined'}: {reason or 'it has no value in this band'}"
+        return Verdict(gate, nan, False, nan, why)
     passed, missed = _against(value, gate)
-    return Verdict(gate, value, passed, missed, result.reason if not isfinite(value) else None)
+    return Verdict(gate, value, passed, missed, reason if not isfinite(value) else None)
 
 
 def judge_batch(gates: Sequence[Gate], rows: Tally | Iterable[Row], allow_failures: bool = False) -> list[Verdict]:

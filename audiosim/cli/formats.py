@@ -128,9 +128,17 @@ def to_parquet(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
 WRITERS: Mapping[str, Callable[[Sequence[Row], Sequence[str]], str]] = {"tsv": to_tsv, "csv": to_csv}
 
 
-def chosen(form: str | None, output: str | None, terminal: bool) -> str:
-    """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv."""
+PAIR = ("table", "tsv", "csv", "json", "jsonl", "value")
+
+
+def chosen(form: str | None, output: str | None, terminal: bool, known: Sequence[str] = PAIR) -> str:
+    """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv.
+
+    UsageError for one that is not among the known.
+    """
     if form:
+        if form not in known:
+            raise UsageError(f"--format {form} is not for this command; one of: {', '.join(known)}")
         return form
     if output not in (None, "-"):
         suffix = Path(str(output)).suffix.lower().lstrip(".")
