@@ -101,6 +101,7 @@ def print_differences(summary: Summary, out: Console) -> None:
     others = [s for s in summary.scores if s.difference == s.difference]
     if not others:
         return
+    out.print()
     table = _plain_table()
     table.add_column("metric", overflow="fold")
     table.add_column("system", overflow="fold")
@@ -121,7 +122,7 @@ def print_worst(summary: Summary, out: Console, count: int = 5) -> None:
         places = summary.worst(spec, count)
         if not places:
             continue
-        out.print(Text(f"worst by {heading(places[0][0])}", style="bold"))
+        out.print(Text(f"\nworst by {heading(places[0][0])}", style="bold"))
         table = _plain_table()
         table.add_column("value", justify="right")
         table.add_column("at", justify="right")
@@ -145,6 +146,7 @@ def print_agreement(agreements: Agreements, out: Console) -> None:
         "RMSE": lambda r: r.rmse,
     }
     columns = {name: of for name, of in columns.items() if any(of(r) == of(r) for r in rows)}
+    out.print(Text("\nagreement with people", style="bold"))
     table = _plain_table()
     table.add_column("metric", overflow="fold")
     grouped = any(r.group is not None for r in rows)
@@ -179,10 +181,12 @@ def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> No
 
     from .findings import about, told
 
+    if not changes:
+        return
     kinds = {"worse": "worse", "other": "not comparable", "missing": "missing"}
     kinds |= {"better": "better", "new": "new", "same": "as before"}
     count = {name: sum(c.kind == kind for c in changes) for kind, name in kinds.items()}
-    out.print(Text(", ".join(f"{n} {name}" for name, n in count.items() if n)))
+    out.print(Text("\nagainst the baseline: " + ", ".join(f"{n} {name}" for name, n in count.items() if n)))
     changed = sorted((c for c in changes if c.kind != "same"), key=lambda c: (c.passed, -abs(c.severity)))
     table = _plain_table()
     table.add_column("pair", overflow="fold")
