@@ -21,7 +21,7 @@ import pytest
 from audiosim import audio, batch, dask_pool
 from audiosim.batch import Terms, outstanding, run
 from audiosim.dask_pool import Dask
-from audiosim.errors import MissingExtra, UsageError
+from audiosim.errors import InputError, MissingExtra, UsageError
 from audiosim.journal import Journal
 from audiosim.match import Policy
 from audiosim.pairing import Pair
@@ -204,6 +204,22 @@ def test_what_a_worker_cannot_read_is_a_row(
     assert len(rows) == 4
     assert len(said) == 1
     assert "has no workers: waiting" in said[0]
+
+
+def test_a_scheduler_that_goes_away_leaves_a_journal_to_go_on_from(
+    cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_pool, "CHUNK", 0.05)
+    todo = pairs(60)
+    cluster.worker("--no-nanny")
+    cluster.wait(1)
+    with _bounded(), Journal(tmp_path / "run.jsonl", TERMS.settings) as journal:
+        answers = run(outstanding(todo, TERMS, journal), TERMS, journal, Dask(TERMS, cluster.address))
+        next(answers)
+        cluster.processes[0].kill()
+        with pytest.raises(InputError, match="the scheduler went away; the same command goes on from there"):
+            list(answers)
+        assert 0 < len(outstanding(todo, TERMS, journal)) < 60
 
 
 def test_no_scheduler_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
