@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-    from .comparison import Detail
+    from .comparison import Comparison, Detail
     from .result import Result
     from .signal import Signal
 
@@ -39,7 +39,8 @@ HASHED = 1 << 20  # bytes of a file that are hashed at a time
 class Terms:
     """What holds for every pair of a batch.
 
-    specs: the metrics; require: gates on each pair, or on all (whose metrics are asked for too). bands, bins, times: what each row tells besides the number.
+    specs: the metrics; require: gates on each pair, or on all of them. bands, bins, times: what each row tells besides
+    the number.
     """
 
     specs: tuple[str, ...]
@@ -215,6 +216,16 @@ def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]
             yield judged(row, required) if required or row["gates"] else row
 
 
+def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
+    """The pair that the rows are about, compared once more with all that there is to see."""
+    first = rows[0]
+    pair = Pair(
+        reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
+    )
+    ref, test = (_piece(audio.load(path), pair) for path in (pair.reference, pair.test))
+    return compare_signals(ref, test, [row["spec"] for row in rows], policy, detail="map")
+
+
 def exit_codes(row: Row) -> list[ExitCode]:
     """What the row means for the exit status."""
     codes = {"input": [ExitCode.INPUT], "metric": [ExitCode.METRIC]}.get(row["fault"], [])
@@ -320,10 +331,10 @@ class Bench:
 class Processes:
     """Worker processes on this machine. One that dies is replaced, and what it worked on is a Crash.
 
-    count: how many. note: called, once, when one of them begins to compile kernels.
+    count: how many. note: is told, once, that one of them compiles kernels.
     """
 
-    def __init__(self, terms: Terms, count: int, note: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, terms: Terms, count: int, note: Callable[[str], None] = lambda _: None) -> None:
         import multiprocessing
 
         for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR"):  # a core is a worker's own
@@ -355,8 +366,9 @@ class Processes:
                     if isinstance(said, AudiosimError):
                         raise said
                     if said == COMPILING:
-                        self._note()
-                        self._note = lambda: None
+                        self._say_once(
+                            "compiling kernels for their first use on this machine: up to a minute, only once"
+                        )
                         continue
                     yield worker.jobs.popleft(), said
         finally:
@@ -366,6 +378,10 @@ class Processes:
             for worker in self._workers:
                 worker.process.join()
             self._workers = []
+
+    def _say_once(self, sentence: str) -> None:
+        self._note(sentence)
+        self._note = lambda _: None
 
     def _fill(self, take: Callable[[], Sequence[Job] | None]) -> None:
         """Give every worker as many jobs as it may have in hand; the first ones first get one each."""

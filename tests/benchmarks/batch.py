@@ -50,10 +50,9 @@ def folders(root: Path, count: int, rate: int, seconds: float, channels: int = 1
 def run(pairs: Iterable[pairing.Pair], terms: batch.Terms, path: Path, count: int) -> float:
     """Seconds from the first answer to the last, a pair."""
     path.unlink(missing_ok=True)
-    times = []
     with Journal(path, terms.settings) as journal:
-        for _ in batch.run(batch.outstanding(pairs, terms, journal), terms, journal, batch.Processes(terms, count)):
-            times.append(time.perf_counter())
+        jobs = batch.outstanding(pairs, terms, journal)
+        times = [time.perf_counter() for _ in batch.run(jobs, terms, journal, batch.Processes(terms, count))]
     return (times[-1] - times[count - 1]) / (len(times) - count)
 
 
@@ -130,9 +129,7 @@ def resume(root: Path) -> None:
     print(f"| 100,000 rows resumed | {seconds:.1f} s | at most 3 s |")
     begun = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    print(
-        f"| the same as a whole process, with pairing and an export of all rows | {time.perf_counter() - begun:.1f} s | |"
-    )
+    print(f"| and paired, summed up and exported, as a process | {time.perf_counter() - begun:.1f} s | |")
 
 
 def memory(root: Path) -> None:
