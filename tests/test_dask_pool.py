@@ -50,14 +50,19 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "at")
         self.address = ""
+        self.failures = 3
+
+    def start(self, failures: int = 3) -> None:
+        """The scheduler. failures: so many workers a task may lose before it is given up."""
+        self.failures = failures
+        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "at")
 
     def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(PACKAGE.parent / "tests")]),
-            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self.failures),
             "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "30s",
         }
         code = f"import sys; sys.argv[0] = {program!r}; from distributed.cli.{program} import main; main()"
@@ -146,6 +151,7 @@ def test_a_worker_that_is_killed_costs_no_row(
     cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "CHUNK", 0.05)  # many tasks
+    cluster.start()
     todo = pairs(60)
     victim = cluster.worker("--no-nanny")
     cluster.worker("--no-nanny")
@@ -175,6 +181,7 @@ def test_a_job_that_kills_workers_is_told_from_its_neighbours(
     terms = replace(TERMS, specs=("mse",))
     good, bad = pairs(2)
     same = replace(bad, reference=good.reference, start=Fatal(0.01))  # in one task with the good one
+    cluster.start(failures=0)
     cluster.worker("--nanny")
     cluster.wait(1)
     with _bounded(), Journal(tmp_path / "run.jsonl", terms.settings) as journal:
@@ -188,6 +195,7 @@ def test_a_job_that_kills_workers_is_told_from_its_neighbours(
 def test_what_a_worker_cannot_read_is_a_row(
     cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path
 ) -> None:
+    cluster.start()
     todo = pairs(2)
     Path("t1.wav").write_text("no sound")
     said: list[str] = []
@@ -210,6 +218,7 @@ def test_a_scheduler_that_goes_away_leaves_a_journal_to_go_on_from(
     cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "CHUNK", 0.05)
+    cluster.start()
     todo = pairs(60)
     cluster.worker("--no-nanny")
     cluster.wait(1)
