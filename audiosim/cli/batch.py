@@ -56,6 +56,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
     begun = datetime.now(UTC)
     if request.merge:
         return _merge(request, settings)
+    outcome.chosen(settings)
     outcome.check(request.wishes, settings)
     if request.source is not None:
         return _from_journal(request, settings, begun)
@@ -81,7 +82,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
             if isinstance(stopped, KeyboardInterrupt):
                 return ExitCode.INTERRUPTED
             raise
-        form = formats.chosen(settings.format or ("table" if request.output else None), None, sys.stdout.isatty())
+        form = outcome.chosen(settings, "table" if request.output else None)
         outcome.write(ended, request.wishes, settings, form, None)
         outcome.tell(ended, settings)
     if request.output is None:
@@ -314,8 +315,8 @@ def _from_journal(request: Request, settings: Settings, begun: datetime) -> Exit
 
     over_all = [gate for gate in required if gate.pooled is not None]
     ended = outcome.judge(rows, header(source), over_all, request.wishes, begun)
-    form = settings.format or (outcome.form_of(request.output) if request.output else None)
-    outcome.write(ended, request.wishes, settings, formats.chosen(form, None, sys.stdout.isatty()), request.output)
+    form = outcome.chosen(settings, outcome.form_of(request.output) if request.output else None)
+    outcome.write(ended, request.wishes, settings, form, request.output)
     outcome.tell(ended, settings)
     return worst(list(ended.codes))
 

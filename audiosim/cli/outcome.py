@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import gates
 from ..config import Settings
-from ..errors import ExitCode, UsageError
+from ..errors import ExitCode, MissingExtra, UsageError
 from ..journal import header, read
 from ..rows import SCHEMA, Row, to_jsonl
 from ..summary import Agreements, Ratings, Summary, agreement, summarise
@@ -21,6 +21,7 @@ from . import formats
 from .compare import say
 from .findings import Finding, findings
 
+FORMS = ("table", "tsv", "csv", "json", "jsonl", "markdown", "junit", "html", "parquet")
 TOLD = 10  # findings that are printed; the exports hold all
 BY_SUFFIX = {
     "xml": "junit",
@@ -88,7 +89,15 @@ def check(wishes: Wishes, settings: Settings) -> None:
     if settings.format in ("html", "parquet") and sys.stdout.isatty():
         raise UsageError(f"--format {settings.format} is not for a terminal; write it to a file")
     if "parquet" in (settings.format, *map(form_of, wishes.export)):
-        formats.check_parquet()
+        from importlib.util import find_spec
+
+        if find_spec("pyarrow") is None:
+            raise MissingExtra("parquet needs pyarrow: pip install 'audiosim[parquet]'")
+
+
+def chosen(settings: Settings, otherwise: str | None = None) -> str:
+    """The format that is asked for, else the other one, else what fits standard output."""
+    return formats.chosen(settings.format or otherwise, None, sys.stdout.isatty(), FORMS)
 
 
 def form_of(path: str) -> str | None:
@@ -121,7 +130,7 @@ def judge(
         tolerances = [gates.parse_tolerance(text) for text in wishes.tolerance]
         changes = list(gates.compare_with_baseline(rows(), read(wishes.baseline), tolerances))
     held_back = changes if not wishes.update_baseline else []
-    if not all(each.passed for each in (*verdicts, *held_back)):
+    if not (all(verdict.passed for verdict in verdicts) and all(change.passed for change in held_back)):
         codes.add(ExitCode.GATE)
     return Outcome(
         rows,
@@ -153,7 +162,7 @@ def tell(outcome: Outcome, settings: Settings) -> None:
         for sentence in _against(outcome):
             say(sentence)
     if github.wanted():
-        sys.stderr.write(github.annotations(outcome.found))
+        sys.stderr.write(github.workflow_commands(outcome.found))
         github.write_step_summary(_markdown(outcome))
 
 
