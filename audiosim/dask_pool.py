@@ -94,7 +94,10 @@ class Dask:
             try:
                 client: Any = distributed.Client(self._address, timeout=CONNECTING, set_as_default=False)
             except (OSError, TimeoutError, ValueError, ImportError) as broken:
-                said = " ".join(str(broken.__cause__ or broken).split())
+                cause: BaseException = broken
+                while cause.__cause__ is not None:
+                    cause = cause.__cause__
+                said = getattr(cause, "strerror", None) or " ".join(str(cause).split()) or type(cause).__name__
                 raise UsageError(f"--dask {self._address}: no scheduler answers there ({said})") from None
             gone = distributed.comm.CommClosedError, distributed.CancelledError
             try:
