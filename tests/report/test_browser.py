@@ -60,11 +60,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address(pair, tmp_path_factory):
-    """The report of three pairs, the one with the evil name the worst."""
+    """The report of four pairs, the one with the evil name the worst."""
     pairs = [
         pair("near.wav", 0.01, seconds=2.0, require=("si-sdr>=5",)),
         pair(EVIL, 0.3, seconds=2.0, require=("si-sdr>=5", "mse<=1e-9"), gain=0.5),
         pair("far.wav", 0.1, seconds=2.0, require=("si-sdr>=5",)),
+        pair("half.wav", 0.0, seconds=2.0, gain=0.5),
     ]
     known = {rows[0]["test"]: compared for rows, compared in pairs}
     made = report.page([r for rows, _ in pairs for r in rows], lambda rows: known[rows[0]["test"]])
@@ -121,8 +122,8 @@ def column(browser, i):
 def test_it_loads_and_the_worst_comes_first(opened):
     assert run(opened, "return 'ready' in document.documentElement.dataset")
     assert column(opened, 0)[0] == EVIL
-    assert run(opened, "return document.scripts.length") == 2 + 3 * 3
-    assert run(opened, "return document.images.length") == 3 * 3
+    assert run(opened, "return document.scripts.length") == 2 + 4 * 3
+    assert run(opened, "return document.images.length") == 4 * 3
 
 
 def test_columns_sort_both_ways(opened):
@@ -135,7 +136,7 @@ def test_columns_sort_both_ways(opened):
     head.click()
     assert [float(t) for t in column(opened, 3)] == sorted(first, reverse=True)
     opened.find_elements("css selector", "#pairs th button")[0].click()
-    assert column(opened, 0) == [EVIL, "far.wav", "near.wav"]
+    assert column(opened, 0) == [EVIL, "far.wav", "half.wav", "near.wav"]
 
 
 def test_rows_are_filtered(opened):
@@ -199,6 +200,32 @@ def test_switching_ramps_the_gains(opened):
     assert run(opened, "return player.begin") == begin  # the same sources play on
     shown = opened.find_element("css selector", "[data-do=match] output").text
     assert shown == f"test {20 * math.log10(match):+.2f} dB"
+
+
+def test_what_is_heard_is_in_step_to_the_sample(opened):
+    """Half the reference, its level matched, leaves nothing of the difference; one sample late it would leave noise."""
+    opened.find_element("link text", "half.wav").click()
+    levels = opened.execute_async_script(
+        """const done = arguments[0], player = document.querySelector(location.hash).player;
+        const wait = (ms) => new Promise((then) => setTimeout(then, ms));
+        (async () => {
+            player.matched = true;
+            await player.play();
+            const ear = new AnalyserNode(player.nodes[0].source.context, { fftSize: 1024 });
+            for (const node of player.nodes) node.gain.connect(ear);
+            const wave = new Float32Array(1024), found = {};
+            for (const source of ["A", "B", "D"]) {
+                player.switchTo(source);
+                await wait(250);
+                ear.getFloatTimeDomainData(wave);
+                found[source] = Math.max(...wave.map(Math.abs));
+            }
+            done(found);
+        })();"""
+    )
+    assert levels["A"] == pytest.approx(levels["B"], rel=0.5)
+    assert levels["A"] > 0.1
+    assert levels["D"] < 0.002  # the loudness is matched to a few hundredths of a decibel
 
 
 def test_a_ramp_takes_its_time(opened):
@@ -298,10 +325,8 @@ def test_nothing_is_wider_than_the_window(opened, width):
     )
     try:
         assert run(opened, "return document.documentElement.scrollWidth") <= width
-        buttons = run(
-            opened,
-            "return [...player.block.querySelectorAll('.player button, .lanes')].map(b => b.getBoundingClientRect().right)",
-        )
+        inside = "[...player.block.querySelectorAll('.player button, .lanes')]"
+        buttons = run(opened, f"return {inside}.map(b => b.getBoundingClientRect().right)")
         assert max(buttons) <= width
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
