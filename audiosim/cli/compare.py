@@ -51,7 +51,7 @@ def run(
             raise UsageError("--plot draws one pair; give one TEST")
         figures.check_plot(plot)
     required = [gates.parse(text) for text in settings.require]
-    specs = list(dict.fromkeys([*(settings.metric or _panel(settings.preset)), *gates.specs(required)]))
+    specs = list(dict.fromkeys([*(settings.metric or panel(settings.preset)), *gates.specs(required)]))
     for spec in specs:
         metrics.parse(spec)
     bands = "bins" if settings.bins else None
@@ -136,21 +136,9 @@ def announce_compilation(quiet: bool) -> None:
     """Say on stderr when kernels are being compiled, once; a cached kernel says nothing."""
     if quiet:
         return
-    from numba.core import event
+    from ..dsp.compilation import when_compiling
 
-    class FirstCompilation(event.Listener):  # type: ignore[misc]  # numba has no types
-        said = False
-
-        def on_start(self, event: Any) -> None:
-            del event
-            if not self.said:
-                FirstCompilation.said = True
-                say("compiling kernels for their first use on this machine: up to 10 s, only once")
-
-        def on_end(self, event: Any) -> None:
-            del event
-
-    event.register("numba:compile", FirstCompilation())
+    when_compiling(lambda: say("compiling kernels for their first use on this machine: up to 10 s, only once"))
 
 
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
@@ -191,7 +179,8 @@ def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
     return "map" if with_map else "profile" if profile else "value"
 
 
-def _panel(preset: str) -> Sequence[str]:
+def panel(preset: str) -> Sequence[str]:
+    """The specs of a preset."""
     if preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}{nearest(preset, list(PRESETS))}; one of: {', '.join(PRESETS)}")
     return PRESETS[preset]

@@ -87,7 +87,7 @@ def cut(comparison: Comparison, start: float, end: float) -> Sound:
         random = np.random.default_rng(0)
         noise = (random.random(last - first) - random.random(last - first)) / 32768
         clips = [np.clip(c + noise, -1.0, 1.0) for c in clips]
-    flac = [b64encode(audio.encode(Signal(c, rate), bits)).decode("ascii") for c in clips]
+    flac = [b64encode(audio.encode(Signal(c, rate), "flac", bits)).decode("ascii") for c in clips]
     return Sound(first / rate, last / rate, rate, flac[0], flac[1], match_db, tuple(notes))
 
 
