@@ -443,12 +443,12 @@ def test_importing_the_module_is_cheap() -> None:
 def test_what_is_encoded_decodes_to_the_same(bits):
     full = 1 << (bits - 1)
     numbers = np.random.default_rng(0).integers(-full, full, (2, 1000))
-    decoded, rate = soundfile.read(io.BytesIO(encode(Signal(numbers / full, 44100), bits)), always_2d=True)
+    decoded, rate = soundfile.read(io.BytesIO(encode(Signal(numbers / full, 44100), "flac", bits)), always_2d=True)
     assert rate == 44100
     assert (decoded.T * full == numbers).all()
 
 
 def test_encoding_rounds_and_clips():
     samples = np.array([[1.5, -1.5, 1.4 / 32768, 1.6 / 32768]])
-    decoded, _ = soundfile.read(io.BytesIO(encode(Signal(samples, 8000))), dtype="int16")
+    decoded, _ = soundfile.read(io.BytesIO(encode(Signal(samples, 8000), "flac", 16)), dtype="int16")
     assert decoded.tolist() == [32767, -32768, 1, 2]
