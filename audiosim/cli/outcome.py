@@ -256,6 +256,7 @@ def _page(outcome: Outcome, settings: Settings) -> str:
         lambda rows: compared(rows, policy),
         title=f"{outcome.summary.pairs} pairs",
         summary=summary,
+        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         audio=settings.report_audio,
     )
     for what in made.left_out:
