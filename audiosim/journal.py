@@ -222,7 +222,7 @@ def _open(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of a journal that nobody need be writing, the last of each slot, in its order.
+    """The rows of a journal that nobody need be writing, the last of each slot, those of a pair together.
 
     A last line that is not finished is left out. Raises InputError for what is no journal.
     """
@@ -235,10 +235,14 @@ def read(path: str | os.PathLike[str]) -> Iterator[Row]:
                 raise InputError(f"{name}: is no journal of audiosim")
             if "spec" in header:  # what compare wrote with --format jsonl
                 file.seek(0)
-            last = {slot(_filled(row)): offset for row, offset in _lines(file, name)}
-            for offset in sorted(last.values()):
-                file.seek(offset)
-                yield _filled(json.loads(file.readline()))
+            pairs: dict[Slot, dict[str, int]] = {}  # the last row of each metric
+            for row, offset in _lines(file, name):
+                *pair, spec = slot(_filled(row))
+                pairs.setdefault(tuple(pair), {})[spec] = offset
+            for metrics in pairs.values():
+                for offset in metrics.values():
+                    file.seek(offset)
+                    yield _filled(json.loads(file.readline()))
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
 

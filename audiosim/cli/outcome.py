@@ -213,7 +213,7 @@ def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
         outcome.under,
         summary=outcome.summary.data(),
         agreement=outcome.people.data() if outcome.people else None,
-        gates=[gates.row(verdict) for verdict in outcome.verdicts],
+        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         baseline=[change.data() for change in outcome.changes],
     )
 
@@ -243,7 +243,7 @@ def _page(outcome: Outcome, settings: Settings) -> str:
         lambda rows: compared(rows, policy),
         title=f"{outcome.summary.pairs} pairs",
         summary=outcome.summary.table(),
-        gates=[gates.row(verdict) for verdict in outcome.verdicts],
+        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         audio=settings.report_audio,
     )
