@@ -244,7 +244,6 @@ def _page(outcome: Outcome, settings: Settings) -> str:
         title=f"{outcome.summary.pairs} pairs",
         summary=outcome.summary.table(),
         verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
-        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         audio=settings.report_audio,
     )
     for what in made.left_out:
