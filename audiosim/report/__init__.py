@@ -93,6 +93,7 @@ def page(
     *,
     title: str = "Audio comparison",
     summary: Sequence[Mapping[str, Any]] = (),
+    verdicts: Sequence[Row] = (),
     audio: Audio = "worst",
     details: int = DETAILS,
     cap: int = CAP,
@@ -105,6 +106,7 @@ def page(
         for the `details` worst pairs only, one after the other, and each Comparison is let go before the next.
         An AudiosimError that it raises is shown in the place of the pair.
     summary: rows of equal keys for a table at the top, such as those of summary.py; numbers or strings.
+    verdicts: on all pairs together (gates.row), of which the rows know nothing.
     audio: "worst" plays at most 10 s where a pair is worst, "full" all of it, "none" nothing.
     cap: bytes of the page. Sound, then pictures of the least bad pairs are left out to stay below it.
 
@@ -130,7 +132,9 @@ def page(
         "style_hash": _hash(style),
         "script_hash": _hash(script),
         "pairs_total": table.total,
-        "gated": table.gated,
+        "gated": table.gated or bool(verdicts),
+        "verdicts": [_verdict(v) for v in verdicts],
+        "verdicts_failed": sum(not v["passed"] for v in verdicts),
         "failed": table.failed,
         "broken": table.broken,
         "ranked_by": next(iter(table.metrics), ""),
@@ -292,11 +296,21 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
     return {
         "rows": rows,
         "folder": folder,
+        "gated": table.gated,
         "more": table.total > len(rows),
         "systems": any(r["system"] for r in rows),
         "groups": any(r["group"] for r in rows),
         "metrics": [answer(r) for r in table.metrics.values()],
     }
+
+
+def _verdict(row: Row) -> dict[str, Any]:
+    """A gate over all pairs as the head of the page says it."""
+    from .charts import number as short
+
+    value = row["value"]
+    said = short(value) if value is not None and value == value else row["reason"] or "no value"
+    return {"require": row["require"], "system": row.get("system"), "passed": row["passed"], "said": said}
 
 
 def _folder(names: Sequence[str]) -> str:

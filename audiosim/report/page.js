@@ -313,6 +313,12 @@ class Player {
       this.switchTo(this.source);
     });
     this.block.querySelector(".trials").addEventListener("change", () => this.startTest());
+    for (const select of all("select", this.block)) {
+      let pointed = false;
+      select.addEventListener("pointerdown", () => (pointed = true));
+      select.addEventListener("change", () => pointed && this.block.focus({ preventScroll: true }));
+      select.addEventListener("keydown", () => (pointed = false));
+    }
     this.block.addEventListener("focusin", () => (current = this));
 
     let pressed = null;

@@ -313,3 +313,31 @@ def test_ticks_are_round(view, first):
     ticks = charts.time_ticks(view)
     assert 2 <= len(ticks) <= 8
     assert ticks[0]["text"] == first
+
+
+def test_gates_over_all_are_said_at_the_top(pair):
+    verdicts = [
+        {"require": "mean(mse)<=1", "spec": "mse", "value": 0.5, "passed": True, "missed_by": 0.0, "reason": None},
+        {
+            "require": "p95(mse)<=0",
+            "spec": "mse",
+            "value": np.nan,
+            "passed": False,
+            "missed_by": 0.0,
+            "reason": EVIL[0],
+        },
+    ]
+    rows, compared = pair()
+    found = Elements(report.page(rows, always(compared), verdicts=verdicts).text)
+    assert "mean(mse)<=1 held: 0.5" in found.text
+    assert f"p95(mse)<=0 failed: {EVIL[0]}" in found.text
+    assert "1 of 2 gates over all failed" in found.text
+    assert "every gate held" not in found.text
+    assert "every gate held" in Elements(report.page(rows, always(compared), verdicts=verdicts[:1]).text).text
+
+
+def test_rates_that_flac_does_not_know_are_played_too(pair):
+    _, compared = pair()
+    odd = replace(compared, ref=Signal(compared.ref.samples, 70001), test=Signal(compared.test.samples, 70001))
+    cut = sound.cut(odd, 0.0, odd.ref.duration)
+    assert soundfile.info(io.BytesIO(base64.b64decode(cut.ref))).format == "WAV"
