@@ -31,9 +31,9 @@ def silent_frames(x: Array) -> bool:
 
 def test_numbers_of_the_original() -> None:
     """pysepm at 7ef88af, composite(ref, deg, 16000), with pesq 0.0.4. Given its PESQ, ours is within 1e-6, or 2e-6 with
-    the guard under LLR; with our own it is off by the slope over PESQ times by how much that is. PESQ was recorded of whole files, composite of the
-    shorter length: pairs of two lengths (real_) are left out, as are those with digital silence, where pysepm's LLR
-    hangs on rounding."""
+    the guard under LLR; with our own it is off by the slope over PESQ times by how much that is. PESQ was recorded of
+    whole files, composite of the shorter length: pairs of two lengths (real_) are left out, as are those with digital
+    silence, where pysepm's LLR hangs on rounding."""
     module: Any = metrics.get("composite")
     counted = 0
     for name, ref, test, theirs in list(speech())[::3]:
