@@ -118,10 +118,12 @@ def judge(
     if wishes.ratings is not None:
         bare, ratings = rows, Ratings(wishes.ratings)
         rows = lambda: ratings.join(bare())  # noqa: E731
-    tally, codes = Tally(), set()
+    tally, codes, failed = Tally(), set(), []
     for row in rows():
         tally.add(row)
-        codes |= set(exit_codes(row))
+        if wrong := exit_codes(row):
+            codes |= set(wrong)
+            failed.append(row)
     if wishes.ratings is not None and ratings.unused:
         say(f"{len(ratings.unused)} ratings are about none of the pairs, such as {ratings.unused[0]}")
     verdicts = gates.judge_batch(required, tally)
@@ -139,7 +141,7 @@ def judge(
         agreement(tally) if tally.rated else None,
         verdicts,
         changes,
-        findings(rows(), verdicts, held_back),
+        findings(rows() if held_back else failed, verdicts, held_back),
         codes,
         begun,
         tally.columns,
