@@ -272,7 +272,7 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
     from .pair import answer, name
 
     specs = list(table.metrics)
-    one_reference = len({p.rows[0]["reference"] for p in table.kept}) == 1
+    references = {p.rows[0]["reference"] for p in table.kept}
     rows = []
     for pair in table.kept:
         first, answers = pair.rows[0], {r["spec"]: answer(r) for r in pair.rows}
@@ -282,7 +282,9 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
             {
                 "name": name(bare, folder),
                 "anchor": pair.anchor,
-                "reference": None if one_reference else f"reference {name({'test': first['reference']})}",
+                "reference": None
+                if len(references) == 1 or _alike(first)
+                else f"reference {name({'test': first['reference']})}",
                 "reason": reason,
                 "system": first.get("system") or "",
                 "group": first.get("group") or "",
@@ -302,6 +304,11 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
         "groups": any(r["group"] for r in rows),
         "metrics": [answer(r) for r in table.metrics.values()],
     }
+
+
+def _alike(row: Row) -> bool:
+    """Whether reference and test are called the same, in folders of their own."""
+    return str(row["reference"]).rpartition("/")[2] == str(row.get("id") or row["test"]).rpartition("/")[2]
 
 
 def _verdict(row: Row) -> dict[str, Any]:
