@@ -92,7 +92,7 @@ def test_one_pair_says_values_directions_gates_and_units(pair):
 @pytest.mark.parametrize("name", EVIL)
 def test_no_name_becomes_markup(pair, name):
     plain = Elements(page(pair(reference="r.wav"), pair("b.wav")).text)
-    found = Elements(page(pair(name, reference=f"of {name}"), pair("b.wav")).text)
+    found = Elements(page(pair(name, reference=f"{name} of"), pair("b.wav")).text)
     assert [t for t, _ in found.tags] == [t for t, _ in plain.tags]
     assert [sorted(a) for _, a in found.tags] == [sorted(a) for _, a in plain.tags]
     shown = name if name.isprintable() else repr(name)
