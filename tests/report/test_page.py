@@ -255,7 +255,8 @@ def test_a_pair_that_cannot_be_read_again_is_a_sentence(pair):
 
 
 def test_many_rows_keep_only_the_worst(pair, monkeypatch):
-    monkeypatch.setattr(report, "TABLE", 10)
+    monkeypatch.setattr(report, "TABLE", 12)
+    monkeypatch.setattr(report, "UNREAD", 2)
     rows, compared = pair()
     many = [{**r, "test": f"{i}.wav", "value": r["value"] + i} for i in range(100) for r in rows]
     made = report.page(iter(many), always(compared), details=1)
@@ -342,3 +343,25 @@ def test_rates_that_flac_does_not_know_are_played_too(pair):
     odd = replace(compared, ref=Signal(compared.ref.samples, 70001), test=Signal(compared.test.samples, 70001))
     cut = sound.cut(odd, 0.0, odd.ref.duration)
     assert soundfile.info(io.BytesIO(base64.b64decode(cut.ref))).format == "WAV"
+
+
+def test_many_broken_pairs_do_not_hide_the_others(pair, monkeypatch):
+    monkeypatch.setattr(report, "TABLE", 12)
+    monkeypatch.setattr(report, "UNREAD", 2)
+    rows, compared = pair()
+    gone = {"rate": None, "status": "error", "value": None, "reason": "no such file"}
+    many = [{**r, **gone, "test": f"{i}.wav"} for i in range(20) for r in rows]
+    found = Elements(report.page([*many, *rows], always(compared)).text)
+    assert "The 3 worst of 21" in found.text
+    assert "20 could not be compared" in found.text
+    assert len(found.of("img")) == 3
+
+
+def test_a_table_of_very_many_metrics_is_shortened(pair):
+    rows, compared = pair()
+    many = [{**r, "test": f"{i}.wav", "spec": f"mse:x={m}"} for i in range(30) for r in rows[:1] for m in range(100)]
+    whole = report.page(many, always(compared), details=0)
+    cap = len(whole.text) // 2
+    made = report.page(many, always(compared), details=0, cap=cap)
+    assert len(made.text) <= cap
+    assert re.search(r"The \d+ worst of 30", Elements(made.text).text)
