@@ -214,7 +214,7 @@ def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
         outcome.under,
         summary=outcome.summary.data(),
         agreement=outcome.people.data() if outcome.people else None,
-        gates=[gates.row(verdict) for verdict in outcome.verdicts],
+        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         baseline=[change.data() for change in outcome.changes],
     )
 
@@ -239,24 +239,11 @@ def _page(outcome: Outcome, settings: Settings) -> str:
 
     known = Policy.__dataclass_fields__
     policy = Policy(**{k: v for k, v in outcome.under.items() if k in known})
-    summary = [
-        {
-            "metric": s.spec,
-            **({"system": s.system} if s.system else {}),
-            "pairs": s.pairs,
-            "mean": s.mean,
-            "from (95 %)": s.interval[0],
-            "to": s.interval[1],
-            "median": s.median,
-            "unit": s.unit,
-        }
-        for s in outcome.summary.scores
-    ]
     made = report.page(
         outcome.rows(),
         lambda rows: compared(rows, policy),
         title=_title([s for s in outcome.summary.systems if s]),
-        summary=summary,
+        summary=outcome.summary.table(),
         verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         audio=settings.report_audio,
     )

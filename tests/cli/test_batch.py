@@ -37,7 +37,7 @@ def sounds(folder: Path, count: int, seconds: float = 0.05) -> tuple[Path, Path]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The computed rows of a journal, whether they count or not. (The worst ones are written again, with the second.)"""
+    """The computed rows of a journal, whether they count or not. The worst are written again, with the second."""
     rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
     return [row for row in rows if row["worst_s"] is None]
 
