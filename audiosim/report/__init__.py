@@ -350,9 +350,10 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         text = "" if value is None else str(value)
         return {"text": text, "sort": text, "number": False}
 
-    cells = [[cell(row.get(key)) for key in rows[0]] for row in rows]
-    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(rows[0]))]
-    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(rows[0], kinds, strict=True)]
+    keys = [key for key in rows[0] if any(row.get(key) is not None for row in rows)]
+    cells = [[cell(row.get(key)) for key in keys] for row in rows]
+    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(keys))]
+    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(keys, kinds, strict=True)]
     return {"columns": columns, "rows": cells}
 
 

@@ -365,3 +365,10 @@ def test_a_table_of_very_many_metrics_is_shortened(pair):
     made = report.page(many, always(compared), details=0, cap=cap)
     assert len(made.text) <= cap
     assert re.search(r"The \d+ worst of 30", Elements(made.text).text)
+
+
+def test_a_summary_has_a_column_for_what_is_known(pair):
+    rows, compared = pair()
+    summary = [{"metric": "mse", "system": None, "mean": 1.5}, {"metric": "si-sdr", "system": None, "mean": None}]
+    found = Elements(report.page(rows, always(compared), summary=summary).text)
+    assert "Summary metric mean mse 1.5 si-sdr" in found.text
