@@ -22,6 +22,7 @@ from .compare import say
 from .findings import Finding, findings
 
 FORMS = ("table", "tsv", "csv", "json", "jsonl", "markdown", "junit", "html", "parquet")
+MOST_NAMED = 4  # systems in the title of a page
 TOLD = 10  # findings that are printed; the exports hold all
 BY_SUFFIX = {
     "xml": "junit",
@@ -243,7 +244,7 @@ def _page(outcome: Outcome, settings: Settings) -> str:
     made = report.page(
         outcome.rows(),
         lambda rows: compared(rows, policy),
-        title=f"{outcome.summary.pairs} pairs",
+        title=_title([s for s in outcome.summary.systems if s]),
         summary=outcome.summary.table(),
         verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         audio=settings.report_audio,
@@ -251,6 +252,12 @@ def _page(outcome: Outcome, settings: Settings) -> str:
     for what in made.left_out:
         say(f"left out of the report, to keep it small: {what}")
     return made.text
+
+
+def _title(systems: Sequence[str]) -> str:
+    if not systems:
+        return "Batch"
+    return ", ".join(systems) if len(systems) <= MOST_NAMED else f"{len(systems)} systems"
 
 
 def _print_tables(outcome: Outcome, output: str | None) -> None:
