@@ -81,6 +81,8 @@ def check(wishes: Wishes, settings: Settings) -> None:
             raise UsageError(f"--baseline {wishes.baseline}: no such file; --update-baseline writes it")
         if Path(wishes.baseline).exists():
             header(wishes.baseline)
+    if wishes.ratings is not None:
+        Ratings(wishes.ratings)
     for path in wishes.export:
         formats.check_output(path, "--export")
         if form_of(path) is None:
@@ -178,6 +180,8 @@ def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, outpu
             sys.stdout.write(to_jsonl([row]))
     else:
         _put(text(outcome, form, settings), output)
+    if wishes.ratings is not None:
+        Ratings(wishes.ratings)
     for path in wishes.export:
         formats.write_file(path, text(outcome, str(form_of(path)), settings), "--export")
     if wishes.report is not None:
