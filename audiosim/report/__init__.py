@@ -24,8 +24,8 @@ Audio = Literal["worst", "full", "none"]
 
 DETAILS = 20  # pairs that are shown with pictures and sound
 TABLE = 1000  # pairs in the table
+UNREAD = 100  # of them, that could not be compared
 CAP = 25_000_000  # bytes of a page
-NAMED = 100  # of the pairs that had to be left out
 # What the page holds of a row for programs.
 DATA = (
     "id",
@@ -123,7 +123,6 @@ def page(
     templates = _templates()
     frame = templates.get_template("page.html.jinja")
     style, script = (_asset(name) for name in ("style.css", "page.js"))
-    data = to_json([{k: r[k] for k in DATA if k in r} for p in table.kept for r in p.rows], None)
     values = {
         "title": title,
         "version": __version__,
@@ -139,10 +138,16 @@ def page(
         "broken": table.broken,
         "ranked_by": next(iter(table.metrics), ""),
         "summary": _summary(summary),
-        "table": _cells(table, folder) if table.total != 1 or table.broken else None,
-        "data": Markup(_for_script(data)),
     }
-    used = len(frame.render(**values).encode()) + NAMED * 200
+    while True:
+        data = to_json([{k: r[k] for k in DATA if k in r} for p in table.kept for r in p.rows], None)
+        values["data"] = Markup(_for_script(data))
+        values["table"] = _cells(table, folder) if table.total != 1 or table.broken else None
+        used = len(frame.render(**values).encode())
+        if used <= cap // 2 or len(table.kept) <= max(len(shown), 1):
+            break
+        table.kept = table.kept[: max(len(table.kept) // 2, len(shown))]  # so many metrics that it is too long
+    used += sum(2 * (6 * len(p.rows[0]["test"].encode()) + 100) for p in shown)  # what is left out will be named
     blocks, left_out = [], []
     for i, pair in enumerate(shown):
         block, problems = _block(
@@ -151,8 +156,6 @@ def page(
         left_out += problems
         used += len(block.encode())
         blocks.append(Markup(block))
-    if len(left_out) > NAMED:
-        left_out = [*left_out[:NAMED], f"and {len(left_out) - NAMED} more"]
     return Page(frame.render(**values, blocks=blocks, left_out=left_out), tuple(left_out))
 
 
@@ -168,10 +171,8 @@ def badness(rows: Sequence[Row]) -> tuple[int, float]:
 def _read(rows: Iterable[Row]) -> _Table:
     """One pass over the rows; of all pairs only the worst are kept."""
     table, order = _Table(), count(0, -1)
-    heap: list[tuple[tuple[int, float], int, _Pair]] = []
-    for _, group in groupby(
-        rows, key=lambda r: tuple(r.get(k) for k in ("id", "system", "reference", "test", "start"))
-    ):
+    heaps: dict[bool, list[tuple[tuple[int, float], int, _Pair]]] = {True: [], False: []}  # by whether unread
+    for _, group in groupby(rows, key=_same_pair):
         slim: list[Row] = [{k: v for k, v in row.items() if k not in ARRAYS} for row in group]
         pair = _Pair(slim, badness(slim))
         table.total += 1
@@ -180,13 +181,17 @@ def _read(rows: Iterable[Row]) -> _Table:
         table.broken += pair.unread
         for row in slim:
             table.metrics.setdefault(row["spec"], row)
-        entry = (pair.badness, next(order), pair)
-        if len(heap) < TABLE:
+        heap, entry = heaps[pair.unread], (pair.badness, next(order), pair)
+        if len(heap) < (UNREAD if pair.unread else TABLE - UNREAD):
             heapq.heappush(heap, entry)
         else:
             heapq.heappushpop(heap, entry)
-    table.kept = [pair for _, _, pair in sorted(heap, reverse=True, key=lambda e: e[:2])]
+    table.kept = [pair for _, _, pair in sorted(heaps[True] + heaps[False], reverse=True, key=lambda e: e[:2])]
     return table
+
+
+def _same_pair(row: Row) -> tuple[Any, ...]:
+    return tuple(row.get(key) for key in ("id", "system", "reference", "test", "start"))
 
 
 def _block(
@@ -272,7 +277,7 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
     from .pair import answer, name
 
     specs = list(table.metrics)
-    one_reference = len({p.rows[0]["reference"] for p in table.kept}) == 1
+    references = {p.rows[0]["reference"] for p in table.kept}
     rows = []
     for pair in table.kept:
         first, answers = pair.rows[0], {r["spec"]: answer(r) for r in pair.rows}
@@ -282,7 +287,9 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
             {
                 "name": name(bare, folder),
                 "anchor": pair.anchor,
-                "reference": None if one_reference else f"reference {name({'test': first['reference']})}",
+                "reference": None
+                if len(references) == 1 or _alike(first)
+                else f"reference {name({'test': first['reference']})}",
                 "reason": reason,
                 "system": first.get("system") or "",
                 "group": first.get("group") or "",
@@ -302,6 +309,11 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
         "groups": any(r["group"] for r in rows),
         "metrics": [answer(r) for r in table.metrics.values()],
     }
+
+
+def _alike(row: Row) -> bool:
+    """Whether reference and test are called the same, in folders of their own."""
+    return str(row["reference"]).rpartition("/")[2] == str(row.get("id") or row["test"]).rpartition("/")[2]
 
 
 def _verdict(row: Row) -> dict[str, Any]:
@@ -338,9 +350,10 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         text = "" if value is None else str(value)
         return {"text": text, "sort": text, "number": False}
 
-    cells = [[cell(row.get(key)) for key in rows[0]] for row in rows]
-    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(rows[0]))]
-    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(rows[0], kinds, strict=True)]
+    keys = [key for key in rows[0] if any(row.get(key) is not None for row in rows)]
+    cells = [[cell(row.get(key)) for key in keys] for row in rows]
+    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(keys))]
+    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(keys, kinds, strict=True)]
     return {"columns": columns, "rows": cells}
 
 

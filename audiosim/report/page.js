@@ -471,8 +471,8 @@ function nearestPlayer() {
     const box = block.getBoundingClientRect();
     return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
   };
-  if (current && seen(current.block) > 0) return current;
-  const blocks = all(".pair").filter((block) => block.player && seen(block) > 0);
+  if (current?.block.open && seen(current.block) > 0) return current;
+  const blocks = all(".pair[open]").filter((block) => block.player && seen(block) > 0);
   return blocks.sort((a, b) => seen(b) - seen(a))[0]?.player ?? null;
 }
 
