@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
@@ -54,7 +53,7 @@ def compare(
 ) -> dict[str, Result]:
     """How alike two recordings are, by each of the metrics.
 
-    ref, test: paths, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
+    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
     metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
     rate: Hz, for arrays.
     detail: "profile" adds per_band and per_time, "map" also map.
@@ -64,16 +63,35 @@ def compare(
     policy: fields of match.Policy.
     Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
     """
-    known = [f.name for f in fields(Policy)]
-    for name in policy:
-        if name not in known:
-            raise UsageError(f"compare() has no option {name!r}; policies are {', '.join(known)}")
+    asked = policy_of(policy)
     specs = [metrics] if isinstance(metrics, str) else list(metrics)
-    first, second = (_signal(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
+    first, second = (signal_of(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
     done = compare_signals(
-        first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
+        first, second, specs, asked, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
     )
     return dict(done.results)
+
+
+def policy_of(given: Mapping[str, Any]) -> Policy:
+    """The policy of these fields; UsageError for what is none."""
+    known = [f.name for f in fields(Policy)]
+    for name in given:
+        if name not in known:
+            raise UsageError(f"there is no option {name!r}; policies are {', '.join(known)}")
+    return Policy(**given)
+
+
+def signal_of(sound: Signal | ArrayLike | str | os.PathLike[str], rate: int | None, name: str) -> Signal:
+    """A Signal as it is, of a path or URL, or of an array with its rate; errors as in `compare`."""
+    if isinstance(sound, Signal):
+        return sound
+    if isinstance(sound, str | os.PathLike):
+        from .audio import load
+
+        return load(sound)
+    if rate is None:
+        raise UsageError("arrays need their sampling rate, such as rate=48000")
+    return Signal.of(sound, rate, name)
 
 
 def compare_signals(
@@ -143,15 +161,3 @@ def compare_signals(
     if len(at_rate) > 1:
         done = {**done, "metric_rates": sorted(r for r in at_rate if r != ref.rate)}
     return Comparison(ref, test, done, results)
-
-
-def _signal(x: Any, rate: int | None, name: str) -> Signal:
-    if isinstance(x, Signal):
-        return x
-    if isinstance(x, str | os.PathLike):
-        from .audio import load
-
-        return load(Path(x) if x != "-" else "-")
-    if rate is None:
-        raise UsageError("arrays need their sampling rate: compare(ref, test, ..., rate=48000)")
-    return Signal.of(x, rate, name)

@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import UsageError
 
-Format = Literal["table", "tsv", "csv", "json", "jsonl", "value"]
+Format = Literal["table", "tsv", "csv", "json", "jsonl", "value", "markdown", "junit", "html", "parquet"]
 Rate = Literal["error", "resample"]
 Channels = Literal["error", "mono", "match"]
 Length = Literal["auto", "error", "trim", "pad", "keep"]
@@ -25,6 +25,7 @@ Align = Literal["none", "auto"]
 Gain = Literal["none", "match"]
 Polarity = Literal["keep", "match"]
 Backend = Literal["numba", "torch"]
+ReportAudio = Literal["worst", "full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Settings:
     level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own
     audiogram: str | None = None  # the listener's hearing losses; None: each metric's own
     backend: Backend = "numba"
+    report_audio: ReportAudio = "worst"
     jobs: int | None = None  # None: all cores
     quiet: bool = False
     verbose: bool = False
@@ -90,7 +92,7 @@ def resolve(
             values[key] = checked(key, environment[name], name)
     for key, value in flags.items():
         if value is not None and value != () and value != []:
-            values[key] = checked(key, value, f"--{key}")
+            values[key] = checked(key, value, f"--{key.replace('_', '-')}")
     return Settings(**values)
 
 
@@ -115,13 +117,7 @@ def checked(key: str, value: Any, where: str) -> Any:
             raise UsageError(f"{where} is true or false, not {value!r}")
         return word
     if kind is int:
-        try:
-            number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else 0
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise UsageError(f"{where} must be a whole number of at least 1, not {value!r}")
-        return number
+        return whole(value, where)
     if kind is float:
         try:
             return float("" if isinstance(value, bool) else value)
@@ -130,6 +126,17 @@ def checked(key: str, value: Any, where: str) -> Any:
     if not isinstance(value, str):
         raise UsageError(f"{where} must be a string, not {value!r}")
     return value
+
+
+def whole(value: Any, where: str, least: int = 1) -> int:
+    """The value as a whole number; UsageError that begins with `where` when it is none, or less than the least."""
+    try:
+        number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else least - 1
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise UsageError(f"{where} must be a whole number of at least {least}, not {value!r}")
+    return number
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -5,96 +5,40 @@ Everything here is data for programs: full precision, nothing cut, no NaN or Inf
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from math import inf, isfinite
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import __version__
-from ..errors import UsageError
+from .. import __version__, remote
+from ..errors import MissingExtra, UsageError
+from ..rows import SCHEMA, Row, flat, number, to_json, to_jsonl
 
-if TYPE_CHECKING:
-    from ..result import Result
-
-Row = Mapping[str, Any]
-SCHEMA = 1
 ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times add; null when not asked for
 COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")
-
-
-def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[str, Any]:
-    """One metric's answer; numbers as they are, also nan and inf. listener: the policy's."""
-    from .. import metrics
-
-    parsed = metrics.parse(spec, listener)
-    card = metrics.get(parsed.name).CARD
-    defaults = {o.name: o.default for o in metrics.options(parsed.name).values()}
-    reason = result.reason
-    if result.status == "infinite" and "inf" not in (reason or ""):
-        sign = "+inf" if result.value == inf else "-inf"
-        reason = f"{sign}: {reason}" if reason else sign
-    return {
-        "metric": parsed.name,
-        "spec": spec,
-        "options": {**defaults, **parsed.options},
-        "value": float(result.value),
-        "per_channel": _list(result.per_channel),
-        "details": {k: float(v) for k, v in result.details.items()},
-        "unit": result.unit or card.unit,
-        "better": card.better,
-        "status": result.status,
-        "reason": reason,
-        "per_band": _list(result.per_band),
-        "bands": _list(result.bands),
-        "edges": _list(result.edges),
-        "per_time": _list(result.per_time),
-        "times": _list(result.times),
-        "map": _list(result.map),
-    }
-
-
-def pair_row(
-    reference: str,
-    test: str,
-    results: Mapping[str, Result],
-    gates: Sequence[Row] = (),
-    *,
-    rate: int | None = None,
-    channels: int | None = None,
-    duration_s: float | None = None,
-    match: Row | None = None,
-) -> dict[str, Any]:
-    """One comparison. rate, channels and duration are those in which the two were compared, None when they were not."""
-    match = match or {}
-    listener = {option: match[option]["value"] for option in ("level", "audiogram") if option in match}
-    return {
-        "schema": SCHEMA,
-        "audiosim": __version__,
-        "reference": reference,
-        "test": test,
-        "rate": rate,
-        "channels": channels,
-        "duration_s": duration_s,
-        "match": dict(match),
-        "results": [result_row(spec, result, listener) for spec, result in results.items()],
-        "gates": list(gates),
-    }
-
-
-def flat(pairs: Sequence[Row]) -> list[dict[str, Any]]:
-    """One row a metric: the pair's keys, then the metric's; gates are those on that metric."""
-    rows = []
-    for pair in pairs:
-        shared = {k: v for k, v in pair.items() if k not in ("results", "gates")}
-        for result in pair["results"]:
-            own = [g for g in pair["gates"] if g["spec"] == result["spec"]]
-            rows.append({**shared, **result, "gates": own})
-    return rows
+# A row of a batch: its columns in csv and tsv, and all of it, with its types, in Parquet; json is a list or an object.
+BATCH = (
+    *("id", "system", "group", "spec", "value", "unit", "better", "status", "reason", "worst_s"),
+    *("reference", "test", "start", "duration", "rating", "higher_is_better"),
+)
+WHOLE = {
+    **dict.fromkeys(("id", "system", "group", "reference", "test"), "text"),
+    **dict.fromkeys(("start", "duration", "rating"), "real"),
+    "higher_is_better": "truth",
+    **dict.fromkeys(("rate", "channels"), "whole"),
+    **dict.fromkeys(("duration_s",), "real"),
+    **dict.fromkeys(("metric", "spec"), "text"),
+    "metric_version": "whole",
+    **dict.fromkeys(("value", "worst_s"), "real"),
+    **dict.fromkeys(("unit", "better", "status", "reason"), "text"),
+    **dict.fromkeys(("options", "details", "per_channel", "per_band", "bands", "edges", "per_time", "times"), "json"),
+    **dict.fromkeys(("map", "match", "gates"), "json"),
+    **dict.fromkeys(("audiosim", "key"), "text"),
+    "schema": "whole",
+}
 
 
 def arrays_of(pairs: Sequence[Row]) -> tuple[str, ...]:
@@ -124,16 +68,6 @@ def rows_text(rows: Sequence[Row], form: str) -> str:
     return WRITERS[form](rows, tuple(rows[0]) if rows else ())
 
 
-def to_json(data: Any, indent: int | None = 2) -> str:
-    """Strict JSON, ASCII only, so that it survives every terminal and locale; what is not finite is null."""
-    return json.dumps(_strict(data), allow_nan=False, indent=indent) + "\n"
-
-
-def to_jsonl(rows: Sequence[Row]) -> str:
-    """One strict JSON object a line."""
-    return "".join(json.dumps(_strict(r), allow_nan=False) + "\n" for r in rows)
-
-
 def to_tsv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Tab-separated with a header; tabs, newlines and backslashes inside a cell are written \\t, \\n, \\r, \\\\."""
     lines = ["\t".join(columns)]
@@ -142,20 +76,69 @@ def to_tsv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def to_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """RFC 4180 with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row[c]) for c in columns] for row in rows)
-    return text.getvalue()
+    """RFC 4180 with a header.
+
+    Spreadsheets run a text that begins with = + - or @ as a formula, and a file's name may be made to do harm there. So
+    a text that begins with one of these, a tab, a newline or an apostrophe has an apostrophe before it; what follows
+    the first apostrophe is the text. Numbers, also in the columns of a manifest, are as they are.
+    """
+    lines = [columns, *([row[c] for c in columns] for row in rows)]
+    return "".join(",".join(_quoted(_harmless(cell)) for cell in line) + "\n" for line in lines)
+
+
+def batch_text(rows: Iterable[Row], form: str, columns: Sequence[str]) -> str:
+    """Rows of a batch as tsv, csv or jsonl. columns: the manifest's extra ones, which come last."""
+    if form == "jsonl":
+        return "".join(to_jsonl([row]) for row in rows)
+    names = _named(columns)
+    return WRITERS[form]([_carried(row, names) for row in rows], (*BATCH, *names))
+
+
+def batch_json(rows: Iterable[Row], settings: Row, **parts: Any) -> str:
+    """A batch as one strict JSON object: schema, audiosim, settings, each of the parts (summary, agreement, gates,
+    baseline ...), and at the end all rows, one a line."""
+    head = to_json({"schema": SCHEMA, "audiosim": __version__, "settings": settings, **parts}).removesuffix("\n}\n")
+    lines = ",\n".join(to_jsonl([row]).rstrip("\n") for row in rows)
+    return f'{head},\n  "rows": [\n{lines}\n]\n}}\n'
+
+
+def to_parquet(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
+    """Rows of a batch as a Parquet file, zstd-compressed; lists and objects are JSON text, and a value may be infinite.
+
+    columns: the manifest's extra ones. Raises MissingExtra without pyarrow.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtra("--format parquet needs pyarrow: pip install 'audiosim[parquet]'") from None
+    kinds = {"text": pa.string(), "json": pa.string(), "real": pa.float64(), "whole": pa.int64(), "truth": pa.bool_()}
+    names = _named(columns)
+    every = WHOLE | dict.fromkeys(names, "text")
+    schema = pa.schema([(name, kinds[kind]) for name, kind in every.items()])
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for block in _blocks(rows):
+            carried = [_carried(row, names) for row in block]
+            cells = {name: [_parquet(row, name, kind) for row in carried] for name, kind in every.items()}
+            writer.write_table(pa.Table.from_pydict(cells, schema))
+    return file.getvalue()
 
 
 WRITERS: Mapping[str, Callable[[Sequence[Row], Sequence[str]], str]] = {"tsv": to_tsv, "csv": to_csv}
 
 
-def chosen(form: str | None, output: str | None, terminal: bool) -> str:
-    """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv."""
+PAIR = ("table", "tsv", "csv", "json", "jsonl", "value")
+
+
+def chosen(form: str | None, output: str | None, terminal: bool, known: Sequence[str] = PAIR) -> str:
+    """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv.
+
+    UsageError for one that is not among the known.
+    """
     if form:
+        if form not in known:
+            raise UsageError(f"--format {form} is not for this command; one of: {', '.join(known)}")
         return form
     if output not in (None, "-"):
         suffix = Path(str(output)).suffix.lower().lstrip(".")
@@ -163,24 +146,31 @@ def chosen(form: str | None, output: str | None, terminal: bool) -> str:
     return "table" if terminal else "tsv"
 
 
-def check_output(path: str) -> None:
-    """UsageError when this file cannot be written: better said before the work than after it."""
+def check_output(path: str, option: str = "--output") -> None:
+    """UsageError when this file cannot be written: better said before the work than after it. option: what named it."""
     if not path:
-        raise UsageError("--output needs a file name, this one is empty")
+        raise UsageError(f"{option} needs a file name, this one is empty")
+    if remote.is_url(path):
+        remote.check_writable(path)
+        return
     target = Path(path)
     if target.is_dir():
-        raise UsageError(f"--output {_shown(path)} is a directory")
+        raise UsageError(f"{option} {_shown(path)} is a directory")
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise UsageError(f"--output {_shown(path)}: there is no directory {_shown(str(folder))}")
+        raise UsageError(f"{option} {_shown(path)}: there is no directory {_shown(str(folder))}")
     if not os.access(target if target.exists() else folder, os.W_OK):
-        raise UsageError(f"--output {_shown(path)}: no permission to write there")
+        raise UsageError(f"{option} {_shown(path)}: no permission to write there")
 
 
-def write_file(path: str, text: str) -> None:
-    """Write UTF-8 text to the file at once or not at all; devices, pipes and our own stdout are written to directly."""
+def write_file(path: str, text: str | bytes, option: str = "--output") -> None:
+    """Write bytes, or text as UTF-8, to the file at once or not at all; devices, pipes and our own stdout are written
+    to directly."""
+    if remote.is_url(path):
+        remote.write_file(path, text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
+        return
     real = Path(os.path.realpath(path))
-    data = text.encode("utf-8", "backslashreplace")
+    data = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
     try:
         if real.exists() and (not real.is_file() or _is_ours(real)):
             with real.open("ab") as stream:
@@ -195,7 +185,7 @@ def write_file(path: str, text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        raise UsageError(f"--output {_shown(path)}: cannot be written: {problem.strerror}") from None
+        raise UsageError(f"{option} {_shown(path)}: cannot be written: {problem.strerror}") from None
 
 
 def _is_ours(file: Path) -> bool:
@@ -207,6 +197,46 @@ def _is_ours(file: Path) -> bool:
     return False
 
 
+def _named(columns: Sequence[str]) -> dict[str, str]:
+    """Names for a manifest's extra columns that are not ours already: {name: column}."""
+    return {f"columns.{c}" if c in (*WHOLE, "columns") else c: c for c in columns}
+
+
+def _carried(row: Row, names: Mapping[str, str]) -> Row:
+    """The row with its number, which JSON may not have known, and a key for each of the manifest's extra columns."""
+    extra = {name: (row.get("columns") or {}).get(column) for name, column in names.items()}
+    return {**dict.fromkeys(BATCH), **row, "value": number(row), **extra}
+
+
+def _blocks(rows: Iterable[Row], size: int = 10_000) -> Iterator[list[Row]]:
+    rows = iter(rows)
+    while block := list(islice(rows, size)):
+        yield block
+
+
+def _parquet(row: Row, name: str, kind: str) -> Any:
+    cell = row.get(name)
+    if cell != cell:  # nan is no number
+        return None
+    return to_json(cell, None).rstrip("\n") if kind == "json" and cell is not None else cell
+
+
+def _harmless(value: Any) -> str:
+    text = _cell(value)
+    if not isinstance(value, str) or not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text
+
+
+def _quoted(text: str) -> str:
+    # The csv module leaves a bare \r unquoted, which its own reader takes for the end of the line.
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+
+
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -216,20 +246,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(_cell(v) for v in value)
     return repr(value) if isinstance(value, float) else str(value)
-
-
-def _list(array: Any) -> list[Any] | None:
-    return None if array is None else array.tolist()
-
-
-def _strict(data: Any) -> Any:
-    if isinstance(data, float):
-        return data if isfinite(data) else None
-    if isinstance(data, Mapping):
-        return {str(k): _strict(v) for k, v in data.items()}
-    if isinstance(data, list | tuple):
-        return [_strict(v) for v in data]
-    return data
 
 
 def _shown(path: str) -> str:

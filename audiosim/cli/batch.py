@@ -1,0 +1,345 @@
+"""`audiosim batch`, a straight line: pairs, what is still to be done, rows into the journal, outputs, exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .. import audio, gates, metrics, pairing
+from ..config import Settings
+from ..errors import ExitCode, UsageError, worst
+from ..journal import Journal, header, read, slot
+from ..match import Policy
+from ..rows import Row, number
+from . import formats, outcome
+from .compare import panel, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from ..batch import Job, Pool, Terms
+    from ..summary import Summary
+
+LINE_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What only this command takes, as it was typed."""
+
+    paths: Sequence[str]
+    manifest: str | None
+    rule: str
+    include: Sequence[str]
+    exclude: Sequence[str]
+    dry_run: bool
+    allow_missing: bool
+    output: str | None
+    resume: bool
+    source: str | None
+    merge: bool
+    shard: str | None
+    dask: str | None
+    wishes: outcome.Wishes
+
+
+def run(request: Request, settings: Settings) -> ExitCode:
+    """Compare all pairs, or read a journal, and write what was asked for."""
+    begun = datetime.now(UTC)
+    if request.merge:
+        return _merge(request, settings)
+    outcome.chosen(settings)
+    outcome.check(request.wishes, settings)
+    if request.source is not None:
+        return _from_journal(request, settings, begun)
+    found = _pairs(request)
+    if request.shard:
+        found.pairs[:] = pairing.shard(found.pairs, *_shard(request.shard))
+    if request.dry_run:
+        return _print_pairs(found, request, settings)
+    for line in found.unpaired:
+        say(line)
+    missing = [ExitCode.INPUT] if _is_short(found, request) else []
+    terms = _terms(settings)
+    for pair in found.pairs:
+        terms.specs_of(pair)  # a wrong spec or gate of a manifest is said before the work
+    path = request.output or _temporary()
+    with Journal(path, terms.settings, resume=request.resume) as journal:
+        if journal.repaired:
+            say(journal.repaired)
+        try:
+            ended = _compare(found.pairs, terms, journal, request, settings, begun)
+        except (KeyboardInterrupt, OSError) as stopped:
+            _say_how_to_go_on(journal, request, len(found.pairs))
+            if isinstance(stopped, KeyboardInterrupt):
+                return ExitCode.INTERRUPTED
+            raise
+        form = outcome.chosen(settings, "table" if request.output else None)
+        outcome.write(ended, request.wishes, settings, form, None)
+        outcome.tell(ended, settings)
+    if request.output is None:
+        Path(path).unlink()
+    return worst([*missing, *ended.codes])
+
+
+def _compare(
+    pairs: Sequence[pairing.Pair],
+    terms: Terms,
+    journal: Journal,
+    request: Request,
+    settings: Settings,
+    begun: datetime,
+) -> outcome.Outcome:
+    """Do what the journal does not answer yet, and say what came out of it."""
+    from .. import batch
+
+    jobs = batch.outstanding(pairs, terms, journal)
+    if len(jobs) < len(pairs) and not settings.quiet:
+        say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
+    if jobs:
+        with _Watch(len(jobs), settings) as watch:
+            for rows in batch.run(jobs, terms, journal, _pool(len(jobs), terms, request, settings)):
+                watch.done(rows)
+
+    def judged() -> outcome.Outcome:
+        rows = partial(batch.rows, pairs, terms, journal)
+        return outcome.judge(rows, terms.settings, terms.gates_over_all, request.wishes, begun)
+
+    ended = judged()
+    if places := _unplaced(ended.summary, pairs, terms, journal):
+        for _ in batch.run(places, terms, journal, _pool(len(places), terms, request, settings)):
+            pass
+        ended = judged()
+    return ended
+
+
+def _unplaced(summary: Summary, pairs: Sequence[pairing.Pair], terms: Terms, journal: Journal) -> list[Job]:
+    """Jobs to find the second at which the worst pairs of each metric are worst."""
+    from ..batch import Job
+
+    wanted: dict[tuple[str, str, str | None], list[str]] = {}
+    for score in summary.scores:
+        for place in score.worst:
+            wanted.setdefault((place.id, place.test, score.system), []).append(score.spec)
+    jobs = []
+    for pair in pairs:
+        specs = wanted.get((pair.id, audio.data_name(pair.test), pair.system), [])
+        entries = {place[-1]: journal.entries.get(place) for place in terms.slots(pair)}
+        open_ones = [s for s in specs if (e := entries.get(s)) is not None and e.answered and not e.placed]
+        if open_ones:
+            jobs.append(Job(pair, tuple(open_ones), where=True))
+    return jobs
+
+
+def _is_short(found: pairing.Pairing, request: Request) -> bool:
+    """Whether recordings without a partner are a reason to end with an error."""
+    return bool(found.unpaired) and not request.allow_missing and request.manifest is None
+
+
+def _pairs(request: Request) -> pairing.Pairing:
+    if request.manifest is not None:
+        if request.paths:
+            raise UsageError("give --manifest or folders, not both")
+        source = None
+        if request.manifest == "-":
+            if sys.stdin is None or sys.stdin.isatty():
+                raise UsageError("--manifest - reads a table from standard input, but nothing is piped in")
+            source = sys.stdin
+        return pairing.manifest(request.manifest, source)
+    if len(request.paths) < 2:
+        raise UsageError("batch needs a folder of references and one or more of tests, or --manifest FILE")
+    reference, *tests = request.paths
+    return pairing.folders(reference, tests, request.rule, request.include, request.exclude)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """(part from 1, of how many)."""
+    if text == "auto":
+        for index, count, first in (
+            ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", os.environ.get("SLURM_ARRAY_TASK_MIN", "0")),
+            ("SLURM_PROCID", "SLURM_NTASKS", "0"),
+        ):
+            if index in os.environ and count in os.environ:
+                text = f"{int(os.environ[index]) - int(first) + 1}/{os.environ[count]}"
+                break
+        else:
+            raise UsageError("--shard auto reads the variables of a Slurm job array, and there are none; give I/N")
+    part, _, count = text.partition("/")
+    if not (part.isdecimal() and count.isdecimal() and 1 <= int(part) <= int(count)):
+        raise UsageError(f"--shard is I/N with I from 1 to N, such as 1/4, or auto, not {text!r}")
+    return int(part), int(count)
+
+
+def _terms(settings: Settings) -> Terms:
+    from ..batch import Terms
+
+    specs = settings.metric or panel(settings.preset)
+    for spec in specs:
+        metrics.parse(spec)
+    return Terms(
+        specs=tuple(dict.fromkeys(specs)),
+        policy=Policy(**settings.policy()),
+        require=settings.require,
+        bands=settings.bands,
+        bins=settings.bins,
+        times=settings.times,
+        backend=settings.backend,
+    )
+
+
+def _pool(jobs: int, terms: Terms, request: Request, settings: Settings) -> Pool:
+    def note(sentence: str) -> None:
+        if not settings.quiet:
+            say(sentence)
+
+    if request.dask is not None:
+        from ..dask_pool import Dask
+
+        return Dask(terms, request.dask, note)
+    from ..batch import Processes
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Processes(terms, min(settings.jobs or cores, jobs), note)
+
+
+class _Watch:
+    """How far it is, on stderr: a bar on a terminal, lines elsewhere, nothing with --quiet."""
+
+    def __init__(self, total: int, settings: Settings) -> None:
+        self.total, self.settings = total, settings
+        self.count = self.failed = 0
+        self.worst: tuple[float, str] | None = None
+        self.begun = self.said = monotonic()
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> _Watch:
+        if not self.settings.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+                console=Console(stderr=True, markup=False, highlight=False, emoji=False),
+                transient=True,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task("", total=self.total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+        if self.count and not self.settings.quiet:
+            seconds = monotonic() - self.begun
+            say(
+                f"compared {self.count} pairs in {seconds:.1f} s, {self.count / max(seconds, 1e-9):.3g} pairs/s"
+                + (f", {self.failed} failed" if self.failed else "")
+            )
+
+    def done(self, rows: Sequence[Row]) -> None:
+        self.count += 1
+        self.failed += any(row["fault"] for row in rows)
+        if rows:
+            value = number(rows[0])
+            bad = value if rows[0]["better"] == "lower" else -value
+            if value == value and (self.worst is None or bad > self.worst[0]):
+                unit = "" if rows[0]["unit"] == "1" else f" {rows[0]['unit']}"
+                self.worst = bad, f"worst {rows[0]['spec']} {value:.4g}{unit} ({audio.display_name(rows[0]['id'])})"
+        now = monotonic()
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, advance=1, description=self._state())
+        elif not self.settings.quiet and now - self.said > LINE_SECONDS:
+            self.said = now
+            rate = self.count / (now - self.begun)
+            left = (self.total - self.count) / rate
+            say(f"{self.count} of {self.total} pairs, {rate:.3g} pairs/s, {left:.0f} s left, {self._state()}")
+
+    def _state(self) -> str:
+        failed = f"{self.failed} failed" if self.failed else ""
+        return ", ".join(filter(None, (self.worst[1] if self.worst else "", failed)))
+
+
+def _temporary() -> str:
+    handle, path = tempfile.mkstemp(prefix="audiosim-", suffix=".jsonl")
+    os.close(handle)
+    return path
+
+
+def _say_how_to_go_on(journal: Journal, request: Request, pairs: int) -> None:
+    answered = sum(e.answered for e in journal.entries.values())
+    how = "the same command goes on from there" if request.output else f"go on from there with -o {journal.name}"
+    say(f"stopped; {answered} rows on {pairs} pairs are in {journal.name}: {how}")
+
+
+def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -> ExitCode:
+    """What would be compared."""
+    columns = ("id", "system", "reference", "test")
+    rows = [{c: getattr(pair, c) for c in columns} for pair in found.pairs]
+    form = formats.chosen(settings.format, None, sys.stdout.isatty())
+    if form == "table":
+        from .table import console, rows_table
+
+        shown = [{k: "" if v is None else audio.display_name(v) for k, v in row.items()} for row in rows]
+        systems = any(row["system"] for row in rows)
+        rows_table(shown, columns if systems else tuple(c for c in columns if c != "system"), console())
+    else:
+        sys.stdout.write(formats.rows_text(rows, form))
+    for line in found.unpaired:
+        say(line)
+    return ExitCode.INPUT if _is_short(found, request) else ExitCode.OK
+
+
+def _from_journal(request: Request, settings: Settings, begun: datetime) -> ExitCode:
+    """Write out what a journal holds; nothing is computed."""
+    from ..batch import judged
+
+    if request.paths or request.manifest is not None:
+        raise UsageError("--from reads a journal instead of folders and manifests; leave them out")
+    source = str(request.source)
+    required = [gates.parse(text, batch=True) for text in settings.require]
+
+    def rows() -> Iterator[Row]:
+        return (judged(row, required) if required else row for row in read(source))
+
+    over_all = [gate for gate in required if gate.pooled is not None]
+    ended = outcome.judge(rows, header(source), over_all, request.wishes, begun)
+    form = outcome.chosen(settings, outcome.form_of(request.output) if request.output else None)
+    outcome.write(ended, request.wishes, settings, form, request.output)
+    outcome.tell(ended, settings)
+    return worst(list(ended.codes))
+
+
+def _merge(request: Request, settings: Settings) -> ExitCode:
+    """The last rows of several journals in one; a failure gives way to an answer."""
+    if len(request.paths) < 1 or request.output is None:
+        raise UsageError(
+            "--merge needs journals and a journal for all: audiosim batch --merge a.jsonl b.jsonl -o c.jsonl"
+        )
+    made = {path: header(path) for path in request.paths}
+    first = made[request.paths[0]]
+    for path, under in made.items():
+        if under != first:
+            raise UsageError(f"{audio.display_name(path)} was made with other settings than {request.paths[0]}")
+    count = 0
+    with Journal(request.output, first) as journal:
+        for path in request.paths:
+            for row in read(path):
+                known = journal.entries.get(slot(row))
+                if known is None or (row["status"] != "error" and (not known.answered or known.key != row["key"])):
+                    journal.write(row)
+                    count += 1
+    if not settings.quiet:
+        say(f"{count} rows of {len(request.paths)} journals are in {audio.display_name(request.output)}")
+    return ExitCode.OK
