@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..dsp.elementary import exponentials, logarithms
 from ..dsp.kernel import fused_kernel, kernel
 from . import loudness
-from .complex_gammatone import BANDS, BLOCKS, CHUNK, STEP, bank
+from .complex_gammatone import BANDS, BLOCKS, CHUNK, STEP, bank, each_band
 
 Array = NDArray[Any]
 
@@ -277,5 +277,5 @@ def _modulation(x: Array, first: int, size: int, late: int, taps: Array, places:
 
 @fused_kernel
 def _add(factor: float, row: Array, out: Array) -> None:
-    for i in range(BANDS):
-        out[i] += factor * row[i]
+    for k in each_band():
+        out[0 + k] += factor * row[0 + k]

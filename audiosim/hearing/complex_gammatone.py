@@ -197,7 +197,7 @@ def _at_rest(b: Bank) -> Array:
 
 
 @fused_kernel
-def _each_band() -> Any:
+def each_band() -> Any:
     return range(BANDS)
 
 
@@ -209,7 +209,7 @@ if numba.config.DISABLE_JIT:  # bands one by one would take plain Python minutes
         def __radd__(self, at: int) -> slice:
             return slice(at, at + BANDS)
 
-    def _each_band() -> Any:
+    def each_band() -> Any:
         return (_EveryBand(),)
 
 
@@ -233,7 +233,7 @@ def _powers(x: Array, edges: Array, state: Array, out: Array) -> None:
 @fused_kernel
 def _advance(state: Array, sample: Any) -> None:
     """All bands by one sample."""
-    for k in _each_band():
+    for k in each_band():
         a, b = state[_RE + k], state[_IM + k]
         p, q = state[_1 + k], state[_1 + BANDS + k]
         p, q = a * p - b * q + sample, a * q + b * p
@@ -254,7 +254,7 @@ def _advance(state: Array, sample: Any) -> None:
 def _advance_four(state: Array, x0: Any, x1: Any, x2: Any, x3: Any) -> None:
     """All bands by four samples, stage by stage, so that the state is read and written once. Written out, because
     compilers vectorise over no calls."""
-    for k in _each_band():
+    for k in each_band():
         a, b = state[_RE + k], state[_IM + k]
         p, q = state[_1 + k], state[_1 + BANDS + k]
         p0, q0 = a * p - b * q + x0, a * q + b * p
@@ -308,7 +308,7 @@ def _calm(state: Array) -> None:
 @fused_kernel
 def _recede(state: Array, row: Array, factors: Array) -> None:
     """The conjugate filters by one sample of factors z_4."""
-    for k in _each_band():
+    for k in each_band():
         a, b = state[_RE + k], state[_IM + k]
         f = factors[0 + k]
         p, q = f * row[0 + k], f * row[BANDS + k]
