@@ -118,6 +118,16 @@ def shares(
     }
 
 
+def mean_over_time(channels: list[Channel]) -> Array | None:
+    """per_time of all channels together: in every frame the mean of those that have a value there."""
+    if channels[0].per_time is None:
+        return None
+    heard = np.array([c.per_time for c in channels])
+    counts = np.isfinite(heard).sum(0)
+    mean: Array = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
+    return mean
+
+
 def waveform(
     ref: Stream,
     test: Stream,

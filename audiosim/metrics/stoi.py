@@ -13,7 +13,7 @@ from .. import dsp, hearing
 from ..card import Card
 from ..errors import InputError
 from ..hearing import scales
-from ..hearing.profile import Detail, View
+from ..hearing.profile import Detail, View, mean_over_time
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, Twin, pool
 
@@ -75,13 +75,7 @@ def compute(
     channels = [_channel(r, t, extended, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
     if any(c.reason for c in channels):  # the others have profiles and details, these have none
         return pool([Channel(value=c.value, reason=c.reason) for c in channels])
-    result = pool(channels)
-    if result.per_time is None or len(channels) == 1:
-        return result
-    heard = np.array([c.per_time for c in channels])
-    counts = np.isfinite(heard).sum(0)  # a frame may be silent in some channels
-    by_time = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
-    return replace(result, per_time=by_time)
+    return replace(pool(channels), per_time=mean_over_time(channels))  # a frame may be silent in some channels
 
 
 def twin(rate: int, o: Any) -> Twin:
