@@ -1,4 +1,4 @@
-"""Path or "-" -> Signal; the only reader of sound files."""
+"""Path, "-" or URL -> Signal, and back to a file; the only reader and writer of sound files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal
 
-from .errors import InputError
+from . import remote
+from .errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,24 +36,34 @@ _FOREIGN = (1, 4, 64)
 
 
 def display_name(path: str | bytes | os.PathLike[Any]) -> str:
-    """A path as messages show it, always printable: quoted and escaped only where it would not be; "-" is stdin."""
+    """A path as messages show it, always printable: quoted and escaped only where it would not be; "-" is stdin.
+
+    A URL loses its password.
+    """
     text = os.fsdecode(path)
     if text == "-":
         return "stdin"
+    if remote.is_url(text):
+        text = remote.without_secrets(text)
     return text if text and text.isprintable() else repr(text)
 
 
 def data_name(path: str) -> str:
-    """A path as data holds it: as it was given, "-" is stdin; as messages show it where UTF-8 cannot hold it."""
+    """A path as data holds it: as it was given, "-" is stdin; as messages show it where UTF-8 cannot hold it.
+
+    A URL loses its password.
+    """
     try:
         path.encode()
     except UnicodeEncodeError:
         return display_name(path)
+    if remote.is_url(path):
+        return remote.without_secrets(path)
     return "stdin" if path == "-" else path
 
 
 def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
-    """Decode a sound file, a pipe, or stdin ("-").
+    """Decode a sound file, a pipe, stdin ("-"), or what a URL names (`https://`, `s3://`; extra `remote`).
 
     WAV, FLAC, AIFF, Ogg (Vorbis, Opus), MP3 and the other formats of libsndfile; what it does not know goes through
     ffmpeg where that is installed. Samples [channel, sample] are float32, or float64 for 32-bit integer and double
@@ -67,6 +78,8 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("stdin: nothing is piped in; use - as in `cat sound.wav | audiosim compare ref.wav -`")
         return _decoded(_in_memory(sys.stdin.buffer, name), name)
+    if remote.is_url(path):
+        return decode(remote.read(os.fspath(path)), name)
     with _raw(Path(path), name) as file:
         found = os.fstat(file.fileno())
         if stat.S_ISREG(found.st_mode):
@@ -76,6 +89,63 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
         if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
             raise InputError(f"{name}: is a device; give a sound file or a pipe")
         return _decoded(_in_memory(file, name), name)
+
+
+def decode(data: bytes, name: str) -> Signal:
+    """What `load` makes of a file with these bytes; name: what messages call it."""
+    return _decoded(_in_memory(io.BytesIO(data), name), name)
+
+
+def lossless(signal: Signal) -> Literal["flac", "wav"]:
+    """The smaller of the two forms of `encode` that holds the signal: samples beyond full scale need WAV."""
+    return "flac" if _fits_flac(signal) and abs(signal.samples).max() <= 1.0 else "wav"
+
+
+def encode(signal: Signal, form: Literal["flac", "wav"], bits: Literal[16, 24] = 24) -> bytes:
+    """A sound file's bytes: FLAC, rounded to so many bits and clipped at full scale, or WAV with floats as they are.
+
+    Raises UsageError for what FLAC cannot carry: more than 8 channels, and most rates above 65535 Hz that are no
+    multiple of 10.
+    """
+    import numpy as np
+    import soundfile
+
+    samples = signal.samples.T
+    if form == "flac":
+        if not _fits_flac(signal):
+            raise UsageError(f"FLAC cannot carry {signal.channels} channels at {signal.rate} Hz; use WAV")
+        # In whole steps: libsndfile takes floats times 2**23 - 1, which is no step of what it reads.
+        full = 1 << (bits - 1)
+        steps = np.clip(np.round(samples * float(full)), -full, full - 1)
+        samples, subtype = steps.astype(np.int32) << (32 - bits), f"PCM_{bits}"
+    else:
+        subtype = "DOUBLE" if samples.dtype == np.float64 else "FLOAT"
+    file = io.BytesIO()
+    soundfile.write(file, samples, signal.rate, subtype, format=form.upper())
+    return file.getvalue()
+
+
+def _fits_flac(signal: Signal) -> bool:
+    """By the channels and rates that its frame headers can name."""
+    return signal.channels <= 8 and (signal.rate < 1 << 16 or (signal.rate % 10 == 0 and signal.rate <= 655_350))
+
+
+def save(path: str | os.PathLike[str], signal: Signal) -> None:
+    """Write a sound file at once or not at all: .flac or .wav, as in `encode`. UsageError when it cannot be written."""
+    target, name = Path(path), display_name(path)
+    form = target.suffix.lower().removeprefix(".")
+    if form not in ("flac", "wav"):
+        raise UsageError(f"{name}: sound is written as .flac or .wav")
+    data = encode(signal, "flac" if form == "flac" else "wav")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            draft.write_bytes(data)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as broken:
+        raise UsageError(f"{name}: cannot be written ({broken.strerror})") from None
 
 
 def _raw(path: Path, name: str) -> io.FileIO:

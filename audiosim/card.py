@@ -24,6 +24,7 @@ class Card:
     conventions: str  # what other programs do differently, and the option that gives their number
     silence: str  # the answer for a silent reference, test or both
     caveat: str  # when not to use it
+    version: int = 1  # of its numbers: raised when they change, so that kept ones are computed anew
     minimum: str = "one sample"  # the shortest input that has an answer
     shortest: float = 0.0  # the same in seconds, for metrics without a number below it
     pauses: bool = False  # silence of the reference does not count: so much sound is needed

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
@@ -18,7 +17,7 @@ from . import metrics as catalogue
 from .dsp.kept import keeping
 from .errors import AudiosimError, InputError, NothingToCompare, UsageError
 from .match import Policy, match
-from .result import Result, failed
+from .result import Result, failed, undefined
 from .signal import Signal
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
@@ -54,7 +53,7 @@ def compare(
 ) -> dict[str, Result]:
     """How alike two recordings are, by each of the metrics.
 
-    ref, test: paths, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
+    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
     metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
     rate: Hz, for arrays.
     detail: "profile" adds per_band and per_time, "map" also map.
@@ -119,7 +118,10 @@ def compare_signals(
         if wanted not in at_rate:
             from .dsp import resampling
 
-            at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
+            try:
+                at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
+            except InputError as short:  # that nothing is left at this rate leaves other metrics their number
+                return undefined(str(short), ref.channels)
         a, b = at_rate[wanted]
         try:
             if backend == "torch":
@@ -151,7 +153,7 @@ def _signal(x: Any, rate: int | None, name: str) -> Signal:
     if isinstance(x, str | os.PathLike):
         from .audio import load
 
-        return load(Path(x) if x != "-" else "-")
+        return load(x)
     if rate is None:
         raise UsageError("arrays need their sampling rate: compare(ref, test, ..., rate=48000)")
     return Signal.of(x, rate, name)

@@ -25,6 +25,7 @@ Align = Literal["none", "auto"]
 Gain = Literal["none", "match"]
 Polarity = Literal["keep", "match"]
 Backend = Literal["numba", "torch"]
+ReportAudio = Literal["worst", "full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Settings:
     level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own
     audiogram: str | None = None  # the listener's hearing losses; None: each metric's own
     backend: Backend = "numba"
+    report_audio: ReportAudio = "worst"
     jobs: int | None = None  # None: all cores
     quiet: bool = False
     verbose: bool = False
@@ -90,7 +92,7 @@ def resolve(
             values[key] = checked(key, environment[name], name)
     for key, value in flags.items():
         if value is not None and value != () and value != []:
-            values[key] = checked(key, value, f"--{key}")
+            values[key] = checked(key, value, f"--{key.replace('_', '-')}")
     return Settings(**values)
 
 

@@ -91,7 +91,12 @@ def explain(
     result = comparison.results[spec]
     if gradient and result.status in ("ok", "infinite"):
         result = _of_gradient(result, metrics.parse(spec, policy.listener), comparison)
-    of: Of = "gradient" if gradient else "distance"
+    return taken_apart(spec, comparison, result, "gradient" if gradient else "distance")
+
+
+def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "distance") -> Explanation:
+    """What explain says of a comparison that has been made with detail="map", by the map of this result."""
+    gradient = of == "gradient"
     share = np.empty((0, 0)) if result.map is None else np.nan_to_num(result.map.astype(np.float64), posinf=0.0)
     total = float(share.sum())
     if result.status in ("undefined", "error") or result.edges is None or result.times is None or not total > 0.0:

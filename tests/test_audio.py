@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiosim import load
-from audiosim.audio import data_name, display_name
-from audiosim.errors import InputError
+from audiosim import Signal, load
+from audiosim.audio import _decoded, data_name, display_name, encode, lossless, save
+from audiosim.errors import InputError, UsageError
 from tests.signals import noise, pink
 
 RATE = 48000
@@ -382,6 +382,55 @@ def test_an_unruly_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scrip
     path = tmp_path / "a.xyz"
     path.write_bytes(b"something foreign " * 50)
     assert message in _refusal(path)
+
+
+# What is written
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 65535, 192000, 655350])
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_flac_is_written_to_half_a_step_of_24_bits(tmp_path: Path, rate: int, channels: int) -> None:
+    x = np.concatenate([np.linspace(-1, 1, 301), [1.0, 0.0, 2**-24, -1.0]])
+    signal = Signal.of(np.stack([np.roll(x, c) for c in range(channels)]), rate)
+    assert lossless(signal) == "flac"
+    save(tmp_path / "a.flac", signal)
+    assert soundfile.info(tmp_path / "a.flac").subtype == "PCM_24"
+    back = load(tmp_path / "a.flac")
+    assert back.rate == rate
+    error = np.abs(back.samples - signal.samples)
+    assert error[signal.samples < 1].max() <= 2**-24
+    assert error.max() <= 2**-23  # there is no step at full scale
+    steps = Signal.of(np.arange(-(2**23), 2**23, 54321) / 2**23, RATE)
+    assert np.array_equal(_decoded(io.BytesIO(encode(steps, "flac")), "steps").samples, steps.samples)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_wav_is_written_as_it_is(tmp_path: Path, dtype: Any) -> None:
+    signal = Signal.of(np.array([[0.1, -3.0, 1e-30], [2.0, 0.5, -0.0]], dtype), RATE)
+    assert lossless(signal) == "wav"
+    save(tmp_path / "a.wav", signal)
+    back = load(tmp_path / "a.wav")
+    assert np.array_equal(back.samples, signal.samples)
+    assert back.samples.dtype == dtype
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(9, 48000), (1, 65537), (1, 700000)])
+def test_what_flac_cannot_carry_goes_to_wav(channels: int, rate: int) -> None:
+    signal = Signal.of(np.full((channels, 20), 0.5), rate)
+    assert lossless(signal) == "wav"
+    with pytest.raises(UsageError, match="use WAV"):
+        encode(signal, "flac")
+    assert _decoded(io.BytesIO(encode(signal, "wav")), "a").rate == rate
+
+
+def test_what_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    signal = Signal.of([0.5, 0.25], RATE)
+    with pytest.raises(UsageError, match=r"written as \.flac or \.wav"):
+        save(tmp_path / "a.mp3", signal)
+    with pytest.raises(UsageError, match="cannot be written"):
+        save(tmp_path / "no" / "a.wav", signal)
+    save(tmp_path / "a.wav", signal)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]  # no draft is left
 
 
 def test_importing_the_module_is_cheap() -> None:

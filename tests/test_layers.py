@@ -18,13 +18,15 @@ FILES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"))
 # A layer may import itself where that is said, and what stands before it.
 ORDER = (
     {"errors", "card"},
-    {"signal", "result", "config"},
+    {"signal", "result", "config", "remote"},
     {"dsp"},
     {"hearing", "networks"},
     {"metrics"},
-    {"audio", "match", "loss", "nn"},
+    {"audio", "match", "loss", "nn", "rows"},
     {"comparison"},
-    {"batch", "gates", "explain", "summary"},
+    {"pairing", "gates", "explain", "summary"},
+    {"journal"},
+    {"batch"},
     {"report", "pytest_plugin"},
     {"cli"},
     {"__main__"},
@@ -32,11 +34,14 @@ ORDER = (
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 HOME = {  # third-party packages that only these may import
     "soundfile": ("audio.py",),
+    "fsspec": ("remote.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "soxr": ("dsp/",),
+    "jinja2": ("report/",),
+    "matplotlib": ("report/",),
     "torch": ("loss.py", "nn.py", "networks/", "metrics/", "dsp/", "hearing/"),
-    "numba": ("dsp/", "hearing/", "cli/compare.py"),  # the last listens to its compiler
+    "numba": ("dsp/", "hearing/"),
 }
 PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}
 

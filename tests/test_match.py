@@ -343,6 +343,15 @@ def test_everything_at_once() -> None:
     assert np.abs(a.samples - b.samples).max() < 1e-3
 
 
+def test_nothing_left_at_the_rate_of_one_metric_leaves_the_others_their_number() -> None:
+    one = Signal.of([0.5], 48000, "a.wav")
+    found = compare(one, one, ["mae", "pesq", "srmr"])
+    assert found["mae"].value == 0
+    for name in ("pesq", "srmr"):
+        assert found[name].status == "undefined"
+        assert found[name].reason == "a.wav: 1 sample at 48000 Hz are too short for 16000 Hz; compare longer recordings"
+
+
 def test_metrics_at_their_own_rate_are_described() -> None:
     assert describe({"metric_rates": [8000, 16000]}) == [
         "resampled both to 8000, 16000 Hz for the metrics that demand it"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, resolve
+from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, ReportAudio, resolve
 
 
 class _AsTyped:
@@ -80,6 +80,38 @@ def _metric_names(incomplete: str) -> list[str]:
     return [n for n in names if n.startswith(incomplete)]
 
 
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--metric",
+        metavar="SPEC",
+        autocompletion=_metric_names,
+        help="name, or name:option=value,option=value; repeatable. The first one ranks.",
+    ),
+]
+PresetOption = Annotated[
+    str | None, typer.Option("--preset", help="The metrics taken without -m: a named panel (default: default).")
+]
+RequireOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require",
+        metavar="GATE",
+        help="What must hold, else exit code 1: 'si-sdr>=20', 'log-mel<3', per band 'si-sdr@4000-8000>=10'.",
+    ),
+]
+BandsOption = Annotated[
+    bool | None, typer.Option("--bands/--no-bands", help="Add where: each metric in every frequency band.")
+]
+BinsOption = Annotated[
+    bool | None, typer.Option("--bins/--no-bins", help="As --bands, but in every bin instead of at most 40 bands.")
+]
+TimesOption = Annotated[bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")]
+BackendOption = Annotated[
+    Backend | None,
+    typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
+]
 JobsOption = Annotated[
     int | None, typer.Option("-j", "--jobs", help="Threads (default: all cores). The numbers do not depend on it.")
 ]
@@ -123,8 +155,16 @@ FormatOption = Annotated[
     Format | None,
     typer.Option("--format", help="Default: table on a terminal, tsv elsewhere, or what the suffix of -o says."),
 ]
+BatchFormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="Of standard output, or of the file of --from (default: table, or tsv in a pipe)."),
+]
 OutputOption = Annotated[
     str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, at once or not at all.")
+]
+PlotOption = Annotated[
+    str | None,
+    typer.Option("--plot", metavar="FILE", help="Draw a figure for a paper: .png, .svg or .pdf (extra plot)."),
 ]
 QuietOption = Annotated[bool | None, typer.Option("-q", "--quiet", help="No notes on stderr, only errors.")]
 VerboseOption = Annotated[
@@ -143,36 +183,14 @@ def compare(
     tests: Annotated[
         list[str], typer.Argument(metavar="TEST", help="What is compared with it; several give a ranking.")
     ],
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-m",
-            "--metric",
-            metavar="SPEC",
-            autocompletion=_metric_names,
-            help="name, or name:option=value,option=value; repeatable. The first one ranks.",
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option("--preset", help="The metrics taken without -m: a named panel (default: default).")
-    ] = None,
+    metric: MetricOption = None,
+    preset: PresetOption = None,
     format: FormatOption = None,
-    bands: Annotated[
-        bool | None, typer.Option("--bands/--no-bands", help="Add where: each metric in every frequency band.")
-    ] = None,
-    bins: Annotated[
-        bool | None, typer.Option("--bins/--no-bins", help="As --bands, but in every bin instead of at most 40 bands.")
-    ] = None,
-    times: Annotated[bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")] = None,
+    bands: BandsOption = None,
+    bins: BinsOption = None,
+    times: TimesOption = None,
     with_map: Annotated[bool, typer.Option("--map", help="Add the map of time by band (json and jsonl only).")] = False,
-    require: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--require",
-            metavar="GATE",
-            help="What must hold, else exit code 1: 'si-sdr>=20', 'log-mel<3', per band 'si-sdr@4000-8000>=10'.",
-        ),
-    ] = None,
+    require: RequireOption = None,
     rate: RateOption = None,
     channels: ChannelsOption = None,
     length: LengthOption = None,
@@ -181,12 +199,18 @@ def compare(
     polarity: PolarityOption = None,
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
-    backend: Annotated[
-        Backend | None,
-        typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
-    ] = None,
+    backend: BackendOption = None,
     jobs: JobsOption = None,
     output: OutputOption = None,
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write a page to look at and listen to: one HTML file."),
+    ] = None,
+    report_audio: Annotated[
+        ReportAudio | None,
+        typer.Option("--report-audio", help="What its players play: the worst 10 s, all, or none (default: worst)."),
+    ] = None,
+    plot: PlotOption = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
@@ -196,6 +220,7 @@ def compare(
     audiosim compare original.wav decoded.wav
     audiosim compare original.wav a.ogg b.ogg c.mp3 -m log-mel -m si-sdr
     audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --format json
+    audiosim compare original.wav decoded.wav --report out.html
 
     The results go to standard output, everything else to standard error. What is done to make two recordings
     comparable is always said. In tsv, csv and value a number that does not exist is nan, an infinite one inf or -inf;
@@ -204,7 +229,119 @@ def compare(
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
     from .compare import run
 
-    return run(reference, list(tests), settings, with_map=with_map, output=output)
+    return run(reference, list(tests), settings, with_map=with_map, output=output, report=report, plot=plot)
+
+
+@app.command(
+    "batch",
+    cls=_Command,
+    short_help="Compare two folders, a manifest or a whole corpus; go on where it stopped.",
+    epilog="The metrics and their options: audiosim explain.",
+)
+def batch(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="REFDIR TESTDIR", help="A folder of references, and one or more of tests."),
+    ] = None,
+    metric: MetricOption = None,
+    preset: PresetOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The journal (jsonl): a row a pair and metric, kept at once; the next run goes on from it. "
+            "With --from, the file of the export.",
+        ),
+    ] = None,
+    manifest: Annotated[
+        str | None,
+        typer.Option(
+            "--manifest",
+            metavar="FILE",
+            help="Pairs from a table, csv, tsv or jsonl, with the columns reference and test; - reads standard input.",
+        ),
+    ] = None,
+    pair: Annotated[
+        str,
+        typer.Option(
+            "--pair", metavar="RULE", help="Which files belong together: relpath, stem, order, regex:PATTERN."
+        ),
+    ] = "relpath",
+    include: Annotated[
+        list[str] | None, typer.Option("--include", metavar="PATTERN", help="Only these, such as '*.wav'; repeatable.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not these; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the pairs, and compare nothing.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Files without a partner are no reason for exit code 3.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--no-resume", help="Go on with the journal, or put it aside and begin anew."),
+    ] = True,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Compare nothing: write out what a journal holds.")
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="The arguments are journals: put them together into that of -o.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Only part I of N, or auto: as the variables of Slurm say."),
+    ] = None,
+    require: RequireOption = None,
+    format: BatchFormatOption = None,
+    bands: BandsOption = None,
+    bins: BinsOption = None,
+    times: TimesOption = None,
+    rate: RateOption = None,
+    channels: ChannelsOption = None,
+    length: LengthOption = None,
+    align: AlignOption = None,
+    gain: GainOption = None,
+    polarity: PolarityOption = None,
+    level: LevelOption = None,
+    audiogram: AudiogramOption = None,
+    backend: BackendOption = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes (default: one a core).")] = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Compare folders of recordings pair by pair.
+
+    \b
+    audiosim batch originals/ decoded/ -o run.jsonl
+    audiosim batch originals/ opus/ mp3/ -m visqol -m log-mel -o run.jsonl
+    audiosim batch --manifest pairs.csv -o run.jsonl --require 'mean(log-mel)<=3'
+    audiosim batch --from run.jsonl --format markdown
+
+    Every pair has a row, also one that cannot be read. What is in the journal is not computed again, as long as the
+    files, the options and the version of the metric are the same; failures are tried again.
+    """
+    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    from .batch import Request, run
+
+    return run(
+        Request(
+            paths=paths or (),
+            manifest=manifest,
+            rule=pair,
+            include=include or (),
+            exclude=exclude or (),
+            dry_run=dry_run,
+            allow_missing=allow_missing,
+            output=output,
+            resume=resume,
+            source=source,
+            merge=merge,
+            shard=shard,
+        ),
+        settings,
+    )
 
 
 @app.command(
@@ -233,6 +370,7 @@ def explain(
     ] = False,
     jobs: JobsOption = None,
     output: OutputOption = None,
+    plot: PlotOption = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
@@ -247,4 +385,4 @@ def explain(
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
     from . import explain as pages
 
-    return pages.run(name, reference, test, settings, gradient=gradient, output=output)
+    return pages.run(name, reference, test, settings, gradient=gradient, output=output, plot=plot)

@@ -18,22 +18,40 @@ from ..dsp.kept import keeping
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
 from ..match import Policy
 from ..result import failed
+from ..rows import pair_row
 from ..signal import Signal
-from . import formats
+from . import figures, formats
 
 Row = dict[str, Any]
 
 
-def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: bool, output: str | None) -> ExitCode:
+def run(
+    reference: str,
+    tests: Sequence[str],
+    settings: Settings,
+    *,
+    with_map: bool,
+    output: str | None,
+    report: str | None = None,
+    plot: str | None = None,
+) -> ExitCode:
     """Compare, print, and say how it went. Raises AudiosimError when nothing at all could be compared."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
     detail = _detail(settings, with_map, form)
+    if report is not None or plot is not None:
+        detail = "map"
     if [reference, *tests].count("-") > 1:
         raise UsageError("standard input can be read only once: give - for one recording only")
     if output not in (None, "-"):
         formats.check_output(str(output))
+    if report is not None:
+        formats.check_output(report, "--report")
+    if plot is not None:
+        if len(tests) > 1:
+            raise UsageError("--plot draws one pair; give one TEST")
+        figures.check_plot(plot)
     required = [gates.parse(text) for text in settings.require]
-    specs = list(dict.fromkeys([*(settings.metric or _panel(settings.preset)), *gates.specs(required)]))
+    specs = list(dict.fromkeys([*(settings.metric or panel(settings.preset)), *gates.specs(required)]))
     for spec in specs:
         metrics.parse(spec)
     bands = "bins" if settings.bins else None
@@ -41,6 +59,7 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
 
     pairs: list[Row] = []
     codes: list[ExitCode] = []
+    kept = figures.Worst()
     for name, loaded in _decoded(reference, tests, settings):
         begun = perf_counter()
         try:
@@ -71,8 +90,16 @@ def run(reference: str, tests: Sequence[str], settings: Settings, *, with_map: b
         codes += [ExitCode.METRIC for r in done.results.values() if r.status == "error"]
         codes += [ExitCode.GATE for v in verdicts if not v.passed]
         _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet)
-        pairs.append(_answered(reference, name, done, verdicts, settings))
-    write(_ranked(pairs), form, output)
+        pairs.append(_answered(reference, name, done, verdicts, settings, with_map))
+        if report is not None or plot is not None:
+            kept.add(pairs[-1], done)
+    pairs = _ranked(pairs)
+    write(pairs, form, output)
+    if report is not None:
+        for sentence in figures.write_report(report, pairs, kept, settings):
+            say(sentence)
+    if plot is not None:
+        figures.write_plot(plot, kept, specs)
     return worst(codes)
 
 
@@ -109,21 +136,9 @@ def announce_compilation(quiet: bool) -> None:
     """Say on stderr when kernels are being compiled, once; a cached kernel says nothing."""
     if quiet:
         return
-    from numba.core import event
+    from ..dsp.compilation import when_compiling
 
-    class FirstCompilation(event.Listener):  # type: ignore[misc]  # numba has no types
-        said = False
-
-        def on_start(self, event: Any) -> None:
-            del event
-            if not self.said:
-                FirstCompilation.said = True
-                say("compiling kernels for their first use on this machine: up to 10 s, only once")
-
-        def on_end(self, event: Any) -> None:
-            del event
-
-    event.register("numba:compile", FirstCompilation())
+    when_compiling(lambda: say("compiling kernels for their first use on this machine: up to 10 s, only once"))
 
 
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
@@ -164,16 +179,22 @@ def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
     return "map" if with_map else "profile" if profile else "value"
 
 
-def _panel(preset: str) -> Sequence[str]:
+def panel(preset: str) -> Sequence[str]:
+    """The specs of a preset."""
     if preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}{nearest(preset, list(PRESETS))}; one of: {', '.join(PRESETS)}")
     return PRESETS[preset]
 
 
 def _answered(
-    reference: str, test: str, done: Comparison, verdicts: Sequence[gates.Verdict], settings: Settings
+    reference: str,
+    test: str,
+    done: Comparison,
+    verdicts: Sequence[gates.Verdict],
+    settings: Settings,
+    with_map: bool,
 ) -> Row:
-    row = formats.pair_row(
+    row = pair_row(
         audio.data_name(reference),
         audio.data_name(test),
         done.results,
@@ -183,8 +204,9 @@ def _answered(
         duration_s=done.ref.duration,
         match=done.match,
     )
-    for result in row["results"]:  # both come out of one pass; only what was asked for is shown
-        if result["map"] is None:
+    for result in row["results"]:  # all come out of one pass; only what was asked for is shown
+        if not with_map:
+            result["map"] = None
             result.update({} if settings.bands or settings.bins else {"per_band": None, "bands": None, "edges": None})
             result.update({} if settings.times else {"per_time": None, "times": None})
     return row
@@ -195,9 +217,7 @@ def _unanswered(
 ) -> Row:
     results = {spec: failed(str(problem), 0) for spec in specs}
     verdicts = gates.unanswered(required, str(problem))
-    return formats.pair_row(
-        audio.data_name(reference), audio.data_name(test), results, [gates.row(v) for v in verdicts]
-    )
+    return pair_row(audio.data_name(reference), audio.data_name(test), results, [gates.row(v) for v in verdicts])
 
 
 def _ranked(pairs: list[Row]) -> list[Row]:

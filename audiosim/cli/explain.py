@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .. import metrics
 from ..config import Settings
 from ..errors import ExitCode, UsageError
-from . import formats
+from ..rows import pair_row, to_json, to_jsonl
+from . import figures, formats
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,7 @@ def run(
     *,
     gradient: bool = False,
     output: str | None,
+    plot: str | None = None,
 ) -> ExitCode:
     """Print what was asked for."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
@@ -47,6 +49,10 @@ def run(
         formats.check_output(str(output))
     if gradient and test is None:
         raise UsageError("--gradient needs two recordings: audiosim explain NAME REF TEST --gradient")
+    if plot is not None:
+        if test is None:
+            raise UsageError("--plot needs two recordings: audiosim explain NAME REF TEST --plot FILE")
+        figures.check_plot(plot)
     if name is None:
         _write(catalogue(), form, output)
     elif reference is None:
@@ -54,7 +60,7 @@ def run(
     elif test is None:
         raise UsageError("explain NAME REF TEST needs both recordings; without them, explain NAME")
     else:
-        return _pair(name, reference, test, settings, form, output, gradient)
+        return _pair(name, reference, test, settings, form, output, gradient, plot)
     return ExitCode.OK
 
 
@@ -88,7 +94,7 @@ def _card(name: str, form: str, output: str | None) -> None:
     ]
     if form in ("json", "jsonl"):
         card = {**{str(f["field"]).replace(" ", "_"): f["text"] for f in fields}, "options": options}
-        _put(formats.to_json(card) if form == "json" else formats.to_jsonl([card]), output)
+        _put(to_json(card) if form == "json" else to_jsonl([card]), output)
     elif form == "table":
         with _page(output) as out:
             from rich.text import Text
@@ -115,7 +121,14 @@ def _card_rows(name: str) -> list[tuple[str, str]]:
 
 
 def _pair(
-    name: str, reference: str, test: str, settings: Settings, form: str, output: str | None, gradient: bool
+    name: str,
+    reference: str,
+    test: str,
+    settings: Settings,
+    form: str,
+    output: str | None,
+    gradient: bool,
+    plot: str | None,
 ) -> ExitCode:
     from .. import match as matching
     from ..audio import data_name
@@ -131,10 +144,12 @@ def _pair(
     if not settings.quiet:
         for sentence in matching.describe(found.comparison.match):
             say(sentence)
+    if plot is not None:
+        figures.write_explanation(plot, found)
     regions = region_rows(found)
     if form in ("json", "jsonl"):
         row = _json_row(found, data_name(reference), data_name(test))
-        _put(formats.to_json(row, None if form == "jsonl" else 2), output)
+        _put(to_json(row, None if form == "jsonl" else 2), output)
     elif form == "table":
         with _page(output) as out:
             _print_page(found, regions, out)
@@ -158,7 +173,7 @@ def region_rows(found: Explanation) -> list[dict[str, Any]]:
 
 def _json_row(found: Explanation, reference: str, test: str) -> dict[str, Any]:
     compared = found.comparison
-    pair = formats.pair_row(
+    pair = pair_row(
         reference,
         test,
         {found.spec: found.result},

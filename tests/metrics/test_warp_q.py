@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load
-from audiosim.cli.formats import result_row
+from audiosim.rows import result_row
 from audiosim.errors import UsageError
 from audiosim.explain import explain
 from audiosim.result import Result

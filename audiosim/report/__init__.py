@@ -1,0 +1,347 @@
+"""The report: one HTML page that works offline from disk, to look at and listen to."""
+
+from __future__ import annotations
+
+import heapq
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import count, groupby
+from math import inf, isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .. import __version__
+from ..errors import AudiosimError
+from ..rows import Row, number, to_json
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+    from .sound import Sound
+
+Audio = Literal["worst", "full", "none"]
+
+DETAILS = 20  # pairs that are shown with pictures and sound
+TABLE = 1000  # pairs in the table
+CAP = 25_000_000  # bytes of a page
+NAMED = 100  # of the pairs that had to be left out
+# What the page holds of a row for programs.
+DATA = (
+    "id",
+    "system",
+    "group",
+    "reference",
+    "test",
+    "metric",
+    "spec",
+    "value",
+    "unit",
+    "better",
+    "status",
+    "reason",
+    "gates",
+)
+ARRAYS = ("per_band", "bands", "edges", "per_time", "times", "map")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """text: the HTML. left_out: a sentence for each thing that did not fit, naming it; the page says them too."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Pair:
+    """One pair of the table: its rows without arrays."""
+
+    rows: list[Row]
+    badness: tuple[int, float]
+    anchor: str | None = None
+
+    @property
+    def gates(self) -> list[Row]:
+        return [g for r in self.rows for g in r["gates"]]
+
+    @property
+    def failed(self) -> list[str]:
+        return [g["require"] for g in self.gates if not g["passed"]]
+
+    @property
+    def unread(self) -> bool:
+        """Whether there is nothing to look at or listen to."""
+        return self.rows[0]["rate"] is None
+
+
+@dataclass(slots=True)
+class _Table:
+    """What is kept of all rows."""
+
+    kept: list[_Pair] = field(default_factory=list)  # the worst first
+    total: int = 0
+    gated: bool = False
+    failed: int = 0
+    broken: int = 0
+    metrics: dict[str, Row] = field(default_factory=dict)  # the first row of each spec
+
+
+def page(
+    rows: Iterable[Row],
+    recompute: Callable[[Sequence[Row]], Comparison],
+    *,
+    title: str = "Audio comparison",
+    summary: Sequence[Mapping[str, Any]] = (),
+    audio: Audio = "worst",
+    details: int = DETAILS,
+    cap: int = CAP,
+) -> Page:
+    """The report of one pair or of many.
+
+    rows: one per pair and metric, those of a pair together (rows.flat; the rows of a batch's journal). They are read
+        once, and only the worst 1000 pairs are kept, without their arrays.
+    recompute: the rows of one pair -> its Comparison with detail="map", with the specs of these rows. It is called
+        for the `details` worst pairs only, one after the other, and each Comparison is let go before the next.
+        An AudiosimError that it raises is shown in the place of the pair.
+    summary: rows of equal keys for a table at the top, such as those of summary.py; numbers or strings.
+    audio: "worst" plays at most 10 s where a pair is worst, "full" all of it, "none" nothing.
+    cap: bytes of the page. Sound, then pictures of the least bad pairs are left out to stay below it.
+
+    The worst pair has an error or a failed gate, then the worst value of the first metric. The text is to be written
+    as UTF-8; no name that it shows can become markup.
+    """
+    from markupsafe import Markup
+
+    table = _read(rows)
+    shown = [p for p in table.kept if not p.unread][:details]
+    for i, pair in enumerate(shown, 1):
+        pair.anchor = f"pair-{i}"
+    templates = _templates()
+    frame = templates.get_template("page.html.jinja")
+    style, script = (_asset(name) for name in ("style.css", "page.js"))
+    data = to_json([{k: r[k] for k in DATA if k in r} for p in table.kept for r in p.rows], None)
+    values = {
+        "title": title,
+        "version": __version__,
+        "style": Markup(style),
+        "script": Markup(script),
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+        "pairs_total": table.total,
+        "gated": table.gated,
+        "failed": table.failed,
+        "broken": table.broken,
+        "ranked_by": next(iter(table.metrics), ""),
+        "summary": _summary(summary),
+        "table": _cells(table) if table.total != 1 or table.broken else None,
+        "data": Markup(_for_script(data)),
+    }
+    used = len(frame.render(**values).encode()) + NAMED * 200
+    blocks, left_out = [], []
+    for i, pair in enumerate(shown):
+        block, problems = _block(
+            pair, recompute, audio, cap - used, (cap - used) // (len(shown) - i), i == 0, templates
+        )
+        left_out += problems
+        used += len(block.encode())
+        blocks.append(Markup(block))
+    if len(left_out) > NAMED:
+        left_out = [*left_out[:NAMED], f"and {len(left_out) - NAMED} more"]
+    return Page(frame.render(**values, blocks=blocks, left_out=left_out), tuple(left_out))
+
+
+def badness(rows: Sequence[Row]) -> tuple[int, float]:
+    """What pairs are ranked by, the worst largest: error, failed gate, no number, then the value of the first row."""
+    first = rows[0]
+    value = -number(first) if first["better"] == "higher" else number(first)
+    failed = any(not g["passed"] for r in rows for g in r["gates"])
+    error = any(r["status"] == "error" for r in rows)
+    return (3 if error else 2 if failed else 1 if value != value else 0), value if value == value else -inf
+
+
+def _read(rows: Iterable[Row]) -> _Table:
+    """One pass over the rows; of all pairs only the worst are kept."""
+    table, order = _Table(), count(0, -1)
+    heap: list[tuple[tuple[int, float], int, _Pair]] = []
+    for _, group in groupby(
+        rows, key=lambda r: tuple(r.get(k) for k in ("id", "system", "reference", "test", "start"))
+    ):
+        slim: list[Row] = [{k: v for k, v in row.items() if k not in ARRAYS} for row in group]
+        pair = _Pair(slim, badness(slim))
+        table.total += 1
+        table.gated |= bool(pair.gates)
+        table.failed += bool(pair.failed)
+        table.broken += pair.unread
+        for row in slim:
+            table.metrics.setdefault(row["spec"], row)
+        entry = (pair.badness, next(order), pair)
+        if len(heap) < TABLE:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    table.kept = [pair for _, _, pair in sorted(heap, reverse=True, key=lambda e: e[:2])]
+    return table
+
+
+def _block(
+    pair: _Pair,
+    recompute: Callable[[Sequence[Row]], Comparison],
+    audio: Audio,
+    room: int,
+    share: int,
+    first: bool,
+    templates: Any,
+) -> tuple[str, list[str]]:
+    """(HTML of one pair, what was left out). room: bytes left; share: of it, where every pair gets as much."""
+    from . import pair as pairs
+
+    name = pairs.name(pair.rows[0])
+    frame = {
+        "anchor": pair.anchor,
+        "first": first,
+        "name": name,
+        "gates": len(pair.gates),
+        "gates_failed": pair.failed,
+    }
+    template = templates.get_template("pair.html.jinja")
+    try:
+        comparison = recompute(pair.rows)
+        view, sound, left_out = _heard(comparison, pair.rows, audio, room, share, name)
+        block = pairs.block(pair.rows, comparison, sound, view)
+    except AudiosimError as problem:
+        return template.render(**frame, problem=str(problem)), []
+    if "player" in block:
+        from markupsafe import Markup
+
+        block["player"] = Markup(_for_script(to_json(block["player"], None)))
+    text = template.render(**frame, **block)
+    if sound and len(text) > room:
+        left_out.append(f"{name}: its sound")
+        text = template.render(
+            **frame, **{**block, "sound": None, "sound_note": "Its sound is left out: the page is full."}
+        )
+    if len(text) > room:
+        left_out.append(f"{name}: its pictures")
+        text = template.render(**frame, problem="Its pictures are left out: the page is full.")
+    return text, left_out
+
+
+def _heard(
+    comparison: Comparison, rows: Sequence[Row], audio: Audio, room: int, share: int, name: str
+) -> tuple[tuple[float, float], Sound | None, list[str]]:
+    """(seconds that the pictures show, the sound, what was left out of it)."""
+    from .pair import LONG
+    from .sound import EXCERPT, SHORTEST, cut, duration, worst
+
+    whole = duration(comparison)
+    specs = [r["spec"] for r in rows if r["spec"] in comparison.results]
+    left_out = []
+    if audio == "full":
+        samples = min(comparison.ref.channels, 2) * (comparison.ref.length + comparison.test.length)
+        sound = cut(comparison, 0.0, whole) if samples <= 8 * room else None
+        if sound and sound.size <= room:
+            return (0.0, whole), sound, []
+        left_out.append(f"{name}: its sound, but for where it is worst")
+    start, end = worst(comparison, specs, min(whole, LONG))
+    view = (0.0, whole) if whole <= LONG else (start, end)
+    sound, seconds = None, EXCERPT
+    while audio != "none":
+        start, end = worst(comparison, specs, seconds)
+        if whole > LONG:  # within what is seen
+            start = min(max(start, view[0]), view[1] - (end - start))
+            end = start + min(seconds, whole)
+        sound = cut(comparison, start, end)
+        fair = max(share // 2, 0)
+        if sound.size <= fair or (seconds <= SHORTEST and sound.size <= room) or sound.size <= room // 8:
+            break
+        if seconds <= SHORTEST:
+            left_out.append(f"{name}: its sound")
+            sound = None
+            break
+        seconds = max(SHORTEST, 0.9 * min(seconds, whole) * fair / sound.size)
+    return view, sound, left_out
+
+
+def _cells(table: _Table) -> dict[str, Any]:
+    """The table of all pairs, a column a metric."""
+    from .pair import answer, name
+
+    specs = list(table.metrics)
+    one_reference = len({p.rows[0]["reference"] for p in table.kept}) == 1
+    rows = []
+    for pair in table.kept:
+        first, answers = pair.rows[0], {r["spec"]: answer(r) for r in pair.rows}
+        bare = {**first, "system": None}
+        reason = first["reason"] if pair.unread else None
+        rows.append(
+            {
+                "name": name(bare),
+                "anchor": pair.anchor,
+                "reference": None if one_reference else f"reference {name({'test': first['reference']})}",
+                "reason": reason,
+                "system": first.get("system") or "",
+                "group": first.get("group") or "",
+                "state": "error" if pair.unread else "failed" if pair.failed else "",
+                "rank": 2 if pair.unread else 1 if pair.failed else 0,
+                "gates": pair.gates,
+                "gates_failed": pair.failed,
+                "cells": [answers.get(s, {"text": "", "sort": "", "failed": False, "reason": None}) for s in specs],
+            }
+        )
+    return {
+        "rows": rows,
+        "more": table.total > len(rows),
+        "systems": any(r["system"] for r in rows),
+        "groups": any(r["group"] for r in rows),
+        "metrics": [answer(r) for r in table.metrics.values()],
+    }
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Any rows of equal keys as a table."""
+    from .charts import number as short
+
+    if not rows:
+        return None
+
+    def cell(value: Any) -> dict[str, Any]:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            known = isfinite(value)
+            return {
+                "text": short(value) if value == value else "",
+                "sort": repr(value) if known else "",
+                "number": True,
+            }
+        text = "" if value is None else str(value)
+        return {"text": text, "sort": text, "number": False}
+
+    cells = [[cell(row.get(key)) for key in rows[0]] for row in rows]
+    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(rows[0]))]
+    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(rows[0], kinds, strict=True)]
+    return {"columns": columns, "rows": cells}
+
+
+def _templates() -> Any:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        trim_blocks=True,
+    )
+
+
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """As the page's content security policy names a script or style that may stand in it."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _for_script(json: str) -> str:
+    """JSON that can stand in a script element: no end of the element, no comment."""
+    return json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").strip()

@@ -1,0 +1,190 @@
+"""One pair as its block of the page shows it: plain data for pair.html.jinja."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import explain, metrics
+from .. import match as matching
+from ..audio import display_name
+from ..comparison import Comparison
+from ..rows import Row, number
+from . import charts, pictures
+from .sound import Sound, duration
+
+Array = NDArray[Any]
+
+LONG = 60.0  # seconds: of a longer recording the pictures show the stretch around what is played
+REGIONS = 3  # outlined in the picture of the difference
+
+
+def name(row: Row) -> str:
+    """What the page calls the pair: its id or test, and the system where it says one."""
+    called = display_name(str(row.get("id") or row["test"]))
+    return f"{row['system']}: {called}" if row.get("system") else called
+
+
+def answer(row: Row) -> dict[str, Any]:
+    """A metric's value as a cell shows it and sorts by it."""
+    value, card = number(row), metrics.get(row["metric"]).CARD
+    shown = row["status"] in ("ok", "infinite")
+    return {
+        "spec": row["spec"],
+        "title": card.title,
+        "text": charts.number(value) if shown else str(row["status"]),
+        "sort": repr(value)
+        if value == value and isfinite(value)
+        else str(value).replace("inf", "Infinity")
+        if shown
+        else "",
+        "unit": "" if row["unit"] == "1" else row["unit"],
+        "better": row["better"],
+        "arrow": charts.ARROWS[row["better"]],
+        "reason": row["reason"],
+        "failed": any(not g["passed"] for g in row["gates"]),
+        "gates": [_gate(g) for g in row["gates"]],
+    }
+
+
+def block(
+    rows: Sequence[Row], comparison: Comparison, sound: Sound | None, view: tuple[float, float]
+) -> dict[str, Any]:
+    """The data of one pair. rows: its answers. view: seconds, from and to, that the pictures show."""
+    specs = [r["spec"] for r in rows if r["spec"] in comparison.results]
+    gates = [g for r in rows for g in r["gates"]]
+    cards = {spec: metrics.get(metrics.parse(spec).name).CARD for spec in specs}
+    drawn = [charts.course(comparison.results[s], s, cards[s], gates, view) for s in specs]
+    by_band = [charts.bars(comparison.results[s], s, cards[s]) for s in specs]
+    found = _explanation(comparison, specs)
+    ref, test = comparison.ref, comparison.test
+    peak = max(float(np.abs(s.samples).max()) for s in (ref, test))
+    channels = {1: "mono", 2: "stereo"}.get(ref.channels, f"{ref.channels} channels")
+    return {
+        "reference": display_name(rows[0]["reference"]),
+        "test": display_name(rows[0]["test"]),
+        "facts": f"{ref.duration:.3f} s at {ref.rate} Hz, {channels}",
+        "notes": [s[0].upper() + s[1:] + "." for s in matching.describe(comparison.match)],
+        "metrics": [answer(r) for r in rows],
+        "sentences": [{"spec": found.spec, "text": found.sentence}] if found else [],
+        "wave": _waves(comparison, view, peak),
+        "overview": _overview(comparison, view, peak) if view != (0.0, duration(comparison)) else None,
+        "pictures": _pictures(comparison, view, found),
+        "courses": [c for c in drawn if c],
+        "bars": [b for b in by_band if b],
+        "ticks": charts.time_ticks(view),
+        **_player(sound, view),
+    }
+
+
+def _gate(row: Row) -> dict[str, Any]:
+    missed = row.get("missed_by")
+    missed = charts.number(missed) if missed is not None and isfinite(missed) and missed else ""
+    return {"require": row["require"], "passed": row["passed"], "missed": missed}
+
+
+def _explanation(comparison: Comparison, specs: Sequence[str]) -> explain.Explanation | None:
+    """What the first metric with a map has to say."""
+    for spec in specs:
+        if comparison.results[spec].map is not None:
+            return explain.taken_apart(spec, comparison, comparison.results[spec])
+    return None
+
+
+def _waves(comparison: Comparison, view: tuple[float, float], peak: float) -> dict[str, str]:
+    return {
+        which: charts.wave(s.samples, s.rate, view, peak)
+        for which, s in (("ref", comparison.ref), ("test", comparison.test))
+    }
+
+
+def _overview(comparison: Comparison, view: tuple[float, float], peak: float) -> dict[str, str]:
+    whole = duration(comparison)
+    return {
+        **_waves(comparison, (0.0, whole), peak),
+        "before": charts.percent(view[0] / whole),
+        "after": charts.percent(view[1] / whole),
+        "length": charts.clock(whole),
+        "shown": f"{charts.clock(view[0])} to {charts.clock(view[1])}",
+    }
+
+
+def _pictures(
+    comparison: Comparison, view: tuple[float, float], found: explain.Explanation | None
+) -> list[dict[str, Any]]:
+    rate = comparison.ref.rate
+    start, stop = round(view[0] * rate), max(round(view[1] * rate), round(view[0] * rate) + 1)
+    powers = [pictures.power(s.samples, rate, start, stop) for s in (comparison.ref, comparison.test)]
+    (ref, edges), (test, _) = powers
+    ref_db, test_db, top = pictures.decibels(ref, test)
+    change, end = pictures.difference(ref_db, test_db)
+    scale = f"{top - pictures.SPAN_DB:.0f} to {top:.0f} dBFS".replace("-", "\N{MINUS SIGN}") if isfinite(top) else ""
+    hertz = charts.hertz_ticks(edges)
+    regions = found.regions[:REGIONS] if found else ()
+    return [
+        {
+            "kind": kind,
+            "src": f"data:image/png;base64,{b64encode(image).decode('ascii')}",
+            "alt": alt,
+            "tag": tag,
+            "scale": scaled,
+            "hertz": hertz,
+            "regions": [_box(r, view, edges) for r in regions if r.end > view[0] and r.start < view[1]]
+            if kind == "change"
+            else [],
+        }
+        for kind, image, tag, scaled, alt in (
+            ("power", pictures.spectrogram(ref_db, top), "reference", scale, "Spectrogram of the reference"),
+            ("power", pictures.spectrogram(test_db, top), "test", "", "Spectrogram of the test"),
+            (
+                "change",
+                change,
+                "test over reference",
+                f"\N{MINUS SIGN}{end:.0f} to +{end:.0f} dB",
+                "Difference of the spectrograms: blue where the test is quieter, orange where it is louder",
+            ),
+        )
+    ]
+
+
+def _box(region: explain.Region, view: tuple[float, float], edges: Array) -> dict[str, str]:
+    """Where an SVG rectangle lies."""
+    span, height = view[1] - view[0], np.log(edges[-1] / edges[0])
+    left, right = (min(max((t - view[0]) / span, 0.0), 1.0) for t in (region.start, region.end))
+    low, high = (float(np.log(np.clip(f, edges[0], edges[-1]) / edges[0]) / height) for f in (region.low, region.high))
+    return {
+        "x": charts.percent(left),
+        "width": charts.percent(right - left),
+        "y": charts.percent(1 - high),
+        "height": charts.percent(high - low),
+    }
+
+
+def _player(sound: Sound | None, view: tuple[float, float]) -> dict[str, Any]:
+    if sound is None:
+        return {"sound": None}
+    span = view[1] - view[0]
+    gain = sound.match_db
+    note = " ".join(sound.notes)
+    silent = [(view[0], sound.start), (sound.end, view[1])]
+    if sound.start - view[0] > 0.01 or view[1] - sound.end > 0.01:
+        note = f"Played is {charts.clock(sound.start)} to {charts.clock(sound.end)}, where it is worst. {note}"
+    return {
+        "sound": sound,
+        "sound_note": note,
+        "match_db": gain,
+        "match_text": "" if gain is None else f"test {gain:+.2f} dB".replace("-", "\N{MINUS SIGN}"),
+        "clip": (f"{sound.start:.2f}", f"{sound.end:.2f}"),
+        "end_clock": charts.clock(sound.end),
+        "silent": [
+            {"x": charts.percent((a - view[0]) / span), "width": charts.percent((b - a) / span)}
+            for a, b in silent
+            if b - a > 0.01
+        ],
+        "player": {"view": view, "sound": [sound.start, sound.end], "rate": sound.rate, "match_db": gain},
+    }
