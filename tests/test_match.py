@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiosim import compare
 from audiosim.dsp.alignment import advanced
 from audiosim.dsp.resampling import to_rate
 from audiosim.errors import InputError, UsageError
@@ -349,7 +350,7 @@ def test_nothing_left_at_the_rate_of_one_metric_leaves_the_others_their_number()
     assert found["mae"].value == 0
     for name in ("pesq", "srmr"):
         assert found[name].status == "undefined"
-        assert found[name].reason == "a.wav: 1 sample at 48000 Hz are too short for 16000 Hz; compare longer recordings"
+        assert found[name].reason == "a.wav: 1 sample at 48000 Hz, too short for 16000 Hz; compare longer recordings"
 
 
 def test_metrics_at_their_own_rate_are_described() -> None:
