@@ -21,6 +21,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from audiosim import metrics
+from audiosim.hearing import critical_bands
 
 Array = NDArray[Any]
 
@@ -713,6 +714,60 @@ def _lpc_cepstra(a: Array) -> Array:
     return 2 * np.array([np.fft.irfft(-np.log(np.abs(np.fft.rfft(row, n_fft))))[1 : row.size] for row in a])
 
 
+def fwseg_snr(
+    r: Array, t: Array, rate: int, frame: float = 0.03, overlap: float = 0.75, low: float = -10.0, high: float = 35.0
+) -> float:
+    gains, scores = critical_filters(rate, frame), []
+    for a, b in zip(*(hann_spectra(z, rate, frame, overlap) for z in (r, t)), strict=True):
+        x, y = (gains @ np.abs(z) / np.sum(np.abs(z)) for z in (a, b))
+        snr = 10 * np.log10(x**2 / np.maximum((x - y) ** 2, TORCHMETRICS_EPS))
+        scores.append(np.clip(np.sum(x**0.2 * snr) / np.sum(x**0.2), low, high))
+    return float(np.mean(scores))
+
+
+def wss(r: Array, t: Array, rate: int, frame: float = 0.03, overlap: float = 0.75, keep: float = 0.95) -> float:
+    gains, scores = critical_filters(rate, frame), []
+    for pair in zip(*(hann_spectra(z, rate, frame, overlap) for z in (r, t)), strict=True):
+        levels = [10 * np.log10(np.maximum(gains @ np.abs(z) ** 2, 1e-10)) for z in pair]
+        weight = np.mean([slope_weights(level) for level in levels], axis=0)
+        squares = (np.diff(levels[0]) - np.diff(levels[1])) ** 2
+        scores.append(np.sum(weight * squares) / np.sum(weight))
+    return float(np.mean(np.sort(scores)[: max(1, round(keep * len(scores)))]))
+
+
+def hann_spectra(x: Array, rate: int, frame: float, overlap: float) -> Array:
+    """Of all frames but the last, over a power of two: complex [frame, bin below the Nyquist frequency]."""
+    n, hop = round(frame * rate), int((1 - overlap) * frame * rate)
+    frames = [np.hanning(n + 2)[1:-1] * x[s : s + n] for s in range(0, x.size - n + 1, hop)][:-1]
+    return np.fft.rfft(frames, 2 ** math.ceil(math.log2(2 * n)))[:, :-1]
+
+
+def critical_filters(rate: int, frame: float) -> Array:
+    """Gains of the 25 bands, one bin after the other."""
+    n_fft = 2 ** math.ceil(math.log2(2 * round(frame * rate)))
+    gains = np.zeros((25, n_fft // 2))
+    for i, (centre, width) in enumerate(zip(critical_bands.CENTRES, critical_bands.WIDTHS, strict=True)):
+        peak = math.floor(centre * n_fft / rate)
+        for k in range(n_fft // 2):
+            gain = math.exp(-11 * ((k - peak) * rate / n_fft / width) ** 2) * 70 / width
+            gains[i, k] = gain if gain > math.exp(-30 / 4.606) else 0
+    return gains
+
+
+def slope_weights(level: Array) -> Array:
+    """Klatt's, of one spectrum in dB [band]: [band - 1]."""
+    weights = []
+    for b in range(level.size - 1):
+        if level[b + 1] > level[b]:
+            after = [n for n in range(b, level.size - 1) if level[n + 1] <= level[n]]
+            peak = level[min([*after, level.size - 1]) - 1]
+        else:
+            before = [n for n in range(b) if level[n + 1] > level[n]]
+            peak = level[max([*before, -1]) + 1]
+        weights.append(20 / (20 + level.max() - level[b]) / (1 + peak - level[b]))
+    return np.array(weights)
+
+
 def zimtohrli(r: Array, t: Array) -> float:
     """At 48 kHz, with whole tables and filters by their closed form."""
     a, b = zimtohrli_spectrogram(r), zimtohrli_spectrogram(t)
@@ -960,7 +1015,7 @@ def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple
 DEFINITIONS: dict[str, Callable[..., float]] = {
     **{f.__name__.replace("_", "-"): f for f in (mse, rmse, mae, log_cosh, esr, dc, snr, si_sdr, sd_sdr, sdr, seg_snr)},
     **{f.__name__.replace("_", "-"): f for f in (stft, mel_stft, mr_stft, spectral_convergence, log_mel, mfcc, lsd)},
-    **{f.__name__.replace("_", "-"): f for f in (mcd, llr, cepstrum_distance)},
+    **{f.__name__.replace("_", "-"): f for f in (mcd, llr, cepstrum_distance, fwseg_snr, wss)},
     "itakura-saito": itakura_saito_metric,
     "cosh": cosh_metric,
     "complex-stft": complex_stft,

@@ -13,12 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audiosim import compare, load, metrics
 from audiosim.hearing.support_vectors import installed_model
 from audiosim.result import Result
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 Oracle = Mapping[str, Any]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,15 @@ class Recorded:
     def excess(self, ours: float, theirs: float) -> float:
         """The deviation as a share of what is allowed."""
         return abs(ours - theirs) / max(self.absolute, self.relative * abs(theirs))
+
+
+def speech() -> Iterator[tuple[str, Array, Array, Oracle]]:
+    """Name, reference and test [1, sample] in float64 at 16 kHz, cut to the shorter, and the values of all programs."""
+    file = SHARED / "oracles" / "speech.json"
+    for name, pair in (json.loads(file.read_text())["pairs"] if file.exists() else {}).items():
+        ref, test = (load(SHARED / "audio" / "speech" / pair[end]).samples.astype(np.float64) for end in ("ref", "deg"))
+        n = min(ref.shape[1], test.shape[1])
+        yield name, ref[:, :n], test[:, :n], pair["metrics"]
 
 
 @cache

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import dsp
 from ..errors import InputError, UsageError
 from ..result import Channel
+from . import segments
 from .cepstra import local_distances
 from .profile import View
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 N_FFT = 512  # of the envelopes that profiles look at
+KEEP = 0.95  # share of frames that Loizou's programs average
 TINY = 1e-30  # their lowest response: its logarithm is finite
+EPS = 2.220446049250313e-16  # what pysepm adds to the samples
+WORST = 1000.0  # the ratio of prediction errors where rounding leaves less than nothing
 
 Order = Annotated[int, "of the linear predictor, 0 for 16, or 10 below 10 kHz"]
 Frame = Annotated[float, "seconds of a frame"]
@@ -86,15 +90,28 @@ class Envelopes:
 
         return of
 
+    def log_likelihood_ratios(
+        self, ref: Stream, test: Stream, as_pysepm: bool, jobs: int
+    ) -> tuple[Array, Array, Array]:
+        """ln(b R b / a R a) of every frame [frame], R: autocorrelation of ref; and the predictors a of ref and b of
+        test [frame, order + 1]. as_pysepm: silent frames are what rounding makes of them, not flat."""
+        count, offset = self.count(ref.length), EPS if as_pysepm else 0.0
+        (a, energy), (b, _) = (self.predictors(s, count, jobs, offset, not as_pysepm) for s in (ref, test))
+        left, own = np.empty((2, count))
+        dsp.linear_prediction.prediction_errors(b, energy, left)
+        dsp.linear_prediction.prediction_errors(a, energy, own)
+        ratio = np.divide(left, own, out=np.full(count, WORST), where=(left > 0) & (own > 0))
+        return np.maximum(np.log(ratio), -inf if as_pysepm else 0.0), a, b
+
     def mean_torch(self, distances: Any) -> Any:
         """[item, frame] -> [item]: clipped, the lowest of them averaged."""
         lowest = distances.clamp(max=self.limit).sort(-1).values
-        return lowest[:, : self._kept(distances.shape[-1])].mean(-1)
+        return lowest[:, : max(1, round(self.keep * distances.shape[-1]))].mean(-1)
 
     def channel(self, distances: Array, a: Array, b: Array, view: View) -> Channel:
         """The same with its profile, [frame]; a, b: predictors of reference and test."""
         distances = np.minimum(distances, self.limit)
-        lowest = np.argsort(distances, kind="stable")[: self._kept(distances.size)]
+        lowest = segments.lowest(distances, self.keep)
         value = float(distances[lowest].mean())
         if view.detail == "value":
             return Channel(value=value)
@@ -109,6 +126,3 @@ class Envelopes:
         times = (np.arange(distances.size) * self.hop + self.window.size / 2) / self.rate
         everyone = np.arange(distances.size)
         return local_distances(value, distances, shares, everyone, difference, frequencies, self.rate / 2, times, view)
-
-    def _kept(self, count: int) -> int:
-        return max(1, round(self.keep * count))

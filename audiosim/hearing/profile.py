@@ -128,6 +128,44 @@ def mean_over_time(channels: list[Channel]) -> Array | None:
     return mean
 
 
+class Grid:
+    """What several measures contribute, each on frames and bands of its own, added up on common ones.
+
+    count frames, of which frame i is centred on i hop seconds; edges [band + 1] in Hz.
+    """
+
+    def __init__(self, count: int, hop: float, edges: Array) -> None:
+        self.hop, self.edges = hop, edges
+        self.per_time, self.map = np.zeros(count), np.zeros((count, edges.size - 1))
+
+    def add(self, amount: float, cells: Any, times: Any, frequencies: Any) -> None:
+        """Shares an amount >= 0 out like cells [frame, band] at times in s and frequencies in Hz, none where they are
+        below 0: each goes to the two frames about it, and to the band that its frequency lies in, if there is one."""
+        cells = np.maximum(cells, 0)
+        total = float(cells.sum())
+        if not (amount > 0 and total > 0):
+            return
+        inside = np.searchsorted(self.edges, frequencies, "right")[:, None] == np.arange(1, self.edges.size)
+        places = np.clip(times / self.hop, 0, len(self.map) - 1)
+        first = places.astype(int)
+        for rows, parts in ((first, 1 - (places - first)), (np.minimum(first + 1, len(self.map) - 1), places - first)):
+            heights = parts[:, None] * cells * (amount / total)
+            self.per_time += np.bincount(rows, heights.sum(1), len(self.map))
+            np.add.at(self.map, rows, heights @ inside)
+
+    def shares(self, detail: Detail) -> dict[str, Any]:
+        """Fields of a Result, as shares of all that was added (0 where that is nothing)."""
+        total = self.per_time.sum() or 1.0
+        return {
+            "per_band": self.map.sum(0) / total,
+            "per_time": self.per_time / total,
+            "bands": (self.edges[1:] + self.edges[:-1]) / 2,
+            "edges": self.edges,
+            "times": np.arange(len(self.map)) * self.hop,
+            "map": self.map / total if detail == "map" else None,
+        }
+
+
 def waveform(
     ref: Stream,
     test: Stream,

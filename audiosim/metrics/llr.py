@@ -6,11 +6,9 @@ from __future__ import annotations
 from math import inf, nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-
 from .. import dsp
 from ..card import Card
-from ..hearing.envelopes import Envelopes, Frame, Keep, Limit, Order, Overlap
+from ..hearing.envelopes import EPS, WORST, Envelopes, Frame, Keep, Limit, Order, Overlap
 from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, Twin, pool
@@ -42,9 +40,6 @@ CARD = Card(
     profile="local",
     map="sum",
 )
-
-EPS = 2.220446049250313e-16  # what pysepm adds to the samples
-WORST = 1000.0  # the ratio where rounding leaves less than nothing
 
 Convention = Annotated[Literal["guarded", "pysepm"], "silent frames are flat, or what rounding makes of them"]
 
@@ -98,13 +93,6 @@ def twin(rate: int, o: Any) -> Twin:
 
 
 def _channel(r: Stream, t: Stream, envelopes: Envelopes, as_pysepm: bool, view: View) -> Channel:
-    count = envelopes.count(r.length)
-    if count < 1:
+    if envelopes.count(r.length) < 1:
         return Channel(value=nan, reason=envelopes.too_short(r.length))
-    offset = EPS if as_pysepm else 0.0
-    (a, energy), (b, _) = (envelopes.predictors(s, count, view.jobs, offset, not as_pysepm) for s in (r, t))
-    left, own = np.empty((2, count))
-    dsp.linear_prediction.prediction_errors(b, energy, left)
-    dsp.linear_prediction.prediction_errors(a, energy, own)
-    ratio = np.divide(left, own, out=np.full(count, WORST), where=(left > 0) & (own > 0))
-    return envelopes.channel(np.maximum(np.log(ratio), -inf if as_pysepm else 0.0), a, b, view)
+    return envelopes.channel(*envelopes.log_likelihood_ratios(r, t, as_pysepm, view.jobs), view)

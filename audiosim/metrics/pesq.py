@@ -6,7 +6,7 @@ hearing.pesq_disturbance.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import exp, nan
+from math import nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -15,24 +15,20 @@ from .. import dsp, hearing
 from ..card import Card
 from ..errors import InputError
 from ..hearing import scales
+from ..hearing.pesq_score import ASYMMETRIC, BEST_RAW, SHORTEST, SYMMETRIC, Score, opinion, score, too_short
 from ..hearing.profile import Detail, View
 from ..result import Channel, Result, Twin, pool
 from ..signal import Signal
 
 if TYPE_CHECKING:
     from ..hearing.pesq_alignment import Utterance
-    from ..hearing.pesq_disturbance import Disturbance
-
-WORST, BEST = 0.999, 4.999  # ends of the mapping
-BEST_RAW, SYMMETRIC, ASYMMETRIC = 4.5, 0.1, 0.0309  # P.862, eq. of the score
-MAPPINGS = {"narrow": (1.4945, 4.6607), "wide": (1.3669, 3.8224)}  # P.862.1; P.862.2
 
 CARD = Card(
     title="Perceptual evaluation of speech quality",
     family="perceptual",
     unit="MOS",
     better="higher",
-    identical=WORST + (BEST - WORST) / (1 + exp(MAPPINGS["wide"][1] - MAPPINGS["wide"][0] * BEST_RAW)),
+    identical=opinion(BEST_RAW, "wide"),
     range=(-1.4, 4.65),
     formula="MOS-LQO = 0.999 + 4 / (1 + exp(3.8224 - 1.3669 raw)), raw = 4.5 - 0.1 D - 0.0309 DA; narrow: 4.6607 -"
     " 1.4945 raw; D, DA: symmetric and asymmetric disturbance",
@@ -49,7 +45,7 @@ CARD = Card(
     " conformance testing needs a licence. This one contains none of its code, but ask a lawyer before you sell with"
     " it.",
     minimum="0.25 s, and an utterance of 0.2 s",
-    shortest=0.25,
+    shortest=SHORTEST,
     settles=2.0,
     rate=16000,
     lengths="any",
@@ -110,63 +106,39 @@ def twin(rate: int, o: Any) -> Twin:
     measure = hearing.pesq_disturbance.disturbance_torch(8000 if o.band == "narrow-8k" else rate)
 
     def value(ref: Any, test: Any) -> Any:
-        if ref.shape[-1] < CARD.shortest * rate:
-            raise InputError(_too_short(ref.shape[-1], rate))
+        if ref.shape[-1] < SHORTEST * rate:
+            raise InputError(too_short(ref.shape[-1], rate))
         symmetric, asymmetric = measure(*heard(ref, test))
         return -(SYMMETRIC * symmetric + ASYMMETRIC * asymmetric)
 
     return value
 
 
-def opinion(raw: float, band: str) -> float:
-    """MOS-LQO of a raw score."""
-    slope, offset = MAPPINGS[band[: len("wide")] if band.startswith("wide") else "narrow"]
-    return WORST + (BEST - WORST) / (1 + exp(offset - slope * raw))
-
-
 def _channel(ref: Any, test: Any, band: str, scale: str, view: View) -> Channel:
-    alignment, model = hearing.pesq_alignment, hearing.pesq_disturbance
-    shortest = min(ref.size, test.size)
-    if shortest < CARD.shortest * view.rate:
-        return _undefined(_too_short(shortest, view.rate))
+    shortest, longest = sorted((ref.size, test.size))
+    if shortest < SHORTEST * view.rate:
+        return Channel(value=nan, reason=too_short(shortest, view.rate))
     rate, pair = view.rate, (ref, test)
     if band == "narrow-8k":
         rate = 8000
         pair = tuple(dsp.resampling.to_rate(Signal.of(x, view.rate, "speech"), rate).samples[0] for x in pair)
-    longest = max(x.size for x in pair)
-    r, t = (alignment.brought_to_level(x, rate, longest, band) for x in pair)
-    if r is None or t is None:
-        return _undefined(f"the {'test' if r else 'reference'} is silent between 350 and 3250 Hz")
-    utterances = alignment.align(r, t)
-    if not utterances:
-        return _undefined("no utterance of 0.2 s in the reference, or the test does not reach it")
-    found = model.disturbance(r, t, utterances, view.detail != "value")
-    if found is None:
-        return _undefined("no speech in the reference")
-    inside = slice(found.first, found.last + 1)
-    symmetric, asymmetric = (model.over_time(d[inside]) for d in (found.symmetric, found.asymmetric))
-    raw = BEST_RAW - SYMMETRIC * symmetric - ASYMMETRIC * asymmetric
-    mos = opinion(raw, band)
+        longest = max(x.size for x in pair)
+    scored = score(*pair, rate, band, view.detail != "value")
+    if isinstance(scored, str):
+        return Channel(value=nan, reason=scored)
+    mos = opinion(scored.raw, band)
     details = {
-        "raw": raw,
+        "raw": scored.raw,
         "mos_lqo": mos,
-        "symmetric": symmetric,
-        "asymmetric": asymmetric,
-        "realigned_seconds": found.realigned * found.hop / rate,
-        **_delays(utterances, r.margin, rate),
+        "symmetric": scored.symmetric,
+        "asymmetric": scored.asymmetric,
+        "realigned_seconds": scored.found.realigned * scored.found.hop / rate,
+        **_delays(scored.utterances, scored.margin, rate),
     }
-    value = raw if scale == "raw" else mos
+    value = scored.raw if scale == "raw" else mos
     if view.detail == "value":
         return Channel(value=value, details=details)
-    return _located(found, value, details, rate, longest, view)
-
-
-def _too_short(samples: int, rate: int) -> str:
-    return f"too short: {CARD.shortest:g} s are needed, there are {samples / rate:.3g} s"
-
-
-def _undefined(reason: str) -> Channel:
-    return Channel(value=nan, reason=reason)
+    return _located(scored, value, details, longest, view)
 
 
 def _delays(utterances: list[Utterance], margin: int, rate: int) -> dict[str, float]:
@@ -191,19 +163,14 @@ def _summary(channel: Channel) -> Channel:
     return replace(channel, details={k: v for k, v in channel.details.items() if not k.startswith(EACH)})
 
 
-def _located(
-    found: Disturbance, value: float, details: dict[str, float], rate: int, longest: int, view: View
-) -> Channel:
+def _located(scored: Score, value: float, details: dict[str, float], longest: int, view: View) -> Channel:
     """Shares of what is taken off the score, in all frames that begin within the longer recording."""
+    rate, hop = scored.rate, scored.found.hop
     model = hearing.pesq_disturbance.bands(rate)
     cuts, edges = scales.bands(model.centres, rate / 2, view.band_edges)
-    assert found.cells is not None
-    counts = np.arange(found.last + 1) >= found.first
-    heights = np.stack([SYMMETRIC * found.symmetric, ASYMMETRIC * found.asymmetric], axis=1) * counts[:, None]
-    cells = found.cells[:, :, 0] * heights[:, :1] + found.cells[:, :, 1] * heights[:, 1:]
-    louder = np.where(found.cells[:, :, 2] > 0, cells, 0)
+    cells, louder = scored.cells()
     total = cells.sum() or 1.0
-    frames = max(-(-longest // found.hop), 1)
+    frames = max(-(-longest // hop), 1)
     share, added = np.zeros((2, frames, len(cuts) - 1))
     end = min(frames, len(cells))
     for out, part in ((share, cells), (added, louder)):
@@ -216,7 +183,7 @@ def _located(
         per_time=per_time,
         bands=scales.centres(model.centres, cuts),
         edges=edges,
-        times=(np.arange(frames) + 1.0) * found.hop / rate,
+        times=(np.arange(frames) + 1.0) * hop / rate,
         map=share if view.detail == "map" else None,
         added=added if view.detail == "map" else None,
         details=details,

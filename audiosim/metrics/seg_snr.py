@@ -6,12 +6,11 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-
-from .. import dsp
+from .. import hearing
 from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing.profile import Detail, View, waveform
+from ..hearing.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, Twin, pool
 
@@ -40,19 +39,16 @@ CARD = Card(
     map="share",
 )
 
-EPS = 2.220446049250313e-16
-TASK = 1024  # frames
-
 
 def compute(
     ref: Any,
     test: Any,
     rate: int,
     *,
-    frame: Annotated[float, "seconds of a frame"] = 0.03,
-    overlap: Annotated[float, "share of a frame that it shares with the next, below 1"] = 0.75,
-    low: Annotated[float, "dB, lower clip"] = -10.0,
-    high: Annotated[float, "dB, upper clip"] = 35.0,
+    frame: Annotated[float, "seconds of a frame"] = FRAME,
+    overlap: Annotated[float, "share of a frame that it shares with the next, below 1"] = OVERLAP,
+    low: Annotated[float, "dB, lower clip"] = LOWEST,
+    high: Annotated[float, "dB, upper clip"] = HIGHEST,
     weighting: Weighting = "none",
     coef: Coefficient = 0.85,
     mid_side: MidSide = False,
@@ -62,11 +58,10 @@ def compute(
 ) -> Result:
     """ref, test [channel, sample] at rate Hz; the channels are averaged."""
     view = View(rate, detail, band_edges, jobs)
+    segments = Segments.of(rate, frame, overlap)
+    _check(low, high)
     return pool(
-        [
-            _channel(r, t, (frame, overlap, low, high), view)
-            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
-        ]
+        [_channel(r, t, segments, low, high, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
     )
 
 
@@ -74,48 +69,26 @@ def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
     from ..dsp.differentiable import segments
 
-    window, hop = _frames(rate, o.frame, o.overlap, o.low, o.high)
-    energies = segments(window, hop)
+    cut = Segments.of(rate, o.frame, o.overlap)
+    _check(o.low, o.high)
+    energies = segments(cut.window, cut.hop)
 
     def value(ref: Any, test: Any) -> Any:
-        count = _count(ref.shape[-1], window.size, hop)
+        count = cut.count(ref.shape[-1])
         if count < 1:
-            raise InputError(_too_short(ref.shape[-1], window.size, hop))
+            raise InputError(cut.too_short(ref.shape[-1]))
         signal, noise = energies(ref, test, count)
         return (10 * (signal / (noise + EPS) + EPS).log10()).clamp(o.low, o.high).mean(1)
 
     return value
 
 
-def _frames(rate: int, frame: float, overlap: float, low: float, high: float) -> tuple[Any, int]:
-    """The window [sample], a Hann window without its zeros, and the hop in samples."""
-    size = round(frame * rate)
-    hop = int((1 - overlap) * frame * rate)
-    if size < 1 or hop < 1 or not low < high:
-        raise UsageError(f"seg-snr: a frame of {size} samples with a hop of {hop}, clipped to {low:g}..{high:g}")
-    return 0.5 * (1 - np.cos(2 * np.pi * np.arange(1, size + 1) / (size + 1))), hop
+def _check(low: float, high: float) -> None:
+    if not low < high:
+        raise UsageError(f"low and high ascend, not {low:g} and {high:g}")
 
 
-def _count(length: int, size: int, hop: int) -> int:
-    return (length - size + hop) // hop - 1
-
-
-def _too_short(length: int, size: int, hop: int) -> str:
-    return f"too short: two frames take {size + hop} samples, there are {length}"
-
-
-def _channel(r: Stream, t: Stream, options: tuple[float, float, float, float], view: View) -> Channel:
-    low, high = options[2:]
-    window, hop = _frames(view.rate, *options)
-    count = _count(r.length, window.size, hop)
-    if count < 1:
-        return waveform(r, t, nan, view, reason=_too_short(r.length, window.size, hop))
-
-    def task(first: int) -> Any:
-        energies = np.empty((min(TASK, count - first), 2))
-        dsp.moments.segments(r.samples, t.samples, r.coef, r.lag, window, hop, first, energies)
-        return energies
-
-    signal, noise = np.concatenate(dsp.spectrum.spread(task, range(0, count, TASK), view.jobs)).T
-    snr = np.clip(10 * np.log10(signal / (noise + EPS) + EPS), low, high)
-    return waveform(r, t, float(snr.mean()), view)
+def _channel(r: Stream, t: Stream, segments: Segments, low: float, high: float, view: View) -> Channel:
+    if segments.count(r.length) < 1:
+        return waveform(r, t, nan, view, reason=segments.too_short(r.length))
+    return waveform(r, t, float(hearing.segments.ratios(r, t, segments, low, high, view.jobs).mean()), view)

@@ -9,7 +9,7 @@ import pytest
 
 from audiosim import compare
 from audiosim.errors import UsageError
-from audiosim.hearing.profile import error_frames
+from audiosim.hearing.profile import Grid, error_frames
 from audiosim.result import Result
 from tests import naive
 from tests.signals import COMPILED, Array, noise
@@ -169,3 +169,20 @@ def test_too_short_says_how_long_it_must_be() -> None:
         assert compare(enough, enough, spec, RATE)[spec].status == "ok"
     with pytest.raises(UsageError, match="no bin lies between"):
         compare(x, x, "mse", RATE, detail="map", band_edges=[100, 101])
+
+
+def test_a_grid_adds_up_what_measures_contribute() -> None:
+    """Between frames by halves, before the first and after the last into these, and by the band of the frequency."""
+    grid = Grid(3, 0.1, np.array([0.0, 100.0, 200.0]))
+    grid.add(2.0, np.array([[1.0, 0.0, 3.0]]), np.array([0.05]), np.array([50.0, 100.0, 199.0]))
+    np.testing.assert_allclose(grid.map, [[0.25, 0.75], [0.25, 0.75], [0, 0]])
+    grid.add(1.0, np.array([[1.0], [1.0]]), np.array([-0.3, 0.7]), np.array([250.0]))
+    np.testing.assert_allclose(grid.per_time, [1.5, 1.0, 0.5])
+    assert grid.map.sum() == pytest.approx(2), "nothing of what lies in no band"
+    grid.add(0.0, np.ones((1, 1)), np.zeros(1), np.zeros(1))
+    grid.add(1.0, -np.ones((1, 1)), np.zeros(1), np.zeros(1))
+    shares = grid.shares("map")
+    np.testing.assert_allclose(shares["per_time"], [0.5, 1 / 3, 1 / 6])
+    np.testing.assert_allclose(shares["map"], grid.map / 3)
+    assert grid.shares("profile")["map"] is None
+    assert not Grid(2, 0.1, np.array([0.0, 1.0])).shares("map")["per_time"].any()

@@ -39,6 +39,8 @@ ORACLES = {
     "fast_bss_eval.sdr(512)": ("sdr", 0, 1e-6, 1),
     "fast_bss_eval.si_sdr": ("si-sdr:convention=plain", 0, 1e-6, 1),
     "pysepm.segSNR": ("seg-snr", 0, 1e-6, 1),
+    "pysepm.fwSNRseg": ("fwseg-snr:convention=pysepm", 0, 1e-9, 1),
+    "pysepm.wss": ("wss", 0, 1e-9, 1),
     # float32 values: 5e-5 relative or 1e-4 dB; log-cosh 2e-3, because its float32 cosh loses the digits
     "auraloss.ESRLoss": ("esr", 5e-5, 0, 1),
     "auraloss.DCLoss": ("dc", 5e-5, 1e-10, 1),

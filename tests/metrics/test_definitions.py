@@ -35,6 +35,8 @@ OPTIONS = [
     "sdr:taps=64,load=0.01",
     "seg-snr:frame=0.02,overlap=0.5,low=-3,high=20",
     "seg-snr:frame=0.0101,overlap=0.3",
+    "fwseg-snr:frame=0.02,overlap=0.5,low=-3,high=20",
+    "wss:frame=0.0201,overlap=0.3,keep=0.5",
     "stft:n_fft=512,hop=100,win=401,window=hamming,distance=l2,w_lin=0.5",
     "stft:n_fft=333,hop=77,w_sc=0,floor=1e-4",
     "mel-stft:bands=40,window=blackman,w_lin=2",
