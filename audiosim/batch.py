@@ -19,14 +19,14 @@ from .journal import Content, Journal, Slot, carried, slot
 from .match import Policy
 from .pairing import Pair
 from .result import failed
-from .rows import Row, flat, pair_row
+from .rows import Row, flat, number, pair_row
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-    from .comparison import Detail
+    from .comparison import Comparison, Detail
     from .result import Result
     from .signal import Signal
 
@@ -39,7 +39,8 @@ HASHED = 1 << 20  # bytes of a file that are hashed at a time
 class Terms:
     """What holds for every pair of a batch.
 
-    specs: the metrics; require: gates on each pair. bands, bins, times: what each row tells besides the number.
+    specs: the metrics; require: gates on each pair, or on all of them. bands, bins, times: what each row tells besides
+    the number.
     """
 
     specs: tuple[str, ...]
@@ -60,7 +61,13 @@ class Terms:
         return "profile" if self.bands or self.bins or self.times else "value"
 
     def gates_of(self, pair: Pair) -> list[gates.Gate]:
-        return [*self._gates, *(gates.parse(t) for t in pair.require if t not in self.require)]
+        """Those on the pair itself."""
+        own = (gates.parse(text) for text in pair.require if text not in self.require)
+        return [*(gate for gate in self._gates if gate.pooled is None), *own]
+
+    @property
+    def gates_over_all(self) -> list[gates.Gate]:
+        return [gate for gate in self._gates if gate.pooled is not None]
 
     def specs_of(self, pair: Pair) -> list[str]:
         """What is asked of the pair, the metrics of its gates among it."""
@@ -81,7 +88,7 @@ class Terms:
 
     @cached_property
     def _gates(self) -> list[gates.Gate]:
-        return [gates.parse(text) for text in dict.fromkeys(self.require)]
+        return [gates.parse(text, batch=True) for text in dict.fromkeys(self.require)]
 
     @cached_property
     def _specs(self) -> list[str]:
@@ -193,6 +200,32 @@ def unanswered(
     return [{**r, **_said(pair), "worst_s": None, "fault": fault, "content": content, "key": ""} for r in flat([rows])]
 
 
+def judged(row: Row, required: Sequence[gates.Gate]) -> Row:
+    """The row with verdicts on these gates instead of those that it was written with; what was found out about bands
+    then is kept."""
+    known = {gate["require"]: gate for gate in row["gates"]}
+    own = [gate for gate in required if gate.spec == row["spec"] and gate.pooled is None]
+    return {**row, "gates": [_verdict(row, gate, known.get(gate.text)) for gate in own]}
+
+
+def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]:
+    """What the journal holds of these pairs, in their order, judged by the gates in force."""
+    for pair in pairs:
+        required = terms.gates_of(pair)
+        for row in journal.rows(terms.slots(pair)):
+            yield judged(row, required) if required or row["gates"] else row
+
+
+def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
+    """The pair that the rows are about, compared once more with all that there is to see."""
+    first = rows[0]
+    pair = Pair(
+        reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
+    )
+    ref, test = (_piece(audio.load(path), pair) for path in (pair.reference, pair.test))
+    return compare_signals(ref, test, [row["spec"] for row in rows], policy, detail="map")
+
+
 def exit_codes(row: Row) -> list[ExitCode]:
     """What the row means for the exit status."""
     codes = {"input": [ExitCode.INPUT], "metric": [ExitCode.METRIC]}.get(row["fault"], [])
@@ -250,6 +283,11 @@ class Bench:
             del self._decoded[path]
         return answer
 
+    def close(self) -> None:
+        """Let go of the reference and what was computed of it."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._analysed.close()
+
     def _analyse_once(self, pair: Pair, ref: Signal) -> None:
         from .dsp.kept import keeping
 
@@ -293,10 +331,10 @@ class Bench:
 class Processes:
     """Worker processes on this machine. One that dies is replaced, and what it worked on is a Crash.
 
-    count: how many. note: called, once, when one of them begins to compile kernels.
+    count: how many. note: is told, once, that one of them compiles kernels.
     """
 
-    def __init__(self, terms: Terms, count: int, note: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, terms: Terms, count: int, note: Callable[[str], None] = lambda _: None) -> None:
         import multiprocessing
 
         for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR"):  # a core is a worker's own
@@ -328,8 +366,9 @@ class Processes:
                     if isinstance(said, AudiosimError):
                         raise said
                     if said == COMPILING:
-                        self._note()
-                        self._note = lambda: None
+                        self._say_once(
+                            "compiling kernels for their first use on this machine: up to a minute, only once"
+                        )
                         continue
                     yield worker.jobs.popleft(), said
         finally:
@@ -339,6 +378,10 @@ class Processes:
             for worker in self._workers:
                 worker.process.join()
             self._workers = []
+
+    def _say_once(self, sentence: str) -> None:
+        self._note(sentence)
+        self._note = lambda _: None
 
     def _fill(self, take: Callable[[], Sequence[Job] | None]) -> None:
         """Give every worker as many jobs as it may have in hand; the first ones first get one each."""
@@ -422,6 +465,14 @@ def worst_second(metric: str, result: Result, pair: Pair) -> float | None:
     card = metrics.get(metric).CARD
     find = np.nanargmax if card.profile == "share" or card.better == "lower" else np.nanargmin
     return float(result.times[find(result.per_time)]) + (pair.start or 0.0)
+
+
+def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[str, Any]:
+    if gate.band is not None:
+        return known or gates.row(gates.unanswered([gate], "its band was not asked for when this was computed")[0])
+    if row["status"] == "error":
+        return gates.row(gates.unanswered([gate], row["reason"])[0])
+    return gates.row(gates.verdict_on(number(row), gate, row["status"], row["reason"]))
 
 
 def _said(pair: Pair) -> dict[str, Any]:

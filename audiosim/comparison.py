@@ -63,16 +63,35 @@ def compare(
     policy: fields of match.Policy.
     Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
     """
-    known = [f.name for f in fields(Policy)]
-    for name in policy:
-        if name not in known:
-            raise UsageError(f"compare() has no option {name!r}; policies are {', '.join(known)}")
+    asked = policy_of(policy)
     specs = [metrics] if isinstance(metrics, str) else list(metrics)
-    first, second = (_signal(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
+    first, second = (signal_of(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
     done = compare_signals(
-        first, second, specs, Policy(**policy), detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
+        first, second, specs, asked, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
     )
     return dict(done.results)
+
+
+def policy_of(given: Mapping[str, Any]) -> Policy:
+    """The policy of these fields; UsageError for what is none."""
+    known = [f.name for f in fields(Policy)]
+    for name in given:
+        if name not in known:
+            raise UsageError(f"there is no option {name!r}; policies are {', '.join(known)}")
+    return Policy(**given)
+
+
+def signal_of(sound: Signal | ArrayLike | str | os.PathLike[str], rate: int | None, name: str) -> Signal:
+    """A Signal as it is, of a path or URL, or of an array with its rate; errors as in `compare`."""
+    if isinstance(sound, Signal):
+        return sound
+    if isinstance(sound, str | os.PathLike):
+        from .audio import load
+
+        return load(sound)
+    if rate is None:
+        raise UsageError("arrays need their sampling rate, such as rate=48000")
+    return Signal.of(sound, rate, name)
 
 
 def compare_signals(
@@ -145,15 +164,3 @@ def compare_signals(
     if len(at_rate) > 1:
         done = {**done, "metric_rates": sorted(r for r in at_rate if r != ref.rate)}
     return Comparison(ref, test, done, results)
-
-
-def _signal(x: Any, rate: int | None, name: str) -> Signal:
-    if isinstance(x, Signal):
-        return x
-    if isinstance(x, str | os.PathLike):
-        from .audio import load
-
-        return load(x)
-    if rate is None:
-        raise UsageError("arrays need their sampling rate: compare(ref, test, ..., rate=48000)")
-    return Signal.of(x, rate, name)

@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import UsageError
 
-Format = Literal["table", "tsv", "csv", "json", "jsonl", "value"]
+Format = Literal["table", "tsv", "csv", "json", "jsonl", "value", "markdown", "junit", "html", "parquet"]
 Rate = Literal["error", "resample"]
 Channels = Literal["error", "mono", "match"]
 Length = Literal["auto", "error", "trim", "pad", "keep"]

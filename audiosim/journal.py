@@ -194,6 +194,20 @@ def carried(group: str | None, rating: float | None, better: bool | None, column
     return hash((group, rating, better, tuple(sorted(columns.items()))))
 
 
+def header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings under which a journal was made. InputError for what is none."""
+    name = display_name(path)
+    try:
+        with Path(path).open("rb") as file:
+            first = _parsed(file.readline(), name, 1)
+    except OSError as broken:
+        raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
+    _check_schema(first, name)
+    if not isinstance(first.get("settings"), dict):
+        raise InputError(f"{name}: is no journal of audiosim batch")
+    return dict(first["settings"])
+
+
 def read(path: str | os.PathLike[str]) -> Iterator[Row]:
     """The rows of a journal that nobody need be writing, the last of each slot, in its order.
 

@@ -29,6 +29,7 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
         reason = f"{sign}: {reason}" if reason else sign
     return {
         "metric": parsed.name,
+        "metric_version": card.version,
         "spec": spec,
         "options": {**defaults, **parsed.options},
         "value": float(result.value),

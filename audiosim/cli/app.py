@@ -112,6 +112,14 @@ BackendOption = Annotated[
     Backend | None,
     typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
 ]
+ReportOption = Annotated[
+    str | None,
+    typer.Option("--report", metavar="FILE", help="Write a page to look at and listen to: one HTML file."),
+]
+ReportAudioOption = Annotated[
+    ReportAudio | None,
+    typer.Option("--report-audio", help="What its players play: the worst 10 s, all, or none (default: worst)."),
+]
 JobsOption = Annotated[
     int | None, typer.Option("-j", "--jobs", help="Threads (default: all cores). The numbers do not depend on it.")
 ]
@@ -202,14 +210,8 @@ def compare(
     backend: BackendOption = None,
     jobs: JobsOption = None,
     output: OutputOption = None,
-    report: Annotated[
-        str | None,
-        typer.Option("--report", metavar="FILE", help="Write a page to look at and listen to: one HTML file."),
-    ] = None,
-    report_audio: Annotated[
-        ReportAudio | None,
-        typer.Option("--report-audio", help="What its players play: the worst 10 s, all, or none (default: worst)."),
-    ] = None,
+    report: ReportOption = None,
+    report_audio: ReportAudioOption = None,
     plot: PlotOption = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
@@ -293,7 +295,39 @@ def batch(
         str | None,
         typer.Option("--shard", metavar="I/N", help="Only part I of N, or auto: as the variables of Slurm say."),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option("--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler compute (tcp://...)."),
+    ] = None,
     require: RequireOption = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="FILE", help="A journal to be no worse than, else exit code 1."),
+    ] = None,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tolerance",
+            metavar="METRIC=AMOUNT",
+            help="How much worse is still good: 'mr-stft=2%', 'si-sdr=0.5' in its unit, 'all=1%'; repeatable.",
+        ),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Write the baseline anew, and say what is different.")
+    ] = False,
+    ratings: Annotated[
+        str | None,
+        typer.Option("--ratings", metavar="FILE", help="What listeners said (csv: test or id, rating): who agrees?"),
+    ] = None,
+    worst: Annotated[int, typer.Option("--worst", metavar="N", help="How many of the worst to name.")] = 5,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--export", metavar="FILE", help="As its suffix says: csv tsv json jsonl md xml (JUnit) html parquet."
+        ),
+    ] = None,
+    report: ReportOption = None,
+    report_audio: ReportAudioOption = None,
     format: BatchFormatOption = None,
     bands: BandsOption = None,
     bins: BinsOption = None,
@@ -324,6 +358,7 @@ def batch(
     """
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
     from .batch import Request, run
+    from .outcome import Wishes
 
     return run(
         Request(
@@ -339,6 +374,16 @@ def batch(
             source=source,
             merge=merge,
             shard=shard,
+            dask=dask,
+            wishes=Wishes(
+                worst=worst,
+                ratings=ratings,
+                baseline=baseline,
+                update_baseline=update_baseline,
+                tolerance=tolerance or (),
+                export=export or (),
+                report=report,
+            ),
         ),
         settings,
     )

@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import audio, gates, metrics, pairing
 from ..config import Settings
 from ..errors import ExitCode, UsageError, worst
-from ..journal import Journal
+from ..journal import Journal, header, read, slot
 from ..match import Policy
-from ..rows import Row, number, to_jsonl
-from . import formats
+from ..rows import Row, number
+from . import formats, outcome
 from .compare import panel, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from ..batch import Pool, Terms
+    from ..batch import Job, Pool, Terms
+    from ..summary import Summary
 
 LINE_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
 
@@ -44,12 +47,19 @@ class Request:
     source: str | None
     merge: bool
     shard: str | None
+    dask: str | None
+    wishes: outcome.Wishes
 
 
 def run(request: Request, settings: Settings) -> ExitCode:
     """Compare all pairs, or read a journal, and write what was asked for."""
-    if request.source is not None or request.merge:
-        return _from_journals(request, settings)
+    begun = datetime.now(UTC)
+    if request.merge:
+        return _merge(request, settings)
+    outcome.chosen(settings)
+    outcome.check(request.wishes, settings)
+    if request.source is not None:
+        return _from_journal(request, settings, begun)
     found = _pairs(request)
     if request.shard:
         found.pairs[:] = pairing.shard(found.pairs, *_shard(request.shard))
@@ -57,7 +67,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
         return _print_pairs(found, request, settings)
     for line in found.unpaired:
         say(line)
-    missing = [ExitCode.INPUT] if found.unpaired and not request.allow_missing and request.manifest is None else []
+    missing = [ExitCode.INPUT] if _is_short(found, request) else []
     terms = _terms(settings)
     for pair in found.pairs:
         terms.specs_of(pair)  # a wrong spec or gate of a manifest is said before the work
@@ -66,17 +76,72 @@ def run(request: Request, settings: Settings) -> ExitCode:
         if journal.repaired:
             say(journal.repaired)
         try:
-            codes = _work(found.pairs, terms, journal, settings)
+            ended = _compare(found.pairs, terms, journal, request, settings, begun)
         except (KeyboardInterrupt, OSError) as stopped:
             _say_how_to_go_on(journal, request, len(found.pairs))
             if isinstance(stopped, KeyboardInterrupt):
                 return ExitCode.INTERRUPTED
             raise
-        places = [slot for pair in found.pairs for slot in terms.slots(pair)]
-        codes += _outputs(lambda: journal.rows(places), request, settings)
+        form = outcome.chosen(settings, "table" if request.output else None)
+        outcome.write(ended, request.wishes, settings, form, None)
+        outcome.tell(ended, settings)
     if request.output is None:
         Path(path).unlink()
-    return worst([*missing, *codes])
+    return worst([*missing, *ended.codes])
+
+
+def _compare(
+    pairs: Sequence[pairing.Pair],
+    terms: Terms,
+    journal: Journal,
+    request: Request,
+    settings: Settings,
+    begun: datetime,
+) -> outcome.Outcome:
+    """Do what the journal does not answer yet, and say what came out of it."""
+    from .. import batch
+
+    jobs = batch.outstanding(pairs, terms, journal)
+    if len(jobs) < len(pairs) and not settings.quiet:
+        say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
+    if jobs:
+        with _Watch(len(jobs), settings) as watch:
+            for rows in batch.run(jobs, terms, journal, _pool(len(jobs), terms, request, settings)):
+                watch.done(rows)
+
+    def judged() -> outcome.Outcome:
+        rows = partial(batch.rows, pairs, terms, journal)
+        return outcome.judge(rows, terms.settings, terms.gates_over_all, request.wishes, begun)
+
+    ended = judged()
+    if places := _unplaced(ended.summary, pairs, terms, journal):
+        for _ in batch.run(places, terms, journal, _pool(len(places), terms, request, settings)):
+            pass
+        ended = judged()
+    return ended
+
+
+def _unplaced(summary: Summary, pairs: Sequence[pairing.Pair], terms: Terms, journal: Journal) -> list[Job]:
+    """Jobs to find the second at which the worst pairs of each metric are worst."""
+    from ..batch import Job
+
+    wanted: dict[tuple[str, str, str | None], list[str]] = {}
+    for score in summary.scores:
+        for place in score.worst:
+            wanted.setdefault((place.id, place.test, score.system), []).append(score.spec)
+    jobs = []
+    for pair in pairs:
+        specs = wanted.get((pair.id, audio.data_name(pair.test), pair.system), [])
+        entries = {place[-1]: journal.entries.get(place) for place in terms.slots(pair)}
+        open_ones = [s for s in specs if (e := entries.get(s)) is not None and e.answered and not e.placed]
+        if open_ones:
+            jobs.append(Job(pair, tuple(open_ones), where=True))
+    return jobs
+
+
+def _is_short(found: pairing.Pairing, request: Request) -> bool:
+    """Whether recordings without a partner are a reason to end with an error."""
+    return bool(found.unpaired) and not request.allow_missing and request.manifest is None
 
 
 def _pairs(request: Request) -> pairing.Pairing:
@@ -119,11 +184,10 @@ def _terms(settings: Settings) -> Terms:
     specs = settings.metric or panel(settings.preset)
     for spec in specs:
         metrics.parse(spec)
-    each = [text for text in settings.require if not getattr(gates.parse(text), "pooled", None)]
     return Terms(
         specs=tuple(dict.fromkeys(specs)),
         policy=Policy(**settings.policy()),
-        require=tuple(each),
+        require=settings.require,
         bands=settings.bands,
         bins=settings.bins,
         times=settings.times,
@@ -131,29 +195,18 @@ def _terms(settings: Settings) -> Terms:
     )
 
 
-def _work(pairs: Sequence[pairing.Pair], terms: Terms, journal: Journal, settings: Settings) -> list[ExitCode]:
-    """Do what the journal does not answer yet; the exit codes of the rows made."""
-    from .. import batch
+def _pool(jobs: int, terms: Terms, request: Request, settings: Settings) -> Pool:
+    def note(sentence: str) -> None:
+        if not settings.quiet:
+            say(sentence)
 
-    jobs = batch.outstanding(pairs, terms, journal)
-    if len(jobs) < len(pairs) and not settings.quiet:
-        say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
-    if jobs:
-        with _Watch(len(jobs), settings) as watch:
-            for rows in batch.run(jobs, terms, journal, _pool(len(jobs), terms, settings)):
-                watch.done(rows)
-    return []
+    if request.dask is not None:
+        from ..dask_pool import Dask
 
-
-def _pool(jobs: int, terms: Terms, settings: Settings) -> Pool:
+        return Dask(terms, request.dask, note)
     from ..batch import Processes
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-    def note() -> None:
-        if not settings.quiet:
-            say("compiling kernels for their first use on this machine: up to a minute, only once")
-
     return Processes(terms, min(settings.jobs or cores, jobs), note)
 
 
@@ -245,26 +298,48 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
         sys.stdout.write(formats.rows_text(rows, form))
     for line in found.unpaired:
         say(line)
-    missing = found.unpaired and not request.allow_missing and request.manifest is None
-    return ExitCode.INPUT if missing else ExitCode.OK
+    return ExitCode.INPUT if _is_short(found, request) else ExitCode.OK
 
 
-def _from_journals(request: Request, settings: Settings) -> ExitCode:
-    """Write out, or put together, what journals hold; nothing is computed."""
-    raise NotImplementedError
+def _from_journal(request: Request, settings: Settings, begun: datetime) -> ExitCode:
+    """Write out what a journal holds; nothing is computed."""
+    from ..batch import judged
+
+    if request.paths or request.manifest is not None:
+        raise UsageError("--from reads a journal instead of folders and manifests; leave them out")
+    source = str(request.source)
+    required = [gates.parse(text, batch=True) for text in settings.require]
+
+    def rows() -> Iterator[Row]:
+        return (judged(row, required) if required else row for row in read(source))
+
+    over_all = [gate for gate in required if gate.pooled is not None]
+    ended = outcome.judge(rows, header(source), over_all, request.wishes, begun)
+    form = outcome.chosen(settings, outcome.form_of(request.output) if request.output else None)
+    outcome.write(ended, request.wishes, settings, form, request.output)
+    outcome.tell(ended, settings)
+    return worst(list(ended.codes))
 
 
-def _outputs(rows: Any, request: Request, settings: Settings) -> list[ExitCode]:
-    """Everything that is made of the rows, and the exit codes."""
-    from .. import batch
-
-    codes = [code for row in rows() for code in batch.exit_codes(row)]
-    form = formats.chosen(settings.format, None, sys.stdout.isatty())
-    if form == "jsonl":
-        for row in rows():
-            sys.stdout.write(to_jsonl([row]))
-    else:
-        sys.stdout.write(
-            formats.WRITERS["tsv"](list(rows()), ("id", "spec", "value", "unit", "status", "reason", "worst_s"))
+def _merge(request: Request, settings: Settings) -> ExitCode:
+    """The last rows of several journals in one; a failure gives way to an answer."""
+    if len(request.paths) < 1 or request.output is None:
+        raise UsageError(
+            "--merge needs journals and a journal for all: audiosim batch --merge a.jsonl b.jsonl -o c.jsonl"
         )
-    return codes
+    made = {path: header(path) for path in request.paths}
+    first = made[request.paths[0]]
+    for path, under in made.items():
+        if under != first:
+            raise UsageError(f"{audio.display_name(path)} was made with other settings than {request.paths[0]}")
+    count = 0
+    with Journal(request.output, first) as journal:
+        for path in request.paths:
+            for row in read(path):
+                known = journal.entries.get(slot(row))
+                if known is None or (row["status"] != "error" and (not known.answered or known.key != row["key"])):
+                    journal.write(row)
+                    count += 1
+    if not settings.quiet:
+        say(f"{count} rows of {len(request.paths)} journals are in {audio.display_name(request.output)}")
+    return ExitCode.OK

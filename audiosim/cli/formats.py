@@ -5,20 +5,40 @@ Everything here is data for programs: full precision, nothing cut, no NaN or Inf
 
 from __future__ import annotations
 
-import csv
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .. import remote
-from ..errors import UsageError
-from ..rows import Row, flat, to_json, to_jsonl
+from .. import __version__, remote
+from ..errors import MissingExtra, UsageError
+from ..rows import SCHEMA, Row, flat, number, to_json, to_jsonl
 
 ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times add; null when not asked for
 COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")
+# A row of a batch: its columns in csv and tsv, and all of it, with its types, in Parquet; json is a list or an object.
+BATCH = (
+    *("id", "system", "group", "spec", "value", "unit", "better", "status", "reason", "worst_s"),
+    *("reference", "test", "start", "duration", "rating", "higher_is_better"),
+)
+WHOLE = {
+    **dict.fromkeys(("id", "system", "group", "reference", "test"), "text"),
+    **dict.fromkeys(("start", "duration", "rating"), "real"),
+    "higher_is_better": "truth",
+    **dict.fromkeys(("rate", "channels"), "whole"),
+    **dict.fromkeys(("duration_s",), "real"),
+    **dict.fromkeys(("metric", "spec"), "text"),
+    "metric_version": "whole",
+    **dict.fromkeys(("value", "worst_s"), "real"),
+    **dict.fromkeys(("unit", "better", "status", "reason"), "text"),
+    **dict.fromkeys(("options", "details", "per_channel", "per_band", "bands", "edges", "per_time", "times"), "json"),
+    **dict.fromkeys(("map", "match", "gates"), "json"),
+    **dict.fromkeys(("audiosim", "key"), "text"),
+    "schema": "whole",
+}
 
 
 def arrays_of(pairs: Sequence[Row]) -> tuple[str, ...]:
@@ -56,20 +76,69 @@ def to_tsv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def to_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """RFC 4180 with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row[c]) for c in columns] for row in rows)
-    return text.getvalue()
+    """RFC 4180 with a header.
+
+    Spreadsheets run a text that begins with = + - or @ as a formula, and a file's name may be made to do harm there. So
+    a text that begins with one of these, a tab, a newline or an apostrophe has an apostrophe before it; what follows
+    the first apostrophe is the text. Numbers, also in the columns of a manifest, are as they are.
+    """
+    lines = [columns, *([row[c] for c in columns] for row in rows)]
+    return "".join(",".join(_quoted(_harmless(cell)) for cell in line) + "\n" for line in lines)
+
+
+def batch_text(rows: Iterable[Row], form: str, columns: Sequence[str]) -> str:
+    """Rows of a batch as tsv, csv or jsonl. columns: the manifest's extra ones, which come last."""
+    if form == "jsonl":
+        return "".join(to_jsonl([row]) for row in rows)
+    names = _named(columns)
+    return WRITERS[form]([_carried(row, names) for row in rows], (*BATCH, *names))
+
+
+def batch_json(rows: Iterable[Row], settings: Row, **parts: Any) -> str:
+    """A batch as one strict JSON object: schema, audiosim, settings, each of the parts (summary, agreement, gates,
+    baseline ...), and at the end all rows, one a line."""
+    head = to_json({"schema": SCHEMA, "audiosim": __version__, "settings": settings, **parts}).removesuffix("\n}\n")
+    lines = ",\n".join(to_jsonl([row]).rstrip("\n") for row in rows)
+    return f'{head},\n  "rows": [\n{lines}\n]\n}}\n'
+
+
+def to_parquet(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
+    """Rows of a batch as a Parquet file, zstd-compressed; lists and objects are JSON text, and a value may be infinite.
+
+    columns: the manifest's extra ones. Raises MissingExtra without pyarrow.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtra("--format parquet needs pyarrow: pip install 'audiosim[parquet]'") from None
+    kinds = {"text": pa.string(), "json": pa.string(), "real": pa.float64(), "whole": pa.int64(), "truth": pa.bool_()}
+    names = _named(columns)
+    every = WHOLE | dict.fromkeys(names, "text")
+    schema = pa.schema([(name, kinds[kind]) for name, kind in every.items()])
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for block in _blocks(rows):
+            carried = [_carried(row, names) for row in block]
+            cells = {name: [_parquet(row, name, kind) for row in carried] for name, kind in every.items()}
+            writer.write_table(pa.Table.from_pydict(cells, schema))
+    return file.getvalue()
 
 
 WRITERS: Mapping[str, Callable[[Sequence[Row], Sequence[str]], str]] = {"tsv": to_tsv, "csv": to_csv}
 
 
-def chosen(form: str | None, output: str | None, terminal: bool) -> str:
-    """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv."""
+PAIR = ("table", "tsv", "csv", "json", "jsonl", "value")
+
+
+def chosen(form: str | None, output: str | None, terminal: bool, known: Sequence[str] = PAIR) -> str:
+    """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv.
+
+    UsageError for one that is not among the known.
+    """
     if form:
+        if form not in known:
+            raise UsageError(f"--format {form} is not for this command; one of: {', '.join(known)}")
         return form
     if output not in (None, "-"):
         suffix = Path(str(output)).suffix.lower().lstrip(".")
@@ -126,6 +195,46 @@ def _is_ours(file: Path) -> bool:
             if os.path.samestat(file.stat(), os.fstat(descriptor)):
                 return True
     return False
+
+
+def _named(columns: Sequence[str]) -> dict[str, str]:
+    """Names for a manifest's extra columns that are not ours already: {name: column}."""
+    return {f"columns.{c}" if c in (*WHOLE, "columns") else c: c for c in columns}
+
+
+def _carried(row: Row, names: Mapping[str, str]) -> Row:
+    """The row with its number, which JSON may not have known, and a key for each of the manifest's extra columns."""
+    extra = {name: (row.get("columns") or {}).get(column) for name, column in names.items()}
+    return {**dict.fromkeys(BATCH), **row, "value": number(row), **extra}
+
+
+def _blocks(rows: Iterable[Row], size: int = 10_000) -> Iterator[list[Row]]:
+    rows = iter(rows)
+    while block := list(islice(rows, size)):
+        yield block
+
+
+def _parquet(row: Row, name: str, kind: str) -> Any:
+    cell = row.get(name)
+    if cell != cell:  # nan is no number
+        return None
+    return to_json(cell, None).rstrip("\n") if kind == "json" and cell is not None else cell
+
+
+def _harmless(value: Any) -> str:
+    text = _cell(value)
+    if not isinstance(value, str) or not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text
+
+
+def _quoted(text: str) -> str:
+    # The csv module leaves a bare \r unquoted, which its own reader takes for the end of the line.
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})

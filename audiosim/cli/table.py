@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,6 +12,9 @@ from ..audio import display_name
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ..gates import Change
+    from ..summary import Agreement, Agreements, Interval, Score, Summary
 
 Row = Mapping[str, Any]
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -52,6 +55,152 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
                 if len(pairs) > 1:
                     out.print(Text(display_name(pair["test"]), style="bold"))
                 _print_bands(result, out)
+
+
+def print_summary(summary: Summary, out: Console) -> None:
+    """A row a metric, a column a system: mean, and its 95 % interval; below, what has no finite number."""
+    from rich.text import Text
+
+    table = _plain_table()
+    table.add_column("metric", overflow="fold")
+    table.add_column("better")
+    several = len(summary.systems) > 1
+    for rank, system in enumerate(summary.systems, 1):
+        name = "mean" if system is None else f"{rank}. {display_name(system)}" if several else display_name(system)
+        table.add_column(Text(name), justify="right", overflow="fold")
+    if not several:
+        for name in ("median", "5 %", "95 %"):
+            table.add_column(name, justify="right")
+    for spec in dict.fromkeys(score.spec for score in summary.scores):
+        scores = [summary.score(spec, system) for system in summary.systems]
+        known = [s for s in scores if s is not None]
+        means = [s.mean for s in known if isfinite(s.mean)]
+        best = (max if known[0].better == "higher" else min)(means, default=None)
+        cells = [_mean(s, several and s is not None and s.mean == best) for s in scores]
+        more = [] if several else [number(v) if v == v else "" for v in (known[0].median, known[0].p5, known[0].p95)]
+        table.add_row(Text(heading(known[0])), known[0].better, *cells, *more)
+    out.print(table)
+    for score in summary.scores:
+        told = [f"{n} {name}" for name, n in _without(score).items() if n]
+        if told:
+            of = f"{display_name(score.system)}: " if score.system is not None else ""
+            out.print(Text(f"{of}{score.spec}: {', '.join(told)} of {score.pairs} pairs", style="yellow"))
+
+
+def print_differences(summary: Summary, out: Console) -> None:
+    """How far each system is from the first, pair by pair, with the 95 % interval of the difference."""
+    from rich.text import Text
+
+    first = summary.systems[0] if summary.systems else None
+    others = [s for s in summary.scores if s.difference == s.difference]
+    if not others:
+        return
+    table = _plain_table()
+    table.add_column("metric", overflow="fold")
+    table.add_column("system", overflow="fold")
+    table.add_column(Text(f"minus {display_name(str(first))}"), justify="right", overflow="fold")
+    for score in others:
+        sure = not score.difference_interval[0] <= 0 <= score.difference_interval[1]
+        cell = Text(number(score.difference), style="bold" if sure else "")
+        cell.append(f" {interval(score.difference_interval)}", style="dim")
+        table.add_row(Text(heading(score)), Text(display_name(str(score.system))), cell)
+    out.print(table)
+
+
+def print_worst(summary: Summary, out: Console) -> None:
+    """The worst pairs of each metric and system: value, second, file."""
+    from rich.text import Text
+
+    for score in summary.scores:
+        if not score.worst:
+            continue
+        of = f" of {display_name(score.system)}" if score.system is not None else ""
+        out.print(Text(f"worst by {heading(score)}{of}", style="bold"))
+        table = _plain_table()
+        table.add_column("value", justify="right")
+        table.add_column("at", justify="right")
+        table.add_column("test", overflow="fold")
+        for place in score.worst:
+            at = f"{place.worst_s:.2f} s" if isfinite(place.worst_s) else ""
+            table.add_row(number(place.value), at, Text(display_name(place.test)))
+        out.print(table)
+
+
+def print_agreement(agreements: Agreements, out: Console) -> None:
+    """How every metric agrees with people, a row a metric and group; then whether the best beats the second."""
+    from rich.text import Text
+
+    rows = agreements.rows
+    columns: dict[str, Callable[[Agreement], float]] = {
+        "Kendall": lambda r: r.kendall,
+        "in item": lambda r: r.within_item,
+        "by condition": lambda r: r.per_condition,
+        "triplets": lambda r: r.triplets,
+        "RMSE": lambda r: r.rmse,
+    }
+    columns = {name: of for name, of in columns.items() if any(of(r) == of(r) for r in rows)}
+    table = _plain_table()
+    table.add_column("metric", overflow="fold")
+    grouped = any(r.group is not None for r in rows)
+    if grouped:
+        table.add_column("group", overflow="fold")
+    for name in ("pairs", "Pearson", "Spearman", *columns):
+        table.add_column(name, justify="right")
+    for r in rows:
+        group = [Text(_group(r))] if grouped else []
+        cells = [_with_interval(r.pearson, r.pearson_interval), _with_interval(r.spearman, r.spearman_interval)]
+        numbers = ["" if isnan(of(r)) else f"{of(r):.3f}" for of in columns.values()]
+        table.add_row(Text(r.spec), *group, str(r.pairs), *cells, *numbers)
+    out.print(table)
+    if agreements.hidden:
+        out.print(Text(f"{agreements.hidden} rated pairs of a file with itself are left out", style="dim"))
+    left = {r.spec: r.left_out for r in agreements.overall() if r.left_out}
+    for spec, count in left.items():
+        out.print(Text(f"{spec}: {count} rated pairs have no finite number and are left out", style="yellow"))
+    contest = agreements.contest
+    if contest is not None:
+        out.print(
+            Text(
+                f"{contest.best} agrees better than {contest.second} by {contest.difference:.3f} of Spearman "
+                f"{interval(contest.interval, 3)}, p = {contest.p:.3g} (paired bootstrap, one-sided)"
+            )
+        )
+
+
+def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> None:
+    """What is not as in the baseline: the worst first, then what got better, is new or missing; the rest is counted."""
+    from rich.text import Text
+
+    from .findings import about, told
+
+    kinds = {"worse": "worse", "other": "not comparable", "missing": "missing"}
+    kinds |= {"better": "better", "new": "new", "same": "as before"}
+    count = {name: sum(c.kind == kind for c in changes) for kind, name in kinds.items()}
+    out.print(Text(", ".join(f"{n} {name}" for name, n in count.items() if n)))
+    changed = sorted((c for c in changes if c.kind != "same"), key=lambda c: (c.passed, -abs(c.severity)))
+    table = _plain_table()
+    table.add_column("pair", overflow="fold")
+    table.add_column("metric", overflow="fold")
+    table.add_column("")
+    table.add_column("how", overflow="fold")
+    for c in changed[:most]:
+        kind = Text(kinds[c.kind], style="green" if c.kind == "better" else "" if c.passed else "red")
+        table.add_row(Text(about(c.id, c.system)), Text(c.spec), kind, Text(told(c)))
+    if changed:
+        out.print(table)
+    if len(changed) > most:
+        out.print(Text(f"and {len(changed) - most} more"))
+
+
+def heading(score: Score) -> str:
+    """The metric, with its unit."""
+    return score.spec if score.unit == "1" else f"{score.spec} [{score.unit}]"
+
+
+def interval(ends: Interval, digits: int = 4) -> str:
+    """An interval in brackets; nothing where there is none."""
+    low, high = ends
+    return "" if isnan(low) else f"[{low:.{digits}g}, {high:.{digits}g}]"
 
 
 def rows_table(rows: Sequence[Row], columns: Sequence[str], out: Console) -> None:
@@ -100,6 +249,37 @@ def hertz(frequency: float) -> str:
     if frequency >= 999.5:
         return f"{float(f'{frequency / 1000:.2g}'):g} kHz"
     return f"{frequency:.0f} Hz"
+
+
+def _mean(score: Score | None, best: bool) -> Any:
+    from rich.text import Text
+
+    if score is None or not isfinite(score.mean):
+        return Text("" if score is None else "no number", style="yellow")
+    cell = Text(number(score.mean), style="bold green" if best else "bold")
+    cell.append(f" {interval(score.interval)}", style="not bold dim")
+    return cell
+
+
+def _without(score: Score) -> dict[str, int]:
+    return {"infinite": score.infinite, "undefined": score.undefined, "failed": score.error}
+
+
+def _with_interval(value: float, ends: Interval) -> Any:
+    from rich.text import Text
+
+    if isnan(value):
+        return Text("")
+    low, high = ends
+    cell = Text(f"{value:.3f}", style="bold")
+    cell.append("" if isnan(low) else f" [{low:.2f}, {high:.2f}]", style="not bold dim")
+    return cell
+
+
+def _group(row: Agreement) -> str:
+    if row.group is not None:
+        return display_name(row.group)
+    return f"mean of {row.groups}" if row.groups > 1 else ""
 
 
 def _print_header(pair: Row, out: Console) -> None:

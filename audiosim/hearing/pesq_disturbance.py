@@ -130,7 +130,7 @@ def disturbance(
     p, raw = where.powers(ref, frames, 0), where.powers(test, frames, where.delays(frames))
     _equalise(p, raw, where.length // where.hop - 1, model.threshold)
     d, shares = np.empty((2, last + 1)), np.zeros((last + 1 if cells else 0, model.width.size, 3), np.float32)
-    _differ(p, raw, model.threshold, model.exponent, model.width, d, shares)
+    differ(p, raw, model.threshold, model.exponent, model.width, d, shares)
     for before, after in pairwise(utterances):
         jump = after.delay - before.delay
         if jump < -where.hop:  # what was heard just before is heard once more
@@ -143,7 +143,7 @@ def disturbance(
             inside = frames[a:b]
             raw[a:b] = where.powers(test, inside, where.delays(inside) + where.lag(a, b))
         again, their_shares = np.empty_like(d), np.zeros_like(shares)
-        _differ(p, raw, model.threshold, model.exponent, model.width, again, their_shares)
+        differ(p, raw, model.threshold, model.exponent, model.width, again, their_shares)
         for a, b in intervals:
             better = a + np.flatnonzero(again[0, a:b] < d[0, a:b])
             realigned += better.size
@@ -196,7 +196,7 @@ class _Frames:
         out = np.empty((frames.size, model.width.size))
         for i in range(0, frames.size, FRAMES_AT_ONCE):
             spectra = rfft(cut(x.heard, starts[i : i + FRAMES_AT_ONCE], self.window))
-            _group(spectra, model.cuts, model.scale, out[i : i + FRAMES_AT_ONCE])
+            group(spectra, model.cuts, model.scale, out[i : i + FRAMES_AT_ONCE])
         return out
 
     def lag(self, first: int, stop: int) -> int:
@@ -234,12 +234,12 @@ def _quiet(x: Array, most: int) -> int:
 
 
 @kernel
-def _group(spectra: Array, cuts: Array, scale: Array, out: Array) -> None:
-    """Sums of power over the bins of each band; bin 0 counts nothing."""
+def group(spectra: Array, cuts: Array, scale: Array, out: Array, lowest: int = 1) -> None:
+    """Sums of power over the bins of each band; those below the lowest count nothing."""
     for i in range(len(out)):
         for b in range(scale.size):
             total = 0.0
-            for k in range(max(cuts[b], 1), cuts[b + 1]):
+            for k in range(max(cuts[b], lowest), cuts[b + 1]):
                 z = spectra[i, k]
                 total += z.real * z.real + z.imag * z.imag
             out[i, b] = total * scale[b]
@@ -268,38 +268,51 @@ def _equalise(p: Array, q: Array, frames: int, threshold: Array) -> None:
             p[i, b] *= ratio
 
 
-def audible(p: Array, threshold: Array) -> Array:
-    """Power [frame] above threshold, of p [frame, band]."""
-    result: Array = np.where(p > threshold, p, 0)[:, 1:].sum(axis=1)
+def audible(p: Array, threshold: Array, first: int = 1) -> Array:
+    """Power [frame] above threshold, of p [frame, band], from the first band that counts on."""
+    result: Array = np.where(p > threshold, p, 0)[:, first:].sum(axis=1)
     return result
 
 
 @kernel
-def _differ(p: Array, q: Array, threshold: Array, exponent: Array, width: Array, d: Array, shares: Array) -> None:
+def differ(
+    p: Array,
+    q: Array,
+    threshold: Array,
+    exponent: Array,
+    width: Array,
+    d: Array,
+    shares: Array,
+    first: int = 1,
+    memory: float = 0.2,
+    least: float = 3e-4,
+    most: float = 5.0,
+) -> None:
     """d: [2, frame], symmetric and asymmetric disturbance of powers p and q [frame, band]; shares as in Disturbance.
+    first: the band from which on they count; that of 0 Hz does not in PESQ.
 
-    The level of each frame of the test is brought to that of the reference, slowly. Differences of less than a quarter
-    of the softer loudness are masked; what is added counts 3 to 12 times in the asymmetric one, other differences not
-    at all.
+    The level of each frame of the test is brought to that of the reference, slowly: by a gain of least to most, of
+    which memory is the one before. Differences of less than a quarter of the softer loudness are masked; what is added
+    counts 3 to 12 times in the asymmetric one, other differences not at all.
     """
     count = width.size
-    whole = width[1:].sum()
+    whole = width[first:].sum()
     scale = LOUDNESS_SCALE * (threshold / 0.5) ** exponent
     before = 1.0
     for i in range(len(p)):
         a = b = 0.0
-        for k in range(1, count):
+        for k in range(first, count):
             if p[i, k] > threshold[k]:
                 a += p[i, k]
             if q[i, k] > threshold[k]:
                 b += q[i, k]
         gain = (a + 5e3) / (b + 5e3)
         if i > 0:
-            gain = 0.2 * before + 0.8 * gain
+            gain = memory * before + (1 - memory) * gain
         before = gain
-        gain = min(max(gain, 3e-4), 5.0)
+        gain = min(max(gain, least), most)
         squares = total = 0.0
-        for k in range(1, count):
+        for k in range(first, count):
             u, v = p[i, k], gain * q[i, k]
             x = y = 0.0
             if u > threshold[k]:
@@ -348,6 +361,30 @@ def over_time(d: Array) -> float:
     return float(np.sqrt(np.sum((weights * spurts) ** 2) / np.sum(weights**2)))
 
 
+def grouping(model: Bands, lowest: int = 1) -> Array:
+    """What group multiplies powers by: [bin, band]."""
+    matrix = np.zeros((model.cuts[-1] + 1, model.width.size))
+    for b in range(model.width.size):
+        matrix[max(model.cuts[b], lowest) : model.cuts[b + 1], b] = model.scale[b]
+    return matrix
+
+
+def loudness_torch(model: Bands) -> Callable[[Any], Any]:
+    """Power [..., band] -> loudness density, sone per Bark; 0 below threshold."""
+    import torch
+
+    from ..dsp.differentiable import Constant
+
+    limits, exponents = Constant(model.threshold), Constant(model.exponent)
+    sones = Constant(LOUDNESS_SCALE * (model.threshold / 0.5) ** model.exponent)
+
+    def loudness(p: Any) -> Any:
+        limit = limits(p)
+        return sones(p) * ((0.5 + 0.5 * torch.maximum(p, limit) / limit) ** exponents(p) - 1)
+
+    return loudness
+
+
 def disturbance_torch(rate: int) -> Callable[[Any, Any], tuple[Any, Any]]:
     """ref, test [item, sample] as pesq_alignment.heard_torch gives them -> symmetric and asymmetric disturbance [item].
 
@@ -363,21 +400,13 @@ def disturbance_torch(rate: int) -> Callable[[Any, Any], tuple[Any, Any]]:
     size = 8 * (rate // 250)
     model = bands(rate)
     transform = spectra(STFT(size, size // 2, periodic("hann", size), 0, size // 2, "zero"))
-    grouping = np.zeros((size // 2 + 1, model.width.size))
-    for b in range(model.width.size):
-        grouping[max(model.cuts[b], 1) : model.cuts[b + 1], b] = model.scale[b]
-    groups, limits, exponents = Constant(grouping), Constant(model.threshold), Constant(model.exponent)
-    sones = Constant(LOUDNESS_SCALE * (model.threshold / 0.5) ** model.exponent)
+    groups, limits, loudness = Constant(grouping(model)), Constant(model.threshold), loudness_torch(model)
     inner = model.width.copy()
     inner[0] = 0  # which counts nowhere
     widths, whole = Constant(inner), float(inner.sum())
 
     def above(p: Any, limit: Any) -> Any:
         return p * (p > limit)
-
-    def loudness(p: Any) -> Any:
-        limit = limits(p)
-        return sones(p) * ((0.5 + 0.5 * torch.maximum(p, limit) / limit) ** exponents(p) - 1)
 
     def sounding(x: Any, frames: int) -> Any:
         """[item, frame] between the silent ends of the reference: 1, else 0."""

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import count, groupby
+from itertools import count, groupby, takewhile
 from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -117,6 +117,7 @@ def page(
     shown = [p for p in table.kept if not p.unread][:details]
     for i, pair in enumerate(shown, 1):
         pair.anchor = f"pair-{i}"
+    folder = _folder([str(p.rows[0].get("id") or p.rows[0]["test"]) for p in table.kept])
     templates = _templates()
     frame = templates.get_template("page.html.jinja")
     style, script = (_asset(name) for name in ("style.css", "page.js"))
@@ -134,14 +135,14 @@ def page(
         "broken": table.broken,
         "ranked_by": next(iter(table.metrics), ""),
         "summary": _summary(summary),
-        "table": _cells(table) if table.total != 1 or table.broken else None,
+        "table": _cells(table, folder) if table.total != 1 or table.broken else None,
         "data": Markup(_for_script(data)),
     }
     used = len(frame.render(**values).encode()) + NAMED * 200
     blocks, left_out = [], []
     for i, pair in enumerate(shown):
         block, problems = _block(
-            pair, recompute, audio, cap - used, (cap - used) // (len(shown) - i), i == 0, templates
+            pair, recompute, audio, cap - used, (cap - used) // (len(shown) - i), i == 0, folder, templates
         )
         left_out += problems
         used += len(block.encode())
@@ -171,7 +172,7 @@ def _read(rows: Iterable[Row]) -> _Table:
         pair = _Pair(slim, badness(slim))
         table.total += 1
         table.gated |= bool(pair.gates)
-        table.failed += bool(pair.failed)
+        table.failed += bool(pair.failed) and not pair.unread
         table.broken += pair.unread
         for row in slim:
             table.metrics.setdefault(row["spec"], row)
@@ -191,12 +192,13 @@ def _block(
     room: int,
     share: int,
     first: bool,
+    folder: str,
     templates: Any,
 ) -> tuple[str, list[str]]:
     """(HTML of one pair, what was left out). room: bytes left; share: of it, where every pair gets as much."""
     from . import pair as pairs
 
-    name = pairs.name(pair.rows[0])
+    name = pairs.name(pair.rows[0], folder)
     frame = {
         "anchor": pair.anchor,
         "first": first,
@@ -243,27 +245,25 @@ def _heard(
         if sound and sound.size <= room:
             return (0.0, whole), sound, []
         left_out.append(f"{name}: its sound, but for where it is worst")
-    start, end = worst(comparison, specs, min(whole, LONG))
-    view = (0.0, whole) if whole <= LONG else (start, end)
     sound, seconds = None, EXCERPT
-    while audio != "none":
+    while True:
         start, end = worst(comparison, specs, seconds)
-        if whole > LONG:  # within what is seen
-            start = min(max(start, view[0]), view[1] - (end - start))
-            end = start + min(seconds, whole)
+        if audio == "none":
+            break
         sound = cut(comparison, start, end)
-        fair = max(share // 2, 0)
-        if sound.size <= fair or (seconds <= SHORTEST and sound.size <= room) or sound.size <= room // 8:
+        fair = min(max(share // 2, room // 8), room)  # half of a pair's share, or more while there is plenty
+        if sound.size <= fair:
             break
         if seconds <= SHORTEST:
             left_out.append(f"{name}: its sound")
             sound = None
             break
         seconds = max(SHORTEST, 0.9 * min(seconds, whole) * fair / sound.size)
-    return view, sound, left_out
+    begin = min(max((start + end - LONG) / 2, 0.0), max(whole - LONG, 0.0))
+    return (begin, min(begin + LONG, whole)), sound, left_out
 
 
-def _cells(table: _Table) -> dict[str, Any]:
+def _cells(table: _Table, folder: str) -> dict[str, Any]:
     """The table of all pairs, a column a metric."""
     from .pair import answer, name
 
@@ -276,7 +276,7 @@ def _cells(table: _Table) -> dict[str, Any]:
         reason = first["reason"] if pair.unread else None
         rows.append(
             {
-                "name": name(bare),
+                "name": name(bare, folder),
                 "anchor": pair.anchor,
                 "reference": None if one_reference else f"reference {name({'test': first['reference']})}",
                 "reason": reason,
@@ -291,11 +291,19 @@ def _cells(table: _Table) -> dict[str, Any]:
         )
     return {
         "rows": rows,
+        "folder": folder,
         "more": table.total > len(rows),
         "systems": any(r["system"] for r in rows),
         "groups": any(r["group"] for r in rows),
         "metrics": [answer(r) for r in table.metrics.values()],
     }
+
+
+def _folder(names: Sequence[str]) -> str:
+    """The folder that all names lie in, which then need not be said each time."""
+    folders = [n.split("/")[:-1] for n in names]
+    shared = takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))
+    return "".join(f"{level[0]}/" for level in shared) if len(names) > 1 else ""
 
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 Form = Literal["png", "svg", "pdf"]
 
 WIDTH, HEIGHT = 3.5, 2.6  # inches: a column of a two-column page
+REGIONS = 3  # outlined
 RESOLUTION = 300  # dots per inch, of a PNG and of the picture within an SVG
 STYLE = {
     "font.size": 7,
@@ -62,7 +63,7 @@ def levels(comparison: Comparison, specs: Sequence[str], form: Form) -> bytes:
         _scaled(result.per_time, share),
         _scaled(result.per_band, share),
         result,
-        found.regions,
+        found.regions[:REGIONS],
     )
 
 
@@ -74,21 +75,19 @@ def shares(found: Explanation, form: Form) -> bytes:
         times, edges, cells = np.array([0.0, whole]), np.array([50.0, found.comparison.ref.rate / 2]), np.zeros((1, 1))
     else:
         edges = found.edges
-        area = np.maximum(np.diff(times), 1e-9)[:, None] * np.log2(
-            np.maximum(edges[1:], 1) / np.maximum(edges[:-1], 20)
-        )
-        cells = np.sqrt(100 * found.map / np.maximum(area, 1e-9)).T
+        octaves = np.log2(np.maximum(edges[1:], 40.0) / np.maximum(edges[:-1], 20.0))
+        cells = (100 * found.map / (np.maximum(np.diff(times), 1e-9)[:, None] * np.maximum(octaves, 1e-9))).T
     top = float(np.percentile(cells, 99.8)) or float(cells.max()) or 1.0
     return _drawn(
         form,
         (times, edges, cells),
         (0.0, top, pictures.brightness_map()[::-1]),
-        f"$\\sqrt{{\\%\\,\\mathrm{{of\\ the\\ {found.of}\\ per\\ s\\ and\\ octave}}}}$",
-        f"share of the {found.of} [%]",
+        f"{found.spec}: {found.of} [% per s and octave]",
+        "share [%]",
         100 * found.per_time if len(found.per_time) else None,
         100 * found.per_band if len(found.per_band) else None,
         result,
-        found.regions,
+        found.regions[:REGIONS],
     )
 
 
@@ -106,7 +105,7 @@ def _drawn(
     """picture: bounds in s [column + 1], in Hz [row + 1], cells [row, column]. colours: from, to, map."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import ListedColormap, PowerNorm
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
@@ -124,8 +123,7 @@ def _drawn(
             times,
             np.maximum(edges, low * 0.5),
             cells,
-            vmin=colours[0],
-            vmax=colours[1],
+            norm=PowerNorm(1.0 if colours[0] else 0.5, *colours[:2]),
             cmap=ListedColormap(palette),
             rasterized=True,
         )

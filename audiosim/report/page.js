@@ -312,6 +312,7 @@ class Player {
       this.boost = Number(event.target.value);
       this.switchTo(this.source);
     });
+    this.block.querySelector(".trials").addEventListener("change", () => this.startTest());
     this.block.addEventListener("focusin", () => (current = this));
 
     let pressed = null;
@@ -432,7 +433,7 @@ class Player {
   nextTrial() {
     this.trial.number += 1;
     this.trial.secret = crypto.getRandomValues(new Uint8Array(1))[0] & 1 ? "A" : "B";
-    this.block.querySelector(".trial").textContent = `Trial ${this.trial.number} of ${this.trial.of}`;
+    this.block.querySelector(".trial").textContent = `Trial ${this.trial.number} of `;
     this.switchTo("X");
   }
 

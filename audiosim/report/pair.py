@@ -24,9 +24,9 @@ LONG = 60.0  # seconds: of a longer recording the pictures show the stretch arou
 REGIONS = 3  # outlined in the picture of the difference
 
 
-def name(row: Row) -> str:
-    """What the page calls the pair: its id or test, and the system where it says one."""
-    called = display_name(str(row.get("id") or row["test"]))
+def name(row: Row, folder: str = "") -> str:
+    """What the page calls the pair: its id or test, without the folder that all lie in, after its system if any."""
+    called = display_name(str(row.get("id") or row["test"]).removeprefix(folder))
     return f"{row['system']}: {called}" if row.get("system") else called
 
 

@@ -81,13 +81,14 @@ def cut(comparison: Comparison, start: float, end: float) -> Sound:
     if peak > 1.0:
         clips = [c / peak for c in clips]
         notes.append(f"Both are lowered by {20 * np.log10(peak):.1f} dB for listening: they go beyond full scale.")
+    match_db = _match_db(clips[0], clips[1], rate)
     bits: Any = 16 if peak >= QUIET else 24
     if bits == 16 and any((np.rint(c * 32768) != c * 32768).any() for c in clips):
         random = np.random.default_rng(0)
         noise = (random.random(last - first) - random.random(last - first)) / 32768
         clips = [np.clip(c + noise, -1.0, 1.0) for c in clips]
     flac = [b64encode(audio.encode(Signal(c, rate), "flac", bits)).decode("ascii") for c in clips]
-    return Sound(first / rate, last / rate, rate, flac[0], flac[1], _match_db(clips[0], clips[1], rate), tuple(notes))
+    return Sound(first / rate, last / rate, rate, flac[0], flac[1], match_db, tuple(notes))
 
 
 def _badness(comparison: Comparison, spec: str) -> tuple[Array, Array]:

@@ -198,10 +198,10 @@ def test_plain_formula_of_disturbance() -> None:
     bands = model.bands(16000)
     p, q = 10 ** rng.uniform(-2, 7, (2, 6, 49))
     d, shares = np.empty((2, 6)), np.zeros((6, 49, 3), np.float32)
-    model._differ(p, q, bands.threshold, bands.exponent, bands.width, d, shares)
+    model.differ(p, q, bands.threshold, bands.exponent, bands.width, d, shares)
     np.testing.assert_allclose(d, plain_differences(p, q, bands), rtol=1e-12)
     np.testing.assert_allclose(shares[:, :, :2].sum(1), 1, rtol=1e-5)
-    model._differ(p, p.copy(), bands.threshold, bands.exponent, bands.width, d, shares[:0])
+    model.differ(p, p.copy(), bands.threshold, bands.exponent, bands.width, d, shares[:0])
     assert (d == 0).all()
 
 

@@ -437,8 +437,13 @@ def pairs(name: str, channels: int = 1, seconds: float = 0.5) -> list[tuple[Arra
 
 @cache
 def graded(signal: str, rate: int, distortion: str, strength: float, seed: int, seconds: float) -> tuple[Array, Array]:
-    x = SIGNALS[signal](rate, seconds, seed)
+    x = _source(signal, rate, seed, seconds)
     return x, DISTORTIONS[distortion](x, rate, strength, seed)
+
+
+@cache
+def _source(signal: str, rate: int, seed: int, seconds: float) -> Array:
+    return SIGNALS[signal](rate, seconds, seed)
 
 
 def badness(card: Card, result: Result) -> float:

@@ -1,0 +1,118 @@
+"""What failed in a batch, the worst first: told as annotations, in Markdown and on stderr."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, isnan, nan
+from typing import Any
+
+from ..audio import display_name
+from ..gates import Change, Verdict
+from ..rows import Row
+from .table import number
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """title: what failed; about: the pair, and its system where there is one; text: how, in one line.
+
+    file: the test recording, None where the batch as a whole failed. weight: to sort by, more is worse.
+    """
+
+    title: str
+    about: str
+    text: str
+    file: str | None
+    weight: tuple[int, float]
+
+    @property
+    def line(self) -> str:
+        """All of it but the file, for people."""
+        return ": ".join(filter(None, (self.about, self.title, self.text)))
+
+
+def findings(rows: Iterable[Row], verdicts: Sequence[Verdict] = (), changes: Iterable[Change] = ()) -> list[Finding]:
+    """What failed, the worst first. verdicts: on gates over the batch; changes: against a baseline.
+
+    First come the gates over the batch, then what could not be compared, then gates on pairs and changes, by how far
+    they missed, as a share of the limit or of the old value. What fails alike for every metric is told once.
+    """
+    found: dict[tuple[str, str, str], Finding] = {}
+    tests: dict[tuple[str, str | None], str] = {}
+    for verdict in verdicts:
+        if not verdict.passed:
+            title = f"gate failed: {verdict.gate.text}"
+            _tell(found, Finding(title, about(verdict.system), missed(verdict), None, (3, 0)))
+    for row in rows:
+        pair = row.get("id") or row["test"], row.get("system")
+        tests[pair] = row["test"]
+        for finding in _of_row(row, about(*pair)):
+            _tell(found, finding)
+    for change in changes:
+        if not change.passed:
+            pair = change.id, change.system
+            title = f"{change.spec} against the baseline"
+            _tell(found, Finding(title, about(*pair), told(change), tests.get(pair), (1, change.severity)))
+    return sorted(found.values(), key=lambda f: f.weight, reverse=True)
+
+
+def about(*names: str | None) -> str:
+    """A pair and its system, or either, as people read it."""
+    return " of ".join(display_name(n) for n in names if n is not None)
+
+
+def missed(verdict: Verdict) -> str:
+    """How a verdict on a gate came about, in a few words."""
+    from .. import metrics
+
+    unit = metrics.get(metrics.parse(verdict.gate.spec).name).CARD.unit
+    return _missed(verdict.value, verdict.missed_by, unit, verdict.reason)
+
+
+def unmet(gate: Row, unit: str) -> str:
+    """The same of a gate in a row."""
+    return _missed(_number(gate["value"]), _number(gate["missed_by"]), unit, gate["reason"])
+
+
+def told(change: Change) -> str:
+    """A change in a few words."""
+    if change.reason:
+        return change.reason
+    by = f", worse by {amount(change.worse_by, change.unit)}" if change.worse_by > 0 else ""
+    may = f", {amount(change.allowed, change.unit)} allowed" if change.allowed else ""
+    return f"{amount(change.old, change.unit)} is now {amount(change.new, change.unit)}{by}{may}"
+
+
+def amount(value: float, unit: str) -> str:
+    """A number with its unit."""
+    return number(value) + ("" if unit == "1" else f" {unit}")
+
+
+def _of_row(row: Row, of: str) -> Iterator[Finding]:
+    if row["status"] == "error":
+        spec = "" if row["rate"] is None else f"{row['spec']}: "
+        yield Finding("not compared", of, f"{spec}{row['reason']}", row["test"], (2, 0))
+        return
+    for gate in row["gates"]:
+        if not gate["passed"]:
+            by, limit = _number(gate["missed_by"]), abs(float(re.split("[<>=]+", gate["require"])[-1]))
+            weight = inf if isnan(by) else by / limit if limit else by
+            yield Finding(f"gate failed: {gate['require']}", of, unmet(gate, row["unit"]), row["test"], (1, weight))
+
+
+def _missed(value: float, by: float, unit: str, reason: str | None) -> str:
+    found = "" if isnan(value) else amount(value, unit)
+    far = f"missed by {amount(by, unit)}" if isfinite(by) and by else ""
+    return ", ".join(filter(None, (found, far, reason))) or "no value"
+
+
+def _number(value: Any) -> float:
+    return nan if value is None else float(value)
+
+
+def _tell(found: dict[tuple[str, str, str], Finding], finding: Finding) -> None:
+    line = " ".join(finding.text.split())
+    key = (finding.title, finding.about, line)
+    found.setdefault(key, Finding(finding.title, finding.about, line, finding.file, finding.weight))

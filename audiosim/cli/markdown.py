@@ -1,0 +1,117 @@
+"""A batch in Markdown, for a pull request or the summary of a workflow's step. File names cannot break out of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import isfinite
+
+from ..gates import Verdict
+from ..summary import Agreements, Score, Summary
+from .findings import Finding, about, amount, missed
+from .table import heading, interval, number
+
+SHOWN = 20  # failures and worst places that are told
+
+
+def to_markdown(
+    summary: Summary,
+    found: Sequence[Finding] = (),
+    verdicts: Sequence[Verdict] = (),
+    agreements: Agreements | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """found: what failed, the worst first; verdicts: on gates over the batch; notes: sentences to put under the title,
+    such as what the baseline says."""
+    failed = f"{len(found)} problem{'s' * (len(found) != 1)}" if found else "nothing failed"
+    parts = [f"### audiosim: {summary.pairs} pairs, {failed}\n"]
+    parts += [f"{plain(note)}\n" for note in notes]
+    if summary.scores:
+        parts.append(_scores(summary))
+    if verdicts:
+        gates = [[code(v.gate.text), _code(v.system), "held" if v.passed else "**failed**", plain(missed(v))]
+                 for v in verdicts]  # fmt: skip
+        parts.append("#### Gates over the batch\n\n" + _table(("gate", "system", "", "value"), gates))
+    if found:
+        failures = [[_code(f.about), code(f.title), plain(f.text)] for f in found[:SHOWN]]
+        more = f"\nand {len(found) - SHOWN} more\n" if len(found) > SHOWN else ""
+        parts.append("#### What failed\n\n" + _table(("pair", "what", "how"), failures) + more)
+    if agreements is not None and agreements.rows:
+        parts.append(_agreement(agreements))
+    if any(score.worst for score in summary.scores):
+        parts.append(_worst(summary))
+    return "\n".join(parts)
+
+
+def code(text: str) -> str:
+    """Any text as code on one line, whatever it is made of.
+
+    Entities mean nothing to Markdown, so pipes, backticks, links, mentions and tags in a name stay what they are.
+    """
+    return f"<code>{plain(text)}</code>"
+
+
+def _code(text: str | None) -> str:
+    return code(text) if text else ""
+
+
+def plain(text: str) -> str:
+    """Any text on one line, without meaning to Markdown or HTML."""
+    shown = "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
+    return re.sub(r"[^\w\s./,;-]|_|(?<=www)\.", lambda c: f"&#{ord(c[0])};", " ".join(shown.split()), flags=re.ASCII)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int | None = None) -> str:
+    """right: from which column on numbers stand."""
+    rule = ["---:" if right is not None and i >= right else "---" for i in range(len(head))]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *rows))
+
+
+def _scores(summary: Summary) -> str:
+    names = [about(s) or "mean" for s in summary.systems]
+    rows = []
+    for spec in dict.fromkeys(score.spec for score in summary.scores):
+        scores = [summary.score(spec, system) for system in summary.systems]
+        better = next(s.better for s in scores if s is not None)
+        rows.append([code(heading(next(s for s in scores if s is not None))), better, *(_cell(s) for s in scores)])
+    text = _table(["metric", "better", *(plain(n) if n == "mean" else code(n) for n in names)], rows, 2)
+    return f"{text}\nMean and its 95 % interval.\n"
+
+
+def _cell(score: Score | None) -> str:
+    if score is None:
+        return ""
+    if not score.numbers:
+        return "no number"
+    without = score.pairs - score.numbers
+    return f"**{number(score.mean)}** {interval(score.interval)}" + (f", {without} without" if without else "")
+
+
+def _agreement(agreements: Agreements) -> str:
+    rows = [
+        (code(r.spec), str(r.pairs), number(r.pearson), f"**{number(r.spearman)}** {interval(r.spearman_interval)}",
+         number(r.kendall), number(r.within_item))
+        for r in agreements.overall()
+    ]  # fmt: skip
+    head = ("metric", "pairs", "Pearson", "Spearman", "Kendall", "within item")
+    text = "#### Agreement with people\n\n" + _table(head, rows, 1)
+    contest = agreements.contest
+    if contest is None:
+        return text
+    return (
+        f"{text}\n{code(contest.best)} against {code(contest.second)}: Spearman {number(contest.difference)} higher "
+        f"{interval(contest.interval)}, p = {contest.p:.3g} (paired bootstrap, one-sided)\n"
+    )
+
+
+def _worst(summary: Summary) -> str:
+    spec = summary.ranked_by
+    of_first = [s for s in summary.scores if s.spec == spec]
+    rows = [
+        (code(about(place.id, score.system)), amount(place.value, score.unit), number(place.worst_s) + " s" if
+         isfinite(place.worst_s) else "")
+        for score in of_first
+        for place in score.worst
+    ][:SHOWN]  # fmt: skip
+    table = _table(("pair", "value", "worst at"), rows, 1)
+    return f"<details><summary>Worst by {plain(str(spec))}</summary>\n\n{table}\n</details>\n"

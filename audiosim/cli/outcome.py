@@ -1,0 +1,292 @@
+"""What a batch says when it is done: summary, gates, baseline, agreement with people, and the files made of them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import gates
+from ..config import Settings
+from ..errors import ExitCode, MissingExtra, UsageError
+from ..journal import header, read
+from ..rows import SCHEMA, Row, to_jsonl
+from ..summary import Agreements, Ratings, Summary, agreement, summarise
+from ..tally import Tally
+from . import formats
+from .compare import say
+from .findings import Finding, findings
+
+FORMS = ("table", "tsv", "csv", "json", "jsonl", "markdown", "junit", "html", "parquet")
+TOLD = 10  # findings that are printed; the exports hold all
+BY_SUFFIX = {
+    "xml": "junit",
+    "md": "markdown",
+    "html": "html",
+    "htm": "html",
+    "parquet": "parquet",
+    **{name: name for name in ("csv", "tsv", "json", "jsonl")},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is to be made of the rows, as it was typed."""
+
+    worst: int
+    ratings: str | None
+    baseline: str | None
+    update_baseline: bool
+    tolerance: Sequence[str]
+    export: Sequence[str]
+    report: str | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """rows: all of them, read anew at each call. under: the settings that they were made with. begun: when, UTC.
+
+    columns: those of the manifest that are carried through.
+    """
+
+    rows: Callable[[], Iterator[Row]]
+    under: Mapping[str, Any]
+    summary: Summary
+    people: Agreements | None
+    verdicts: list[gates.Verdict]
+    changes: list[gates.Change]
+    found: list[Finding]
+    codes: set[ExitCode]
+    begun: datetime
+    columns: list[str]
+
+
+def check(wishes: Wishes, settings: Settings) -> None:
+    """UsageError for what cannot be made: better said before the work than after it."""
+    for text in wishes.tolerance:
+        gates.parse_tolerance(text)
+    if wishes.tolerance and wishes.baseline is None:
+        raise UsageError("--tolerance is how much worse than a baseline; give --baseline FILE too")
+    if wishes.update_baseline and wishes.baseline is None:
+        raise UsageError("--update-baseline writes the file of --baseline; give that too")
+    if wishes.baseline is not None:
+        if wishes.update_baseline:
+            formats.check_output(wishes.baseline, "--baseline")
+        elif not Path(wishes.baseline).exists():
+            raise UsageError(f"--baseline {wishes.baseline}: no such file; --update-baseline writes it")
+        if Path(wishes.baseline).exists():
+            header(wishes.baseline)
+    for path in wishes.export:
+        formats.check_output(path, "--export")
+        if form_of(path) is None:
+            raise UsageError(f"--export {path}: the suffix is none of .{', .'.join(BY_SUFFIX)}")
+    if wishes.report is not None:
+        formats.check_output(wishes.report, "--report")
+    if settings.format in ("html", "parquet") and sys.stdout.isatty():
+        raise UsageError(f"--format {settings.format} is not for a terminal; write it to a file")
+    if "parquet" in (settings.format, *map(form_of, wishes.export)):
+        from importlib.util import find_spec
+
+        if find_spec("pyarrow") is None:
+            raise MissingExtra("parquet needs pyarrow: pip install 'audiosim[parquet]'")
+
+
+def chosen(settings: Settings, otherwise: str | None = None) -> str:
+    """The format that is asked for, else the other one, else what fits standard output."""
+    return formats.chosen(settings.format or otherwise, None, sys.stdout.isatty(), FORMS)
+
+
+def form_of(path: str) -> str | None:
+    """The format that the suffix of a file says."""
+    return BY_SUFFIX.get(Path(path).suffix.lower().lstrip("."))
+
+
+def judge(
+    rows: Callable[[], Iterator[Row]],
+    under: Mapping[str, Any],
+    required: Sequence[gates.Gate],
+    wishes: Wishes,
+    begun: datetime,
+) -> Outcome:
+    """Everything that is found out about the rows. required: gates over all of them. begun: when the work did, UTC."""
+    from ..batch import exit_codes
+
+    if wishes.ratings is not None:
+        bare, ratings = rows, Ratings(wishes.ratings)
+        rows = lambda: ratings.join(bare())  # noqa: E731
+    tally, codes = Tally(), set()
+    for row in rows():
+        tally.add(row)
+        codes |= set(exit_codes(row))
+    if wishes.ratings is not None and ratings.unused:
+        say(f"{len(ratings.unused)} ratings are about none of the pairs, such as {ratings.unused[0]}")
+    verdicts = gates.judge_batch(required, tally)
+    changes: list[gates.Change] = []
+    if wishes.baseline is not None and Path(wishes.baseline).exists():
+        tolerances = [gates.parse_tolerance(text) for text in wishes.tolerance]
+        changes = list(gates.compare_with_baseline(rows(), read(wishes.baseline), tolerances))
+    held_back = changes if not wishes.update_baseline else []
+    if not (all(verdict.passed for verdict in verdicts) and all(change.passed for change in held_back)):
+        codes.add(ExitCode.GATE)
+    return Outcome(
+        rows,
+        under,
+        summarise(tally, wishes.worst),
+        agreement(tally) if tally.rated else None,
+        verdicts,
+        changes,
+        findings(rows(), verdicts, held_back),
+        codes,
+        begun,
+        tally.columns,
+    )
+
+
+def tell(outcome: Outcome, settings: Settings) -> None:
+    """What failed, on stderr and, in a workflow of GitHub, as annotations."""
+    from . import github
+
+    for finding in outcome.found[:TOLD]:
+        say(finding.line)
+    if len(outcome.found) > TOLD:
+        say(f"and {len(outcome.found) - TOLD} more; see --export or --report")
+    if not settings.quiet:
+        for verdict in outcome.verdicts:
+            if verdict.passed:
+                of = f" ({verdict.system})" if verdict.system else ""
+                say(f"gate held: {verdict.gate.text}{of}: {verdict.value:.6g}")
+        for sentence in _against(outcome):
+            say(sentence)
+    if github.wanted():
+        sys.stderr.write(github.workflow_commands(outcome.found))
+        github.write_step_summary(_markdown(outcome))
+
+
+def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, output: str | None) -> None:
+    """Standard output, or the one file that was asked for, then the others."""
+    if form == "table":
+        _print_tables(outcome, output)
+    elif form == "jsonl" and output is None:  # as they come, for a pipe
+        for row in outcome.rows():
+            sys.stdout.write(to_jsonl([row]))
+    else:
+        _put(text(outcome, form, settings), output)
+    for path in wishes.export:
+        formats.write_file(path, text(outcome, str(form_of(path)), settings), "--export")
+    if wishes.report is not None:
+        formats.write_file(wishes.report, text(outcome, "html", settings), "--report")
+    if wishes.update_baseline:
+        lines = [{"schema": SCHEMA, "settings": dict(outcome.under)}, *outcome.rows()]
+        formats.write_file(str(wishes.baseline), to_jsonl(lines), "--baseline")
+        if not settings.quiet:
+            say(f"{len(lines) - 1} rows are the new baseline, {wishes.baseline}")
+
+
+def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
+    """The batch in one of the formats for programs and pages."""
+    rows = outcome.rows()
+    if form in ("tsv", "csv", "jsonl"):
+        return formats.batch_text(rows, form, outcome.columns)
+    if form == "parquet":
+        return formats.to_parquet(rows, outcome.columns)
+    if form == "junit":
+        from .junit import to_junit
+
+        return to_junit(
+            rows,
+            outcome.verdicts,
+            outcome.changes,
+            seconds=(datetime.now(UTC) - outcome.begun).total_seconds(),
+            timestamp=outcome.begun.replace(tzinfo=None).isoformat(timespec="seconds"),
+            hostname=socket.gethostname(),
+        )
+    if form == "markdown":
+        return _markdown(outcome)
+    if form == "html":
+        return _page(outcome, settings)
+    return formats.batch_json(
+        rows,
+        outcome.under,
+        summary=outcome.summary.data(),
+        agreement=outcome.people.data() if outcome.people else None,
+        gates=[gates.row(verdict) for verdict in outcome.verdicts],
+        baseline=[change.data() for change in outcome.changes],
+    )
+
+
+def _markdown(outcome: Outcome) -> str:
+    from .markdown import to_markdown
+
+    return to_markdown(outcome.summary, outcome.found, outcome.verdicts, outcome.people, _against(outcome))
+
+
+def _against(outcome: Outcome) -> list[str]:
+    """A sentence on the baseline, where there is one."""
+    kinds = [change.kind for change in outcome.changes]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    return [f"against the baseline: {counts}"] if counts else []
+
+
+def _page(outcome: Outcome, settings: Settings) -> str:
+    from .. import report
+    from ..batch import compared
+    from ..match import Policy
+
+    known = Policy.__dataclass_fields__
+    policy = Policy(**{k: v for k, v in outcome.under.items() if k in known})
+    summary = [
+        {
+            "metric": s.spec,
+            **({"system": s.system} if s.system else {}),
+            "pairs": s.pairs,
+            "mean": s.mean,
+            "from": s.interval[0],
+            "to": s.interval[1],
+            "median": s.median,
+            "unit": s.unit,
+        }
+        for s in outcome.summary.scores
+    ]
+    made = report.page(
+        outcome.rows(),
+        lambda rows: compared(rows, policy),
+        title=f"{outcome.summary.pairs} pairs",
+        summary=summary,
+        audio=settings.report_audio,
+    )
+    for what in made.left_out:
+        say(f"left out of the report, to keep it small: {what}")
+    return made.text
+
+
+def _print_tables(outcome: Outcome, output: str | None) -> None:
+    from . import table
+
+    page = None
+    if output is not None:
+        import io
+
+        page = io.StringIO()
+    out = table.console(page)
+    table.print_summary(outcome.summary, out)
+    table.print_differences(outcome.summary, out)
+    table.print_worst(outcome.summary, out)
+    if outcome.people is not None:
+        table.print_agreement(outcome.people, out)
+    if outcome.changes:
+        table.print_changes(outcome.changes, out)
+    if page is not None:
+        _put(page.getvalue(), output)
+
+
+def _put(made: str | bytes, output: str | None) -> None:
+    if output is not None:
+        formats.write_file(output, made)
+    elif isinstance(made, bytes):
+        sys.stdout.buffer.write(made)
+    else:
+        sys.stdout.write(made)

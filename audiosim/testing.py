@@ -1,0 +1,198 @@
+"""Assertions about sound for tests: `from audiosim.testing import assert_audio_similar`. They need no pytest.
+
+The fixture `audio_golden` of the pytest plugin stands on them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import AudiosimError, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .comparison import Comparison
+    from .gates import Gate, Verdict
+    from .match import Policy
+    from .signal import Signal
+
+# What is asked where no rule is given: about half a decibel of level, a noise floor some 70 dB down.
+RULES = ("mr-stft<=0.1",)
+EXPLAINED = 30.0  # s; where longer recordings differ is not looked for
+
+
+class AudioDiffers(AssertionError):
+    """The sound is not as expected. actual: what there was; similarity: how it compared, where it could."""
+
+    def __init__(self, message: str, actual: Signal | None = None, similarity: Similarity | None = None) -> None:
+        super().__init__(message)
+        self.actual = actual
+        self.similarity = similarity
+
+
+def assert_audio_similar(
+    actual: Signal | ArrayLike | str | os.PathLike[str],
+    expected: Signal | ArrayLike | str | os.PathLike[str],
+    *rules: str,
+    rate: int | None = None,
+    **policy: Any,
+) -> None:
+    """Fail unless every rule holds of two sounds.
+
+    actual, expected: arrays [sample] or [channel, sample] with full scale 1.0, Signals, paths or URLs.
+    rules: as after --require, such as "mr-stft<=0.3", "si-sdr>=20" or "si-sdr@4000-8000>=10"; "mr-stft<=0.1" where
+        none is given. The expected sound is the reference.
+    rate: Hz, for arrays.
+    policy: fields of match.Policy: what may be done to make the two comparable, such as align="auto".
+    Raises AudioDiffers, an AssertionError that says by how much the rules were missed and where the two differ, also
+    where the actual sound cannot be compared (NaN, another rate or length); InputError for an expected one that
+    cannot be read; UsageError for wrong rules.
+    """
+    __tracebackhide__ = True
+    from . import gates
+    from .comparison import policy_of, signal_of
+
+    try:
+        asked = [gates.parse(rule) for rule in rules or RULES]
+        found = similarity(actual, signal_of(expected, rate, "expected"), asked, policy_of(policy), rate=rate)
+    except AudiosimError as wrong:  # the test's own mistake: its line is all that matters
+        raise type(wrong)(str(wrong)) from None
+    if not found.passed:
+        raise found.error()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Similarity:
+    """How the rules fared; problem: why the two could not be compared, None where they were."""
+
+    actual: Signal | None
+    expected: Signal
+    policy: Policy
+    verdicts: Sequence[Verdict]
+    comparison: Comparison | None = None
+    problem: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.problem is None and all(v.passed for v in self.verdicts)
+
+    @property
+    def headline(self) -> str:
+        if self.problem is not None:
+            return "not comparable"
+        return f"{', '.join(v.gate.text for v in self.verdicts if not v.passed)} failed"
+
+    def error(self, *hints: tuple[str, str]) -> AudioDiffers:
+        """What to raise, with further lines (field, text) below."""
+        from .match import describe
+
+        failed = [v for v in self.verdicts if not v.passed]
+        rows = [("expected", _described(self.expected))]
+        if self.actual is not None:
+            rows.append(("actual", _described(self.actual)))
+        if self.problem is None:
+            rows += [
+                ("compared", _in_words(note)) for note in describe(self.comparison.match if self.comparison else {})
+            ]
+            rows += [("failed", _fared(v)) for v in failed]
+            where = self._where(failed)
+            rows += [("", where)] if where else []
+            rows += [("held", _fared(v)) for v in self.verdicts if v.passed]
+        else:
+            rows.append(("problem", self.problem))
+        lines = [f"the audio is not as expected: {self.headline}", *(f"{k:<9} {text}" for k, text in [*rows, *hints])]
+        return AudioDiffers("\n".join(lines), self.actual, self)
+
+    def page(self) -> str | None:
+        """The report as HTML, to look at and listen to; None where there is nothing to see or it takes long."""
+        from .comparison import compare_signals
+        from .gates import row
+        from .report import page
+        from .rows import flat, pair_row
+
+        done = self.comparison
+        if self.actual is None or done is None or self.expected.duration > EXPLAINED:
+            return None
+        pair = pair_row(
+            self.expected.name,
+            self.actual.name,
+            done.results,
+            [row(v) for v in self.verdicts],
+            rate=done.ref.rate,
+            channels=done.ref.channels,
+            duration_s=done.ref.duration,
+            match=done.match,
+        )
+        signals = self.expected, self.actual
+        return page(
+            flat([pair]), lambda rows: compare_signals(*signals, [r["spec"] for r in rows], self.policy, detail="map")
+        ).text
+
+    def _where(self, failed: Sequence[Verdict]) -> str:
+        """A sentence on where the two differ by the first rule that can tell, empty where none can or it takes long."""
+        from .explain import explain
+
+        if self.actual is None or self.expected.duration > EXPLAINED:
+            return ""
+        for verdict in failed:
+            if verdict.gate.band is None and verdict.value == verdict.value:
+                with suppress(AudiosimError):
+                    found = explain(self.expected, self.actual, verdict.gate.spec, self.policy)
+                    if found.regions:
+                        return _in_words(found.sentence)
+        return ""
+
+
+def similarity(
+    actual: Any,
+    expected: Signal,
+    gates: Sequence[Gate],
+    policy: Policy,
+    *,
+    rate: int | None = None,
+    jobs: int | None = None,
+) -> Similarity:
+    """Ask the rules about the two; a problem with the actual one is an answer too."""
+    from . import gates as judging
+    from .comparison import compare_signals, signal_of
+
+    sound = None
+    try:
+        sound = signal_of(actual, rate, "actual")
+        done = compare_signals(expected, sound, judging.specs(gates) or [gates[0].spec], policy, jobs=jobs)
+        verdicts = judging.judge(gates, done, policy, jobs)
+    except InputError as problem:
+        said = re.sub(r"--(\w+) (\w+)", r"\1='\2'", str(problem).replace("--rate ", "--rates "))  # flags as keywords
+        return Similarity(sound, expected, policy, judging.unanswered(gates, said), problem=said)
+    return Similarity(sound, expected, policy, verdicts, done)
+
+
+def _described(sound: Signal) -> str:
+    from .audio import display_name
+
+    channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
+    name = "" if sound.name in ("actual", "expected") else f"{display_name(sound.name)}: "
+    return f"{name}{sound.duration:.3f} s at {sound.rate} Hz, {channels}"
+
+
+def _fared(verdict: Verdict) -> str:
+    """The rule, its value and by how much it was missed."""
+    from . import metrics
+
+    unit = metrics.get(metrics.parse(verdict.gate.spec).name).CARD.unit
+    unit = "" if unit == "1" else f" {unit}"
+    if verdict.value != verdict.value:
+        return f"{verdict.gate.text}: {_in_words(verdict.reason or 'no number')}"
+    value = f"{verdict.gate.text}: {verdict.value:.6g}{unit}"
+    return value if verdict.passed else f"{value}, missed by {verdict.missed_by:.6g}{unit}"
+
+
+def _in_words(sentence: str) -> str:
+    """In a test's own words: its reference is what it expects."""
+    return sentence.replace("the test", "the actual sound").replace("the reference", "the expected sound")

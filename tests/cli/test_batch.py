@@ -1,0 +1,199 @@
+"""`audiosim batch` from folders to rows, and through everything that can befall it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from audiosim import compare
+from audiosim.errors import ExitCode
+from audiosim.journal import read, slot
+from tests.conftest import Done
+from tests.signals import COMPILED, noise
+
+RATE = 8000
+MANY = 500 if COMPILED else 60
+Cli = Callable[..., Done]
+
+
+def sounds(folder: Path, count: int, seconds: float = 0.05) -> tuple[Path, Path]:
+    """Folders ref/ and test/ with so many pairs."""
+    for name, noisy in (("ref", 0.0), ("test", 0.1)):
+        (folder / name).mkdir(exist_ok=True)
+        for i in range(count):
+            x = noise(RATE, seconds, seed=i)[0] + noisy * (i + 1) * noise(RATE, seconds, seed=999)[0]
+            soundfile.write(folder / name / f"{i:03d}.wav", x, RATE, subtype="FLOAT")
+    return folder / "ref", folder / "test"
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """All lines of a journal behind its header, whether they count or not."""
+    return [json.loads(line) for line in path.read_text().splitlines()[1:]]
+
+
+def test_rows_are_those_of_compare(cli: Cli, tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 2)
+    done = cli("batch", ref, test, "-m", "snr", "-m", "mse", "--format", "jsonl")
+    assert done.code == 0
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [(r["id"], r["spec"]) for r in rows] == [(f"00{i}.wav", s) for i in range(2) for s in ("snr", "mse")]
+    single = json.loads(cli("compare", rows[0]["reference"], rows[0]["test"], "-m", "snr", "--format", "jsonl").out)
+    assert {k: rows[0][k] for k in single} == single
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_second_run_does_nothing_and_says_the_same(cli: Cli, tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 3)
+    first = cli("batch", ref, test, "-m", "mse", "-o", "run.jsonl", "--format", "jsonl")
+    before = (tmp_path / "run.jsonl").read_bytes()
+    second = cli("batch", ref, test, "-m", "mse", "-o", "run.jsonl", "--format", "jsonl")
+    assert (second.code, second.out) == (0, first.out)
+    assert "3 of 3 pairs are in run.jsonl already" in second.err
+    assert (tmp_path / "run.jsonl").read_bytes() == before
+    cli("batch", ref, test, "-m", "mse", "-m", "mae", "-o", "run.jsonl")
+    assert Counter(r["spec"] for r in rows_of(tmp_path / "run.jsonl")) == {"mse": 3, "mae": 3}
+
+
+def test_what_cannot_be_paired_or_read_has_a_row_or_a_line(cli: Cli, tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 4)
+    (test / "000.wav").unlink()
+    (test / "001.wav").write_text("no sound")
+    done = cli("batch", ref, test, "-m", "mse", "--format", "jsonl")
+    assert done.code == ExitCode.INPUT
+    assert f"{ref}/000.wav has no test below {test}" in done.err
+    rows = {json.loads(line)["id"]: json.loads(line) for line in done.out.splitlines()}
+    assert {name: row["status"] for name, row in rows.items()} == {"001.wav": "error", "002.wav": "ok", "003.wav": "ok"}
+    assert rows["001.wav"]["value"] is None
+    (test / "001.wav").unlink()
+    assert cli("batch", ref, test, "-m", "mse", "--allow-missing").code == 0
+    assert cli("batch", ref, tmp_path / "none").code == ExitCode.INPUT
+    (tmp_path / "empty").mkdir()
+    assert cli("batch", ref, tmp_path / "empty").code == ExitCode.NOTHING
+    assert cli("batch", ref).code == ExitCode.USAGE
+    assert cli("batch", ref, test, "-m", "snrr").code == ExitCode.USAGE
+
+
+def test_a_dry_run_prints_the_pairs(cli: Cli, tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 2)
+    done = cli("batch", ref, test, "-n")
+    assert done.code == 0
+    assert done.out.splitlines() == [
+        "id\tsystem\treference\ttest",
+        *(f"00{i}.wav\t\t{ref}/00{i}.wav\t{test}/00{i}.wav" for i in range(2)),
+    ]
+
+
+def test_a_manifest_on_standard_input(process: Callable[..., Any], tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 1)
+    table = f"reference,test,take,metrics\n{ref}/000.wav,{test}/000.wav,7,mae\n"
+    running = process("batch", "--manifest", "-", "--format", "jsonl", stdin=subprocess.PIPE)
+    out, err = running.communicate(table.encode(), timeout=120)
+    assert running.returncode == 0, err
+    row = json.loads(out)
+    assert (row["spec"], row["columns"]) == ("mae", {"take": "7"})
+    assert row["value"] == compare(ref / "000.wav", test / "000.wav", "mae")["mae"].value
+
+
+def test_shards_together_are_the_whole(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref, test = sounds(tmp_path, 8)
+    assert cli("batch", ref, test, "-m", "mse", "--shard", "1/2", "-o", "s1.jsonl").code == 0
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "6")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "5")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    assert cli("batch", ref, test, "-m", "mse", "--shard", "auto", "-o", "s2.jsonl").code == 0
+    assert cli("batch", "--merge", "s1.jsonl", "s2.jsonl", "-o", "all.jsonl").code == 0
+    assert sorted(r["id"] for r in read("all.jsonl")) == [f"00{i}.wav" for i in range(8)]
+    again = cli("batch", ref, test, "-m", "mse", "-o", "all.jsonl")
+    assert "8 of 8 pairs are in all.jsonl already" in again.err
+    assert cli("batch", ref, test, "--shard", "3/2").code == ExitCode.USAGE
+
+
+def started(process: Callable[..., Any], tmp_path: Path, count: int, least: int, *more: object) -> Any:
+    """A batch of `count` pairs in the middle of its work, with at least so many rows written."""
+    ref, test = sounds(tmp_path, count)
+    running = process("batch", ref, test, "-m", "mse", "-m", "snr", "-o", "run.jsonl", *more)
+    journal = tmp_path / "run.jsonl"
+    deadline = time.monotonic() + 120
+    while running.poll() is None and time.monotonic() < deadline:
+        if journal.exists() and journal.read_bytes().count(b"\n") > least:
+            break
+        time.sleep(0.002)
+    return running
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_killed_in_the_middle_it_goes_on_and_computes_nothing_twice(
+    process: Callable[..., Any], cli: Cli, tmp_path: Path
+) -> None:
+    running = started(process, tmp_path, MANY, 20)
+    running.kill()
+    running.communicate()
+    left = len(rows_of(tmp_path / "run.jsonl"))
+    assert 20 <= left < 2 * MANY, "it was to be killed in the middle"
+    done = cli("batch", tmp_path / "ref", tmp_path / "test", "-m", "mse", "-m", "snr", "-o", "run.jsonl")
+    assert done.code == 0
+    rows = rows_of(tmp_path / "run.jsonl")
+    again = Counter(slot(r) for r in rows if r["worst_s"] is None)  # the worst ones get a second row, with the second
+    assert len(again) == 2 * MANY
+    assert set(again.values()) == {1}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_interrupted_it_says_how_to_go_on(process: Callable[..., Any], tmp_path: Path) -> None:
+    running = started(process, tmp_path, MANY, 10)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == ExitCode.INTERRUPTED
+    assert b"the same command goes on from there" in err
+    assert b"Traceback" not in err
+    assert 10 <= len(list(read(tmp_path / "run.jsonl"))) < 2 * MANY
+
+
+@pytest.mark.skipif(os.name != "posix", reason="resource limits")
+def test_a_full_disk_loses_nothing_that_was_written(process: Callable[..., Any], cli: Cli, tmp_path: Path) -> None:
+    import resource
+
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    ref, test = sounds(tmp_path, 40)
+    running = process("batch", ref, test, "-m", "mse", "-o", "run.jsonl", preexec_fn=little_room)
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == ExitCode.USAGE
+    assert b"cannot write" in err
+    assert b"Traceback" not in err
+    kept = [r["id"] for r in read(tmp_path / "run.jsonl")]
+    assert 5 < len(kept) < 40
+    assert cli("batch", tmp_path / "ref", tmp_path / "test", "-m", "mse", "-o", "run.jsonl").code == 0
+    assert Counter(r["id"] for r in read(tmp_path / "run.jsonl")).keys() == {f"{i:03d}.wav" for i in range(40)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file locks")
+def test_a_second_batch_on_one_journal_is_refused(process: Callable[..., Any], cli: Cli, tmp_path: Path) -> None:
+    running = started(process, tmp_path, MANY, 1)
+    done = cli("batch", tmp_path / "ref", tmp_path / "test", "-m", "mse", "-o", "run.jsonl")
+    running.kill()
+    running.communicate()
+    assert done.code == ExitCode.USAGE
+    assert "another batch is writing it" in done.err
+
+
+def test_the_same_file_twice_and_against_itself(cli: Cli, tmp_path: Path) -> None:
+    ref, _ = sounds(tmp_path, 2)
+    done = cli("batch", ref, ref, "-m", "mse", "--format", "jsonl")
+    assert [json.loads(line)["value"] for line in done.out.splitlines()] == [0.0, 0.0]
+    (tmp_path / "pairs.csv").write_text("reference,test\n" + "ref/000.wav,test/000.wav\n" * 2)
+    done = cli("batch", "--manifest", "pairs.csv", "-m", "mse", "--format", "jsonl")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 1
+    assert "line 3: repeats line 2, and is compared once" in done.err
