@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Recorded:
     but: tuple[str, ...] = ()
     bands: bool = False  # whether read looks at per_band
     length: str = "keep"  # match.Policy's
+    double: bool = False  # whether they were given in float64
 
     def numbers(self) -> Iterator[tuple[str, float, float]]:
         """(pair, ours, theirs) for every pair whose two files are there."""
@@ -50,6 +52,8 @@ class Recorded:
             if name in self.but:
                 continue
             ref, test = (load(SHARED / oracle[end]) for end in ("ref", "test"))
+            if self.double:
+                ref, test = (replace(s, samples=s.samples.astype(np.float64)) for s in (ref, test))
             detail: Any = "profile" if self.bands else "value"
             keep: Any = {"rates": "resample", "channels": "match", "length": self.length}
             (result,) = compare(ref, test, self.spec, detail=detail, band_edges="bins", jobs=1, **keep).values()
@@ -164,24 +168,26 @@ if MODEL := installed_model():  # the original's, of the extra visqol; it is not
     )
 
 
-def speech(spec: str, program: str, key: str, absolute: float, place: int | None = None) -> Recorded:
+def column(
+    spec: str, program: str, key: str, absolute: float, place: int | None = None, relative: float = 0.0
+) -> Recorded:
     """A column of oracles/speech.json; place: in a list of numbers. Lengths are trimmed where the metric needs it."""
 
     def read(result: Result, oracle: Oracle) -> list[tuple[float, float]]:
         theirs = oracle["metrics"][key]
-        return [(result.value, theirs if place is None else theirs[place])]
+        number = theirs if place is None else theirs[place]
+        return [(result.value, number)] if isinstance(number, float) and isfinite(number) else []
 
-    parsed = metrics.parse(spec)
-    length = "keep" if metrics.get(parsed.name).CARD.lengths == "any" else "trim"
-    return Recorded(spec, key, program, speech_pairs(key), read, absolute, length=length)
+    length = "keep" if metrics.get(spec.partition(":")[0]).CARD.lengths == "any" else "trim"
+    return Recorded(spec, key, program, speech_pairs(key), read, absolute, relative, length=length, double=True)
 
 
 PESQ, PYSTOI, PYSEPM, CLARITY = "pesq 0.0.4", "pystoi 0.4.1", "pysepm 7ef88af", "pyclarity 0.9.0"
 HASQI, SEED = "clarity.hasqi_v2(comb,nonlin,lin,raw)", "level1=65 seed0"
 LOSSES = "45/45/35/45/60/65"
 IMPAIRED = f"HL({LOSSES.replace('/', ',')})"
-COMPOSITE = "pysepm.composite(Csig,Cbak,Covl)"
-COLUMNS = [
+COMPOSITE, OUTPUTS = "pysepm.composite(Csig,Cbak,Covl)", ("sig", "bak", "ovl")
+COLUMNS: list[Any] = [
     ("pesq", PESQ, "pesq.wb_mos_lqo", 0.05),
     ("pesq:band=wide-cor2", "pesqc2 0.0.4", "pesqc2.wb_mos_lqo", 0.05),
     ("pesq:band=narrow", PESQ, "pesq.nb_mos_lqo@16k", 0.05),
@@ -193,16 +199,16 @@ COLUMNS = [
     ("hasqi", CLARITY, f"{HASQI}[NH] {SEED}", 5e-3, 0),
     (f"hasqi:audiogram={LOSSES}", CLARITY, f"{HASQI}[{IMPAIRED}] {SEED}", 5e-3, 0),
     ("fwseg-snr:convention=pysepm", PYSEPM, "pysepm.fwSNRseg", 1e-6),
-    ("wss:convention=pysepm", PYSEPM, "pysepm.wss", 1e-6),
+    ("wss", PYSEPM, "pysepm.wss", 1e-6),
     ("llr:convention=pysepm", PYSEPM, "pysepm.llr", 2e-3),
     ("cepstrum-distance:convention=pysepm", PYSEPM, "pysepm.cepstrum_distance", 1e-6),
     ("seg-snr", PYSEPM, "pysepm.segSNR", 1e-6),
-    ("composite", PYSEPM, COMPOSITE, 0.05, 2),
-    ("csii", PYSEPM, "pysepm.csii(high,mid,low)", 1e-6, 0),
-    ("ncm", PYSEPM, "pysepm.ncm", 1e-3),
-    ("siib-gauss", "pysiib 226c2f3", "pysiib.gauss", 0.1),
+    *((f"composite:convention=pysepm,output={o}", PYSEPM, COMPOSITE, 0.05, i) for i, o in enumerate(OUTPUTS)),
+    ("csii", PYSEPM, "pysepm.csii(high,mid,low)", 1e-6, 1),
+    ("ncm", PYSEPM, "pysepm.ncm", 1e-5),
+    ("siib-gauss", "pysiib 226c2f3", "pysiib.gauss", 0.1, None, 0.15),
     ("warp-q", "warpq 1.5.2", "warpq(raw,norm)", 0.15, 0),
     ("srmr", "SRMRpy fee0097", "pysepm.srmr(deg)", 1e-3),
     ("srmr:norm=true", "SRMRpy fee0097", "pysepm.srmr_norm(deg)", 1e-3),
 ]
-SPEECH = [speech(*column) for column in COLUMNS if column[0].partition(":")[0] in metrics.names()]
+SPEECH = [column(*c) for c in COLUMNS if c[0].partition(":")[0] in metrics.names()]

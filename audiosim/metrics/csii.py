@@ -12,7 +12,7 @@ import numpy as np
 from .. import hearing
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, View
+from ..hearing.profile import Detail, View, mean_over_time
 from ..hearing.segments import FRAME, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
 from ..result import Channel, Result, pool
@@ -78,15 +78,7 @@ def compute(
         return pool([Channel(value=c.value, reason=c.reason) for c in channels])
     common = [name for name in channels[0].details if all(name in c.details for c in channels)]
     result = pool([replace(c, details={name: c.details[name] for name in common}) for c in channels])
-    if result.per_time is None or len(channels) == 1:
-        return result
-    return replace(result, per_time=_mean_where_some(np.array([c.per_time for c in channels])))
-
-
-def _mean_where_some(profiles: Any) -> Any:
-    """Over channels [channel, frame], of those that have a number; nan where none has."""
-    counts = np.isfinite(profiles).sum(0)
-    return np.divide(np.nansum(profiles, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
+    return replace(result, per_time=mean_over_time(channels))
 
 
 def _channel(r: Stream, t: Stream, segments: Segments, view: View) -> Channel:

@@ -176,7 +176,8 @@ def agreement(columns: list[Recorded]) -> None:
         "|---|---|---|---|---|---|---|---|"
     )
     for column in columns:
-        apart = {name: abs(ours - theirs) for name, ours, theirs in column.numbers()}
+        share = bool(column.relative)
+        apart = {name: abs(ours - theirs) / (abs(theirs) if share else 1) for name, ours, theirs in column.numbers()}
         if not apart:
             print(f"| `{column.spec}` | {column.program} | 0 | no recordings | | | | |")
             continue
@@ -184,7 +185,8 @@ def agreement(columns: list[Recorded]) -> None:
         worst = [max(group, key=apart.__getitem__) for group in groups if group]
         largest = [f"{max((apart[n] for n in group), default=0):.1e}" if group else "" for group in groups]
         median = f"{statistics.median(apart.values()):.0e}"
-        cells = [column.program, str(len(apart)), median, *largest, f"{column.absolute:g}", ", ".join(worst)]
+        asked = f"{column.relative:g} relative" if share else f"{column.absolute:g}"
+        cells = [column.program, str(len(apart)), median, *largest, asked, ", ".join(worst)]
         print(f"| `{column.spec}` | {' | '.join(cells)} |", flush=True)
 
 
