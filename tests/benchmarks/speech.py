@@ -101,7 +101,7 @@ def srmr(norm: bool) -> Callable[[Array, Array], Call]:
 def siib(ref: Array, test: Array) -> Call:
     from pysiib import SIIB
 
-    return lambda: SIIB(ref, test, RATE, gauss=True)
+    return lambda: SIIB(ref, test, RATE, gauss=True, window="hann")
 
 
 def warpq(ref: Array, test: Array) -> Call:
