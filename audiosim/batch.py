@@ -345,6 +345,7 @@ class Processes:
             self._context.set_forkserver_preload(["audiosim.batch", "audiosim.dsp.compilation"])
         self._terms, self._count, self._note = terms, count, note
         self._workers: list[_Worker] = []
+        self._stillborn = 0
 
     def run(self, take: Callable[[], Sequence[Job] | None]) -> Iterator[tuple[Job, Answer | Crash]]:
         """See Pool. Raises the UsageError of a worker."""
@@ -365,6 +366,10 @@ class Processes:
                         continue
                     if isinstance(said, AudiosimError):
                         raise said
+                    if said == READY:
+                        self._stillborn = 0
+                        worker.ready = True
+                        continue
                     if said == COMPILING:
                         self._say_once(
                             "compiling kernels for their first use on this machine: up to a minute, only once"
@@ -406,24 +411,33 @@ class Processes:
         import signal
 
         worker.process.join()
+        if not worker.ready:
+            self._stillborn += 1
+            if self._stillborn == STILLBORN:
+                raise MetricError(f"the worker processes do not start (exit code {worker.process.exitcode})")
         code = worker.process.exitcode or 0
         how = f"exit code {code}"
         with suppress(ValueError):
             how = signal.Signals(-code).name if code < 0 else how
         hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
-        guilty, *others = worker.jobs
+        guilty, *others = [None, *worker.jobs] if not worker.ready else worker.jobs
         worker.connection.close()
         place = self._workers.index(worker)
         self._workers[place] = new = _Worker(self._context, self._terms)
         new.group = deque([*others, *worker.group])
-        yield guilty, Crash(f"the process that computed it crashed ({how}{hint})")
+        if guilty is not None:
+            yield guilty, Crash(f"the process that computed it crashed ({how}{hint})")
 
 
-COMPILING = "compiling"
+READY, COMPILING = "ready", "compiling"  # what a worker says besides answers
+STILLBORN = 3  # workers in a row that end before they are ready: no further one would live either
 
 
 class _Worker:
-    """A process, and what it has been given. jobs: sent and not answered; group: to be sent to it next."""
+    """A process, and what it has been given. jobs: sent and not answered; group: to be sent to it next.
+
+    ready: whether it has come to life.
+    """
 
     def __init__(self, context: Any, terms: Terms) -> None:
         self.connection: Connection
@@ -433,6 +447,7 @@ class _Worker:
         theirs.close()
         self.jobs: deque[Job] = deque()
         self.group: deque[Job] = deque()
+        self.ready = False
 
 
 def _serve(connection: Connection, terms: Terms) -> None:
@@ -446,6 +461,7 @@ def _serve(connection: Connection, terms: Terms) -> None:
     bench = Bench(terms)
     waiting: deque[Job] = deque()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        connection.send(READY)
         while True:
             while not waiting or (len(waiting) < AHEAD and connection.poll()):
                 waiting.append(connection.recv())

@@ -117,13 +117,7 @@ def checked(key: str, value: Any, where: str) -> Any:
             raise UsageError(f"{where} is true or false, not {value!r}")
         return word
     if kind is int:
-        try:
-            number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else 0
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise UsageError(f"{where} must be a whole number of at least 1, not {value!r}")
-        return number
+        return whole(value, where)
     if kind is float:
         try:
             return float("" if isinstance(value, bool) else value)
@@ -132,6 +126,17 @@ def checked(key: str, value: Any, where: str) -> Any:
     if not isinstance(value, str):
         raise UsageError(f"{where} must be a string, not {value!r}")
     return value
+
+
+def whole(value: Any, where: str, least: int = 1) -> int:
+    """The value as a whole number; UsageError that begins with `where` when it is none, or less than the least."""
+    try:
+        number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else least - 1
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise UsageError(f"{where} must be a whole number of at least {least}, not {value!r}")
+    return number
 
 
 def nearest(word: str, known: list[str]) -> str:

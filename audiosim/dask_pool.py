@@ -94,10 +94,18 @@ class Dask:
             try:
                 client: Any = distributed.Client(self._address, timeout=CONNECTING, set_as_default=False)
             except (OSError, TimeoutError, ValueError, ImportError) as broken:
-                said = " ".join(str(broken.__cause__ or broken).split())
+                cause: BaseException = broken
+                while cause.__cause__ is not None:
+                    cause = cause.__cause__
+                said = getattr(cause, "strerror", None) or " ".join(str(cause).split()) or type(cause).__name__
                 raise UsageError(f"--dask {self._address}: no scheduler answers there ({said})") from None
+            gone = distributed.comm.CommClosedError, distributed.CancelledError
             try:
                 yield client
+            except gone:
+                raise InputError(
+                    f"--dask {self._address}: the scheduler went away; the same command goes on from there"
+                ) from None
             finally:
                 client.close(timeout=CONNECTING)
         finally:
@@ -118,12 +126,6 @@ class Dask:
             raise UsageError(
                 f"--dask {self._address}: the workers have no {missing.name}; install audiosim {__version__} there"
             ) from None
-        except Exception:
-            if task.status in ("cancelled", "lost"):
-                raise InputError(
-                    f"--dask {self._address}: the scheduler went away; the same command goes on from there"
-                ) from None
-            raise
         if version != __version__:
             raise UsageError(
                 f"--dask {self._address}: the workers have audiosim {version}, this is {__version__}; install the same"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from . import __version__
+from . import __version__, remote
 from .audio import display_name
 from .errors import InputError, UsageError
 from .rows import SCHEMA, Row, to_jsonl
@@ -58,6 +59,11 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], *, resume: bool = True) -> None:
         self.path = Path(path)
         self.name = display_name(path)
+        if remote.is_url(path):
+            raise UsageError(
+                f"-o {self.name}: a journal grows row by row, as only a file on this machine can; write one here, and "
+                "export it there with --from FILE -o URL"
+            )
         self.entries: dict[Slot, Entry] = {}
         self.contents: dict[str, Content] = {}
         self.repaired: str | None = None
@@ -198,7 +204,7 @@ def header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The settings under which a journal was made. InputError for what is none."""
     name = display_name(path)
     try:
-        with Path(path).open("rb") as file:
+        with _open(path) as file:
             first = _parsed(file.readline(), name, 1)
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
@@ -208,24 +214,35 @@ def header(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(first["settings"])
 
 
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    """A journal to be read, also of a URL."""
+    if remote.is_url(path):
+        return io.BytesIO(remote.read(os.fspath(path)))
+    return Path(path).open("rb")
+
+
 def read(path: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of a journal that nobody need be writing, the last of each slot, in its order.
+    """The rows of a journal that nobody need be writing, the last of each slot, those of a pair together.
 
     A last line that is not finished is left out. Raises InputError for what is no journal.
     """
     name = display_name(path)
     try:
-        with Path(path).open("rb") as file:
+        with _open(path) as file:
             header = _parsed(file.readline(), name, 1)
             _check_schema(header, name)
             if "settings" not in header and "spec" not in header:
                 raise InputError(f"{name}: is no journal of audiosim")
             if "spec" in header:  # what compare wrote with --format jsonl
                 file.seek(0)
-            last = {slot(_filled(row)): offset for row, offset in _lines(file, name)}
-            for offset in sorted(last.values()):
-                file.seek(offset)
-                yield _filled(json.loads(file.readline()))
+            pairs: dict[Slot, dict[str, int]] = {}  # the last row of each metric
+            for row, offset in _lines(file, name):
+                *pair, spec = slot(_filled(row))
+                pairs.setdefault(tuple(pair), {})[spec] = offset
+            for metrics in pairs.values():
+                for offset in metrics.values():
+                    file.seek(offset)
+                    yield _filled(json.loads(file.readline()))
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
 

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from math import isfinite
 from pathlib import Path, PurePosixPath
@@ -113,7 +113,8 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
 
     path: the file, or "-" for source. Columns: reference (or ref), test; optional: id, group (or set), system, metrics
     (specs, separated by spaces), require (gates, separated by semicolons), start, duration (s), rating (or score),
-    higher_is_better; all others are carried through. Relative paths start at the manifest's folder.
+    higher_is_better; all others are carried through. Relative paths start at the manifest's folder. Without an id a
+    pair is called by its test and, where a system has that several times, also by its reference, group and start.
     Raises InputError, with the line, for what cannot be read or understood.
     """
     name = display_name(path)
@@ -124,21 +125,22 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
     folder = "" if path == "-" else path.rpartition("/")[0] if remote.is_url(path) else str(Path(path).parent)
-    pairs: dict[tuple[Any, ...], Pair] = {}
-    lines: dict[tuple[Any, ...], int] = {}
+    read = [(line, *_pair(row, folder, f"{name}, line {line}")) for line, row in _table(text, name)]
+    pairs: dict[tuple[str, str | None], Pair] = {}
+    lines: dict[tuple[str, str | None], int] = {}
     repeated: list[str] = []
-    for line, row in _table(text, name):
-        pair = _pair(row, folder, f"{name}, line {line}")
-        same = (pair.id, pair.system)
+    for (line, pair, _), own in zip(read, _ids([(pair, names) for _, pair, names in read]), strict=True):
+        same = (own, pair.system)
+        named = replace(pair, id=own)
         if same in pairs:
-            if pairs[same] != pair:
+            if pairs[same] != named:
                 raise InputError(
-                    f"{name}, line {line}: line {lines[same]} has the id {pair.id!r} too; "
+                    f"{name}, line {line}: line {lines[same]} has the id {own!r} too; "
                     "give each pair of a system an id of its own, in a column id"
                 )
             repeated.append(f"{name}, line {line}: repeats line {lines[same]}, and is compared once")
             continue
-        pairs[same], lines[same] = pair, line
+        pairs[same], lines[same] = named, line
     if not pairs:
         raise NothingToCompare(f"{name}: names no pair")
     return Pairing(list(pairs.values()), repeated)
@@ -309,7 +311,17 @@ def _table(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{name}, line {reader.line_num}: {wrong}") from None
 
 
-def _pair(row: Mapping[str, Any], folder: str, where: str) -> Pair:
+def _ids(read: Sequence[tuple[Pair, Sequence[str]]]) -> list[str]:
+    """For each pair the first of its names that no other pair of its system bears, else its last."""
+    bearers: dict[tuple[str, str | None], set[str]] = {}
+    for pair, names in read:
+        for name in names:
+            bearers.setdefault((name, pair.system), set()).add(names[-1])
+    return [next((n for n in names if len(bearers[n, p.system]) == 1), names[-1]) for p, names in read]
+
+
+def _pair(row: Mapping[str, Any], folder: str, where: str) -> tuple[Pair, list[str]]:
+    """The pair, and what it may be called, ever more exactly."""
     values: dict[str, Any] = {}
     for column, value in row.items():
         plain = column.strip().lower()
@@ -321,10 +333,13 @@ def _pair(row: Mapping[str, Any], folder: str, where: str) -> Pair:
             raise InputError(f"{where}: has no {needed}; the columns are reference, test and others")
     reference, test = (_from(folder, str(values[n]).strip()) for n in ("reference", "test"))
     words = {n: str(values[n]).strip() for n in ("id", "group", "system") if str(values.get(n) or "").strip()}
-    return Pair(
+    written = (str(values.get(n) or "").strip() for n in ("test", "reference", "group", "start"))
+    told = [data_name(text) for text in written if text]
+    names = [" ".join(told[: n + 1]) for n in range(len(told))]
+    pair = Pair(
         reference=reference,
         test=test,
-        id=words.get("id") or data_name(str(values["test"]).strip()),
+        id=words.get("id") or names[0],
         group=words.get("group"),
         system=words.get("system"),
         metrics=_items(values.get("metrics"), None),
@@ -335,6 +350,7 @@ def _pair(row: Mapping[str, Any], folder: str, where: str) -> Pair:
         higher_is_better=_truth(values.get("higher_is_better"), where),
         columns={k: _word(v) for k, v in values.items() if k not in (*KNOWN, *JUDGED)},
     )
+    return pair, [words["id"]] if "id" in words else names
 
 
 def _from(folder: str, path: str) -> str:

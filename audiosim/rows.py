@@ -99,12 +99,16 @@ def number(row: Row) -> float:
 
 def to_json(data: Any, indent: int | None = 2) -> str:
     """Strict JSON, ASCII only, so that it survives every terminal and locale; what is not finite is null."""
-    return json.dumps(_strict(data), allow_nan=False, indent=indent) + "\n"
+    try:
+        text = json.dumps(data, allow_nan=False, indent=indent)
+    except ValueError:  # seldom, and the way around it takes ten times as long
+        text = json.dumps(_strict(data), allow_nan=False, indent=indent)
+    return text + "\n"
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:
     """One strict JSON object a line."""
-    return "".join(json.dumps(_strict(r), allow_nan=False) + "\n" for r in rows)
+    return "".join(to_json(row, None) for row in rows)
 
 
 def _list(array: Any) -> list[Any] | None:

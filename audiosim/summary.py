@@ -84,6 +84,33 @@ class Summary:
         """The metric on the system; None where it was not asked."""
         return next((s for s in self.scores if s.spec == spec and s.system == system), None)
 
+    def worst(self, spec: str, count: int) -> list[tuple[Score, Place]]:
+        """The worst places of all systems by the metric, the worst first."""
+        places = [(score, place) for score in self.scores if score.spec == spec for place in score.worst]
+        return sorted(places, key=lambda p: p[1].value if p[0].better == "higher" else -p[1].value)[:count]
+
+    def table(self) -> list[dict[str, Any]]:
+        """The scores without their worst places, as rows of equal keys."""
+        return [
+            {
+                "metric": s.spec,
+                "system": s.system,
+                "unit": s.unit,
+                "better": s.better,
+                "mean": s.mean,
+                "low": s.interval[0],
+                "high": s.interval[1],
+                "median": s.median,
+                "p5": s.p5,
+                "p95": s.p95,
+                "minimum": s.minimum,
+                "maximum": s.maximum,
+                "pairs": s.pairs,
+                "without_number": s.pairs - s.numbers,
+            }
+            for s in self.scores
+        ]
+
     def data(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
@@ -158,11 +185,10 @@ class Agreements:
 def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, seed: int = 0) -> Summary:
     """Each metric on each system. worst: how many places to name; draws, seed: of the bootstrap.
 
-    The bootstrap resamples pairs, the same ones for all metrics and systems: pairs of different systems belong together
-    by their id, reference, group and piece (tally.Pair.twin).
+    The bootstrap resamples pairs, the same ones for all metrics, and like ones for all systems (Tally.twins).
     """
     tally = rows if isinstance(rows, Tally) else Tally(rows)
-    twin = np.array([p.twin for p in tally.pairs], dtype=np.int64)
+    twin = tally.twins()
     own = {system: tally.of_system(system) for system in tally.systems}
     answers = {spec: tally.answers(spec) for spec in tally.measures}
     first = next(iter(tally.measures), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import nan
@@ -20,7 +21,6 @@ STATUSES = ("ok", "infinite", "undefined", "error")
 class Pair:
     """Two recordings that were compared.
 
-    twin: the number that it shares with the pairs of other systems that have the same id, reference, group and piece.
     item: what listeners compared versions of: the manifest's column `item`, else the reference.
     condition: the system, else the manifest's column `condition`.
     rating: what people said, nan when nobody was asked; higher_is_better: whether it is a quality or a dissimilarity.
@@ -31,7 +31,7 @@ class Pair:
     group: str | None
     reference: str
     test: str
-    twin: int
+    start: float | None
     item: str
     condition: str | None
     rating: float
@@ -68,17 +68,16 @@ class Measure:
 class Tally:
     """Rows of a batch, taken in one by one.
 
-    pairs: in the order of their first row; measures: by spec, in the order of theirs; systems: likewise; columns: names
-    of the manifest's extra columns. A row that comes again, as after a retry, replaces the earlier one.
+    measures: by spec, in the order of their first row; columns: names of the manifest's extra columns. A row that comes
+    again, as after a retry, replaces the earlier one.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self.pairs: list[Pair] = []
         self.measures: dict[str, Measure] = {}
-        self.systems: list[str | None] = []
         self.columns: list[str] = []
+        self._pairs: list[Pair] = []
+        self._sorted = 0  # so many of the pairs are in order
         self._numbers: dict[tuple[Any, ...], int] = {}
-        self._twins: dict[tuple[Any, ...], int] = {}
         self._names: dict[str, str] = {}
         for row in rows:
             self.add(row)
@@ -95,10 +94,29 @@ class Tally:
         measure._worst_s.append(nan if worst_s is None else worst_s)
         measure._status.append(STATUSES.index(row["status"]))
 
+    @property
+    def pairs(self) -> list[Pair]:
+        """All pairs, by name, so that no statistic depends on the order of the rows, which is that of the work."""
+        if self._sorted < len(self._pairs):
+            order = sorted(range(len(self._pairs)), key=lambda k: _order(self._pairs[k]))
+            place = np.empty(len(order), dtype=np.int64)
+            place[order] = np.arange(len(order))
+            self._pairs = [self._pairs[k] for k in order]
+            self._numbers = {key: int(place[k]) for key, k in self._numbers.items()}
+            for measure in self.measures.values():
+                measure._pair = array("q", place[np.array(measure._pair)].tobytes())
+            self._sorted = len(order)
+        return self._pairs
+
+    @property
+    def systems(self) -> list[str | None]:
+        """All systems, by name."""
+        return sorted({p.system for p in self._pairs}, key=lambda s: (s is not None, s or ""))
+
     def answers(self, spec: str) -> Answers:
         """What the metric of this spec said about every pair."""
-        measure = self.measures[spec]
         size = len(self.pairs)
+        measure = self.measures[spec]
         at = np.array(measure._pair, dtype=np.int64)
         found = Answers(np.full(size, nan), np.full(size, nan), np.full(size, -1, dtype=np.int8))
         found.value[at] = np.array(measure._value)
@@ -110,40 +128,60 @@ class Tally:
         """Which pairs are the system's, [pair]."""
         return np.array([p.system == system for p in self.pairs], dtype=bool)
 
+    def twins(self) -> NDArray[np.int64]:
+        """A number for each pair, [pair], that it shares with its like in other systems.
+
+        That is the pair of the same id, or else, where each system has only one, the pair of the same reference; group
+        and start of the piece are the same too.
+        """
+        ids = Counter((p.id, p.reference, p.group, p.start) for p in self.pairs)
+        own = Counter((p.system, p.reference, p.group, p.start) for p in self.pairs)
+        several = {key[1:] for key, count in own.items() if count > 1}
+        numbers: dict[tuple[Any, ...], int] = {}
+        found = []
+        for k, p in enumerate(self.pairs):
+            like: tuple[Any, ...] = (p.id, p.reference, p.group, p.start)
+            if ids[like] == 1:
+                like = like[1:] if like[1:] not in several else (k,)
+            found.append(numbers.setdefault(like, len(numbers)))
+        return np.array(found, dtype=np.int64)
+
     @property
     def rated(self) -> bool:
         """Whether people judged any of the pairs."""
-        return any(p.rating == p.rating for p in self.pairs)
+        return any(p.rating == p.rating for p in self._pairs)
 
     def _pair(self, row: Row) -> int:
         name = row.get("id") or row["test"]
         system, group = row.get("system"), row.get("group")
-        of = (name, row["reference"], group, row.get("start"))
-        key = (*of, row["test"], system)
+        start = row.get("start")
+        key = (name, row["reference"], row["test"], group, system, start)
         if key in self._numbers:
             return self._numbers[key]
         columns = row.get("columns") or {}
         rating = row.get("rating")
-        self.pairs.append(
+        self._pairs.append(
             Pair(
                 self._once(name),
                 self._once(system),
                 self._once(group),
                 self._once(row["reference"]),
                 self._once(row["test"]),
-                self._twins.setdefault(of, len(self._twins)),
+                start,
                 self._once(columns.get("item") or row["reference"]),
                 self._once(system or columns.get("condition")),
                 nan if rating is None else float(rating),
                 row.get("higher_is_better") is not False,
             )
         )
-        if system not in self.systems:
-            self.systems.append(system)
         self.columns += [c for c in columns if c not in self.columns]
-        self._numbers[key] = len(self.pairs) - 1
+        self._numbers[key] = len(self._pairs) - 1
         return self._numbers[key]
 
     def _once(self, name: Any) -> Any:
         """Each text is kept once, however many rows repeat it."""
         return name if name is None else self._names.setdefault(name, name)
+
+
+def _order(pair: Pair) -> tuple[Any, ...]:
+    return pair.id, pair.reference, pair.test, pair.system or "", pair.group or "", pair.start or 0.0

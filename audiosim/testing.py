@@ -145,7 +145,7 @@ class Similarity:
                 with suppress(AudiosimError):
                     found = explain(self.expected, self.actual, verdict.gate.spec, self.policy)
                     if found.regions:
-                        return _in_words(found.sentence)
+                        return f"{verdict.gate.spec}: {_in_words(found.sentence)}"
         return ""
 
 

@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audiosim.pairing import manifest
+from tests.conftest import Done
 
 yaml = pytest.importorskip("yaml")
 
@@ -67,6 +69,13 @@ def test_users_reach_the_scripts_through_the_environment_alone() -> None:
     for name, output in ACTION["outputs"].items():
         assert output["value"] == f"${{{{ steps.compare.outputs.{name} }}}}"
         assert f"{name}=" in STEPS["compare"]["run"]
+
+
+def test_every_flag_is_one_of_batch(cli: Callable[..., Done]) -> None:
+    page = cli("batch", "--help").out
+    flags = re.findall(r"add (--[\w-]+)=|(--manifest)=", STEPS["compare"]["run"])
+    assert len(flags) == 7
+    assert all(re.search(rf"{''.join(flag)}\b", page) for flag in flags)
 
 
 class Job:

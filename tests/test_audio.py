@@ -437,3 +437,18 @@ def test_importing_the_module_is_cheap() -> None:
     code = "import sys, audiosim.audio; print(*(m for m in ('numpy', 'soundfile') if m in sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_what_is_encoded_decodes_to_the_same(bits):
+    full = 1 << (bits - 1)
+    numbers = np.random.default_rng(0).integers(-full, full, (2, 1000))
+    decoded, rate = soundfile.read(io.BytesIO(encode(Signal(numbers / full, 44100), "flac", bits)), always_2d=True)
+    assert rate == 44100
+    assert (decoded.T * full == numbers).all()
+
+
+def test_encoding_rounds_and_clips():
+    samples = np.array([[1.5, -1.5, 1.4 / 32768, 1.6 / 32768]])
+    decoded, _ = soundfile.read(io.BytesIO(encode(Signal(samples, 8000), "flac", 16)), dtype="int16")
+    assert decoded.tolist() == [32767, -32768, 1, 2]

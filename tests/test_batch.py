@@ -18,7 +18,7 @@ import soundfile
 
 from audiosim import batch, compare, load
 from audiosim.batch import Job, Processes, Terms, outstanding, run
-from audiosim.errors import ExitCode
+from audiosim.errors import ExitCode, MetricError
 from audiosim.journal import Journal
 from audiosim.match import Policy
 from audiosim.pairing import Pair
@@ -186,6 +186,12 @@ def test_a_crash_costs_one_number(files: Path) -> None:
         assert {r["id"] for r in bad} == {"t1"}
         assert {r["reason"] for r in bad} == {f"the process that computed it crashed ({signal.SIGSEGV.name})"}
         assert batch.exit_codes(bad[0]) == [ExitCode.METRIC]
+
+
+def test_workers_that_do_not_start_end_the_batch(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "_serve", os._exit)  # is called with a pipe, which is no exit code
+    with journal_of(files) as journal, pytest.raises(MetricError, match="do not start"):
+        work(pairs(files), TERMS, journal)
 
 
 def test_what_nobody_expects_costs_one_pair(files: Path) -> None:

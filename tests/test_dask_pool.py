@@ -21,7 +21,7 @@ import pytest
 from audiosim import audio, batch, dask_pool
 from audiosim.batch import Terms, outstanding, run
 from audiosim.dask_pool import Dask
-from audiosim.errors import MissingExtra, UsageError
+from audiosim.errors import InputError, MissingExtra, UsageError
 from audiosim.journal import Journal
 from audiosim.match import Policy
 from audiosim.pairing import Pair
@@ -50,14 +50,19 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "at")
         self.address = ""
+        self.failures = 3
+
+    def start(self, failures: int = 3) -> None:
+        """The scheduler. failures: so many workers a task may lose before it is given up."""
+        self.failures = failures
+        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "at")
 
     def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(PACKAGE.parent / "tests")]),
-            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self.failures),
             "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "30s",
         }
         code = f"import sys; sys.argv[0] = {program!r}; from distributed.cli.{program} import main; main()"
@@ -146,6 +151,7 @@ def test_a_worker_that_is_killed_costs_no_row(
     cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "CHUNK", 0.05)  # many tasks
+    cluster.start()
     todo = pairs(60)
     victim = cluster.worker("--no-nanny")
     cluster.worker("--no-nanny")
@@ -175,6 +181,7 @@ def test_a_job_that_kills_workers_is_told_from_its_neighbours(
     terms = replace(TERMS, specs=("mse",))
     good, bad = pairs(2)
     same = replace(bad, reference=good.reference, start=Fatal(0.01))  # in one task with the good one
+    cluster.start(failures=0)
     cluster.worker("--nanny")
     cluster.wait(1)
     with _bounded(), Journal(tmp_path / "run.jsonl", terms.settings) as journal:
@@ -188,6 +195,7 @@ def test_a_job_that_kills_workers_is_told_from_its_neighbours(
 def test_what_a_worker_cannot_read_is_a_row(
     cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path
 ) -> None:
+    cluster.start()
     todo = pairs(2)
     Path("t1.wav").write_text("no sound")
     said: list[str] = []
@@ -206,10 +214,27 @@ def test_what_a_worker_cannot_read_is_a_row(
     assert "has no workers: waiting" in said[0]
 
 
+def test_a_scheduler_that_goes_away_leaves_a_journal_to_go_on_from(
+    cluster: Cluster, pairs: Callable[[int], list[Pair]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_pool, "CHUNK", 0.05)
+    cluster.start()
+    todo = pairs(60)
+    cluster.worker("--no-nanny")
+    cluster.wait(1)
+    with _bounded(), Journal(tmp_path / "run.jsonl", TERMS.settings) as journal:
+        answers = run(outstanding(todo, TERMS, journal), TERMS, journal, Dask(TERMS, cluster.address))
+        next(answers)
+        cluster.processes[0].kill()
+        with pytest.raises(InputError, match="the scheduler went away; the same command goes on from there"):
+            list(answers)
+        assert 0 < len(outstanding(todo, TERMS, journal)) < 60
+
+
 def test_no_scheduler_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_pool, "CONNECTING", 1.0)
-    for address in ("tcp://127.0.0.1:9", "nonsense://x"):
-        with pytest.raises(UsageError, match="no scheduler answers there") as refused:
+    for address, reason in (("tcp://127.0.0.1:9", "Connection refused"), ("nonsense://x", "nonsense")):
+        with pytest.raises(UsageError, match=rf"no scheduler answers there \(.*{reason}.*\)") as refused:
             list(Dask(TERMS, address).run(lambda: None))
         assert str(refused.value).isprintable()
         assert address in str(refused.value)

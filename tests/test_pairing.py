@@ -135,7 +135,8 @@ def test_tables_of_other_kinds(tmp_path: Path) -> None:
         ("reference,test,start\na,b,-1\n", "start is '-1'"),
         ("reference,test,higher_is_better\na,b,maybe\n", "higher_is_better is 1 or 0"),
         ("reference,test,test\na,b,c\n", "two columns have one name"),
-        ("reference,test\na,b\nc,b\n", "line 3: line 2 has the id 'b' too"),
+        ("reference,test,id\na,b,x\nc,d,x\n", "line 3: line 2 has the id 'x' too"),
+        ("reference,test,rating\na,b,1\na,b,2\n", "line 3: line 2 has the id 'b' too"),
         ('{"reference": "a", "test": "b"}\n[]\n', "line 2: is no JSON object"),
     ],
 )
@@ -156,6 +157,16 @@ def test_an_empty_table_and_one_that_repeats_itself(tmp_path: Path) -> None:
     found = manifest("-", io.StringIO("reference,test\na,b\na,b\n"))
     assert len(found.pairs) == 1
     assert found.unpaired == ["stdin, line 3: repeats line 2, and is compared once"]
+
+
+def test_a_test_that_comes_several_times_is_called_by_more_than_its_file() -> None:
+    lines = ["a,b,g,", "c,b,g,", "c,b,h,", "c,e,g,1", "c,e,g,2", "x,y,g,"]
+    pairs = manifest("-", io.StringIO("reference,test,set,start\n" + "\n".join(lines))).pairs
+    assert [p.id for p in pairs] == ["b a", "b c g", "b c h", "e c g 1", "e c g 2", "y"]
+    turned = manifest("-", io.StringIO("reference,test,set,start\n" + "\n".join(lines[::-1]))).pairs
+    assert [p.id for p in turned] == [p.id for p in pairs][::-1]
+    two = manifest("-", io.StringIO("reference,test,system\na,b,one\na,b,two\n")).pairs
+    assert [(p.id, p.system) for p in two] == [("b", "one"), ("b", "two")]
 
 
 def test_shards_are_a_partition_in_any_order() -> None:

@@ -227,6 +227,27 @@ def test_compare_reads_and_writes_urls(
     assert (row["reference"], row["test"]) == ("memory://ref.wav", f"{address}/test.wav")
 
 
+def test_a_batch_of_urls_and_its_journal_as_one(
+    cli: Callable[..., Done], memory: Any, web: tuple[str, Path], sound: Signal, tmp_path: Path
+) -> None:
+    address, folder = web
+    for name in ("ref/a b.wav", "test/a b.wav"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        audio.save(folder / name, sound)
+    secret = address.replace("http://", "http://me:pw@")
+    done = cli("batch", f"{address}/ref", f"{secret}/test", "-m", "mse", "-o", "run.jsonl", "-q")
+    assert done.code == 0
+    text = (tmp_path / "run.jsonl").read_text()
+    assert "pw" not in text
+    (folder / "run.jsonl").write_text(text)
+    done = cli("batch", "--from", f"{address}/run.jsonl", "--format", "csv", "-o", "memory://out.csv", "-q")
+    assert done.code == 0
+    assert b"a%20b.wav" in memory.cat_file("/out.csv")
+    assert json.loads(text.splitlines()[1])["id"] == "a b.wav"
+    done = cli("batch", f"{address}/ref", f"{address}/test", "-o", "memory://run.jsonl", "-q")
+    assert (done.code, "grows row by row" in done.err) == (2, True)
+
+
 def test_http_takes_no_output(cli: Callable[..., Done]) -> None:
     done = cli("compare", "a.wav", "b.wav", "-m", "mse", "-o", "http://127.0.0.1:9/out.json")
     assert done.code == 2

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, ReportAudio, resolve
+from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, ReportAudio, resolve, whole
 
 
 class _AsTyped:
@@ -376,7 +376,7 @@ def batch(
             shard=shard,
             dask=dask,
             wishes=Wishes(
-                worst=worst,
+                worst=whole(worst, "--worst", least=0),
                 ratings=ratings,
                 baseline=baseline,
                 update_baseline=update_baseline,

@@ -241,7 +241,7 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.stop()
-        if not self.settings.quiet:
+        if self.count and not self.settings.quiet:
             seconds = monotonic() - self.begun
             say(
                 f"compared {self.count} pairs in {seconds:.1f} s, {self.count / max(seconds, 1e-9):.3g} pairs/s"

@@ -9,9 +9,11 @@ from math import isfinite
 from ..gates import Verdict
 from ..summary import Agreements, Score, Summary
 from .findings import Finding, about, amount, missed
-from .table import heading, interval, number
+from .table import best_mean, heading, interval, number
 
-SHOWN = 20  # failures and worst places that are told
+SHOWN = 20  # failures that are told
+WORST = 10
+_MEANING = re.compile(r"[&<>|\\`*_\[\]{}#@$~^]|:(?=\S)|(?<=www)\.")
 
 
 def to_markdown(
@@ -58,7 +60,7 @@ def _code(text: str | None) -> str:
 def plain(text: str) -> str:
     """Any text on one line, without meaning to Markdown or HTML."""
     shown = "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
-    return re.sub(r"[^\w\s./,;-]|_|(?<=www)\.", lambda c: f"&#{ord(c[0])};", " ".join(shown.split()), flags=re.ASCII)
+    return _MEANING.sub(lambda c: f"&#{ord(c[0])};", " ".join(shown.split()))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int | None = None) -> str:
@@ -68,23 +70,34 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int | None
 
 
 def _scores(summary: Summary) -> str:
-    names = [about(s) or "mean" for s in summary.systems]
-    rows = []
-    for spec in dict.fromkeys(score.spec for score in summary.scores):
-        scores = [summary.score(spec, system) for system in summary.systems]
-        better = next(s.better for s in scores if s is not None)
-        rows.append([code(heading(next(s for s in scores if s is not None))), better, *(_cell(s) for s in scores)])
-    text = _table(["metric", "better", *(plain(n) if n == "mean" else code(n) for n in names)], rows, 2)
-    return f"{text}\nMean and its 95 % interval.\n"
+    """A row a system, or, for one system, a row a metric."""
+    by_spec: dict[str, list[Score]] = {}
+    for score in summary.scores:
+        by_spec.setdefault(score.spec, []).append(score)
+    if len(summary.systems) > 1:
+        head = ["system", *(f"{code(heading(scores[0]))}, {scores[0].better} is better" for scores in by_spec.values())]
+        rows = [
+            [
+                _code(system),
+                *(_cell(summary.score(spec, system), best_mean(scores)) for spec, scores in by_spec.items()),
+            ]
+            for system in summary.systems
+        ]
+    else:
+        head = ["metric", "mean", "median", "better"]
+        rows = [[code(heading(s)), _cell(s), number(s.median), s.better] for (s,) in by_spec.values()]
+    return f"{_table(head, rows, 1)}\nMean and its 95 % interval.\n"
 
 
-def _cell(score: Score | None) -> str:
+def _cell(score: Score | None, best: float | None = None) -> str:
     if score is None:
         return ""
     if not score.numbers:
         return "no number"
+    mean = number(score.mean)
     without = score.pairs - score.numbers
-    return f"**{number(score.mean)}** {interval(score.interval)}" + (f", {without} without" if without else "")
+    told = f"**{mean}**" if score.mean == best else mean
+    return f"{told} {interval(score.interval)}" + (f", {without} without" if without else "")
 
 
 def _agreement(agreements: Agreements) -> str:
@@ -105,13 +118,10 @@ def _agreement(agreements: Agreements) -> str:
 
 
 def _worst(summary: Summary) -> str:
-    spec = summary.ranked_by
-    of_first = [s for s in summary.scores if s.spec == spec]
-    rows = [
-        (code(about(place.id, score.system)), amount(place.value, score.unit), number(place.worst_s) + " s" if
-         isfinite(place.worst_s) else "")
-        for score in of_first
-        for place in score.worst
-    ][:SHOWN]  # fmt: skip
+    spec = str(summary.ranked_by)
+    rows = []
+    for score, place in summary.worst(spec, WORST):
+        at = f"{place.worst_s:.2f} s" if isfinite(place.worst_s) else ""
+        rows.append([code(about(place.id, score.system)), amount(place.value, score.unit), at])
     table = _table(("pair", "value", "worst at"), rows, 1)
-    return f"<details><summary>Worst by {plain(str(spec))}</summary>\n\n{table}\n</details>\n"
+    return f"<details><summary>Worst by {plain(spec)}</summary>\n\n{table}\n</details>\n"

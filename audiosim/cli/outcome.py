@@ -22,6 +22,7 @@ from .compare import say
 from .findings import Finding, findings
 
 FORMS = ("table", "tsv", "csv", "json", "jsonl", "markdown", "junit", "html", "parquet")
+MOST_NAMED = 4  # systems in the title of a page
 TOLD = 10  # findings that are printed; the exports hold all
 BY_SUFFIX = {
     "xml": "junit",
@@ -80,6 +81,8 @@ def check(wishes: Wishes, settings: Settings) -> None:
             raise UsageError(f"--baseline {wishes.baseline}: no such file; --update-baseline writes it")
         if Path(wishes.baseline).exists():
             header(wishes.baseline)
+    if wishes.ratings is not None:
+        Ratings(wishes.ratings)
     for path in wishes.export:
         formats.check_output(path, "--export")
         if form_of(path) is None:
@@ -118,10 +121,12 @@ def judge(
     if wishes.ratings is not None:
         bare, ratings = rows, Ratings(wishes.ratings)
         rows = lambda: ratings.join(bare())  # noqa: E731
-    tally, codes = Tally(), set()
+    tally, codes, failed = Tally(), set(), []
     for row in rows():
         tally.add(row)
-        codes |= set(exit_codes(row))
+        if wrong := exit_codes(row):
+            codes |= set(wrong)
+            failed.append(row)
     if wishes.ratings is not None and ratings.unused:
         say(f"{len(ratings.unused)} ratings are about none of the pairs, such as {ratings.unused[0]}")
     verdicts = gates.judge_batch(required, tally)
@@ -139,7 +144,7 @@ def judge(
         agreement(tally) if tally.rated else None,
         verdicts,
         changes,
-        findings(rows(), verdicts, held_back),
+        findings(rows() if held_back else failed, verdicts, held_back),
         codes,
         begun,
         tally.columns,
@@ -175,6 +180,8 @@ def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, outpu
             sys.stdout.write(to_jsonl([row]))
     else:
         _put(text(outcome, form, settings), output)
+    if wishes.ratings is not None:
+        Ratings(wishes.ratings)
     for path in wishes.export:
         formats.write_file(path, text(outcome, str(form_of(path)), settings), "--export")
     if wishes.report is not None:
@@ -213,7 +220,7 @@ def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
         outcome.under,
         summary=outcome.summary.data(),
         agreement=outcome.people.data() if outcome.people else None,
-        gates=[gates.row(verdict) for verdict in outcome.verdicts],
+        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         baseline=[change.data() for change in outcome.changes],
     )
 
@@ -238,29 +245,23 @@ def _page(outcome: Outcome, settings: Settings) -> str:
 
     known = Policy.__dataclass_fields__
     policy = Policy(**{k: v for k, v in outcome.under.items() if k in known})
-    summary = [
-        {
-            "metric": s.spec,
-            **({"system": s.system} if s.system else {}),
-            "pairs": s.pairs,
-            "mean": s.mean,
-            "from": s.interval[0],
-            "to": s.interval[1],
-            "median": s.median,
-            "unit": s.unit,
-        }
-        for s in outcome.summary.scores
-    ]
     made = report.page(
         outcome.rows(),
         lambda rows: compared(rows, policy),
-        title=f"{outcome.summary.pairs} pairs",
-        summary=summary,
+        title=_title([s for s in outcome.summary.systems if s]),
+        summary=outcome.summary.table(),
+        verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
         audio=settings.report_audio,
     )
     for what in made.left_out:
         say(f"left out of the report, to keep it small: {what}")
     return made.text
+
+
+def _title(systems: Sequence[str]) -> str:
+    if not systems:
+        return "Batch"
+    return ", ".join(systems) if len(systems) <= MOST_NAMED else f"{len(systems)} systems"
 
 
 def _print_tables(outcome: Outcome, output: str | None) -> None:

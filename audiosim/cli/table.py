@@ -58,33 +58,39 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
 
 
 def print_summary(summary: Summary, out: Console) -> None:
-    """A row a metric, a column a system: mean, and its 95 % interval; below, what has no finite number."""
+    """One system: a row a metric. Several: a ranking, a row a system, the best mean of each column in bold.
+
+    Below stands what has no finite number.
+    """
     from rich.text import Text
 
     table = _plain_table()
-    table.add_column("metric", overflow="fold")
-    table.add_column("better")
-    several = len(summary.systems) > 1
-    for rank, system in enumerate(summary.systems, 1):
-        name = "mean" if system is None else f"{rank}. {display_name(system)}" if several else display_name(system)
-        table.add_column(Text(name), justify="right", overflow="fold")
-    if not several:
-        for name in ("median", "5 %", "95 %"):
+    by_spec: dict[str, list[Score]] = {}
+    for score in summary.scores:
+        by_spec.setdefault(score.spec, []).append(score)
+    if len(summary.systems) > 1:
+        table.add_column("rank", justify="right")
+        table.add_column("system", overflow="fold")
+        for scores in by_spec.values():
+            table.add_column(Text(heading(scores[0])), justify="right", overflow="fold")
+        for rank, system in enumerate(summary.systems, 1):
+            cells = [_mean(summary.score(spec, system), best_mean(scores)) for spec, scores in by_spec.items()]
+            table.add_row(str(rank), Text(display_name(system or "")), *cells)
+    else:
+        table.add_column("metric", overflow="fold")
+        for name in ("mean", "median", "5 %", "95 %"):
             table.add_column(name, justify="right")
-    for spec in dict.fromkeys(score.spec for score in summary.scores):
-        scores = [summary.score(spec, system) for system in summary.systems]
-        known = [s for s in scores if s is not None]
-        means = [s.mean for s in known if isfinite(s.mean)]
-        best = (max if known[0].better == "higher" else min)(means, default=None)
-        cells = [_mean(s, several and s is not None and s.mean == best) for s in scores]
-        more = [] if several else [number(v) if v == v else "" for v in (known[0].median, known[0].p5, known[0].p95)]
-        table.add_row(Text(heading(known[0])), known[0].better, *cells, *more)
+        table.add_column("better")
+        for (score,) in by_spec.values():
+            numbers = ["" if isnan(v) else number(v) for v in (score.median, score.p5, score.p95)]
+            table.add_row(Text(heading(score)), _mean(score), *numbers, score.better)
     out.print(table)
     for score in summary.scores:
-        told = [f"{n} {name}" for name, n in _without(score).items() if n]
+        counts = {"infinite": score.infinite, "undefined": score.undefined, "failed": score.error}
+        told = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
         if told:
             of = f"{display_name(score.system)}: " if score.system is not None else ""
-            out.print(Text(f"{of}{score.spec}: {', '.join(told)} of {score.pairs} pairs", style="yellow"))
+            out.print(Text(f"{of}{score.spec}: {told} of {score.pairs} pairs", style="yellow"))
 
 
 def print_differences(summary: Summary, out: Console) -> None:
@@ -95,6 +101,7 @@ def print_differences(summary: Summary, out: Console) -> None:
     others = [s for s in summary.scores if s.difference == s.difference]
     if not others:
         return
+    out.print()
     table = _plain_table()
     table.add_column("metric", overflow="fold")
     table.add_column("system", overflow="fold")
@@ -107,20 +114,20 @@ def print_differences(summary: Summary, out: Console) -> None:
     out.print(table)
 
 
-def print_worst(summary: Summary, out: Console) -> None:
-    """The worst pairs of each metric and system: value, second, file."""
+def print_worst(summary: Summary, out: Console, count: int = 5) -> None:
+    """The worst pairs by each metric, of all systems: value, second, file."""
     from rich.text import Text
 
-    for score in summary.scores:
-        if not score.worst:
+    for spec in dict.fromkeys(score.spec for score in summary.scores):
+        places = summary.worst(spec, count)
+        if not places:
             continue
-        of = f" of {display_name(score.system)}" if score.system is not None else ""
-        out.print(Text(f"worst by {heading(score)}{of}", style="bold"))
+        out.print(Text(f"\nworst by {heading(places[0][0])}", style="bold"))
         table = _plain_table()
         table.add_column("value", justify="right")
         table.add_column("at", justify="right")
         table.add_column("test", overflow="fold")
-        for place in score.worst:
+        for _, place in places:
             at = f"{place.worst_s:.2f} s" if isfinite(place.worst_s) else ""
             table.add_row(number(place.value), at, Text(display_name(place.test)))
         out.print(table)
@@ -139,6 +146,7 @@ def print_agreement(agreements: Agreements, out: Console) -> None:
         "RMSE": lambda r: r.rmse,
     }
     columns = {name: of for name, of in columns.items() if any(of(r) == of(r) for r in rows)}
+    out.print(Text("\nagreement with people", style="bold"))
     table = _plain_table()
     table.add_column("metric", overflow="fold")
     grouped = any(r.group is not None for r in rows)
@@ -173,10 +181,12 @@ def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> No
 
     from .findings import about, told
 
+    if not changes:
+        return
     kinds = {"worse": "worse", "other": "not comparable", "missing": "missing"}
     kinds |= {"better": "better", "new": "new", "same": "as before"}
     count = {name: sum(c.kind == kind for c in changes) for kind, name in kinds.items()}
-    out.print(Text(", ".join(f"{n} {name}" for name, n in count.items() if n)))
+    out.print(Text("\nagainst the baseline: " + ", ".join(f"{n} {name}" for name, n in count.items() if n)))
     changed = sorted((c for c in changes if c.kind != "same"), key=lambda c: (c.passed, -abs(c.severity)))
     table = _plain_table()
     table.add_column("pair", overflow="fold")
@@ -190,6 +200,12 @@ def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> No
         out.print(table)
     if len(changed) > most:
         out.print(Text(f"and {len(changed) - most} more"))
+
+
+def best_mean(scores: Sequence[Score]) -> float | None:
+    """The best mean of one metric; None where no system has one."""
+    means = [s.mean for s in scores if isfinite(s.mean)]
+    return (max if scores[0].better == "higher" else min)(means, default=None)
 
 
 def heading(score: Score) -> str:
@@ -251,18 +267,14 @@ def hertz(frequency: float) -> str:
     return f"{frequency:.0f} Hz"
 
 
-def _mean(score: Score | None, best: bool) -> Any:
+def _mean(score: Score | None, best: float | None = None) -> Any:
     from rich.text import Text
 
     if score is None or not isfinite(score.mean):
         return Text("" if score is None else "no number", style="yellow")
-    cell = Text(number(score.mean), style="bold green" if best else "bold")
+    cell = Text(number(score.mean), style="bold green" if score.mean == best else "bold")
     cell.append(f" {interval(score.interval)}", style="not bold dim")
     return cell
-
-
-def _without(score: Score) -> dict[str, int]:
-    return {"infinite": score.infinite, "undefined": score.undefined, "failed": score.error}
 
 
 def _with_interval(value: float, ends: Interval) -> Any:

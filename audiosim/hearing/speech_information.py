@@ -84,9 +84,9 @@ def envelopes(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
 
     No frame of a reference that does not vary.
     """
-    r, t = plain(ref), plain(test)
-    mean, _ = dsp.moments.mean_pair(r, t, jobs)
-    energy = dsp.moments.over(dsp.moments.squares, 2, r, t, mean, mean, 1.0, jobs=jobs)[0]
+    r = plain(np.ascontiguousarray(ref))
+    mean, _ = dsp.moments.mean_pair(r, r, jobs)
+    energy = dsp.moments.over(dsp.moments.squares, 2, r, r, mean, mean, 1.0, jobs=jobs)[0]
     if not energy > FLOOR**2 * ref.size:
         return np.empty((2, 0, BANDS)), np.empty(0, np.int64)
     levels, logs = _log_energies(ref, test, ref.size / energy, jobs)

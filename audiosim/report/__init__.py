@@ -24,8 +24,8 @@ Audio = Literal["worst", "full", "none"]
 
 DETAILS = 20  # pairs that are shown with pictures and sound
 TABLE = 1000  # pairs in the table
+UNREAD = 100  # of them, that could not be compared
 CAP = 25_000_000  # bytes of a page
-NAMED = 100  # of the pairs that had to be left out
 # What the page holds of a row for programs.
 DATA = (
     "id",
@@ -93,6 +93,7 @@ def page(
     *,
     title: str = "Audio comparison",
     summary: Sequence[Mapping[str, Any]] = (),
+    verdicts: Sequence[Row] = (),
     audio: Audio = "worst",
     details: int = DETAILS,
     cap: int = CAP,
@@ -105,6 +106,7 @@ def page(
         for the `details` worst pairs only, one after the other, and each Comparison is let go before the next.
         An AudiosimError that it raises is shown in the place of the pair.
     summary: rows of equal keys for a table at the top, such as those of summary.py; numbers or strings.
+    verdicts: on all pairs together (gates.row), of which the rows know nothing.
     audio: "worst" plays at most 10 s where a pair is worst, "full" all of it, "none" nothing.
     cap: bytes of the page. Sound, then pictures of the least bad pairs are left out to stay below it.
 
@@ -121,7 +123,6 @@ def page(
     templates = _templates()
     frame = templates.get_template("page.html.jinja")
     style, script = (_asset(name) for name in ("style.css", "page.js"))
-    data = to_json([{k: r[k] for k in DATA if k in r} for p in table.kept for r in p.rows], None)
     values = {
         "title": title,
         "version": __version__,
@@ -130,15 +131,23 @@ def page(
         "style_hash": _hash(style),
         "script_hash": _hash(script),
         "pairs_total": table.total,
-        "gated": table.gated,
+        "gated": table.gated or bool(verdicts),
+        "verdicts": [_verdict(v) for v in verdicts],
+        "verdicts_failed": sum(not v["passed"] for v in verdicts),
         "failed": table.failed,
         "broken": table.broken,
         "ranked_by": next(iter(table.metrics), ""),
         "summary": _summary(summary),
-        "table": _cells(table, folder) if table.total != 1 or table.broken else None,
-        "data": Markup(_for_script(data)),
     }
-    used = len(frame.render(**values).encode()) + NAMED * 200
+    while True:
+        data = to_json([{k: r[k] for k in DATA if k in r} for p in table.kept for r in p.rows], None)
+        values["data"] = Markup(_for_script(data))
+        values["table"] = _cells(table, folder) if table.total != 1 or table.broken else None
+        used = len(frame.render(**values).encode())
+        if used <= cap // 2 or len(table.kept) <= max(len(shown), 1):
+            break
+        table.kept = table.kept[: max(len(table.kept) // 2, len(shown))]  # so many metrics that it is too long
+    used += sum(2 * (6 * len(p.rows[0]["test"].encode()) + 100) for p in shown)  # what is left out will be named
     blocks, left_out = [], []
     for i, pair in enumerate(shown):
         block, problems = _block(
@@ -147,8 +156,6 @@ def page(
         left_out += problems
         used += len(block.encode())
         blocks.append(Markup(block))
-    if len(left_out) > NAMED:
-        left_out = [*left_out[:NAMED], f"and {len(left_out) - NAMED} more"]
     return Page(frame.render(**values, blocks=blocks, left_out=left_out), tuple(left_out))
 
 
@@ -164,10 +171,8 @@ def badness(rows: Sequence[Row]) -> tuple[int, float]:
 def _read(rows: Iterable[Row]) -> _Table:
     """One pass over the rows; of all pairs only the worst are kept."""
     table, order = _Table(), count(0, -1)
-    heap: list[tuple[tuple[int, float], int, _Pair]] = []
-    for _, group in groupby(
-        rows, key=lambda r: tuple(r.get(k) for k in ("id", "system", "reference", "test", "start"))
-    ):
+    heaps: dict[bool, list[tuple[tuple[int, float], int, _Pair]]] = {True: [], False: []}  # by whether unread
+    for _, group in groupby(rows, key=_same_pair):
         slim: list[Row] = [{k: v for k, v in row.items() if k not in ARRAYS} for row in group]
         pair = _Pair(slim, badness(slim))
         table.total += 1
@@ -176,13 +181,17 @@ def _read(rows: Iterable[Row]) -> _Table:
         table.broken += pair.unread
         for row in slim:
             table.metrics.setdefault(row["spec"], row)
-        entry = (pair.badness, next(order), pair)
-        if len(heap) < TABLE:
+        heap, entry = heaps[pair.unread], (pair.badness, next(order), pair)
+        if len(heap) < (UNREAD if pair.unread else TABLE - UNREAD):
             heapq.heappush(heap, entry)
         else:
             heapq.heappushpop(heap, entry)
-    table.kept = [pair for _, _, pair in sorted(heap, reverse=True, key=lambda e: e[:2])]
+    table.kept = [pair for _, _, pair in sorted(heaps[True] + heaps[False], reverse=True, key=lambda e: e[:2])]
     return table
+
+
+def _same_pair(row: Row) -> tuple[Any, ...]:
+    return tuple(row.get(key) for key in ("id", "system", "reference", "test", "start"))
 
 
 def _block(
@@ -268,7 +277,7 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
     from .pair import answer, name
 
     specs = list(table.metrics)
-    one_reference = len({p.rows[0]["reference"] for p in table.kept}) == 1
+    references = {p.rows[0]["reference"] for p in table.kept}
     rows = []
     for pair in table.kept:
         first, answers = pair.rows[0], {r["spec"]: answer(r) for r in pair.rows}
@@ -278,7 +287,9 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
             {
                 "name": name(bare, folder),
                 "anchor": pair.anchor,
-                "reference": None if one_reference else f"reference {name({'test': first['reference']})}",
+                "reference": None
+                if len(references) == 1 or _alike(first)
+                else f"reference {name({'test': first['reference']})}",
                 "reason": reason,
                 "system": first.get("system") or "",
                 "group": first.get("group") or "",
@@ -292,11 +303,26 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
     return {
         "rows": rows,
         "folder": folder,
+        "gated": table.gated,
         "more": table.total > len(rows),
         "systems": any(r["system"] for r in rows),
         "groups": any(r["group"] for r in rows),
         "metrics": [answer(r) for r in table.metrics.values()],
     }
+
+
+def _alike(row: Row) -> bool:
+    """Whether reference and test are called the same, in folders of their own."""
+    return str(row["reference"]).rpartition("/")[2] == str(row.get("id") or row["test"]).rpartition("/")[2]
+
+
+def _verdict(row: Row) -> dict[str, Any]:
+    """A gate over all pairs as the head of the page says it."""
+    from .charts import number as short
+
+    value = row["value"]
+    said = short(value) if value is not None and value == value else row["reason"] or "no value"
+    return {"require": row["require"], "system": row.get("system"), "passed": row["passed"], "said": said}
 
 
 def _folder(names: Sequence[str]) -> str:
@@ -324,9 +350,10 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         text = "" if value is None else str(value)
         return {"text": text, "sort": text, "number": False}
 
-    cells = [[cell(row.get(key)) for key in rows[0]] for row in rows]
-    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(rows[0]))]
-    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(rows[0], kinds, strict=True)]
+    keys = [key for key in rows[0] if any(row.get(key) is not None for row in rows)]
+    cells = [[cell(row.get(key)) for key in keys] for row in rows]
+    kinds = ["number" if any(r[i]["number"] for r in cells) else "text" for i in range(len(keys))]
+    columns = [{"name": k.replace("_", " "), "kind": kind} for k, kind in zip(keys, kinds, strict=True)]
     return {"columns": columns, "rows": cells}
 
 

@@ -313,6 +313,12 @@ class Player {
       this.switchTo(this.source);
     });
     this.block.querySelector(".trials").addEventListener("change", () => this.startTest());
+    for (const select of all("select", this.block)) {
+      let pointed = false;
+      select.addEventListener("pointerdown", () => (pointed = true));
+      select.addEventListener("change", () => pointed && this.block.focus({ preventScroll: true }));
+      select.addEventListener("keydown", () => (pointed = false));
+    }
     this.block.addEventListener("focusin", () => (current = this));
 
     let pressed = null;
@@ -465,8 +471,8 @@ function nearestPlayer() {
     const box = block.getBoundingClientRect();
     return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
   };
-  if (current && seen(current.block) > 0) return current;
-  const blocks = all(".pair").filter((block) => block.player && seen(block) > 0);
+  if (current?.block.open && seen(current.block) > 0) return current;
+  const blocks = all(".pair[open]").filter((block) => block.player && seen(block) > 0);
   return blocks.sort((a, b) => seen(b) - seen(a))[0]?.player ?? null;
 }
 

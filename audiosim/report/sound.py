@@ -23,8 +23,11 @@ QUIET = 2**-6  # peak below which 16 bits are too few
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sound:
-    """start, end: seconds of the recording. ref, test: FLAC in base64. match_db: what brings the test to the loudness
-    of the reference; None where either has none. notes: what was done to fit them."""
+    """start, end: seconds of the recording. ref, test: FLAC in base64, or WAV at rates that FLAC does not know.
+
+    match_db: what brings the test to the loudness of the reference; None where either has none.
+    notes: what was done to fit them.
+    """
 
     start: float
     end: float
@@ -87,8 +90,9 @@ def cut(comparison: Comparison, start: float, end: float) -> Sound:
         random = np.random.default_rng(0)
         noise = (random.random(last - first) - random.random(last - first)) / 32768
         clips = [np.clip(c + noise, -1.0, 1.0) for c in clips]
-    flac = [b64encode(audio.encode(Signal(c, rate), "flac", bits)).decode("ascii") for c in clips]
-    return Sound(first / rate, last / rate, rate, flac[0], flac[1], match_db, tuple(notes))
+    made = [Signal(c.astype(np.float32), rate) for c in clips]
+    heard = [b64encode(audio.encode(s, audio.lossless(s), bits)).decode("ascii") for s in made]
+    return Sound(first / rate, last / rate, rate, heard[0], heard[1], match_db, tuple(notes))
 
 
 def _badness(comparison: Comparison, spec: str) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ SPECS = ("mse", "si-sdr")
 Pair = tuple[list[dict[str, Any]], Comparison]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pair() -> Callable[..., Pair]:
     """(name of the test, level of the noise in it, ...) -> (its rows as compare writes them, the comparison)."""
 
