@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import dsp
 from ..dsp.frames import STFT, Sums
-from ..result import Channel
+from ..result import Channel, Result, pool
 from . import scales
 
 if TYPE_CHECKING:
@@ -118,14 +118,18 @@ def shares(
     }
 
 
-def mean_over_time(channels: list[Channel]) -> Array | None:
-    """per_time of all channels together: in every frame the mean of those that have a value there."""
-    if channels[0].per_time is None:
-        return None
+def pooled(channels: list[Channel]) -> Result:
+    """As result.pool, of channels of which some may have no value, and so no profile and details either, and some no
+    value in some frames: per_time is the mean of those that have one."""
+    if any(c.reason for c in channels):
+        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
+    result = pool(channels)
+    if result.per_time is None or len(channels) == 1:
+        return result
     heard = np.array([c.per_time for c in channels])
     counts = np.isfinite(heard).sum(0)
-    mean: Array = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
-    return mean
+    by_time = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
+    return replace(result, per_time=by_time)
 
 
 class Grid:

@@ -12,10 +12,10 @@ import numpy as np
 from .. import hearing
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, View, mean_over_time
+from ..hearing.profile import Detail, View, pooled
 from ..hearing.segments import FRAME, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -74,11 +74,8 @@ def compute(
     """
     view, segments = View(rate, detail, band_edges, jobs), Segments.of(rate, FRAME, OVERLAP)
     channels = [_channel(r, t, segments, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
-    if any(c.reason for c in channels):  # the others have profiles and details, these have none
-        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
     common = [name for name in channels[0].details if all(name in c.details for c in channels)]
-    result = pool([replace(c, details={name: c.details[name] for name in common}) for c in channels])
-    return replace(result, per_time=mean_over_time(channels))
+    return pooled([replace(c, details={name: c.details[name] for name in common}) for c in channels])
 
 
 def _channel(r: Stream, t: Stream, segments: Segments, view: View) -> Channel:

@@ -4,7 +4,7 @@ pysepm's fwSNRseg."""
 
 from __future__ import annotations
 
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -13,10 +13,10 @@ from .. import hearing
 from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing import scales
-from ..hearing.profile import Detail, View
+from ..hearing.profile import Detail, View, pooled
 from ..hearing.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Channel, Result, Twin
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -76,11 +76,12 @@ def compute(
     """ref, test [channel, sample] at 16 kHz; the channels are averaged.
 
     per_band: the mean over frames of the clipped ratio of that band alone; per_time: of a frame, nan where it does not
-    count. map: shares of what frames lack to the upper clip, by the bands that lack it.
+    count. map: shares of what frames lack to the upper clip, by the bands that lack it; where none does, of
+    weighted noise.
     """
     view, segments = View(rate, detail, band_edges, jobs), _segments(rate, frame, overlap, low, high)
     offset = EPS if convention == "pysepm" else 0.0
-    return pool(
+    return pooled(
         [
             _channel(r, t, segments, offset, low, high, view)
             for r, t in streams(ref, test, rate, weighting, coef, mid_side)
@@ -131,8 +132,8 @@ def _channel(r: Stream, t: Stream, segments: Segments, offset: float, low: float
         log = np.log(np.maximum(x, TINY))
         weights = np.exp(GAMMA * log)
         snr = DB * (2 * log - np.log(np.maximum((x - y) ** 2, EPS)))
+        snr[(x == y).all(1)] = inf
         frames = np.clip((weights * snr).sum(1) / weights.sum(1), low, high)
-        frames[(x == y).all(1)] = high
         frames[totals[0] == 0] = nan
         return frames, snr[kept], weights[kept]
 
@@ -149,6 +150,8 @@ def _channel(r: Stream, t: Stream, segments: Segments, offset: float, low: float
     snr, whole = np.where(frames == high, np.maximum(snr, high), snr), weights.sum(1, keepdims=True)
     lacking = np.where(counts[:, None], weights / whole * np.maximum(high - snr, 0), 0)
     lacking *= np.where(counts[:, None], high - frames, 0) / np.maximum(lacking.sum(1, keepdims=True), TINY)
+    if not lacking.any():
+        lacking = np.where(counts[:, None], weights * 10 ** (-snr / 10), 0)
     cells = np.add.reduceat(lacking, cuts[:-1], axis=1)
     local, parts = (np.add.reduceat(z, cuts[:-1], axis=1) for z in (weights * snr, weights))
     return Channel(

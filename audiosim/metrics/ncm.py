@@ -12,9 +12,9 @@ import numpy as np
 from .. import dsp, hearing
 from ..card import Card
 from ..hearing import scales, speech_bands
-from ..hearing.profile import Detail, View
+from ..hearing.profile import Detail, View, pooled
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result
 from ..signal import Signal
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ def compute(
     seconds = ref.shape[1] / rate
     if seconds < CARD.shortest:
         reason = f"too short: {CARD.shortest:g} s are needed, there are {seconds:.3g} s"
-        return pool([Channel(value=nan, reason=reason) for _ in ref])
+        return pooled([Channel(value=nan, reason=reason) for _ in ref])
     if band == "narrow-8k":
         ref, test = (dsp.resampling.to_rate(Signal.of(x, rate, "speech"), 8000).samples for x in (ref, test))
         rate = 8000
     view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pooled([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:

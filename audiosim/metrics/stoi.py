@@ -3,7 +3,6 @@ ms. Taal et al. 2011, IEEE TASLP 19(7); extended: Jensen and Taal 2016, IEEE TAS
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +12,9 @@ from .. import dsp, hearing
 from ..card import Card
 from ..errors import InputError
 from ..hearing import scales
-from ..hearing.profile import Detail, View, mean_over_time
+from ..hearing.profile import Detail, View, pooled
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Channel, Result, Twin
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -72,10 +71,7 @@ def compute(
     Details: speech_seconds, of the reference, that counted; segments.
     """
     view = View(rate, detail, band_edges, jobs)
-    channels = [_channel(r, t, extended, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
-    if any(c.reason for c in channels):  # the others have profiles and details, these have none
-        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
-    return replace(pool(channels), per_time=mean_over_time(channels))  # a frame may be silent in some channels
+    return pooled([_channel(r, t, extended, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
 
 
 def twin(rate: int, o: Any) -> Twin:

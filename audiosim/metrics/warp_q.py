@@ -13,8 +13,8 @@ from .. import dsp, hearing
 from ..card import Card
 from ..errors import UsageError
 from ..hearing.cepstra import local_distances
-from ..hearing.profile import Detail, View, mean_over_time
-from ..result import Channel, Result, pool
+from ..hearing.profile import Detail, View, pooled
+from ..result import Channel, Result
 
 CARD = Card(
     title="WARP-Q",
@@ -81,10 +81,8 @@ def compute(
         raise UsageError(f"warp-q: search is 0 or more seconds, not {search:g}")
     view = View(rate, detail, band_edges, jobs)
     channels = [_channel(r, t, vad, search, view) for r, t in zip(ref, test, strict=True)]
-    if any(c.reason for c in channels):  # the others have profiles and details, these have none
-        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
-    result = replace(pool(channels), per_time=mean_over_time(channels))
-    if output == "raw":
+    result = pooled(channels)
+    if output == "raw" or result.status == "undefined":
         return result
     scores = np.array([c.details["normalised"] for c in channels])
     return replace(result, value=result.details["normalised"], per_channel=scores, better="higher")

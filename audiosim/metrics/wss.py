@@ -13,10 +13,10 @@ from ..card import Card
 from ..errors import UsageError
 from ..hearing import scales
 from ..hearing.envelopes import KEEP, Keep
-from ..hearing.profile import Detail, View
+from ..hearing.profile import Detail, View, pooled
 from ..hearing.segments import FRAME, OVERLAP, Segments, lowest
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Channel, Result
 
 if TYPE_CHECKING:
     from ..dsp.stream import Stream
@@ -69,7 +69,9 @@ def compute(
     view, segments = View(rate, detail, band_edges, jobs), Segments.of(rate, frame, overlap)
     if not 0 < keep <= 1:
         raise UsageError(f"keep is above 0 to 1, not {keep:g}")
-    return pool([_channel(r, t, segments, keep, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+    return pooled(
+        [_channel(r, t, segments, keep, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
+    )
 
 
 def _channel(r: Stream, t: Stream, segments: Segments, keep: float, view: View) -> Channel:

@@ -112,4 +112,4 @@ def test_envelopes_of_blocks_are_those_of_one_piece(monkeypatch: pytest.MonkeyPa
     blocks = band_envelopes.envelopes(x, RATE)
     np.testing.assert_allclose(blocks, whole, rtol=1e-6)
     monkeypatch.setattr(band_envelopes, "SEAM", 1 << 16)
-    np.testing.assert_allclose(band_envelopes.envelopes(x, RATE), whole, rtol=1e-6)
+    np.testing.assert_allclose(band_envelopes.envelopes(x, RATE), whole, atol=1e-6)  # the seam has ends too

@@ -56,6 +56,19 @@ def test_profile_finds_the_band_and_its_own_ratio() -> None:
     assert (found.per_band <= high).all()
 
 
+def test_channels_may_be_silent_at_different_times_or_throughout() -> None:
+    x = noise(RATE, 0.2, 1, 2)
+    x[0, 1600:] = 0
+    y = x + 0.01 * noise(RATE, 0.2, 2, 2)
+    alone = [fwseg(x[c : c + 1].copy(), y[c : c + 1].copy(), detail="map").per_time for c in range(2)]
+    both = fwseg(x, y, detail="map").per_time
+    assert both is not None
+    np.testing.assert_allclose(both, np.nanmean(np.array(alone), axis=0))
+    x[0] = 0
+    assert fwseg(x, y, detail="map").reason == "channel 1: the reference is silent"
+    assert not fwseg(y, y, detail="map").map.any()  # type: ignore[union-attr]
+
+
 def test_edges() -> None:
     x, silent = speech_like(RATE, 0.2, 1), silence(RATE, 0.2)
     assert fwseg(silent, x).reason == fwseg(silent, silent).reason == "the reference is silent"
