@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 BANDS = 16  # up to 3.4 kHz
 CENTRES = speech_bands.CENTRES[:BANDS]
+TOP = float(CENTRES[-1] + speech_bands.WIDTHS[BANDS - 1] / 2)  # Hz
 WEIGHTS = speech_bands.IMPORTANCE[:BANDS] / speech_bands.IMPORTANCE[:BANDS].sum()
 HIGH, LOW = 0.0, -10.0  # dB re the level of the whole reference, between which a frame is of middle level
 NAMES = ("high", "mid", "low")

@@ -101,7 +101,7 @@ def _channel(r: Stream, t: Stream, segments: Segments, view: View) -> Channel:
     share = residual / np.where(residual.any(0), residual.sum(0), 1)
     placed = lacking.sum(0) * share
     missing = placed if placed.any() else levels.WEIGHTS * share
-    cuts, edges = scales.bands(levels.CENTRES, view.rate / 2, view.band_edges)
+    cuts, edges = scales.bands(levels.CENTRES, levels.TOP, view.band_edges)
     by_band = (np.add.reduceat(z[..., : cuts[-1]], cuts[:-1], axis=-1) for z in (levels.WEIGHTS, lacking, missing))
     weights, lacking, cells = by_band
     per_time, local = np.full(counts.size, nan), np.zeros((counts.size, len(weights)))

@@ -102,7 +102,7 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
     residual = np.where(yy > 0, residual, x * x)  # what is missing
     share = residual / np.where(residual.any(0), residual.sum(0), 1)
     placed = share * (lacking if lacking.any() else weights * (1 - squared))
-    cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
+    cuts, edges = scales.bands(centres, hearing.band_envelopes.edges(view.rate)[-1], view.band_edges)
     by_band = (np.add.reduceat(z[..., : cuts[-1]], cuts[:-1], axis=-1) for z in (weights, weights * heard, placed))
     parts, local, cells = by_band
     return Channel(
