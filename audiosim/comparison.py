@@ -17,7 +17,7 @@ from . import metrics as catalogue
 from .dsp.kept import keeping
 from .errors import AudiosimError, InputError, NothingToCompare, UsageError
 from .match import Policy, match
-from .result import Result, failed
+from .result import Result, failed, undefined
 from .signal import Signal
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
@@ -137,7 +137,10 @@ def compare_signals(
         if wanted not in at_rate:
             from .dsp import resampling
 
-            at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
+            try:
+                at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
+            except InputError as short:  # that nothing is left at this rate leaves other metrics their number
+                return undefined(str(short), ref.channels)
         a, b = at_rate[wanted]
         try:
             if backend == "torch":

@@ -241,10 +241,12 @@ def _region(
     comparison: Comparison,
     gained: float | None = None,
 ) -> Region:
-    """gained: the part of the distance there that is added sound, by which it is told louder from quieter; None: by
-    level."""
+    """gained: the part of the distance there that is added sound, by which it is told louder from quieter, unless the
+    level says the opposite, as where the metric evens out a filter or a gain first; None: by level."""
     level_db = _level_db(comparison.ref, comparison.test, seconds, hertz)
-    up, down = (level_db > AUDIBLE_DB, level_db < -AUDIBLE_DB) if gained is None else (gained > MOST, gained < 1 - MOST)
+    up, down = level_db > AUDIBLE_DB, level_db < -AUDIBLE_DB
+    if gained is not None:
+        up, down = gained > MOST and not down, gained < 1 - MOST and not up
     change: Change = "louder" if up else "quieter" if down else "different"
     return Region(*seconds, *hertz, share, change, level_db)
 

@@ -30,7 +30,7 @@ class Result:
     added: [frame, band], what of the map is sound that only the test has, the rest being what only the reference has;
         None where the metric does not tell them apart.
     details: named parts.
-    unit: of the value, where an option asked for something else than the card says.
+    unit, better: of the value, where an option asked for something else than the card says.
     """
 
     value: float
@@ -46,6 +46,7 @@ class Result:
     status: Status = "ok"
     reason: str | None = None
     unit: str | None = None
+    better: Literal["lower", "higher"] | None = None
 
 
 def undefined(reason: str, channels: int) -> Result:

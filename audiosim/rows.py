@@ -36,7 +36,7 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
         "per_channel": _list(result.per_channel),
         "details": {k: float(v) for k, v in result.details.items()},
         "unit": result.unit or card.unit,
-        "better": card.better,
+        "better": result.better or card.better,
         "status": result.status,
         "reason": reason,
         "per_band": _list(result.per_band),

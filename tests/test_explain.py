@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiosim import explain as explaining
-from audiosim.explain import explain, frequencies, narrowest
+from audiosim.explain import _region, explain, frequencies, narrowest
 from audiosim.signal import Signal
 from tests.signals import COMPILED, noise
 
@@ -162,6 +162,13 @@ def test_a_metric_that_tells_them_apart_says_added_or_missing():
     quieter = explain(*pair(lambda x: 0.5 * x), "tversky")
     assert quieter.sentence.startswith("missing energy (100 % of the distance) dominates ")
     assert quieter.sentence.endswith(" all the time")
+
+
+def test_what_the_level_contradicts_is_called_different():
+    """A metric that evens out gain may miss in the test what is louder there than in the reference."""
+    comparison = explain(*pair(lambda x: 2 * x), "tversky").comparison
+    for gained, change in ((0.1, "different"), (0.9, "louder"), (0.5, "different")):
+        assert _region((0.0, 1.0), (100.0, 4000.0), 0.5, comparison, gained).change == change
 
 
 def test_the_gradient_is_not_told_added_from_missing():

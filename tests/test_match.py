@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiosim import compare
 from audiosim.dsp.alignment import advanced
 from audiosim.dsp.resampling import to_rate
 from audiosim.errors import InputError, UsageError
@@ -341,6 +342,15 @@ def test_everything_at_once() -> None:
     assert done["gain"]["gain_db"] == pytest.approx(12.04, abs=0.02)
     assert a.samples.shape == b.samples.shape
     assert np.abs(a.samples - b.samples).max() < 1e-3
+
+
+def test_nothing_left_at_the_rate_of_one_metric_leaves_the_others_their_number() -> None:
+    one = Signal.of([0.5], 48000, "a.wav")
+    found = compare(one, one, ["mae", "pesq", "srmr"])
+    assert found["mae"].value == 0
+    for name in ("pesq", "srmr"):
+        assert found[name].status == "undefined"
+        assert found[name].reason == "a.wav: 1 sample at 48000 Hz, too short for 16000 Hz; compare longer recordings"
 
 
 def test_metrics_at_their_own_rate_are_described() -> None:

@@ -30,7 +30,7 @@ def to_rate(signal: Signal, rate: int, quality: str = "VHQ") -> Signal:
     samples = kept(signal.samples, ("rate", signal.rate, rate, quality), resampled)
     if samples.shape[1] == 0:
         raise InputError(
-            f"{signal.name}: {signal.length} samples at {signal.rate} Hz are too short for {rate} Hz; "
-            "compare longer recordings"
+            f"{signal.name}: {signal.length} {'sample' if signal.length == 1 else 'samples'} at {signal.rate} Hz, "
+            f"too short for {rate} Hz; compare longer recordings"
         )
     return replace(signal, samples=samples, rate=rate)

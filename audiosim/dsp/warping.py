@@ -1,9 +1,11 @@
 """Two sequences laid over each other in time: dynamic time warping (Sakoe and Chiba 1978), its approximation by coarser
-sequences (Salvador and Chan 2007), and soft-DTW (Cuturi and Blondel 2017, arXiv 1703.01541).
+sequences (Salvador and Chan 2007), soft-DTW (Cuturi and Blondel 2017, arXiv 1703.01541), and where in a long sequence
+a short one fits best (subsequence DTW, Mueller 2015, section 7.2).
 
-Sequences are [frame, feature]; the cost of two frames is their Euclidean distance; a path starts at both first frames,
-ends at both last ones, and moves on by one frame in one sequence or in both, every cell counted once. A corridor says
-for every frame of the first sequence which frames of the second may meet it: starts, stops, both never falling.
+Sequences are [frame, feature]; the cost of two frames is their Euclidean distance. But for subsequences, whose paths
+have rules of their own, a path starts at both first frames, ends at both last ones, and moves on by one frame in one
+sequence or in both, every cell counted once. A corridor says for every frame of the first sequence which frames of the
+second may meet it: starts, stops, both never falling.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernel import exact_kernel
+from .spectrum import spread
 
 Array = NDArray[Any]
 Corridor = tuple[Array, Array]
@@ -111,6 +114,49 @@ def soft_dtw_divergence(
     arXiv 2010.08354)."""
     both = soft_dtw(x, y, gamma, band, a, b)
     return both - (soft_dtw(x, x, gamma, band, a, a) + soft_dtw(y, y, gamma, band, b, b)) / 2
+
+
+def subsequences(
+    x: Array, y: Array, starts: Array, size: int, reach: int | None = None, jobs: int = 1
+) -> tuple[Array, Array]:
+    """Where in y [m, feature] each patch of x [n, feature] fits best: `size` frames from each of starts, which rise.
+
+    A path begins and ends anywhere in y; it moves on by one frame of the patch, by STRIDE frames of y, or by both, and
+    every cell's distance counts once. Returns its total cost and the last frame of y on it, [patch].
+    reach: frames of y around the patch's place in proportion, in which it is looked for; None: all of y.
+    Memory: some rows of CHUNK frames of y, and STRIDE numbers for every frame of PATCHES patches.
+    """
+    columns, rows = np.ascontiguousarray(y.T), np.ascontiguousarray(x, y.dtype)
+    m = len(y)
+    places = np.round(starts * (m / len(x))).astype(np.int64)
+    costs, ends = np.empty(len(starts)), np.empty(len(starts), np.int64)
+
+    def task(first: int) -> None:
+        part = slice(first, first + PATCHES)
+        near, far = int(places[part][0]), int(places[part][-1]) + size
+        low, high = (0, m) if reach is None else (max(0, min(near, m - size) - reach), min(m, far + reach))
+        _subsequences(rows, columns, starts[part], size, low, high, costs[part], ends[part])
+
+    spread(task, range(0, len(starts), PATCHES), jobs)
+    return costs, ends
+
+
+def subsequence(x: Array, y: Array, end: int, cost: float) -> Array:
+    """The path of subsequences for one patch x [frame, feature], of which it told the last frame in y and the total
+    cost: cells int64 [2, step]."""
+    x = np.ascontiguousarray(x, y.dtype)
+    span = 2 * STRIDE * len(x)
+    while True:
+        first = max(0, end + 1 - span)
+        totals = np.full((len(x), end + 1 - first + STRIDE), inf)
+        _subsequence_costs(x, np.ascontiguousarray(y[first : end + 1].T), totals)
+        if totals[-1, -1] <= cost or first == 0:
+            break
+        span *= 2  # the path began earlier
+    path = np.empty((2, len(x) + totals.shape[1]), np.int64)
+    path = path[:, _subsequence_walk(totals, path) :]
+    path[1] += first
+    return path
 
 
 def dtw_torch() -> Callable[..., tuple[Any, Any]]:
@@ -286,6 +332,104 @@ def _cheapest(x: Array, y: Array, lane: Corridor, penalty: float, diagonal_first
     cost = _steps(x, np.ascontiguousarray(y.T), starts, stops, penalty, diagonal_first, offsets, packed)
     path = np.empty((2, len(x) + len(y) - 1), np.int64)
     return float(cost), path[:, _walk(starts, offsets, packed, path) :].copy()
+
+
+# Subsequences. Rows hold y from STRIDE on; before that, what the row ended with in the chunk before.
+
+STRIDE = 3  # frames of y in a step
+CHUNK = 1024  # frames of y at a time, so that the distances of a patch stay in the L2 cache
+PATCHES = 16  # at a time: patches that overlap share distances
+
+
+@exact_kernel
+def _subsequences(
+    x: Array, columns: Array, starts: Array, size: int, low: int, high: int, costs: Array, ends: Array
+) -> None:
+    ring = np.empty((size, CHUNK), x.dtype)
+    edges = np.full((starts.size, size, STRIDE), inf)
+    before = np.empty(CHUNK + STRIDE)
+    row = np.empty(CHUNK + STRIDE)
+    costs[:] = inf
+    ends[:] = low
+    for c in range(low, high, CHUNK):
+        width = min(CHUNK, high - c)
+        made = 0
+        for p in range(starts.size):
+            first = starts[p]
+            for i in range(max(made, first), first + size):
+                _distances(x[i], columns[:, c : c + width], 0, width, ring[i % size])
+            made = first + size
+            for i in range(size):
+                row[:STRIDE] = edges[p, i]
+                _next_subsequence_row(ring[(first + i) % size, :width], i == 0, before, row)
+                edges[p, i] = row[width : width + STRIDE]
+                before, row = row, before
+            for j in range(STRIDE, width + STRIDE):
+                if before[j] < costs[p]:
+                    costs[p] = before[j]
+                    ends[p] = c + j - STRIDE
+
+
+@exact_kernel
+def _next_subsequence_row(d: Array, begins: bool, before: Array, row: Array) -> None:
+    """row[j] = d[j] + min(before[j], before[j - STRIDE], row[j - STRIDE]), or d[j] where paths begin. The distance is
+    added inside of the minimum, as in _next_row, and the three chains run side by side."""
+    here = row[STRIDE:]
+    if begins:
+        for j in range(d.size):
+            here[j] = d[j]
+        return
+    above = before[STRIDE:]
+    for j in range(d.size):
+        p = above[j]
+        q = before[j]
+        here[j] = (p if p < q else q) + d[j]
+    a = row[0]
+    b = row[1]
+    c = row[2]
+    whole = d.size // 3 * 3
+    for j in range(0, whole, 3):
+        a = min(here[j], a + d[j])
+        here[j] = a
+        b = min(here[j + 1], b + d[j + 1])
+        here[j + 1] = b
+        c = min(here[j + 2], c + d[j + 2])
+        here[j + 2] = c
+    for j in range(whole, d.size):
+        here[j] = min(here[j], row[j] + d[j])
+
+
+@exact_kernel
+def _subsequence_costs(x: Array, columns: Array, totals: Array) -> None:
+    """totals[i, j + STRIDE]: the cheapest way to cell i, j."""
+    d = np.empty(columns.shape[1], x.dtype)
+    for i in range(x.shape[0]):
+        _distances(x[i], columns, 0, d.size, d)
+        _next_subsequence_row(d, i == 0, totals[i - 1], totals[i])
+
+
+@exact_kernel
+def _subsequence_walk(totals: Array, path: Array) -> int:
+    """The path to the last cell into path from behind; returns where it begins."""
+    i = totals.shape[0] - 1
+    j = totals.shape[1] - 1
+    at = path.shape[1]
+    while True:
+        at -= 1
+        path[0, at] = i
+        path[1, at] = j - STRIDE
+        if i == 0:
+            return int(at)
+        above = totals[i - 1, j]
+        left = totals[i, j - STRIDE]
+        diagonal = totals[i - 1, j - STRIDE]
+        if above <= left and above <= diagonal:
+            i -= 1
+        elif left <= diagonal:
+            j -= STRIDE
+        else:
+            i -= 1
+            j -= STRIDE
 
 
 # Soft-DTW. Rows hold R[i, j] at j + 1, infinite outside of the corridor. Sums run in an order that is the same for both

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from math import nan
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -271,10 +272,11 @@ def local_distances(
         per_band += weight @ np.sqrt(bands * (squares.shape[1] / counts))
         np.add.at(local, frames[part], weight[:, None] * bands)
     hard = float(shares @ distances)
+    totals, counts = (np.bincount(frames, w, minlength=times.size) for w in (distances, None))
     return Channel(
         value=value,
         per_band=per_band,
-        per_time=np.bincount(frames, distances) / np.bincount(frames),
+        per_time=np.divide(totals, counts, out=np.full(times.size, nan), where=counts > 0),
         bands=scales.centres(frequencies, cuts),
         edges=edges,
         times=times,

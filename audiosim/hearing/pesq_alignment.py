@@ -3,7 +3,7 @@
 ITU-T P.862 (2001), 10.1; Rix, Hollier, Hekstra and Beerends 2002 (J. Audio Eng. Soc. 50, 755-764). Delays are found
 first from the envelopes, in steps of 4 ms, then from the waveforms, to the sample; an utterance during which the delay
 changes is split where both parts then agree better. What the recommendation leaves open was found by measuring how the
-published program answers: the response of its filter for alignment, and where utterances are split.
+published program answers: the responses of its filters for alignment, and where utterances are split.
 """
 
 from __future__ import annotations
@@ -37,29 +37,41 @@ RECEIVER = (  # the receiving telephone of the intermediate reference system, Hz
 RAMP = 15  # samples in which wide-band recordings rise and fall
 HIGH_PASS = np.array([2.740826, -5.4816519, 2.740826, -1.9444777, 0.94597794])  # P.862.2, b0 b1 b2 a1 a2 at 16 kHz
 CORRECTION = 0.251188  # of its gain: P.862 Corrigendum 2
-ALIGNER = (  # measured: the amplitude at which a tone between two utterances makes them one, Hz and dB
-    *(
-        (0, -80),
-        (60, -65),
-        (100, -50),
-        (130, -41.4),
-        (160, -33),
-        (190, -26.4),
-        (220, -20.3),
-        (250, -15.9),
-        (280, -11.7),
+ALIGNERS = {  # measured: the amplitude at which a tone between two utterances makes them one, Hz and dB, at each rate
+    16000: (
+        *(
+            (0, -80),
+            (60, -65),
+            (100, -50),
+            (130, -41.4),
+            (160, -33),
+            (190, -26.4),
+            (220, -20.3),
+            (250, -15.9),
+            (280, -11.7),
+        ),
+        *((310, -8.4), (350, -5.45), (375, -4.0), (400, -2.93), (450, -1.48), (500, -0.94), (600, -0.25), (700, 0.0)),
+        *((850, -0.4), (1000, -0.76), (1200, -1.49), (1400, -2.74), (1700, -5.37), (1850, -7.3), (2000, -9.75)),
+        *((2150, -12.4), (2300, -14.14), (2500, -14.77), (2700, -14.35), (2900, -14.0), (3100, -13.88), (3300, -14.74)),
+        *((3500, -17.5), (3600, -19.5), (3800, -24.0), (4000, -28.6), (4200, -32.7), (4400, -36.0), (4700, -39.2)),
+        *((5000, -41.3), (5500, -43.8), (6000, -46.0), (7000, -50.9), (8000, -58.0)),
     ),
-    *((310, -8.4), (350, -5.45), (375, -4.0), (400, -2.93), (450, -1.48), (500, -0.94), (600, -0.25), (700, 0.0)),
-    *((850, -0.4), (1000, -0.76), (1200, -1.49), (1400, -2.74), (1700, -5.37), (1850, -7.3), (2000, -9.75)),
-    *((2150, -12.4), (2300, -14.14), (2500, -14.77), (2700, -14.35), (2900, -14.0), (3100, -13.88), (3300, -14.74)),
-    *((3500, -17.5), (3600, -19.5), (3800, -24.0), (4000, -28.6), (4200, -32.7), (4400, -36.0), (4700, -39.2)),
-    *((5000, -41.3), (5500, -43.8), (6000, -46.0), (7000, -50.9), (8000, -58.0)),
-)
+    8000: (
+        *((0, -80), (60, -65), (100, -50), (130, -41.4), (160, -33.3), (190, -26.1), (220, -20.4)),
+        *((250, -15.9), (280, -12.2), (310, -9.6), (330, -8), (350, -7), (375, -5.6), (400, -4.7)),
+        *((450, -3.1), (500, -2.3), (600, -1.1), (700, -0.4), (800, -0.1), (850, 0), (900, 0)),
+        *((1000, -0.3), (1100, -0.9), (1200, -1.8), (1300, -2.9), (1400, -4), (1500, -5.1), (1700, -7.2)),
+        *((1850, -8.8), (2000, -10.6), (2150, -12.5), (2300, -14.1), (2400, -14.7), (2500, -15), (2700, -14.7)),
+        *((2800, -14.5), (2900, -14.5), (3000, -14.6), (3100, -14.8), (3200, -15.3), (3300, -16), (3400, -17.1)),
+        *((3500, -19.1), (3600, -19.9), (4000, -28.6)),
+    ),
+}
 FLOOR = 1e-4  # of the loudest block: what no block lies below
 SPEECH_TO_NOISE = 1000.0  # from which on faint runs count as noise
 SHORTEST_RUN, LONGEST_GAP, SHORTEST_UTTERANCE = 4, 50, 50  # blocks
 SPLIT_FROM, SPLIT_MARGIN = 200, 75  # blocks
 SPLITS, COVERED = 41, 0.801  # breaks that are tried, and the part of an utterance in which they lie
+AFTER_BREAK = 3  # blocks from a break to the first frame that counts behind it
 
 PART = 4096  # samples of the torch text that have one delay
 BETTER = 1.3  # times the correlation without that delay, from which it is believed
@@ -184,7 +196,7 @@ def receiver(rate: int) -> Array:
 def aligner(rate: int) -> Array:
     """Taps [TAPS] of the filter of the aligning copy: of the measured magnitude, minimum phase by its cepstrum."""
     size = 1 << 14
-    points = np.array(ALIGNER).T
+    points = np.array(ALIGNERS[rate]).T
     level = np.log(_gain(np.arange(size // 2 + 1) * (rate / size), (points[0], points[1])))
     cepstrum = np.fft.irfft(level)
     cepstrum[1 : size // 2] *= 2
@@ -380,7 +392,7 @@ def _utterances(
         rights = _by_delay(far, {}, lambda d: frames.after(breaks, stop, d))
         for i, ((d1, c1), (d2, c2)) in enumerate(zip(lefts, rights, strict=True)):
             apart = abs(d1 - d2) >= block and min(c1, c2) > whole[1]
-            if apart and (best is None or c1 + c2 > best[0]):
+            if apart and (best is None or c1 + c2 >= best[0]):
                 best = c1 + c2, i
     if best is None:
         return [Utterance(start * block, stop * block, *whole)]
@@ -420,24 +432,25 @@ class _Frames:
 
     def before(self, start: int, breaks: list[int], coarse: int) -> list[Delay]:
         """The delay of blocks start to each of the ascending breaks, about `coarse` blocks."""
-        ends = np.array(breaks) * self.ref.block - self.hop  # a frame reaches beyond
-        starts = self._starts(start * self.ref.block + self.ref.block, int(ends[-1]), coarse)
-        part = np.searchsorted(ends, starts, side="right")
+        ends = np.array(breaks) * self.ref.block - self.size + self.hop  # a frame reaches beyond
+        starts = self._within(np.arange((start + 1) * self.ref.block, ends[-1] + 1, self.hop), coarse)
+        part = np.searchsorted(ends, starts)
         return [self._peak(h, coarse) for h in self._histograms(starts, part, len(breaks), coarse).cumsum(axis=0)]
 
     def after(self, breaks: list[int], stop: int, coarse: int) -> list[Delay]:
-        """The delay of the blocks from each of the ascending breaks to stop."""
-        begins = np.array(breaks) * self.ref.block
-        starts = self._starts(int(begins[0]), stop * self.ref.block, coarse)
+        """The delay of the blocks from each of the ascending breaks to stop; frames are laid from there backwards."""
+        begins = (np.array(breaks) + AFTER_BREAK) * self.ref.block
+        last = (stop - 1) * self.ref.block - self.size
+        starts = self._within(np.arange(last, begins[0] - 1, -self.hop)[::-1], coarse)
         part = np.searchsorted(begins, starts, side="right") - 1
         counts = self._histograms(starts, part, len(breaks), coarse)
         return [self._peak(h, coarse) for h in counts[::-1].cumsum(axis=0)[::-1]]
 
-    def _starts(self, start: int, stop: int, coarse: int) -> Array:
-        """Samples from start to stop where frames begin; they must end within both recordings."""
+    def _within(self, starts: Array, coarse: int) -> Array:
+        """Those of the frames that lie within both recordings."""
         shift = coarse * self.ref.block
         last = min(self.ref.traced.size, self.test.traced.size - shift) - self.size
-        return np.arange(max(start, -shift), min(stop, last + 1), self.hop)
+        return starts[(starts >= max(0, -shift)) & (starts <= last)]
 
     def _histograms(self, starts: Array, part: Array, parts: int, coarse: int) -> Array:
         counts = np.zeros((parts, self.size))

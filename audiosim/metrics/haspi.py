@@ -38,8 +38,8 @@ CARD = Card(
     silence="Undefined for a silent reference, and for one that a normal ear does not hear (option level). A silent"
     " test scores what the networks make of nothing in common, below 0.01.",
     caveat="Speech only, with the clean reference; it saturates at 1 for what is well understood. In less than some 2 s"
-    " anything covaries by chance and scores too high. Memory beyond the recordings': that of a copy of both at 24 kHz,"
-    " 1.2 GB for an hour.",
+    " anything covaries by chance and scores too high. Memory beyond the recordings' grows by 45 MB a minute, to 2.7 GB"
+    " for an hour.",
     minimum="0.25 s, about one cycle of the slowest modulation filter",
     shortest=0.25,
     lengths="any",

@@ -268,3 +268,78 @@ def test_runs_compiled_and_without_memory() -> None:
     nowhere = [t.detach().to("meta").requires_grad_() for t in inputs]
     both(*nowhere).sum().backward()
     assert [t.grad.shape for t in nowhere] == [t.shape for t in inputs]
+
+
+# Subsequences
+
+
+def naive_subsequence(x: Array, y: Array) -> tuple[Array, list[tuple[int, int]]]:
+    """Costs of all ends, and the cheapest path."""
+    cost, steps = naive.distances(x, y), ((1, 0), (0, 3), (1, 3))
+    total, origin = cost.copy(), {}
+    for i in range(1, len(x)):
+        for j in range(len(y)):
+            ways = [(total[i - a, j - b], (i - a, j - b)) for a, b in steps if j >= b]
+            least, origin[i, j] = min(ways, key=lambda way: way[0])
+            total[i, j] += least
+    path = [(len(x) - 1, int(total[-1].argmin()))]
+    while path[-1] in origin:
+        path.append(origin[path[-1]])
+    return total[-1], path[::-1]
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (5, 2), (4, 30), (30, 4), (12, 40)])
+def test_subsequence_is_the_plain_recursion(n: int, m: int) -> None:
+    for features, seed in ((1, 0), (3, 1), (4, 2)):
+        x, y = walk(n, features, seed), walk(m, features, seed + 10)
+        ends, cells = naive_subsequence(x, y)
+        (cost,), (end,) = warping.subsequences(x, y, np.array([0]), n)
+        assert cost == pytest.approx(ends.min(), rel=1e-12)
+        assert end == ends.argmin()
+        np.testing.assert_array_equal(warping.subsequence(x, y, end, cost).T, cells)
+
+
+def test_patches_share_distances_and_chunks_hand_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patches that overlap, that lie apart, in more than one group; a second sequence of more than one chunk."""
+    size, m = 6, warping.CHUNK + 40 if COMPILED else 70
+    if not COMPILED:
+        monkeypatch.setattr(warping, "CHUNK", 32)
+    x, y = walk(150, 2), walk(m, 2, 1)
+    starts = np.concatenate([np.arange(0, 60, 3), [80, 83, 130]])
+    y[m - 30 : m - 30 + 3 * size : 3] = x[83 : 83 + size]  # across the end of a chunk, or near
+    costs, ends = warping.subsequences(x, y, starts, size)
+    for start, cost, end in zip(starts, costs, ends, strict=True):
+        expected, cells = naive_subsequence(x[start : start + size], y)
+        assert cost == pytest.approx(expected.min(), rel=1e-12, abs=1e-12)
+        assert end == cells[-1][1]
+    assert costs[21] == 0
+    assert ends[21] == m - 30 + 3 * (size - 1)
+    for other in (warping.subsequences(x, y, starts, size, jobs=3), warping.subsequences(x, y, starts, size, reach=m)):
+        np.testing.assert_array_equal(other, (costs, ends))
+    near, _ = warping.subsequences(x, y, starts, size, reach=5)
+    assert (near >= costs).all()
+    assert (near > costs).any()
+
+
+def test_a_path_that_waits_is_followed_to_its_beginning() -> None:
+    """It runs through far more of the second sequence than its steps would take it."""
+    x, y = np.array([[5.0], [0.0], [9.0]]), np.full((300, 1), 20.0)
+    y[2::3] = 0.0
+    y[2], y[-1] = 5.0, 9.0
+    (cost,), (end,) = warping.subsequences(x, y, np.array([0]), 3)
+    ends, cells = naive_subsequence(x, y)
+    assert cost == ends.min() == 0
+    np.testing.assert_array_equal(warping.subsequence(x, y, end, cost).T, cells)
+
+
+def test_librosa_finds_the_same_subsequences() -> None:
+    librosa = pytest.importorskip("librosa")
+    rng = np.random.default_rng(3)
+    y, x = rng.standard_normal((400 if COMPILED else 60, 13)), rng.standard_normal((20, 13))
+    totals, cells = librosa.sequence.dtw(
+        X=x.T, Y=y.T, step_sizes_sigma=np.array([[1, 0], [0, 3], [1, 3]]), weights_mul=np.ones(3), subseq=True
+    )
+    (cost,), (end,) = warping.subsequences(x, y, np.array([0]), 20)
+    assert cost == pytest.approx(totals[-1].min(), rel=1e-12)
+    assert end == totals[-1].argmin()
+    np.testing.assert_array_equal(warping.subsequence(x, y, end, cost).T, cells[::-1])
