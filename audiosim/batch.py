@@ -129,9 +129,12 @@ class Crash:
 
 
 class Pool(Protocol):
-    """Workers. run: give them what `take` gives until that is None, and yield their answers in any order."""
+    """Workers. run: give them what `take` gives until that is None, and yield their answers in any order; they stay for
+    the next run, until `close`."""
 
     def run(self, take: Callable[[], Sequence[Job] | None]) -> Iterator[tuple[Job, Answer | Crash]]: ...
+
+    def close(self) -> None: ...
 
 
 def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[Job]:
@@ -351,38 +354,36 @@ class Processes:
         """See Pool. Raises the UsageError of a worker."""
         from multiprocessing.connection import wait
 
-        try:
-            while True:
-                self._fill(take)
-                busy = {w.connection: w for w in self._workers if w.jobs}
-                if not busy:
-                    return
-                for connection in wait(list(busy)):
-                    worker = busy[connection]  # type: ignore[index]
-                    try:
-                        said = worker.connection.recv()
-                    except (EOFError, OSError):
-                        yield from self._buried(worker)
-                        continue
-                    if isinstance(said, AudiosimError):
-                        raise said
-                    if said == READY:
-                        self._stillborn = 0
-                        worker.ready = True
-                        continue
-                    if said == COMPILING:
-                        self._say_once(
-                            "compiling kernels for their first use on this machine: up to a minute, only once"
-                        )
-                        continue
-                    yield worker.jobs.popleft(), said
-        finally:
-            for worker in self._workers:
-                worker.process.kill()
-                worker.connection.close()
-            for worker in self._workers:
-                worker.process.join()
-            self._workers = []
+        while True:
+            self._fill(take)
+            busy = {w.connection: w for w in self._workers if w.jobs}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    said = worker.connection.recv()
+                except (EOFError, OSError):
+                    yield from self._buried(worker)
+                    continue
+                if isinstance(said, AudiosimError):
+                    raise said
+                if said == READY:
+                    self._stillborn = 0
+                    worker.ready = True
+                    continue
+                if said == COMPILING:
+                    self._say_once("compiling kernels for their first use on this machine: up to a minute, only once")
+                    continue
+                yield worker.jobs.popleft(), said
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+            worker.connection.close()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
 
     def _say_once(self, sentence: str) -> None:
         self._note(sentence)

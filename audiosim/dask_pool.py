@@ -79,6 +79,9 @@ class Dask:
                     names = {"reference": data_name(job.pair.reference), "test": data_name(job.pair.test)}
                     yield job, [{**row, **names} for row in answer]
 
+    def close(self) -> None:
+        """Nothing is left to end: the workers are the cluster's."""
+
     @contextmanager
     def _client(self) -> Iterator[Any]:
         import logging

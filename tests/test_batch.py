@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def journal_of(files: Path, terms: Terms = TERMS) -> Iterator[Journal]:
 
 
 def work(todo: Sequence[Pair], terms: Terms, journal: Journal, count: int = 2) -> list[Any]:
-    rows = run(outstanding(todo, terms, journal), terms, journal, Processes(terms, count))
-    return [row for answer in rows for row in answer]
+    with closing(Processes(terms, count)) as pool:
+        return [row for rows in run(outstanding(todo, terms, journal), terms, journal, pool) for row in rows]
 
 
 def asked(jobs: Sequence[Job]) -> dict[str, tuple[str, ...]]:
@@ -168,7 +168,8 @@ def test_the_worst_second_is_filled_in_afterwards(files: Path) -> None:
         soundfile.write(files / name, samples, RATE, subtype="FLOAT")
     with journal_of(files) as journal:
         before = {row["spec"]: row for row in work([pair], TERMS, journal)}
-        list(run([Job(pair, ("snr", "mse"), where=True)], TERMS, journal, Processes(TERMS, 1)))
+        with closing(Processes(TERMS, 1)) as pool:
+            list(run([Job(pair, ("snr", "mse"), where=True)], TERMS, journal, pool))
         for row in journal.rows():
             assert row["worst_s"] == pytest.approx(0.75, abs=0.05)
             assert {**row, "worst_s": None} == before[row["spec"]]

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,8 @@ def test_a_worker_that_is_killed_costs_no_row(
     assert sorted((r["id"], r["spec"]) for r in rows) == sorted((p.id, s) for p in todo for s in TERMS.specs)
     assert len((tmp_path / "run.jsonl").read_text().splitlines()) == 1 + len(rows), "no row is written twice"
     with Journal(tmp_path / "here.jsonl", TERMS.settings) as journal:
-        list(run(outstanding(todo, TERMS, journal), TERMS, journal, batch.Processes(TERMS, 1)))
+        with closing(batch.Processes(TERMS, 1)) as pool:
+            list(run(outstanding(todo, TERMS, journal), TERMS, journal, pool))
         here = {(r["id"], r["spec"]): r for r in journal.rows()}
     assert all(row == here[row["id"], row["spec"]] for row in rows), "the rows are those of this machine"
 

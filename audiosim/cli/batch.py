@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -104,20 +105,21 @@ def _compare(
     jobs = batch.outstanding(pairs, terms, journal)
     if len(jobs) < len(pairs) and not settings.quiet:
         say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
-    if jobs:
-        with _Watch(len(jobs), settings) as watch:
-            for rows in batch.run(jobs, terms, journal, _pool(len(jobs), terms, request, settings)):
-                watch.done(rows)
 
     def judged() -> outcome.Outcome:
         rows = partial(batch.rows, pairs, terms, journal)
         return outcome.judge(rows, terms.settings, terms.gates_over_all, request.wishes, begun)
 
-    ended = judged()
-    if places := _unplaced(ended.summary, pairs, terms, journal):
-        for _ in batch.run(places, terms, journal, _pool(len(places), terms, request, settings)):
-            pass
+    with closing(_pool(terms, request, settings)) as pool:
+        if jobs:
+            with _Watch(len(jobs), settings) as watch:
+                for rows in batch.run(jobs, terms, journal, pool):
+                    watch.done(rows)
         ended = judged()
+        if places := _unplaced(ended.summary, pairs, terms, journal):
+            for _ in batch.run(places, terms, journal, pool):
+                pass
+            ended = judged()
     return ended
 
 
@@ -195,7 +197,7 @@ def _terms(settings: Settings) -> Terms:
     )
 
 
-def _pool(jobs: int, terms: Terms, request: Request, settings: Settings) -> Pool:
+def _pool(terms: Terms, request: Request, settings: Settings) -> Pool:
     def note(sentence: str) -> None:
         if not settings.quiet:
             say(sentence)
@@ -207,7 +209,7 @@ def _pool(jobs: int, terms: Terms, request: Request, settings: Settings) -> Pool
     from ..batch import Processes
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Processes(terms, min(settings.jobs or cores, jobs), note)
+    return Processes(terms, settings.jobs or cores, note)
 
 
 class _Watch:

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ def folders(root: Path, count: int, rate: int, seconds: float, channels: int = 1
 def run(pairs: Iterable[pairing.Pair], terms: batch.Terms, path: Path, count: int) -> float:
     """Seconds from the first answer to the last, a pair."""
     path.unlink(missing_ok=True)
-    with Journal(path, terms.settings) as journal:
+    with Journal(path, terms.settings) as journal, closing(batch.Processes(terms, count)) as pool:
         jobs = batch.outstanding(pairs, terms, journal)
-        times = [time.perf_counter() for _ in batch.run(jobs, terms, journal, batch.Processes(terms, count))]
+        times = [time.perf_counter() for _ in batch.run(jobs, terms, journal, pool)]
     return (times[-1] - times[count - 1]) / (len(times) - count)
 
 
@@ -134,9 +135,8 @@ def resume(root: Path) -> None:
 
 def memory(root: Path) -> None:
     pairs, terms = folders(root, 10_000, 8000, 0.1), batch.Terms(specs=("mse", "log-mel"), policy=Policy())
-    pool = batch.Processes(terms, 2)
     shown = {}
-    with Journal(root / "j", terms.settings) as journal:
+    with Journal(root / "j", terms.settings) as journal, closing(batch.Processes(terms, 2)) as pool:
         jobs = batch.outstanding(pairs, terms, journal)
         for i, _ in enumerate(batch.run(jobs, terms, journal, pool), 1):
             if i in (1_000, 10_000 - 4):
