@@ -18,7 +18,7 @@ from ..result import Channel, Result
 
 CARD = Card(
     title="WARP-Q",
-    family="cepstral",
+    family="perceptual",
     unit="1",
     better="lower",
     identical=None,
