@@ -97,11 +97,7 @@ class Dask:
             try:
                 client: Any = distributed.Client(self._address, timeout=CONNECTING, set_as_default=False)
             except (OSError, TimeoutError, ValueError, ImportError) as broken:
-                cause: BaseException = broken
-                while cause.__cause__ is not None:
-                    cause = cause.__cause__
-                said = getattr(cause, "strerror", None) or " ".join(str(cause).split()) or type(cause).__name__
-                raise UsageError(f"--dask {self._address}: no scheduler answers there ({said})") from None
+                raise UsageError(f"--dask {self._address}: no scheduler answers there ({_reason(broken)})") from None
             gone = distributed.comm.CommClosedError, distributed.CancelledError
             try:
                 yield client
@@ -156,6 +152,16 @@ def _work(terms: Terms, jobs: Sequence[Job]) -> tuple[str, float, list[Answer]]:
     finally:
         bench.close()
     return __version__, perf_counter() - begun, answers
+
+
+def _reason(broken: BaseException) -> str:
+    """What the system says of a connection that failed, else what distributed says."""
+    cause: BaseException | None = broken
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(broken).split())
 
 
 def _last(killed: Any) -> str:

@@ -513,7 +513,7 @@ def _compress(
             for k in range(BANDS):
                 sums[k] += row[k]
         level = out.reshape(out.size)
-        for i in range(level.size):
+        for i in range(piece.size * BANDS):  # behind the end nothing has been written
             level[i] *= gain[BANDS + i] * gain[BANDS + i]
         for side in range(moved.shape[1] // BANDS if moved.size > 0 else 0):
             for i in range(piece.size):
