@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args
 from numpy.typing import ArrayLike
 
 from . import metrics as catalogue
-from .dsp.kept import keeping
+from .engine.cache import caching
+from .engine.threads import cores
 from .errors import AudiosimError, InputError, NothingToCompare, UsageError
 from .match import Policy, match
 from .result import Result, failed, undefined
@@ -120,7 +121,7 @@ def compare_signals(
         raise UsageError("the torch backend gives values only; bands, times and maps come from numba")
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
-    jobs = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
+    jobs = jobs or cores()
     ref, test, done = match(ref, test, policy)
     at_rate: dict[int, tuple[Signal, Signal]] = {ref.rate: (ref, test)}
     results: dict[str, Result] = {}
@@ -155,7 +156,7 @@ def compare_signals(
         except Exception as broken:  # noqa: BLE001  a metric must not take the others down with it
             return failed(f"{type(broken).__name__}: {broken}", a.channels)
 
-    with keeping(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
+    with caching(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
         for spec in parsed:
             results[spec.text] = ask(spec)
     for option, value in policy.listener.items():

@@ -10,16 +10,17 @@ from types import SimpleNamespace
 from typing import Any, Literal, get_args
 
 from . import metrics
+from .answer import Channel, pool
 from .errors import InputError, MissingExtra, UsageError
 from .metrics import Spec
-from .result import Channel, Result, pool, undefined
+from .result import Result, undefined
 
 try:
     import torch
 except ModuleNotFoundError:
     raise MissingExtra("audiosim.Loss needs torch: pip install torch, or pip install 'audiosim[torch]'") from None
 
-from .hearing.differentiable import weighted
+from .hearing.tensors import weighted
 
 Reduction = Literal["mean", "none", "sum"]
 

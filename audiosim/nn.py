@@ -13,9 +13,9 @@ except ModuleNotFoundError:
 
 from torch.nn import functional
 
-from .dsp.differentiable import Constant
 from .dsp.mel_cepstrum import check, waves
-from .dsp.spectrum import fast_length
+from .engine.fft import fast_length
+from .engine.tensors import Constant
 
 
 class MLSA(torch.nn.Module):  # type: ignore[misc]

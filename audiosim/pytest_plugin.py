@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .gates import Verdict
+    from .judge.gates import Verdict
     from .testing import AudioDiffers
 
 FORMS = ("flac", "wav")
@@ -80,10 +80,10 @@ def _check(
     item: pytest.Item, actual: Any, rate: int | None, rules: tuple[str, ...], name: str | None, policy: dict[str, Any]
 ) -> None:
     __tracebackhide__ = True
-    from . import gates
     from .audio import load, lossless, save
     from .comparison import policy_of, signal_of
     from .errors import InputError, UsageError
+    from .judge import gates
     from .testing import RULES, AudioDiffers, Similarity, similarity
 
     asked = [gates.parse(rule) for rule in rules or RULES]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from .comparison import Comparison
-    from .gates import Gate, Verdict
+    from .judge.gates import Gate, Verdict
     from .match import Policy
     from .signal import Signal
 
@@ -55,8 +55,8 @@ def assert_audio_similar(
     cannot be read; UsageError for wrong rules.
     """
     __tracebackhide__ = True
-    from . import gates
     from .comparison import policy_of, signal_of
+    from .judge import gates
 
     try:
         asked = [gates.parse(rule) for rule in rules or RULES]
@@ -112,9 +112,9 @@ class Similarity:
     def page(self) -> str | None:
         """The report as HTML, to look at and listen to; None where there is nothing to see or it takes long."""
         from .comparison import compare_signals
-        from .gates import row
+        from .judge.gates import row
+        from .judge.rows import flat, pair_row
         from .report import page
-        from .rows import flat, pair_row
 
         done = self.comparison
         if self.actual is None or done is None or self.expected.duration > EXPLAINED:
@@ -136,7 +136,7 @@ class Similarity:
 
     def _where(self, failed: Sequence[Verdict]) -> str:
         """A sentence on where the two differ by the first rule that can tell, empty where none can or it takes long."""
-        from .explain import explain
+        from .judge.explain import explain
 
         if self.actual is None or self.expected.duration > EXPLAINED:
             return ""
@@ -159,8 +159,8 @@ def similarity(
     jobs: int | None = None,
 ) -> Similarity:
     """Ask the rules about the two; a problem with the actual one is an answer too."""
-    from . import gates as judging
     from .comparison import compare_signals, signal_of
+    from .judge import gates as judging
 
     sound = None
     try:

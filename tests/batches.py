@@ -6,7 +6,7 @@ from math import isfinite, isnan, nan
 from typing import Any
 
 from audiosim import metrics
-from audiosim.rows import SCHEMA
+from audiosim.judge.rows import SCHEMA
 
 
 def row(

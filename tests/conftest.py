@@ -40,7 +40,7 @@ def bare_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the extra visqol is installed or not, a model of our own stands in for the original's, which is no
     monotone function of distortions that it was not made for: 1 + 3.7 e^(-0.1 |1 - NSIM|^2)."""
-    from audiosim.hearing import support_vectors
+    from audiosim.models.visqol import support_vectors
 
     model = Path(__file__).parent / "data" / "visqol_stand_in.txt"
     monkeypatch.setattr(support_vectors, "installed_model", lambda: model)

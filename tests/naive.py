@@ -21,7 +21,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from audiosim import metrics
-from audiosim.hearing import critical_bands
+from audiosim.models.loizou import critical_bands
 
 Array = NDArray[Any]
 
@@ -134,7 +134,7 @@ def cepstral(ref: Array, test: Array, floor: float, basis: Array) -> Array:
 
 
 def moments(name: str, r: Array, t: Array, *arguments: float) -> list[float]:
-    """The sums of a kernel of dsp.moments."""
+    """The sums of a kernel of engine.moments."""
     if name == "offset":
         return [np.sum(r - t), np.sum(r**2)]
     if name == "means":
@@ -781,7 +781,7 @@ def zimtohrli(r: Array, t: Array) -> float:
 
 def zimtohrli_spectrogram(x: Array) -> Array:
     """[step, band]: |x * h|^2 of h[m] = g w^m m (m + 1) / 2 exp(2 pi i f m / rate), added up under a soft window."""
-    from audiosim.hearing.phasor_bank import bank  # the constants
+    from audiosim.models.zimtohrli.phasor_bank import bank  # the constants
 
     b = bank()
     steps = int(np.ceil(x.size / 564))

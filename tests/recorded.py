@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiosim import compare, load, metrics
-from audiosim.hearing.support_vectors import installed_model
+from audiosim.models.visqol.support_vectors import installed_model
 from audiosim.result import Result
 
 SHARED = Path(__file__).parent.parent.parent / "shared"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from audiosim.pairing import manifest
+from audiosim.batch.pairing import manifest
 from tests.conftest import Done
 
 yaml = pytest.importorskip("yaml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf, nan
 
-from audiosim.result import Channel, pool
+from audiosim.answer import Channel, pool
 
 
 def test_a_reason_that_all_channels_share_is_said_once() -> None:

@@ -52,7 +52,7 @@ def test_a_failure_says_where() -> None:
 
 def test_long_recordings_are_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testing, "EXPLAINED", SOUND.size / RATE / 2)
-    monkeypatch.setattr("audiosim.explain.explain", lambda *_: pytest.fail("explained"))
+    monkeypatch.setattr("audiosim.judge.explain.explain", lambda *_: pytest.fail("explained"))
     with pytest.raises(AudioDiffers) as failed:
         assert_audio_similar(FAR, SOUND, "snr>=20", rate=RATE)
     assert len(str(failed.value).splitlines()) == 4

@@ -14,20 +14,22 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .. import audio, gates, metrics, pairing
+from .. import audio, metrics
+from ..batch import pairing
+from ..batch.journal import Journal, header, read, slot
 from ..config import Settings
 from ..errors import ExitCode, UsageError, worst
-from ..journal import Journal, header, read, slot
+from ..judge import gates
+from ..judge.rows import Row, number
 from ..match import Policy
-from ..rows import Row, number
 from . import formats, outcome
 from .compare import panel, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from ..batch import Job, Pool, Terms
-    from ..summary import Summary
+    from ..batch.workers import Job, Pool, Terms
+    from ..judge.summary import Summary
 
 LINE_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
 
@@ -100,24 +102,24 @@ def _compare(
     begun: datetime,
 ) -> outcome.Outcome:
     """Do what the journal does not answer yet, and say what came out of it."""
-    from .. import batch
+    from ..batch import workers
 
-    jobs = batch.outstanding(pairs, terms, journal)
+    jobs = workers.outstanding(pairs, terms, journal)
     if len(jobs) < len(pairs) and not settings.quiet:
         say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
 
     def judged() -> outcome.Outcome:
-        rows = partial(batch.rows, pairs, terms, journal)
+        rows = partial(workers.rows, pairs, terms, journal)
         return outcome.judge(rows, terms.settings, terms.gates_over_all, request.wishes, begun)
 
     with closing(_pool(terms, request, settings)) as pool:
         if jobs:
             with _Watch(len(jobs), settings) as watch:
-                for rows in batch.run(jobs, terms, journal, pool):
+                for rows in workers.run(jobs, terms, journal, pool):
                     watch.done(rows)
         ended = judged()
         if places := _unplaced(ended.summary, pairs, terms, journal):
-            for _ in batch.run(places, terms, journal, pool):
+            for _ in workers.run(places, terms, journal, pool):
                 pass
             ended = judged()
     return ended
@@ -125,7 +127,7 @@ def _compare(
 
 def _unplaced(summary: Summary, pairs: Sequence[pairing.Pair], terms: Terms, journal: Journal) -> list[Job]:
     """Jobs to find the second at which the worst pairs of each metric are worst."""
-    from ..batch import Job
+    from ..batch.workers import Job
 
     wanted: dict[tuple[str, str, str | None], list[str]] = {}
     for score in summary.scores:
@@ -181,7 +183,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _terms(settings: Settings) -> Terms:
-    from ..batch import Terms
+    from ..batch.workers import Terms
 
     specs = settings.metric or panel(settings.preset)
     for spec in specs:
@@ -203,13 +205,13 @@ def _pool(terms: Terms, request: Request, settings: Settings) -> Pool:
             say(sentence)
 
     if request.dask is not None:
-        from ..dask_pool import Dask
+        from ..batch.dask_pool import Dask
 
         return Dask(terms, request.dask, note)
-    from ..batch import Processes
+    from ..batch.workers import Processes
+    from ..engine.threads import cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Processes(terms, settings.jobs or cores, note)
+    return Processes(terms, settings.jobs or cores(), note)
 
 
 class _Watch:
@@ -305,7 +307,7 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
 
 def _from_journal(request: Request, settings: Settings, begun: datetime) -> ExitCode:
     """Write out what a journal holds; nothing is computed."""
-    from ..batch import judged
+    from ..batch.workers import judged
 
     if request.paths or request.manifest is not None:
         raise UsageError("--from reads a journal instead of folders and manifests; leave them out")

@@ -10,15 +10,16 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from .. import audio, gates, metrics
+from .. import audio, metrics
 from .. import match as matching
 from ..comparison import PRESETS, Comparison, Detail, compare_signals
 from ..config import Settings, nearest
-from ..dsp.kept import keeping
+from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
+from ..judge import gates
+from ..judge.rows import pair_row
 from ..match import Policy
 from ..result import failed
-from ..rows import pair_row
 from ..signal import Signal
 from . import figures, formats
 
@@ -136,9 +137,9 @@ def announce_compilation(quiet: bool) -> None:
     """Say on stderr when kernels are being compiled, once; a cached kernel says nothing."""
     if quiet:
         return
-    from ..dsp.compilation import when_compiling
+    from ..engine.compilation import NOTICE, when_compiling
 
-    when_compiling(lambda: say("compiling kernels for their first use on this machine: up to 10 s, only once"))
+    when_compiling(lambda: say(NOTICE))
 
 
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
@@ -160,7 +161,7 @@ def _decoded(
         ref = pool.submit(audio.load, reference)
         ahead = pool.submit(audio.load, tests[0])
         announce_compilation(settings.quiet)  # loads numba, while the files are read
-        with keeping(ref.result().samples) if len(tests) > 1 else nullcontext():
+        with caching(ref.result().samples) if len(tests) > 1 else nullcontext():
             for i, name in enumerate(tests):
                 test = ahead
                 if i + 1 < len(tests):

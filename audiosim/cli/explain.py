@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from .. import metrics
 from ..config import Settings
 from ..errors import ExitCode, UsageError
-from ..rows import pair_row, to_json, to_jsonl
+from ..judge.rows import pair_row, to_json, to_jsonl
 from . import figures, formats
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..explain import Explanation
+    from ..judge.explain import Explanation
 
 # Dark to bright, as red, green, blue: the picture's colours, evenly spaced in lightness.
 COLOURS = (
@@ -115,7 +115,7 @@ def _card(name: str, form: str, output: str | None) -> None:
 
 
 def _card_rows(name: str) -> list[tuple[str, str]]:
-    from ..explain import card_rows
+    from ..judge.explain import card_rows
 
     return card_rows(name)
 
@@ -132,7 +132,7 @@ def _pair(
 ) -> ExitCode:
     from .. import match as matching
     from ..audio import data_name
-    from ..explain import explain
+    from ..judge.explain import explain
     from .compare import decode, say
 
     if reference == test == "-":
@@ -199,7 +199,8 @@ def _json_row(found: Explanation, reference: str, test: str) -> dict[str, Any]:
 def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Console) -> None:
     from rich.text import Text
 
-    from .table import number, rows_table
+    from .table import rows_table
+    from .words import number
 
     card = metrics.get(metrics.parse(found.spec).name).CARD
     unit = found.result.unit or card.unit

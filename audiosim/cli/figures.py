@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AudiosimError, MissingExtra, UsageError
-from ..rows import Row, flat
+from ..judge.rows import Row, flat
 from . import formats
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..config import Settings
-    from ..explain import Explanation
+    from ..judge.explain import Explanation
 
 FORMS = ("png", "svg", "pdf")
 

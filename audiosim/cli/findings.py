@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
-from ..audio import display_name
-from ..gates import Change, Verdict
-from ..rows import Row
-from .table import number
+from ..judge.gates import Change, Verdict
+from ..judge.rows import Row
+from .words import about, amount, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,6 @@ def findings(rows: Iterable[Row], verdicts: Sequence[Verdict] = (), changes: Ite
     return sorted(found.values(), key=lambda f: f.weight, reverse=True)
 
 
-def about(*names: str | None) -> str:
-    """A pair and its system, or either, as people read it."""
-    return " of ".join(display_name(n) for n in names if n is not None)
-
-
 def missed(verdict: Verdict) -> str:
     """How a verdict on a gate came about, in a few words."""
     from .. import metrics
@@ -74,20 +68,6 @@ def missed(verdict: Verdict) -> str:
 def unmet(gate: Row, unit: str) -> str:
     """The same of a gate in a row."""
     return _missed(_number(gate["value"]), _number(gate["missed_by"]), unit, gate["reason"])
-
-
-def told(change: Change) -> str:
-    """A change in a few words."""
-    if change.reason:
-        return change.reason
-    by = f", worse by {amount(change.worse_by, change.unit)}" if change.worse_by > 0 else ""
-    may = f", {amount(change.allowed, change.unit)} allowed" if change.allowed else ""
-    return f"{amount(change.old, change.unit)} is now {amount(change.new, change.unit)}{by}{may}"
-
-
-def amount(value: float, unit: str) -> str:
-    """A number with its unit."""
-    return number(value) + ("" if unit == "1" else f" {unit}")
 
 
 def _of_row(row: Row, of: str) -> Iterator[Finding]:

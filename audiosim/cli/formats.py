@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import __version__, remote
 from ..errors import MissingExtra, UsageError
-from ..rows import SCHEMA, Row, flat, number, to_json, to_jsonl
+from ..judge.rows import SCHEMA, Row, flat, number, to_json, to_jsonl
 
 ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times add; null when not asked for
 COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from math import isnan
 from xml.sax.saxutils import escape, quoteattr
 
-from ..gates import Change, Verdict
-from ..rows import Row, number
-from .findings import about, missed, told, unmet
+from ..judge.gates import Change, Verdict
+from ..judge.rows import Row, number
+from .findings import missed, unmet
+from .words import about, told
 
 # What XML 1.0 cannot hold, not even as a reference.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

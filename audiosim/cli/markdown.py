@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from math import isfinite
 
-from ..gates import Verdict
-from ..summary import Agreements, Score, Summary
-from .findings import Finding, about, amount, missed
-from .table import best_mean, heading, interval, number
+from ..judge.gates import Verdict
+from ..judge.summary import Agreements, Score, Summary
+from .findings import Finding, missed
+from .table import best_mean, heading, interval
+from .words import about, amount, number
 
 SHOWN = 20  # failures that are told
 WORST = 10

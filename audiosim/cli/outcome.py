@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import gates
+from ..batch.journal import header, read
 from ..config import Settings
 from ..errors import ExitCode, MissingExtra, UsageError
-from ..journal import header, read
-from ..rows import SCHEMA, Row, to_jsonl
-from ..summary import Agreements, Ratings, Summary, agreement, summarise
-from ..tally import Tally
+from ..judge import gates
+from ..judge.rows import SCHEMA, Row, to_jsonl
+from ..judge.summary import Agreements, Ratings, Summary, agreement, summarise
+from ..judge.tally import Tally
 from . import formats
 from .compare import say
 from .findings import Finding, findings
@@ -116,7 +116,7 @@ def judge(
     begun: datetime,
 ) -> Outcome:
     """Everything that is found out about the rows. required: gates over all of them. begun: when the work did, UTC."""
-    from ..batch import exit_codes
+    from ..batch.workers import exit_codes
 
     if wishes.ratings is not None:
         bare, ratings = rows, Ratings(wishes.ratings)
@@ -240,7 +240,7 @@ def _against(outcome: Outcome) -> list[str]:
 
 def _page(outcome: Outcome, settings: Settings) -> str:
     from .. import report
-    from ..batch import compared
+    from ..batch.workers import compared
     from ..match import Policy
 
     known = Policy.__dataclass_fields__

@@ -8,13 +8,14 @@ from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..audio import display_name
+from .words import about, number, told
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ..gates import Change
-    from ..summary import Agreement, Agreements, Interval, Score, Summary
+    from ..judge.gates import Change
+    from ..judge.summary import Agreement, Agreements, Interval, Score, Summary
 
 Row = Mapping[str, Any]
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -179,8 +180,6 @@ def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> No
     """What is not as in the baseline: the worst first, then what got better, is new or missing; the rest is counted."""
     from rich.text import Text
 
-    from .findings import about, told
-
     if not changes:
         return
     kinds = {"worse": "worse", "other": "not comparable", "missing": "missing"}
@@ -229,11 +228,6 @@ def rows_table(rows: Sequence[Row], columns: Sequence[str], out: Console) -> Non
     for row in rows:
         table.add_row(*(Text("" if row[c] is None else str(row[c])) for c in columns))
     out.print(table)
-
-
-def number(value: float) -> str:
-    """Five significant digits."""
-    return f"{value:.5g}"
 
 
 def sparkline(values: Sequence[float], width: int, ascii_only: bool) -> str:

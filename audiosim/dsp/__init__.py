@@ -1,15 +1,41 @@
-"""Signal mathematics that knows nothing of ears. Modules load on first use, because kernels bring numba with them."""
+"""Signal mathematics that knows nothing of ears."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-_MODULES = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
+from .. import lazy
 
+if TYPE_CHECKING:
+    from . import (
+        alignment as alignment,
+    )
+    from . import (
+        cepstrum as cepstrum,
+    )
+    from . import (
+        correlation as correlation,
+    )
+    from . import (
+        linear_prediction as linear_prediction,
+    )
+    from . import (
+        mel_cepstrum as mel_cepstrum,
+    )
+    from . import (
+        polyphase as polyphase,
+    )
+    from . import (
+        recursive as recursive,
+    )
+    from . import (
+        resampling as resampling,
+    )
+    from . import (
+        transport as transport,
+    )
+    from . import (
+        warping as warping,
+    )
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy.modules(__name__, __file__)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import kernel
-from .moments import over, product, squares
-from .spectrum import fast_length, irfft, rfft, spread
-from .stream import Stream, read
+from ..engine.fft import fast_length, irfft, rfft
+from ..engine.kernel import kernel
+from ..engine.moments import over, product, squares
+from ..engine.stream import Stream, read
+from ..engine.threads import in_threads
 
 Array = NDArray[Any]
 
@@ -74,7 +75,7 @@ def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0
         whole = explained * (found.gain * r[lead:] + added) + left * (added - rest)
         out[start:stop] = whole[: stop - start]
 
-    spread(task, range(0, ref.length, step), jobs)
+    in_threads(task, range(0, ref.length, step), jobs)
     return out
 
 
@@ -109,7 +110,7 @@ def lags(
             sums += np.conj(head) * np.stack(others)
         return sums
 
-    total = np.sum(spread(task, range(0, length, BLOCKS_PER_TASK * step), jobs), axis=0)
+    total = np.sum(in_threads(task, range(0, length, BLOCKS_PER_TASK * step), jobs), axis=0)
     auto, cross = irfft(total, size)[:, :count]
     return auto, cross
 

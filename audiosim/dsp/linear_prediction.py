@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import spectrum
-from .kernel import kernel
-from .stream import Stream, read
+from ..engine import threads
+from ..engine.kernel import kernel
+from ..engine.stream import Stream, read
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ def predictors(
         levinson(r, a)
         return a, r
 
-    parts = spectrum.spread(task, range(0, count, TASK), jobs)
+    parts = threads.in_threads(task, range(0, count, TASK), jobs)
     return np.concatenate([a for a, _ in parts]), np.concatenate([r for _, r in parts])
 
 
@@ -135,7 +135,7 @@ def predictors_torch(
     """predictors as torch text: (x [item, sample], count) -> a, r [item, frame, order + 1]."""
     import torch
 
-    from .differentiable import Constant
+    from ..engine.tensors import Constant
 
     shape = Constant(window)
 

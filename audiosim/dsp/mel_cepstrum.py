@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.kernel import kernel
 from ..errors import UsageError
-from .kernel import kernel
 
 Array = NDArray[Any]
 
@@ -176,7 +176,7 @@ def mel_cepstrum_torch(
     """
     import torch
 
-    from .differentiable import Constant
+    from ..engine.tensors import Constant
 
     check(order, alpha, gamma, iterations)
     constants = [Constant(array) for array in _basis(n_fft, order, alpha)]
@@ -242,7 +242,7 @@ class Basis(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _basis(n_fft: int, order: int, alpha: float) -> Basis:
-    from .spectrum import rfft
+    from ..engine.fft import rfft
 
     cos, sin = waves(n_fft, 2 * order, alpha)
     part = np.full(cos.shape[1], 2 / n_fft)

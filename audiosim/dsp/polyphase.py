@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine import stream
+from ..engine.kernel import kernel
+from ..engine.threads import in_threads
 from ..errors import UsageError
-from . import stream
-from .kernel import kernel
-from .spectrum import spread
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from ..engine.stream import Stream
 
 Array = NDArray[Any]
 
@@ -88,7 +88,7 @@ def resampled(
         stream.read(*signal, start, block)
         _convolve(block, start, table, up, down, first * down + half, part)
 
-    spread(task, range(0, out.size, BLOCK), jobs)
+    in_threads(task, range(0, out.size, BLOCK), jobs)
     return out
 
 
@@ -135,7 +135,7 @@ def resampler_torch(rate: int, wanted: int) -> Callable[[Any], Any]:
 
     UsageError for rates whose ratio takes a filter beyond all measure, such as 44099 to 10000 Hz.
     """
-    from .differentiable import Constant
+    from ..engine.tensors import Constant
 
     up, down = ratio(rate, wanted)
     if up == down:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import exact_kernel, kernel
+from ..engine.kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.cache import cached
 from ..errors import InputError
-from .kept import kept
 
 if TYPE_CHECKING:
     from ..signal import Signal
@@ -27,7 +27,7 @@ def to_rate(signal: Signal, rate: int, quality: str = "VHQ") -> Signal:
     def resampled() -> NDArray[Any]:
         return np.ascontiguousarray(soxr.resample(signal.samples.T, signal.rate, rate, quality=quality).T)
 
-    samples = kept(signal.samples, ("rate", signal.rate, rate, quality), resampled)
+    samples = cached(signal.samples, ("rate", signal.rate, rate, quality), resampled)
     if samples.shape[1] == 0:
         raise InputError(
             f"{signal.name}: {signal.length} {'sample' if signal.length == 1 else 'samples'} at {signal.rate} Hz, "

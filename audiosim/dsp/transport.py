@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import exact_kernel, kernel
+from ..engine.kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
 
@@ -106,7 +106,7 @@ def differentiable(positions: Array, p: int) -> Callable[[Any, Any], Any]:
     """
     import torch
 
-    from .differentiable import Constant
+    from ..engine.tensors import Constant
 
     x = Constant(positions)
     steps = Constant(np.diff(positions))

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import exact_kernel
-from .spectrum import spread
+from ..engine.kernel import exact_kernel
+from ..engine.threads import in_threads
 
 Array = NDArray[Any]
 Corridor = tuple[Array, Array]
@@ -137,7 +137,7 @@ def subsequences(
         low, high = (0, m) if reach is None else (max(0, min(near, m - size) - reach), min(m, far + reach))
         _subsequences(rows, columns, starts[part], size, low, high, costs[part], ends[part])
 
-    spread(task, range(0, len(starts), PATCHES), jobs)
+    in_threads(task, range(0, len(starts), PATCHES), jobs)
     return costs, ends
 
 

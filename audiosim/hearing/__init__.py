@@ -1,15 +1,38 @@
-"""Stages of the ear that several metrics share. Modules load on first use, because kernels bring numba with them."""
+"""Stages of the ear that several families of metrics share."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-_MODULES = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
+from .. import lazy
 
+if TYPE_CHECKING:
+    from . import (
+        audiogram as audiogram,
+    )
+    from . import (
+        gammatone as gammatone,
+    )
+    from . import (
+        loudness as loudness,
+    )
+    from . import (
+        magnitudes as magnitudes,
+    )
+    from . import (
+        scales as scales,
+    )
+    from . import (
+        sensation as sensation,
+    )
+    from . import (
+        stft_loss as stft_loss,
+    )
+    from . import (
+        tensors as tensors,
+    )
+    from . import (
+        weighting as weighting,
+    )
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy.modules(__name__, __file__)

@@ -16,8 +16,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp
-from ..dsp.kernel import exact_kernel
+from .. import engine
+from ..engine.kernel import exact_kernel
 
 Array = NDArray[Any]
 
@@ -105,7 +105,7 @@ def frame_levels(x: Array, starts: Array, window: Array, b: Bank, jobs: int = 1,
         _levels(x, starts[rows], lowest[rows], window, b.poles, b.zeros, out[rows])
         out[rows] *= scale
 
-    dsp.spectrum.spread(task, range(0, len(starts), FRAMES_PER_TASK), jobs)
+    engine.threads.in_threads(task, range(0, len(starts), FRAMES_PER_TASK), jobs)
     return out
 
 
@@ -150,7 +150,7 @@ def frame_levels_torch() -> Callable[..., Any]:
             y, s, low, to = items[i]
             return frame_levels_slope(y, s, w, b, low, to)
 
-        return torch.from_numpy(np.stack(dsp.spectrum.spread(task, range(len(items)), torch.get_num_threads())))
+        return torch.from_numpy(np.stack(engine.threads.in_threads(task, range(len(items)), torch.get_num_threads())))
 
     given = "Tensor x, Tensor starts, Tensor lowest, Tensor window, Tensor filters"
     forward: Any = custom_op("audiosim::gammatone", value, mutates_args=(), schema=f"({given}) -> Tensor")
@@ -175,7 +175,7 @@ def _levels_text(x: Any, starts: Any, lowest: Any, window: Any, filters: Any) ->
     import torch
     from torch.nn import functional
 
-    from ..dsp.differentiable import root
+    from ..engine.tensors import root
 
     size, bands = window.numel(), filters.shape[0]
     place = starts[..., None] + torch.arange(size, device=x.device)

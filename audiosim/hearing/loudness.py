@@ -18,8 +18,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp, hearing
-from ..dsp.frames import STFT
+from .. import engine, hearing
+from ..engine.frames import STFT
 from ..errors import UsageError
 from . import scales
 
@@ -65,9 +65,9 @@ class Ear:
 
         def project(spectra: Array) -> Array:
             power = np.empty(spectra.shape, dtype)
-            dsp.divergence.powers(spectra.view(dtype), 0.0, power)
+            engine.divergence.powers(spectra.view(dtype), 0.0, power)
             out = np.empty((*spectra.shape[:2], self.centres.size), dtype)
-            dsp.divergence.project(power, self.starts, self.stops, weights, out)
+            engine.divergence.project(power, self.starts, self.stops, weights, out)
             return out
 
         return project
@@ -87,7 +87,7 @@ class Ear:
 @lru_cache(maxsize=16)
 def _ear(rate: int, level: float) -> Ear:
     hop = max(2, round(FRAME * rate / 4))
-    stft = STFT.of(2 * dsp.spectrum.fast_length(2 * hop), hop, win=4 * hop, pad="zero")
+    stft = STFT.of(2 * engine.fft.fast_length(2 * hop), hop, win=4 * hop, pad="zero")
     f = stft.frequencies(rate)
     low, high = scales.erb_rate([LOWEST, min(HIGHEST, rate / 2)])
     centres = scales.erb_rate_inverse(low + SPACING * np.arange(1 + int((high - low) / SPACING)))

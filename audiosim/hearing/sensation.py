@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.elementary import exponentials, logarithms
-from ..dsp.kernel import exact_kernel, kernel
+from ..engine.elementary import exponentials, logarithms
+from ..engine.kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp
+from .. import engine
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 Array = NDArray[Any]
 
@@ -55,7 +55,7 @@ def streams(
             r, t = (weigh(x, rate, weighting, coef) for x in (r, t))
         lag = LAG.get(weighting, 0)
         c = dtype.type(coef if lag else 0)
-        pairs.append((dsp.stream.Stream(r, c, lag), dsp.stream.Stream(t, c, lag)))
+        pairs.append((engine.stream.Stream(r, c, lag), engine.stream.Stream(t, c, lag)))
     return pairs
 
 
@@ -73,11 +73,11 @@ def weigh(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
     """x [sample] through a curve, zero-phase, same length and dtype."""
     if weighting == "auraloss-aw":
         return _convolve(x, auraloss_taps(rate))
-    n = dsp.spectrum.fast_length(x.size + round(PAD * rate))
+    n = engine.fft.fast_length(x.size + round(PAD * rate))
     gain = magnitude(weighting, np.arange(n // 2 + 1) * (rate / n), rate, coef)
-    spectrum = dsp.spectrum.rfft(x, n)
+    spectrum = engine.fft.rfft(x, n)
     spectrum *= gain.astype(x.dtype)
-    result: Array = dsp.spectrum.irfft(spectrum, n)[: x.size]
+    result: Array = engine.fft.irfft(spectrum, n)[: x.size]
     return result
 
 
@@ -185,7 +185,7 @@ def auraloss_taps(rate: int) -> Array:
 
 def _convolve(x: Array, taps: Array) -> Array:
     """Linear-phase FIR, centred: same length, zeros beyond the ends."""
-    n = dsp.spectrum.fast_length(x.size + taps.size - 1)
-    spectrum = dsp.spectrum.rfft(x, n) * dsp.spectrum.rfft(taps.astype(x.dtype), n)
+    n = engine.fft.fast_length(x.size + taps.size - 1)
+    spectrum = engine.fft.rfft(x, n) * engine.fft.rfft(taps.astype(x.dtype), n)
     half = taps.size // 2
-    return np.ascontiguousarray(dsp.spectrum.irfft(spectrum, n)[half : half + x.size])
+    return np.ascontiguousarray(engine.fft.irfft(spectrum, n)[half : half + x.size])

@@ -1,7 +1,7 @@
 """Auditory distance: how different two recordings sound, in four parts that say why. Our own.
 
 What is compared is not the spectrum but what the ear keeps of it, so each step stands for one of its limits.
-1. Filters: 64 gammatone bands from 50 Hz to 18 kHz, powers in blocks of 2.5 ms (hearing.complex_gammatone).
+1. Filters: 64 gammatone bands from 50 Hz to 18 kHz, powers in blocks of 2.5 ms (models.auditory.complex_gammatone).
 2. Level: each recording is brought to 65 dB SPL by its blocks within 40 dB of the loudest: how loud a file happens to
    be is no difference. With `level` both are heard as they are, and loudness counts.
 3. Threshold in quiet, and a soft floor: X = 1 + E / F, E power in units of the threshold and F 5 dB above it. Levels
@@ -13,7 +13,7 @@ The distance is D = 5 s + 2 m + 6 c + 0.5 k, a number without unit, symmetric:
 * m, modulation: mean over bands of |difference of 10 lg(mean square of N's modulation + floor)| in dB, of 27 to 66 Hz
   (roughness) and, added to it, of 3 to 8 Hz (fluctuation). Beyond the ends of the sound N is mirrored.
 * c, course: the share of all N that has come by time t, its absolute difference over log2(t + 10 ms): attack, decay.
-* k, peakiness of the waveform below 1 kHz, in dB: what phase does to timbre (hearing.peakiness).
+* k, peakiness of the waveform below 1 kHz, in dB: what phase does to timbre (models.auditory.peakiness).
 
 What the data say (tests/benchmarks/listeners.py; Spearman of codecs .81, of timbre .75): without s it is .76 and .64,
 without m .71 and .68, without c .81 and .72, and without k an audible change of phase goes unheard; s alone gives .71
@@ -26,7 +26,7 @@ that is predicted lie within 5.4 to 6.7 s, 7.6 to 8.7 c, 0.4 to 0.5 k for 2 m, a
 parts there are was decided with all data in view, and there are four pairs that differ in phase.
 
 form=audibility asks whether a difference is heard at all: levels are calibrated (a full-scale sine is 90 dB SPL), what
-both have masks over bands as hearing.auditory_levels says, and the distance is the excess 10 lg(1 + d / (q + 0.1 M)) of
+both have masks over bands as models.auditory.levels says, and the distance is the excess 10 lg(1 + d / (q + 0.1 M)) of
 the difference d in power over masker M and quiet threshold q in windows of 80 ms; over bands nearly the maximum, over
 time the mean, in dB.
 """
@@ -40,12 +40,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, View, pool
 from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing import scales
-from ..hearing.profile import Detail, View
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 Array = NDArray[Any]
 
@@ -130,9 +130,9 @@ def compute(
     files = [np.ascontiguousarray(x) for pair in zip(ref, test, strict=True) for x in pair]
     hear: Any = _heard if form == "quality" else _excitation
     measure: Any = _quality if form == "quality" else _audibility
-    heard = dsp.spectrum.spread(lambda i: hear(files[i], rate, level), range(len(files)), jobs)
+    heard = engine.threads.in_threads(lambda i: hear(files[i], rate, level), range(len(files)), jobs)
     view = View(rate, detail, band_edges, jobs)
-    result = pool(dsp.spectrum.spread(lambda c: measure(*heard[2 * c : 2 * c + 2], view), range(len(ref)), jobs))
+    result = pool(engine.threads.in_threads(lambda c: measure(*heard[2 * c : 2 * c + 2], view), range(len(ref)), jobs))
     return result if form == "quality" else replace(result, unit="dB")
 
 
@@ -142,12 +142,12 @@ def twin(rate: int, o: Any) -> Twin:
     from torch.nn import functional
 
     check_level(o.level)
-    ear = hearing.auditory_levels
-    powers = hearing.complex_gammatone.powers_torch(rate)
+    ear = models.auditory.levels
+    powers = models.auditory.complex_gammatone.powers_torch(rate)
     calibrated, masked, modulation = ear.calibrated_torch(o.level), ear.masked_torch(), ear.modulation_torch()
-    peakiness = hearing.peakiness.peakiness_torch(rate)
+    peakiness = models.auditory.peakiness.peakiness_torch(rate)
     sensitivity, quiet, unheard = (
-        dsp.differentiable.Constant(x)
+        engine.tensors.Constant(x)
         for x in (10 ** (-ear.threshold(rate) / 10), 10 ** (QUIET * ear.threshold(rate) / 10), UNHEARD)
     )
 
@@ -191,7 +191,7 @@ def twin(rate: int, o: Any) -> Twin:
             risen = z.mean(2).cumsum(1)
             course.append(risen / (risen[:, -1:] + (risen[:, -1:] == 0)))
         blocks = torch.arange(count + 1, dtype=a.dtype, device=a.device)
-        octaves = (blocks / hearing.complex_gammatone.BLOCKS + ONSET).log2().diff()
+        octaves = (blocks / models.auditory.complex_gammatone.BLOCKS + ONSET).log2().diff()
         c = ((course[0] - course[1]).abs() * octaves).sum(1)
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (p - q).abs() * (p_sounds & q_sounds)
@@ -275,14 +275,12 @@ class _Heard:
 
 def _heard(x: Array, rate: int, level: float | None) -> _Heard:
     def make() -> _Heard:
-        power = hearing.complex_gammatone.powers(x, rate)
-        part, attack = hearing.auditory_levels.sounding(power), _attack(power.sum(1))
-        power *= hearing.auditory_levels.calibration(power, level) * 10 ** (
-            -hearing.auditory_levels.threshold(rate) / 10
-        )
-        return _Heard(hearing.auditory_levels.levels(power), part, attack, *hearing.peakiness.peakiness(x, rate))
+        power = models.auditory.complex_gammatone.powers(x, rate)
+        part, attack = models.auditory.levels.sounding(power), _attack(power.sum(1))
+        power *= models.auditory.levels.calibration(power, level) * 10 ** (-models.auditory.levels.threshold(rate) / 10)
+        return _Heard(models.auditory.levels.levels(power), part, attack, *models.auditory.peakiness.peakiness(x, rate))
 
-    return dsp.kept.kept(x, ("auditory", rate, level), make)
+    return engine.cache.cached(x, ("auditory", rate, level), make)
 
 
 def _attack(power: Array) -> float:
@@ -293,7 +291,7 @@ def _attack(power: Array) -> float:
 
 
 def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
-    ear = hearing.auditory_levels
+    ear = models.auditory.levels
     files, longest = (ref, test), max(len(ref.levels), len(test.levels))
     lag = ear.lag(ref.levels, test.levels)
     late = max(-lag, 0), max(lag, 0)
@@ -329,7 +327,7 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         "course_change": float(earlier.sum()),
         "attack_change": float(np.log2(test.attack / ref.attack)),
         "peakiness_change": change,
-        "lag": lag / hearing.complex_gammatone.BLOCKS,
+        "lag": lag / models.auditory.complex_gammatone.BLOCKS,
     }
     channel = Channel(value=value, details=details)
     if view.detail == "value":
@@ -355,30 +353,30 @@ def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
     parts = np.zeros((2, longest))
     for heard, row in zip((ref, test), parts, strict=True):
         row[: len(heard.by_window)] = heard.by_window.prod(1)
-    seconds = np.arange(frames) * hearing.auditory_levels.PIECE / hearing.complex_gammatone.BLOCKS
-    window = np.clip(seconds / hearing.peakiness.PIECE - 0.5, 0, longest - 1).astype(int)
-    f = hearing.complex_gammatone.bank(rate).frequencies
-    return _shares((parts[1] - parts[0])[window, None] * (f < hearing.peakiness.HIGHEST))
+    seconds = np.arange(frames) * models.auditory.levels.PIECE / models.auditory.complex_gammatone.BLOCKS
+    window = np.clip(seconds / models.auditory.peakiness.PIECE - 0.5, 0, longest - 1).astype(int)
+    f = models.auditory.complex_gammatone.bank(rate).frequencies
+    return _shares((parts[1] - parts[0])[window, None] * (f < models.auditory.peakiness.HIGHEST))
 
 
 def _excitation(x: Array, rate: int, level: float | None) -> Array:
     """Power re 0 dB SPL [window, band]."""
-    ear = hearing.auditory_levels
+    ear = models.auditory.levels
 
     def make() -> Array:
-        power = hearing.complex_gammatone.powers(x, rate)
+        power = models.auditory.complex_gammatone.powers(x, rate)
         means = np.add.reduceat(power, np.arange(0, len(power), ear.PIECE)) / ear.PIECE
         result: Array = ear.windows(means, 0.0) * ear.calibration(power, level or CALIBRATED)
         return result
 
-    return dsp.kept.kept(x, ("excitation", rate, level), make)
+    return engine.cache.cached(x, ("excitation", rate, level), make)
 
 
 def _audibility(ref: Array, test: Array, view: View) -> Channel:
     both = np.zeros((2, max(len(ref), len(test)), ref.shape[1]))
     both[0, : len(ref)], both[1, : len(test)] = ref, test
-    masker = np.minimum(*(hearing.auditory_levels.masked(x) for x in both))
-    quiet = 10 ** (QUIET * hearing.auditory_levels.threshold(view.rate) / 10)
+    masker = np.minimum(*(models.auditory.levels.masked(x) for x in both))
+    quiet = 10 ** (QUIET * models.auditory.levels.threshold(view.rate) / 10)
     excess = 10 * np.log10(1 + np.abs(both[1] - both[0]) / (quiet + MASKED * masker))
     powers = excess**LOUDEST
     by_frame = powers.mean(1) ** (1 / LOUDEST)
@@ -392,7 +390,7 @@ def _audibility(ref: Array, test: Array, view: View) -> Channel:
 
 def _placed(cells: Array, added: Array, frames: int, view: View) -> dict[str, Any]:
     """Fields of a Channel from contributions [frame, band]; those of the frames and bands beyond count in the last."""
-    b = hearing.complex_gammatone.bank(view.rate)
+    b = models.auditory.complex_gammatone.bank(view.rate)
     live = int((b.gain > 0).sum())
     folded = []
     for x in (cells, added):
@@ -407,7 +405,7 @@ def _placed(cells: Array, added: Array, frames: int, view: View) -> dict[str, An
         "per_time": folded[0].sum(1) * frames,
         "bands": scales.centres(b.frequencies[:live], cuts),
         "edges": edges,
-        "times": np.arange(frames) * (hearing.auditory_levels.PIECE / hearing.complex_gammatone.BLOCKS),
+        "times": np.arange(frames) * (models.auditory.levels.PIECE / models.auditory.complex_gammatone.BLOCKS),
         "map": parts if view.detail == "map" else None,
         "added": more if view.detail == "map" else None,
     }
@@ -423,7 +421,7 @@ def _shares(x: Array, axis: int | None = None) -> Array:
 
 def _octaves(count: int) -> Array:
     """Lengths [block] of so many blocks on the scale log2(t + 10 ms)."""
-    t = np.arange(count + 1) / hearing.complex_gammatone.BLOCKS
+    t = np.arange(count + 1) / models.auditory.complex_gammatone.BLOCKS
     result: Array = np.diff(np.log2(t + ONSET))
     return result
 

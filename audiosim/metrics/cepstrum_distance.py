@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from .. import dsp
+from ..answer import Channel, Detail, View, pool
 from ..card import Card
-from ..hearing.envelopes import Envelopes, Frame, Keep, Limit, Order, Overlap
-from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..models.loizou.envelopes import Envelopes, Frame, Keep, Limit, Order, Overlap
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Cepstrum distance of linear prediction",
@@ -81,7 +81,7 @@ def twin(rate: int, o: Any) -> Twin:
     """The same as torch text."""
     import torch
 
-    from ..dsp.differentiable import root
+    from ..engine.tensors import root
 
     envelopes = Envelopes.of(rate, o.order, o.frame, o.overlap, o.limit, o.keep)
     guarded = o.convention == "guarded"

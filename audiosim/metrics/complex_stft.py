@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from .. import dsp
+from .. import engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..errors import UsageError
 from ..hearing.magnitudes import Distance, Window, check_floor, stft_options
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Compressed complex STFT distance",
@@ -66,7 +66,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         z = spectra.view(spectra.real.dtype)
-        dsp.divergence.compressed(z[0], z[1], c, floor, edges, out)
+        engine.divergence.compressed(z[0], z[1], c, floor, edges, out)
 
     return pool(
         [
@@ -87,8 +87,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import power, root, spectra
-    from ..hearing.differentiable import fused
+    from ..engine.tensors import power, root, spectra
+    from ..hearing.tensors import fused
 
     stft = _frames(o.n_fft, o.hop, o.win, o.window, o.c, o.a, o.floor)
     transform = spectra(stft)
@@ -108,9 +108,9 @@ def twin(rate: int, o: Any) -> Twin:
     def measure(dtype: Any, gradient: bool) -> Any:
         def measure(spectra: Any, edges: Any, out: Any) -> None:
             r, t = spectra.view(dtype)
-            dsp.divergence.compressed(r, t, o.c, o.floor, edges, out)
+            engine.divergence.compressed(r, t, o.c, o.floor, edges, out)
             if gradient:
-                dsp.adjoint.compressed(r, t, o.c, o.floor, 1 - o.a, o.a, o.distance == "l2")
+                engine.transposes.compressed(r, t, o.c, o.floor, 1 - o.a, o.a, o.distance == "l2")
 
         return measure
 
@@ -118,7 +118,7 @@ def twin(rate: int, o: Any) -> Twin:
         scale, term = 1 / (frames * stft.bins), 1 if o.distance == "l2" else 0
         return scale * ((1 - o.a) * sums[term] + o.a * sums[term + 2]), [scale]
 
-    return fused(value, dsp.adjoint.Objective(stft, stft.bins, 4, 1, measure, finish))
+    return fused(value, engine.transposes.Objective(stft, stft.bins, 4, 1, measure, finish))
 
 
 def _frames(n_fft: int, hop: int, win: int, window: str, c: float, a: float, floor: float) -> STFT:

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import dsp, engine, models
+from ..answer import Channel, Detail, Grid, View, pooled, waveform
 from ..card import Card
-from ..hearing.envelopes import KEEP, Envelopes
-from ..hearing.pesq_score import BEST_RAW, SHORTEST, opinion, score
-from ..hearing.profile import Detail, Grid, View, pooled, waveform
-from ..hearing.segments import FRAME, HIGHEST, LOWEST, OVERLAP, Segments, lowest, ratios
-from ..result import Channel, Result
+from ..models.loizou.envelopes import KEEP, Envelopes
+from ..models.loizou.segments import FRAME, HIGHEST, LOWEST, OVERLAP, Segments, lowest, ratios
+from ..models.pesq.score import BEST_RAW, SHORTEST, opinion, score
+from ..result import Result
 from ..signal import Signal
 
 CARD = Card(
@@ -85,7 +85,7 @@ def compute(
     """
     view = View(rate, detail, band_edges)
     options = (output, band, convention == "pysepm", view)
-    channels = dsp.spectrum.spread(lambda c: _channel(ref[c], test[c], *options), range(len(ref)), jobs)
+    channels = engine.threads.in_threads(lambda c: _channel(ref[c], test[c], *options), range(len(ref)), jobs)
     return pooled(channels)
 
 
@@ -105,17 +105,17 @@ def _channel(ref: Any, test: Any, output: str, band: str, as_pysepm: bool, view:
     pesq, best = scored.raw, BEST_RAW
     if band == "wide":
         pesq, best = (opinion(raw, band) for raw in (pesq, best))
-    r, t = (dsp.stream.plain(np.ascontiguousarray(x)) for x in (ref, test))
+    r, t = (engine.stream.plain(np.ascontiguousarray(x)) for x in (ref, test))
     segments, envelopes = Segments.of(view.rate), Envelopes.of(view.rate, 0, FRAME, OVERLAP, 0, KEEP)
     predicted = envelopes.log_likelihood_ratios(r, t, as_pysepm, 1)
-    slopes = hearing.critical_bands.weighted_slopes(r, t, segments, 1, view.detail != "value")
+    slopes = models.loizou.critical_bands.weighted_slopes(r, t, segments, 1, view.detail != "value")
     llr, wss = (float(d[lowest(d, KEEP)].mean()) for d in (predicted[0], slopes[0]))
     seg_snr = float(ratios(r, t, segments, LOWEST, HIGHEST, 1).mean())
     found = ratings(pesq, llr, wss, seg_snr)
     details = {**found, "pesq": pesq, "llr": llr, "wss": wss, "seg_snr": seg_snr}
     if view.detail == "value":
         return Channel(value=found[output], details=details)
-    critical, stage = hearing.critical_bands, hearing.pesq_disturbance.bands(view.rate)
+    critical, stage = models.loizou.critical_bands, models.pesq.disturbance.bands(view.rate)
     edges = critical.edges(view.rate / 2, view.band_edges)[1]
     if view.band_edges is None or isinstance(view.band_edges, str):
         edges = np.concatenate([edges, [hz for hz in ABOVE if hz < view.rate / 2], [view.rate / 2]])

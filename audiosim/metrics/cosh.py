@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..hearing.magnitudes import Floor, Window, check_floor, power, power_distance
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="COSH distance",
@@ -60,7 +60,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         p = power(spectra, floor)
-        dsp.divergence.cosh(p[0], p[1], edges, out)
+        engine.divergence.cosh(p[0], p[1], edges, out)
 
     return pool(
         [
@@ -81,8 +81,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors, in float64 as there."""
-    from ..dsp.differentiable import power, spectra
-    from ..hearing.differentiable import fused
+    from ..engine.tensors import power, spectra
+    from ..hearing.tensors import fused
 
     stft = _frames(o.n_fft, o.hop, o.win, o.window, o.floor)
     transform = spectra(stft)
@@ -92,7 +92,7 @@ def twin(rate: int, o: Any) -> Twin:
         difference = q - p
         return ((difference / p) * (difference / q)).mean((1, 2)) / 2
 
-    kernels = dsp.divergence.cosh, dsp.adjoint.cosh
+    kernels = engine.divergence.cosh, engine.transposes.cosh
     value = fused(text, power_distance(stft, None, o.floor, 1 / stft.bins, *kernels))
     return lambda ref, test: value(ref.double(), test.double())
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, View, pooled
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, View, pooled
-from ..hearing.segments import FRAME, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result
+from ..models.loizou.segments import FRAME, OVERLAP, Segments
+from ..result import Result
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Coherence speech intelligibility index",
@@ -82,7 +82,7 @@ def _channel(r: Stream, t: Stream, segments: Segments, view: View) -> Channel:
     if r.length < CARD.shortest * view.rate:
         seconds = r.length / view.rate
         return Channel(value=nan, reason=f"too short: {CARD.shortest:g} s are needed, there are {seconds:.3g} s")
-    levels = hearing.coherence_levels
+    levels = models.loizou.coherence_levels
     found = levels.heard(r, t, segments, view.jobs, view.detail != "value")
     details = {
         name: float(1 - found.lacking[found.level == i].mean())

@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 # any distortion that leaves the mean alone
 BLIND = ("delay",)
@@ -60,7 +60,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Joint, heard
+    from ..engine.tensors import Joint, heard
 
     def value(ref: Any, test: Any) -> Any:
         sums, samples = Joint(ref, test), ref.shape[-1]
@@ -70,7 +70,7 @@ def twin(rate: int, o: Any) -> Twin:
 
 
 def _channel(r: Stream, t: Stream, convention: str, view: View) -> Channel:
-    offset, signal = dsp.moments.over(dsp.moments.offset, 2, r, t, jobs=view.jobs) / r.length
+    offset, signal = engine.moments.over(engine.moments.offset, 2, r, t, jobs=view.jobs) / r.length
     if signal == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
     return waveform(r, t, offset**2 / (signal + EPS[convention]), view)

@@ -6,14 +6,14 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Error-to-signal ratio",
@@ -60,7 +60,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Joint, heard
+    from ..engine.tensors import Joint, heard
 
     eps, per_sample = EPS[o.convention]
 
@@ -72,7 +72,7 @@ def twin(rate: int, o: Any) -> Twin:
 
 
 def _channel(r: Stream, t: Stream, convention: str, view: View) -> Channel:
-    signal, error = dsp.moments.over(dsp.moments.squares, 2, r, t, 0.0, 0.0, 1.0, jobs=view.jobs)
+    signal, error = engine.moments.over(engine.moments.squares, 2, r, t, 0.0, 0.0, 1.0, jobs=view.jobs)
     if signal == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
     eps, per_sample = EPS[convention]

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, View, pooled
 from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing import scales
-from ..hearing.profile import Detail, View, pooled
-from ..hearing.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin
+from ..models.loizou.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Frequency-weighted segmental signal-to-noise ratio",
@@ -95,7 +95,7 @@ def twin(rate: int, o: Any) -> Twin:
 
     segments = _segments(rate, o.frame, o.overlap, o.low, o.high)
     offset = EPS if o.convention == "pysepm" else 0.0
-    magnitudes = hearing.critical_bands.magnitudes_torch(segments, offset)
+    magnitudes = models.loizou.critical_bands.magnitudes_torch(segments, offset)
 
     def value(ref: Any, test: Any) -> Any:
         if segments.count(ref.shape[-1]) < 1:
@@ -137,7 +137,7 @@ def _channel(r: Stream, t: Stream, segments: Segments, offset: float, low: float
         frames[totals[0] == 0] = nan
         return frames, snr[kept], weights[kept]
 
-    critical = hearing.critical_bands
+    critical = models.loizou.critical_bands
     frames, snr, weights = critical.over_frames(r, t, segments, False, offset, measure, view.jobs)
     counts = np.isfinite(frames)
     if not counts.any():

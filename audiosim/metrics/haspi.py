@@ -1,9 +1,10 @@
 """HASPI version 2: how intelligible speech is to a listener with this audiogram, by an ear model for both sides and a
 modulation filter bank over the cepstra of their envelopes. Kates & Arehart 2021.
 
-The reference is heard by a normal ear, the test by the audiogram's: hearing.impaired_ear. What ten modulation filters
-find of the one in the other (details) goes through ten small networks, whose mean is the value: hearing.modulation_
-cepstra. The jitter of nerve fibres is not drawn at random as in the original: its expected energy is added.
+The reference is heard by a normal ear, the test by the audiogram's (models.haspi.impaired_ear). What ten modulation
+filters find of the one in the other (models.haspi.modulation_cepstra; the details) goes through ten small networks,
+whose mean is the value. The jitter of nerve fibres is not drawn at random as in the original: its expected energy is
+added.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, pool, shares
 from ..card import Card
 from ..hearing import audiogram as audiograms
 from ..hearing import scales
-from ..hearing.profile import Detail, shares
-from ..result import Channel, Result, pool
+from ..result import Result
 
 CARD = Card(
     title="HASPI version 2",
@@ -74,14 +75,14 @@ def compute(
     of the squared difference, in dB, of the envelopes without their means. UsageError for an audiogram that is none.
     """
     ears = tuple(
-        hearing.impaired_ear.ear(losses) for losses in (audiograms.losses("normal"), audiograms.losses(audiogram))
+        models.haspi.impaired_ear.ear(losses) for losses in (audiograms.losses("normal"), audiograms.losses(audiogram))
     )
     length = min(ref.shape[1], test.shape[1])
 
     def channel(c: int) -> Channel:
         return _channel(ref[c, :length], test[c, :length], rate, ears, level, detail, band_edges, jobs)
 
-    return pool(dsp.spectrum.spread(channel, range(len(ref)), jobs))
+    return pool(engine.threads.in_threads(channel, range(len(ref)), jobs))
 
 
 def intelligibility(covariances: Any) -> float:
@@ -95,7 +96,7 @@ def intelligibility(covariances: Any) -> float:
 def _channel(
     ref: Any, test: Any, rate: int, ears: Any, level: float | None, detail: Detail, band_edges: Any, jobs: int
 ) -> Channel:
-    ear, back = hearing.impaired_ear, hearing.modulation_cepstra
+    ear, back = models.haspi.impaired_ear, models.haspi.modulation_cepstra
     cells = 0 if detail == "value" else -(-ref.size * ear.RATE // (rate * back.CELL))
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres(), ear.RATE / 2, band_edges)
 

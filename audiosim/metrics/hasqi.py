@@ -3,7 +3,7 @@ distortion leave of envelopes and fine structure, and of what linear filtering l
 Kates & Arehart 2014.
 
 Both sides are heard by the ear of the audiogram, the reference with the gain that NAL-R prescribes for it:
-hearing.impaired_ear, hearing.membrane_coherence. The threshold noise on the membrane is the same in every run.
+impaired_ear and membrane_coherence of models.haspi. The threshold noise on the membrane is the same in every run.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, pool, shares
 from ..card import Card
 from ..hearing import audiogram as audiograms
 from ..hearing import scales
-from ..hearing.profile import Detail, shares
-from ..result import Channel, Result, pool
+from ..result import Result
 
 CARD = Card(
     title="HASQI version 2",
@@ -78,7 +78,7 @@ def compute(
         r, t = ref[c, :length], test[c, :length]
         return _channel(r, t, rate, losses, level, equalised, detail, band_edges, jobs)
 
-    return pool(dsp.spectrum.spread(channel, range(len(ref)), jobs))
+    return pool(engine.threads.in_threads(channel, range(len(ref)), jobs))
 
 
 def _channel(
@@ -92,7 +92,7 @@ def _channel(
     band_edges: Any,
     jobs: int,
 ) -> Channel:
-    ear, back = hearing.impaired_ear, hearing.membrane_coherence
+    ear, back = models.haspi.impaired_ear, models.haspi.membrane_coherence
     cells = 0 if detail == "value" else -(-ref.size * ear.RATE // (rate * back.CELL))
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres(), ear.RATE / 2, band_edges)
 

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..hearing.magnitudes import Floor, Window, check_floor, power, power_distance
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Itakura-Saito divergence",
@@ -61,7 +61,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         p = power(spectra, floor)
-        dsp.divergence.itakura_saito(p[0], p[1], edges, out)
+        engine.divergence.itakura_saito(p[0], p[1], edges, out)
 
     return pool(
         [
@@ -82,8 +82,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors, in float64 as there."""
-    from ..dsp.differentiable import power, spectra
-    from ..hearing.differentiable import fused
+    from ..engine.tensors import power, spectra
+    from ..hearing.tensors import fused
 
     stft = _frames(o.n_fft, o.hop, o.win, o.window, o.floor)
     transform = spectra(stft)
@@ -93,7 +93,7 @@ def twin(rate: int, o: Any) -> Twin:
         ratio = p / q
         return ((ratio - 1) - ratio.log()).mean((1, 2))
 
-    kernels = dsp.divergence.itakura_saito, dsp.adjoint.itakura_saito
+    kernels = engine.divergence.itakura_saito, engine.transposes.itakura_saito
     value = fused(text, power_distance(stft, None, o.floor, 1 / stft.bins, *kernels))
     return lambda ref, test: value(ref.double(), test.double())
 

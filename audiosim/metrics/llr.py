@@ -7,14 +7,14 @@ from math import inf, nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from .. import dsp
+from ..answer import Channel, Detail, View, pool
 from ..card import Card
-from ..hearing.envelopes import EPS, WORST, Envelopes, Frame, Keep, Limit, Order, Overlap
-from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..models.loizou.envelopes import EPS, WORST, Envelopes, Frame, Keep, Limit, Order, Overlap
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Log-likelihood ratio",

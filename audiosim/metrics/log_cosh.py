@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
 from ..errors import UsageError
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Log-cosh error",
@@ -60,7 +60,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import mean_of_errors
+    from ..engine.tensors import mean_of_errors
 
     _check(o.a, o.eps)
 
@@ -81,5 +81,5 @@ def _check(a: float, eps: float) -> None:
 
 def _channel(r: Stream, t: Stream, a: float, eps: float, view: View) -> Channel:
     _check(a, eps)
-    total = dsp.moments.over(dsp.moments.log_cosh, 1, r, t, a, eps, jobs=view.jobs)[0]
+    total = engine.moments.over(engine.moments.log_cosh, 1, r, t, a, eps, jobs=view.jobs)[0]
     return waveform(r, t, total / r.length / a, view)

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power, power_distance
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Log-mel distance",
@@ -66,7 +66,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         m = project(power(spectra, 0.0))
-        dsp.divergence.log_absolute(m[0], m[1], floor, edges, out)
+        engine.divergence.log_absolute(m[0], m[1], floor, edges, out)
 
     return pool(
         [
@@ -78,7 +78,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..hearing.differentiable import fused, mel_power
+    from ..hearing.tensors import fused, mel_power
 
     stft, mel = _prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor)
     bands = mel_power(stft, mel)
@@ -87,7 +87,7 @@ def twin(rate: int, o: Any) -> Twin:
         x, y = (bands(s).clamp(min=o.floor) for s in (ref, test))
         return DB * (y / x).log().abs().mean((1, 2))
 
-    kernels = dsp.divergence.log_absolute, dsp.adjoint.log_absolute
+    kernels = engine.divergence.log_absolute, engine.transposes.log_absolute
     return fused(value, power_distance(stft, mel, o.floor, DB / o.bands, *kernels, (o.floor,)))
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, pool
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ def compute(
     per_time: |N(test) - N(ref)| in steps of 20 ms, sone. per_band: mean |N'(test) - N'(ref)|, sone/Bark. map: shares of
     specific_difference. Stationary sounds have one step.
     """
-    zwicker = hearing.zwicker_loudness
+    zwicker = models.zwicker
     zwicker.check_level(level)
     cuts = edges = None
     if detail != "value":
@@ -90,7 +90,8 @@ def compute(
         r, t = (np.ascontiguousarray(x[c]) for x in (ref, test))
         where = _Where(cuts)
         measured = measure(r, t, level, field, where)
-        measured["loudness_level"] = tuple(zwicker.phon(sone) for sone in measured[statistic])
+        of_ref, of_test = measured[statistic]
+        measured["loudness_level"] = zwicker.phon(of_ref), zwicker.phon(of_test)
         details = {
             f"{name}_{which}": float(number)
             for name, (a, b) in measured.items()
@@ -114,12 +115,12 @@ def compute(
             details=details,
         )
 
-    return pool(dsp.spectrum.spread(channel, range(len(ref)), jobs))
+    return pool(engine.threads.in_threads(channel, range(len(ref)), jobs))
 
 
 def twin(rate: int, o: Any) -> Twin:
     """The card's surrogate: what two recordings differ by in core loudness, as torch text."""
-    core = hearing.zwicker_loudness.core_torch(o.level, o.field, whole=o.method == "stationary")
+    core = models.zwicker.core_torch(o.level, o.field, whole=o.method == "stationary")
     return lambda ref, test: (core(test) - core(ref)).abs().sum(2).mean(1)
 
 
@@ -138,7 +139,7 @@ class _Where:
     def add(self, ref: tuple[Array, Array], test: tuple[Array, Array]) -> None:
         """Loudness [frame] and specific loudness [frame, cell] of both, as far as both go. Steps begin with them."""
         frames = min(len(ref[0]), len(test[0]))
-        louder = hearing.zwicker_loudness.CELL * (test[1][:frames] - ref[1][:frames])
+        louder = models.zwicker.CELL * (test[1][:frames] - ref[1][:frames])
         total = np.abs(louder)
         self.frames += frames
         self.total += float(total.sum())
@@ -153,7 +154,7 @@ class _Where:
 
 def _time_varying(r: Array, t: Array, level: float, field: str, where: _Where) -> dict[str, tuple[float, float]]:
     """N5 and Nmax of both."""
-    ears = [hearing.zwicker_loudness.Listener(level, field) for _ in range(2)]
+    ears = [models.zwicker.Listener(level, field) for _ in range(2)]
     loudness: tuple[list[Array], list[Array]] = ([], [])
     for start in range(0, max(r.size, t.size), BLOCK):
         both = start < min(r.size, t.size)
@@ -168,6 +169,6 @@ def _time_varying(r: Array, t: Array, level: float, field: str, where: _Where) -
 
 def _stationary(r: Array, t: Array, level: float, field: str, where: _Where) -> dict[str, tuple[float, float]]:
     """N of both."""
-    heard = [hearing.zwicker_loudness.stationary(x, level, field) for x in (r, t)]
+    heard = [models.zwicker.stationary(x, level, field) for x in (r, t)]
     where.add(*((np.array([loudness]), specific[None]) for loudness, specific in heard))
     return {"N": (heard[0][0], heard[1][0])}

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..hearing.magnitudes import Floor, Window, check_floor, power, power_distance
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Log-spectral distance",
@@ -65,7 +65,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         p = power(spectra, floor)
-        dsp.divergence.log_squares(p[0], p[1], floor, edges, out)
+        engine.divergence.log_squares(p[0], p[1], floor, edges, out)
         out[:, :, 1] = out[:, :, 0]  # kept as squares, to share the root out among bands
 
     return pool(
@@ -78,8 +78,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import power, root, spectra
-    from ..hearing.differentiable import fused
+    from ..engine.tensors import power, root, spectra
+    from ..hearing.tensors import fused
 
     stft = _frames(o.n_fft, o.hop, o.win, o.window, o.centre, o.floor)
     transform = spectra(stft)
@@ -88,7 +88,7 @@ def twin(rate: int, o: Any) -> Twin:
         x, y = (power(transform(s), o.floor) for s in (ref, test))
         return DB * root((y / x).log().square().mean(2)).mean(1)
 
-    kernels = dsp.divergence.log_squares, dsp.adjoint.log_squares
+    kernels = engine.divergence.log_squares, engine.transposes.log_squares
     return fused(value, power_distance(stft, None, o.floor, DB / stft.bins**0.5, *kernels, (o.floor,), root=True))
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dsp
+from .. import dsp, engine
+from ..answer import Detail, error_frames, shares
 from ..card import Card
 from ..hearing import scales, weighting
 from ..hearing.magnitudes import power
-from ..hearing.profile import Detail, error_frames, shares
 from ..result import Result, undefined
 
 Array = NDArray[Any]
@@ -205,14 +205,14 @@ def _where(
 
     def measure(spectra: Array, ranges: Array, out: Array) -> None:
         powers = power(spectra, 0.0) * heard
-        dsp.divergence.differences(powers[0], powers[1], ranges, out)
+        engine.divergence.differences(powers[0], powers[1], ranges, out)
 
     cells: Any = 0.0
     length = min(ref.shape[1], test.shape[1])
     for gain, *pair in zip(gains, ref, test, strict=True):
         if gain:
-            r, t = (dsp.stream.plain(np.ascontiguousarray(x[:length], dtype)) for x in pair)
-            sums = dsp.spectrum.fold(r, t, stft, measure, 3, bands=cuts, keep_map=True, jobs=jobs)
+            r, t = (engine.stream.plain(np.ascontiguousarray(x[:length], dtype)) for x in pair)
+            sums = engine.fold.fold(r, t, stft, measure, 3, bands=cuts, keep_map=True, jobs=jobs)
             assert sums is not None  # zeros around it fill a frame
             assert sums.map is not None
             cells = cells + gain * sums.map[:, :, 2]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Mean absolute error",
@@ -51,11 +51,11 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import mean_of_errors
+    from ..engine.tensors import mean_of_errors
 
     return mean_of_errors(lambda error: error.abs(), "absolute")
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    total = dsp.moments.over(dsp.moments.absolute, 1, r, t, jobs=view.jobs)[0]
+    total = engine.moments.over(engine.moments.absolute, 1, r, t, jobs=view.jobs)[0]
     return waveform(r, t, total / r.length, view)

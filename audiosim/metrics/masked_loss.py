@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, View, pool, spectral
 from ..card import Card
 from ..errors import UsageError
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Masked loss",
@@ -102,11 +102,11 @@ def twin(rate: int, o: Any) -> Twin:
     """The same on tensors. Thresholds and weights are constants of the reference, found on detached samples."""
     import torch
 
-    from ..dsp.differentiable import by_kernels, modulus, power, spectra
+    from ..engine.tensors import by_kernels, modulus, power, spectra
 
     model = _prepared(rate, o.noise, o.level)
-    transform, masks, objective = spectra(model.stft), hearing.masking_threshold.masks_torch(), model.objective(o.noise)
-    scale = model.gain / hearing.masking_threshold.LINES
+    transform, masks, objective = spectra(model.stft), models.masking.threshold.masks_torch(), model.objective(o.noise)
+    scale = model.gain / models.masking.threshold.LINES
 
     def text(ref: Any, test: Any) -> Any:
         x, e = transform(ref), transform(test - ref)
@@ -120,7 +120,7 @@ def twin(rate: int, o: Any) -> Twin:
         return value
 
     def kernels(ref: Any, test: Any, gradient: bool, jobs: int) -> Any:
-        return dsp.adjoint.evaluate(objective, ref, test - ref, gradient, jobs)
+        return engine.transposes.evaluate(objective, ref, test - ref, gradient, jobs)
 
     return by_kernels(text, kernels)
 
@@ -128,4 +128,4 @@ def twin(rate: int, o: Any) -> Twin:
 def _prepared(rate: int, noise: float, level: float) -> Any:
     if not 0 <= noise <= 1e9:
         raise UsageError(f"masked-loss: noise is a weight of 0 to 1e9, not {noise:g}")
-    return hearing.masking_threshold.MaskingModel.of(rate, level)
+    return models.masking.threshold.MaskingModel.of(rate, level)

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
-from .. import dsp
+from .. import dsp, engine
+from ..answer import Channel, Detail, View, local_distances, pool
 from ..card import Card
 from ..errors import InputError, UsageError
-from ..hearing.cepstra import Analysis, BelCepstra, Frames, MelCepstra, WorldCepstra, local_distances
 from ..hearing.magnitudes import check_floor
-from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..models.mel_cepstra import Analysis, BelCepstra, Frames, MelCepstra, WorldCepstra
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Mel-cepstral distortion",
@@ -111,7 +111,7 @@ def twin(rate: int, o: Any) -> Twin:
     """The same as torch text. The path of align=dtw is found on detached cepstra."""
     import torch
 
-    from ..dsp.differentiable import root
+    from ..engine.tensors import root
 
     recipe = _recipe(rate, o.variant, o.align, o.band, o.gamma, o.order, o.alpha, o.iterations, o.gate, o.floor)
     analysis = recipe.analysis
@@ -202,7 +202,7 @@ def _channel(r: Stream, t: Stream, recipe: Recipe, view: View) -> tuple[Channel,
     analysis = recipe.analysis
     if reason := analysis.too_short(min(r.length, t.length)):
         return Channel(value=nan, reason=reason), {}
-    x, y = dsp.spectrum.spread(lambda k: analysis.frames(_samples((r, t)[k])), range(2), view.jobs)
+    x, y = engine.threads.in_threads(lambda k: analysis.frames(_samples((r, t)[k])), range(2), view.jobs)
     weights = recipe.weights(x.energy, x.energy.max())
     details = {}
     if recipe.align == "none":
@@ -244,7 +244,7 @@ def _channel(r: Stream, t: Stream, recipe: Recipe, view: View) -> tuple[Channel,
 def _samples(stream: Stream) -> Any:
     """All of them, filtered, float64."""
     out = np.empty(stream.length, stream.samples.dtype)
-    dsp.stream.read(*stream, 0, out)
+    engine.stream.read(*stream, 0, out)
     return out.astype(np.float64, copy=False)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..hearing.magnitudes import Distance, Floor, MelFilters, STFTLoss, Window, stft_options
-from ..hearing.profile import Detail, View, spectral
+from ..hearing.magnitudes import Distance, Floor, MelFilters, Window, stft_options
+from ..hearing.stft_loss import STFTLoss
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Mel STFT loss",

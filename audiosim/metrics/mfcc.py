@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from .. import dsp
+from .. import dsp, engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..errors import UsageError
 from ..hearing.magnitudes import Floor, MelFilters, Window, check_floor, power, power_distance
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Mel-frequency cepstral distance",
@@ -77,7 +77,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         m = project(power(spectra, 0.0))
-        dsp.divergence.cepstral(m[0], m[1], floor, basis, edges, out)
+        engine.divergence.cepstral(m[0], m[1], floor, basis, edges, out)
 
     return pool(
         [
@@ -89,8 +89,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Constant, root
-    from ..hearing.differentiable import fused, mel_power
+    from ..engine.tensors import Constant, root
+    from ..hearing.tensors import fused, mel_power
 
     stft, mel = _prepared(rate, o.bands, o.fmin, o.fmax, o.n_fft, o.hop, o.win, o.window, o.floor)
     rows, scale = _basis(o.convention, o.coefficients, o.bands)
@@ -100,7 +100,7 @@ def twin(rate: int, o: Any) -> Twin:
         x, y = (bands(s).clamp(min=o.floor) for s in (ref, test))
         return root(((y / x).log() @ basis(x)).square().sum(2)).mean(1)
 
-    kernels = dsp.divergence.cepstral, dsp.adjoint.cepstral
+    kernels = engine.divergence.cepstral, engine.transposes.cepstral
     return fused(value, power_distance(stft, mel, o.floor, scale, *kernels, (o.floor, rows), root=True))
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, pool
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail
-from ..result import Channel, Result, Twin, pool, undefined
+from ..result import Result, Twin, undefined
 
 CARD = Card(
     title="Modulation difference",
@@ -62,7 +62,7 @@ def compute(
 
     The channels are averaged, without those silent in both (nan in per_channel). Profile and map: percent.
     """
-    bark, variables = hearing.bark_excitation, hearing.output_variables
+    bark, variables = models.peaq.fft_ear, models.peaq.output_variables
     ear = bark.BarkEar.of(level)
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
     channels = len(ref)
@@ -98,7 +98,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; which frames and channels count is found on detached samples."""
-    from ..hearing.differentiable import Boundary, Disturbed
+    from ..models.peaq.tensors import Boundary, Disturbed
 
     disturbed = Disturbed(o.level)
 

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from ..answer import Channel, Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..errors import UsageError
 from ..hearing import scales
-from ..hearing.magnitudes import Distance, Floor, MelFilters, STFTLoss, Window, stft_options
-from ..hearing.profile import Detail, View, spectral
+from ..hearing.magnitudes import Distance, Floor, MelFilters, Window, stft_options
+from ..hearing.stft_loss import STFTLoss
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Multi-resolution STFT loss",

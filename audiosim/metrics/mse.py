@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Mean squared error",
@@ -52,11 +52,11 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Joint
+    from ..engine.tensors import Joint
 
     return lambda ref, test: Joint(ref, test).noise / ref.shape[-1]
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    error = dsp.moments.over(dsp.moments.error, 1, r, t, jobs=view.jobs)[0]
+    error = engine.moments.over(engine.moments.error, 1, r, t, jobs=view.jobs)[0]
     return waveform(r, t, error / r.length, view, lambda e, samples: e[..., 2] / samples, scale=r.length)

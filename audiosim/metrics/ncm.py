@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import dsp, engine, models
+from ..answer import Channel, Detail, View, pooled
 from ..card import Card
-from ..hearing import scales, speech_bands
-from ..hearing.profile import Detail, View, pooled
+from ..hearing import scales
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result
+from ..models.loizou import speech_bands
+from ..result import Result
 from ..signal import Signal
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Normalised covariance measure",
@@ -92,7 +93,7 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
         return Channel(value=nan, reason="the reference is silent")
     squared = np.divide(xy * xy, xx * yy, out=np.zeros(xx.shape), where=xx * yy > 0)
     heard = speech_bands.audibility(10 * np.log10((squared + TINY) / (np.maximum(1 - squared, 0) + TINY)))
-    centres = hearing.band_envelopes.centres(view.rate)
+    centres = models.loizou.band_envelopes.centres(view.rate)
     weights = np.where(counts, speech_bands.importance(centres), 0)
     lacking = weights / weights.sum() * (1 - heard)
     value = float(1 - lacking.sum())
@@ -102,7 +103,7 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
     residual = np.where(yy > 0, residual, x * x)  # what is missing
     share = residual / np.where(residual.any(0), residual.sum(0), 1)
     placed = share * (lacking if lacking.any() else weights * (1 - squared))
-    cuts, edges = scales.bands(centres, hearing.band_envelopes.edges(view.rate)[-1], view.band_edges)
+    cuts, edges = scales.bands(centres, models.loizou.band_envelopes.edges(view.rate)[-1], view.band_edges)
     by_band = (np.add.reduceat(z[..., : cuts[-1]], cuts[:-1], axis=-1) for z in (weights, weights * heard, placed))
     parts, local, cells = by_band
     return Channel(
@@ -111,11 +112,11 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
         per_time=1 - share @ lacking * len(share),
         bands=scales.centres(centres, cuts),
         edges=edges,
-        times=np.arange(len(share)) / hearing.band_envelopes.RATE,
+        times=np.arange(len(share)) / models.loizou.band_envelopes.RATE,
         map=cells / (placed.sum() or 1.0) if view.detail == "map" else None,
     )
 
 
 def _envelopes(s: Stream, view: View) -> Any:
     what = ("ncm", view.rate, float(s.coef), s.lag)
-    return dsp.kept.kept(s.samples, what, lambda: hearing.band_envelopes.envelopes(s, view.rate, view.jobs))
+    return engine.cache.cached(s.samples, what, lambda: models.loizou.band_envelopes.envelopes(s, view.rate, view.jobs))

@@ -3,18 +3,17 @@ and Sporer 1992; as the variable Total NMR of ITU-R BS.1387-1, section 4.5."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf, nan
 from typing import Annotated, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import engine, models
+from ..answer import Channel, Detail, pool
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail
-from ..result import Channel, Result, Twin, pool, undefined
+from ..result import Result, Twin, undefined
 
 CARD = Card(
     title="Noise-to-mask ratio",
@@ -64,7 +63,7 @@ def compute(
 
     Details: audible_frames, the fraction of frames in which a band is 1.5 dB or more above the mask.
     """
-    bark, variables = hearing.bark_excitation, hearing.output_variables
+    bark, variables = models.peaq.fft_ear, models.peaq.output_variables
     ear = bark.BarkEar.of(level)
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
     ref, test = (x[:, : min(ref.shape[1], test.shape[1])] for x in (ref, test))
@@ -90,8 +89,7 @@ def compute(
         )
 
     heard = bark.sounding(ref, test)
-    with ThreadPoolExecutor(len(heard)) as threads:
-        result = pool(list((threads.map if jobs > 1 else map)(channel, heard)))
+    result = pool(engine.threads.in_threads(lambda i: channel(heard[i]), range(len(heard)), jobs))
     per_channel = np.full(len(ref), nan)
     per_channel[heard] = result.per_channel
     return replace(result, per_channel=per_channel)
@@ -99,7 +97,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; which frames and channels count is found on detached samples."""
-    from ..hearing.differentiable import BarkListener, Boundary
+    from ..models.peaq.tensors import BarkListener, Boundary
 
     listener = BarkListener(o.level)
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, View, pool, spectral
 from ..card import Card
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Par detectability",
@@ -71,7 +71,7 @@ def compute(
     Details: detectable_frames, the fraction of frames with D > 1. UsageError for a lower rate.
     """
     view = View(rate, detail, band_edges, jobs)
-    detector = hearing.detectability.Detector.of(rate, level, frame, bands)
+    detector = models.masking.detectability.Detector.of(rate, level, frame, bands)
     measure = detector.measure(np.result_type(ref, test))
 
     def channel(r: Stream, t: Stream) -> Channel:
@@ -95,9 +95,9 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors; the gradient of the reference goes through its mask too."""
-    from ..dsp.differentiable import Constant, by_kernels, power, spectra
+    from ..engine.tensors import Constant, by_kernels, power, spectra
 
-    detector = hearing.detectability.Detector.of(rate, o.level, o.frame, o.bands)
+    detector = models.masking.detectability.Detector.of(rate, o.level, o.frame, o.bands)
     transform, weights, objective = spectra(detector.stft), Constant(detector.weights.T), detector.objective()
 
     def text(ref: Any, test: Any) -> Any:
@@ -106,6 +106,6 @@ def twin(rate: int, o: Any) -> Twin:
         return detector.scale * (error / (masker + 1)).sum(2).mean(1)
 
     def kernels(ref: Any, test: Any, gradient: bool, jobs: int) -> Any:
-        return dsp.adjoint.evaluate(objective, ref, test - ref, gradient, jobs)
+        return engine.transposes.evaluate(objective, ref, test - ref, gradient, jobs)
 
     return by_kernels(text, kernels)

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Detail, shares
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, shares
 from ..result import Result, undefined
 
 CARD = Card(
@@ -100,7 +100,7 @@ def compute(
     Details: the 11 variables in their usual units (bandwidths in bins of 23.4 Hz, TotalNMR in dB), DI, DI_clipped and
     ODG_clipped. Profile and map: shares of the noise-to-mask ratio, in bands of a quarter Bark.
     """
-    bark, variables = hearing.bark_excitation, hearing.output_variables
+    bark, variables = models.peaq.fft_ear, models.peaq.output_variables
     ear = bark.BarkEar.of(level)
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
     channels = len(ref)

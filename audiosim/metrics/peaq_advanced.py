@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Detail, shares
 from ..card import Card
 from ..errors import UsageError
 from ..hearing import scales
-from ..hearing.profile import Detail, shares
 from ..result import Result, undefined
 
 CARD = Card(
@@ -105,7 +105,7 @@ def compute(
     """
     if isnan(floor) or floor > 0:
         raise UsageError(f"floor is a noise-to-mask ratio of at most 0 dB, not {floor:g}")
-    bark, fine, variables = hearing.bark_excitation, hearing.filter_bank_ear, hearing.advanced_variables
+    bark, fine, variables = models.peaq.fft_ear, models.peaq.filter_bank_ear, models.peaq.advanced_variables
     ear, fine_ear = bark.BarkEar.of(level, bark.COARSE_STEP), fine.FilterBankEar.of(level)
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
     channels = len(ref)

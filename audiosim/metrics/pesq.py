@@ -1,6 +1,6 @@
 """PESQ: perceptual evaluation of speech quality, of telephone and wide-band connections. ITU-T P.862 (2001), P.862.1
-(2003), P.862.2 (2007). Written from the published description; alignment: hearing.pesq_alignment, model of hearing:
-hearing.pesq_disturbance.
+(2003), P.862.2 (2007). Written from the published description; alignment: models.pesq.alignment, model of hearing:
+models.pesq.disturbance.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import dsp, engine, models
+from ..answer import Channel, Detail, View, pool
 from ..card import Card
 from ..errors import InputError
 from ..hearing import scales
-from ..hearing.pesq_score import ASYMMETRIC, BEST_RAW, SHORTEST, SYMMETRIC, Score, opinion, score, too_short
-from ..hearing.profile import Detail, View
-from ..result import Channel, Result, Twin, pool
+from ..models.pesq.score import ASYMMETRIC, BEST_RAW, SHORTEST, SYMMETRIC, Score, opinion, score, too_short
+from ..result import Result, Twin
 from ..signal import Signal
 
 if TYPE_CHECKING:
-    from ..hearing.pesq_alignment import Utterance
+    from ..models.pesq.alignment import Utterance
 
 CARD = Card(
     title="Perceptual evaluation of speech quality",
@@ -93,7 +93,7 @@ def compute(
     added noise; the rest is softer or missing.
     """
     view = View(rate, detail, band_edges, jobs)
-    channels = dsp.spectrum.spread(lambda c: _channel(ref[c], test[c], band, scale, view), range(len(ref)), jobs)
+    channels = engine.threads.in_threads(lambda c: _channel(ref[c], test[c], band, scale, view), range(len(ref)), jobs)
     if any(c.reason for c in channels):  # the others have profiles and details, these have none
         return pool([Channel(value=c.value, reason=c.reason) for c in channels])
     if len(channels) > 1:
@@ -103,8 +103,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The card's surrogate, with its sign turned, as the score it stands for is better when higher."""
-    heard = hearing.pesq_alignment.heard_torch(o.band)
-    measure = hearing.pesq_disturbance.disturbance_torch(8000 if o.band == "narrow-8k" else rate)
+    heard = models.pesq.alignment.heard_torch(o.band)
+    measure = models.pesq.disturbance.disturbance_torch(8000 if o.band == "narrow-8k" else rate)
 
     def value(ref: Any, test: Any) -> Any:
         if ref.shape[-1] < SHORTEST * rate:
@@ -167,7 +167,7 @@ def _summary(channel: Channel) -> Channel:
 def _located(scored: Score, value: float, details: dict[str, float], longest: int, view: View) -> Channel:
     """Shares of what is taken off the score, in all frames that begin within the longer recording."""
     rate, hop = scored.rate, scored.found.hop
-    model = hearing.pesq_disturbance.bands(rate)
+    model = models.pesq.disturbance.bands(rate)
     cuts, edges = scales.bands(model.centres, rate / 2, view.band_edges)
     cells, louder = scored.cells()
     total = cells.sum() or 1.0

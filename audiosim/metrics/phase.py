@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..errors import UsageError
 from ..hearing.magnitudes import Window, check_floor, stft_options
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Phase distance",
@@ -78,7 +78,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         z = spectra.view(spectra.real.dtype)
-        dsp.divergence.phases(z[0], z[1], floor, edges, out)
+        engine.divergence.phases(z[0], z[1], floor, edges, out)
 
     return pool(
         [
@@ -90,8 +90,8 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors: of unit vectors, the angle is never taken."""
-    from ..dsp.differentiable import modulus, power, spectra
-    from ..hearing.differentiable import fused
+    from ..engine.tensors import modulus, power, spectra
+    from ..hearing.tensors import fused
 
     stft, weights = _prepared(o.n_fft, o.hop, o.win, o.window, o.floor, o.w_phase, o.w_if, o.w_gd)
     transform, low = spectra(stft), o.floor**0.5
@@ -118,9 +118,9 @@ def twin(rate: int, o: Any) -> Twin:
     def measure(dtype: Any, gradient: bool) -> Any:
         def measure(spectra: Any, edges: Any, out: Any) -> None:
             r, t = spectra.view(dtype)
-            dsp.divergence.phases(r, t, o.floor, edges, out)
+            engine.divergence.phases(r, t, o.floor, edges, out)
             if gradient:
-                dsp.adjoint.phases(r, t, o.floor)
+                engine.transposes.phases(r, t, o.floor)
 
         return measure
 
@@ -130,7 +130,7 @@ def twin(rate: int, o: Any) -> Twin:
 
     if o.w_if or o.w_gd:  # kernels know the gradient of the phase alone
         return value
-    return fused(value, dsp.adjoint.Objective(stft, stft.bins, 6, 1, measure, finish))
+    return fused(value, engine.transposes.Objective(stft, stft.bins, 6, 1, measure, finish))
 
 
 def _prepared(

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, View, pool
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, View
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Perceptual metric for speech quality evaluation",
@@ -79,7 +79,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    measure = hearing.spectral_disturbance.disturbance_torch(o.frequency_eq, o.gain_eq)
+    measure = models.pesq.pmsqe.disturbance_torch(o.frequency_eq, o.gain_eq)
 
     def value(ref: Any, test: Any) -> Any:
         symmetric, asymmetric = measure(ref, test)
@@ -89,7 +89,7 @@ def twin(rate: int, o: Any) -> Twin:
 
 
 def _channel(ref: Any, test: Any, frequency_eq: bool, gain_eq: bool, view: View) -> Channel:
-    stage = hearing.spectral_disturbance
+    stage = models.pesq.pmsqe
     count = stage.stft().count(ref.size)
     if not count:
         return Channel(value=nan, reason=stage.stft().too_short(ref.size))
@@ -97,12 +97,12 @@ def _channel(ref: Any, test: Any, frequency_eq: bool, gain_eq: bool, view: View)
     if not levels[0]:
         return Channel(value=nan, reason="the reference is silent between 350 and 3250 Hz")
     powers *= np.divide(stage.LEVEL, levels, out=np.zeros(2), where=levels > 0)[:, None, None]
-    found, cells = stage.disturbance(*powers, frequency_eq, gain_eq, view.detail != "value")
+    found, cells = stage.disturbance(powers[0], powers[1], frequency_eq, gain_eq, view.detail != "value")
     symmetric, asymmetric = (float(d.mean()) for d in found)
     value, details = SYMMETRIC * symmetric + ASYMMETRIC * asymmetric, {"symmetric": symmetric, "asymmetric": asymmetric}
     if view.detail == "value":
         return Channel(value=value, details=details)
-    model = hearing.pesq_disturbance.bands(view.rate)
+    model = models.pesq.disturbance.bands(view.rate)
     cuts, edges = scales.bands(model.centres, view.rate / 2, view.band_edges)
     squares, sums = (np.add.reduceat(cells[:, : cuts[-1], k], cuts[:-1], axis=1) for k in (0, 1))
     heights = np.array([SYMMETRIC, ASYMMETRIC])[:, None, None] * found[:, :, None]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Root mean squared error",
@@ -53,12 +53,12 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Joint, root
+    from ..engine.tensors import Joint, root
 
     return lambda ref, test: root(Joint(ref, test).noise / ref.shape[-1])
 
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    error = dsp.moments.over(dsp.moments.error, 1, r, t, jobs=view.jobs)[0]
+    error = engine.moments.over(engine.moments.error, 1, r, t, jobs=view.jobs)[0]
     value = float(np.sqrt(error / r.length))
     return waveform(r, t, value, view, lambda e, samples: np.sqrt(e[..., 2] / samples), scale=r.length)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import dsp, engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
 from ..errors import UsageError
-from ..hearing.profile import Detail, View, waveform
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Signal-to-distortion ratio (BSS-eval)",
@@ -71,7 +71,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors, in float64."""
-    from ..dsp.differentiable import by_kernels, centred, energy, lags, shares
+    from ..engine.tensors import by_kernels, centred, energy, lags, shares
 
     _check(o.taps, o.load)
 
@@ -94,15 +94,15 @@ def twin(rate: int, o: Any) -> Twin:
         values, slopes = np.empty(len(ref)), np.zeros_like(test) if gradient else np.empty((0, 0))
 
         def task(i: int) -> None:
-            pair = dsp.stream.plain(ref[i]), dsp.stream.plain(test[i])
-            means = dsp.moments.mean_pair(*pair) if o.zero_mean else (0.0, 0.0)
+            pair = engine.stream.plain(ref[i]), engine.stream.plain(test[i])
+            means = engine.moments.mean_pair(*pair) if o.zero_mean else (0.0, 0.0)
             found = dsp.correlation.fit(*pair, o.taps, o.load, means)
             values[i] = 10 * np.log10(max(found.target, LIMIT) / max(found.distortion, LIMIT))
             if gradient and min(found.target, found.distortion) >= LIMIT:
                 slope = 10 / np.log(10) * dsp.correlation.slope(*pair, found, means)
                 slopes[i] = slope - slope.mean() if o.zero_mean else slope
 
-        dsp.spectrum.spread(task, range(len(ref)), jobs)
+        engine.threads.in_threads(task, range(len(ref)), jobs)
         return values, slopes
 
     return by_kernels(text, evaluate)
@@ -117,7 +117,7 @@ def _channel(r: Stream, t: Stream, taps: int, load: float, zero_mean: bool, view
     _check(taps, load)
     means = (0.0, 0.0)
     if zero_mean:
-        means = dsp.moments.mean_pair(r, t, view.jobs)
+        means = engine.moments.mean_pair(r, t, view.jobs)
     found = dsp.correlation.fit(r, t, taps, load, means, view.jobs)
     if found.signal == 0 or found.other == 0:
         return waveform(r, t, nan, view, reason=f"the {'reference' if found.signal == 0 else 'test'} is silent")

@@ -6,16 +6,16 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
 from ..errors import InputError, UsageError
-from ..hearing.profile import Detail, View, waveform
-from ..hearing.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..models.loizou.segments import EPS, FRAME, HIGHEST, LOWEST, OVERLAP, Segments
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Segmental signal-to-noise ratio",
@@ -67,7 +67,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import segments
+    from ..engine.tensors import segments
 
     cut = Segments.of(rate, o.frame, o.overlap)
     _check(o.low, o.high)
@@ -91,4 +91,4 @@ def _check(low: float, high: float) -> None:
 def _channel(r: Stream, t: Stream, segments: Segments, low: float, high: float, view: View) -> Channel:
     if segments.count(r.length) < 1:
         return waveform(r, t, nan, view, reason=segments.too_short(r.length))
-    return waveform(r, t, float(hearing.segments.ratios(r, t, segments, low, high, view.jobs).mean()), view)
+    return waveform(r, t, float(models.loizou.segments.ratios(r, t, segments, low, high, view.jobs).mean()), view)

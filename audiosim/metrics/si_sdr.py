@@ -6,15 +6,15 @@ from __future__ import annotations
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..dsp.decibels import EPS, Convention, ZeroMean, ratio
-from ..hearing.profile import Detail, View, waveform
+from ..engine.decibels import EPS, Convention, ZeroMean, ratio
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Scale-invariant signal-to-distortion ratio",
@@ -65,7 +65,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Joint, decibels
+    from ..engine.tensors import Joint, decibels
 
     centre = o.zero_mean or o.convention == "auraloss"
     eps = EPS[o.convention]
@@ -84,8 +84,8 @@ def twin(rate: int, o: Any) -> Twin:
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:
     means = (0.0, 0.0)
     if zero_mean or convention == "auraloss":
-        means = dsp.moments.mean_pair(r, t, view.jobs)
-    signal, other, excess = dsp.moments.over(dsp.moments.product, 3, r, t, *means, jobs=view.jobs)
+        means = engine.moments.mean_pair(r, t, view.jobs)
+    signal, other, excess = engine.moments.over(engine.moments.product, 3, r, t, *means, jobs=view.jobs)
     if signal == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
     if other == 0:
@@ -93,7 +93,7 @@ def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View)
     eps = EPS[convention]
     # <test, ref> / |ref|^2 with eps as the convention has it, written so that equal signals give exactly 1
     gain = 1 + (excess - (eps if convention == "auraloss" else 0)) / (signal + eps)
-    residual = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, gain, jobs=view.jobs)[1]
+    residual = engine.moments.over(engine.moments.squares, 2, r, t, *means, gain, jobs=view.jobs)[1]
 
     def finish(target: Any, distortion: Any) -> Any:
         return ratio(gain * gain * target, distortion, convention)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, View, pool, shares
 from ..card import Card
 from ..errors import InputError
 from ..hearing import scales
-from ..hearing.profile import Detail, View, shares
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 MOST = 28 * 80 * log2(1 / (1 - 0.75**2)) / 2  # bit/s, of a recording with itself
 
@@ -73,7 +73,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors, in float64."""
-    stage = hearing.speech_information
+    stage = models.siib
     measure = stage.information_torch()
 
     def value(ref: Any, test: Any) -> Any:
@@ -86,7 +86,7 @@ def twin(rate: int, o: Any) -> Twin:
 
 
 def _channel(ref: Any, test: Any, view: View) -> Channel:
-    stage = hearing.speech_information
+    stage = models.siib
     count = stage.frames(ref.size)
     if count <= stage.STACK + 1:
         return Channel(value=nan, reason=_too_short(ref.size, view.rate))
@@ -112,7 +112,7 @@ def _too_short(length: int, rate: int) -> str:
 
 
 def _too_little(frames: int) -> str:
-    stage = hearing.speech_information
+    stage = models.siib
     if not frames:
         return "the reference is silent"
     seconds, needed = (n * stage.HOP / stage.RATE for n in (frames, stage.STACK + 2))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
-from .. import dsp
+from .. import engine
+from ..answer import Channel, Detail, View, pool, waveform
 from ..card import Card
-from ..dsp.decibels import Convention, ZeroMean, ratio
-from ..hearing.profile import Detail, View, waveform
+from ..engine.decibels import Convention, ZeroMean, ratio
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Signal-to-noise ratio",
@@ -61,7 +61,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors."""
-    from ..dsp.differentiable import Joint, decibels
+    from ..engine.tensors import Joint, decibels
 
     def value(ref: Any, test: Any) -> Any:
         sums = Joint(ref, test, centre=o.zero_mean or o.convention == "auraloss")
@@ -73,8 +73,8 @@ def twin(rate: int, o: Any) -> Twin:
 def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:
     means = (0.0, 0.0)
     if zero_mean or convention == "auraloss":
-        means = dsp.moments.mean_pair(r, t, view.jobs)
-    energies = dsp.moments.over(dsp.moments.squares, 2, r, t, *means, 1.0, jobs=view.jobs)
+        means = engine.moments.mean_pair(r, t, view.jobs)
+    energies = engine.moments.over(engine.moments.squares, 2, r, t, *means, 1.0, jobs=view.jobs)
     if energies[0] == 0:
         return waveform(r, t, nan, view, reason="the reference is silent")
 

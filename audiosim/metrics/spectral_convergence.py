@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import dsp
+from .. import engine
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..hearing.magnitudes import Floor, STFTLoss, Window, check_floor, magnitude, stft_options
-from ..hearing.profile import Detail, View, spectral
+from ..hearing.magnitudes import Floor, Window, check_floor, magnitude, stft_options
+from ..hearing.stft_loss import STFTLoss
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Spectral convergence",
@@ -61,7 +62,7 @@ def compute(
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
         m = magnitude(spectra, floor)
-        dsp.divergence.differences(m[0], m[1], edges, out)
+        engine.divergence.differences(m[0], m[1], edges, out)
 
     return pool(
         [

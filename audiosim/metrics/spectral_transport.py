@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
-from ..dsp.frames import STFT
+from ..engine.frames import STFT
 from ..errors import UsageError
 from ..hearing import scales
 from ..hearing.magnitudes import Floor, Window, check_floor, power
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Spectral optimal transport",
@@ -97,7 +97,7 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text; sums over frequency in float64."""
-    from ..dsp.differentiable import power, spectra
+    from ..engine.tensors import power, spectra
 
     stft, positions = _prepared(rate, o.scale, o.weight, o.n_fft, o.hop, o.win, o.window, o.centre, o.floor)
     transform, distance = spectra(stft), dsp.transport.differentiable(positions, o.p)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, View, pool, shares
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, View, shares
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, pool
+from ..result import Result
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Speech-to-reverberation modulation energy ratio",
@@ -82,11 +82,11 @@ def compute(
 
 
 def _channel(x: Stream, norm: bool, view: View) -> Channel:
-    modulation = hearing.modulation
+    modulation = models.srmr
     if not modulation.frames(x.length):
         return Channel(value=nan, reason=f"too short: a frame takes {modulation.FRAME} samples, there are {x.length}")
     what = ("modulation", float(x.coef), x.lag)
-    energies = dsp.kept.kept(x.samples, what, lambda: modulation.energies(x, view.jobs))
+    energies = engine.cache.cached(x.samples, what, lambda: modulation.energies(x, view.jobs))
     if not energies.any():
         return Channel(value=nan, reason="the test is silent")
     if norm:

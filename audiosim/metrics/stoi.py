@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import dsp, engine, models
+from ..answer import Channel, Detail, View, pooled
 from ..card import Card
 from ..errors import InputError
 from ..hearing import scales
-from ..hearing.profile import Detail, View, pooled
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Short-time objective intelligibility",
@@ -76,15 +76,15 @@ def compute(
 
 def twin(rate: int, o: Any) -> Twin:
     """The same on tensors, in float64; which frames count is decided on detached samples."""
-    octaves = hearing.third_octaves
+    octaves = models.stoi
     resample, envelopes = dsp.polyphase.resampler_torch(rate, octaves.RATE), octaves.envelopes_torch()
 
     def value(ref: Any, test: Any) -> Any:
         x, y = (resample(s.double()) for s in (ref, test))
         if octaves.frames(x.shape[-1]) <= octaves.SEGMENT:
             raise InputError(_too_short(ref.shape[-1], rate))
-        *both, frames = envelopes(x, y)
-        alike = octaves.correlations_torch(*both, o.extended).mean(-1)
+        x, y, frames = envelopes(x, y)
+        alike = octaves.correlations_torch(x, y, o.extended).mean(-1)
         segments = (frames - octaves.SEGMENT + 1).clamp(min=0)[:, None]
         counts = alike.new_ones(alike.shape[1]).cumsum(0) <= segments
         return (alike * counts).sum(1) / segments.clamp(min=1)[:, 0]
@@ -93,15 +93,15 @@ def twin(rate: int, o: Any) -> Twin:
 
 
 def _channel(r: Stream, t: Stream, extended: bool, view: View) -> Channel:
-    octaves = hearing.third_octaves
+    octaves = models.stoi
     x, y = (_resampled(s, view) for s in (r, t))
     if octaves.frames(x.size) <= octaves.SEGMENT:
         return Channel(value=nan, reason=_too_short(r.length, view.rate))
     kept = octaves.kept(x)
     if kept.size <= octaves.SEGMENT:
         return Channel(value=nan, reason=_too_little(kept.size))
-    envelopes = (octaves.envelopes(z, kept, view.jobs) for z in (x, y))
-    values, lost = octaves.correlations(*envelopes, extended, view.detail != "value", view.jobs)
+    x, y = (octaves.envelopes(z, kept, view.jobs) for z in (x, y))
+    values, lost = octaves.correlations(x, y, extended, view.detail != "value", view.jobs)
     value = float(values.mean())
     details = {
         "speech_seconds": kept.size * octaves.HOP / octaves.RATE,
@@ -135,9 +135,9 @@ def _channel(r: Stream, t: Stream, extended: bool, view: View) -> Channel:
 
 def _resampled(s: Stream, view: View) -> Any:
     """At 10 kHz."""
-    rate = hearing.third_octaves.RATE
+    rate = models.stoi.RATE
     what = ("polyphase", view.rate, rate, float(s.coef), s.lag)
-    return dsp.kept.kept(s.samples, what, lambda: dsp.polyphase.resampled(s, view.rate, rate, view.jobs))
+    return engine.cache.cached(s.samples, what, lambda: dsp.polyphase.resampled(s, view.rate, rate, view.jobs))
 
 
 def _too_short(length: int, rate: int) -> str:
@@ -145,7 +145,7 @@ def _too_short(length: int, rate: int) -> str:
 
 
 def _too_little(frames: int) -> str:
-    octaves = hearing.third_octaves
+    octaves = models.stoi
     if not frames:
         return "the reference is silent"
     seconds = frames * octaves.HOP / octaves.RATE

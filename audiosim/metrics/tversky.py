@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from .. import hearing
+from ..answer import Detail, View, pool, spectral
 from ..card import Card
 from ..errors import UsageError
 from ..hearing.loudness import Ear, Level
-from ..hearing.profile import Detail, View, spectral
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin, pool
+from ..result import Result, Twin
 
 CARD = Card(
     title="Tversky distance",
@@ -127,7 +127,7 @@ def twin(rate: int, o: Any) -> Twin:
     """The same as torch text."""
     import torch
 
-    from ..hearing.differentiable import specific_loudness
+    from ..hearing.tensors import specific_loudness
 
     alpha, beta = _weights(o.preset, o.alpha, o.beta)
     specific = specific_loudness(Ear.of(rate, o.level))

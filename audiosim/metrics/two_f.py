@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Detail, shares
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, shares
 from ..result import Result, undefined
 
 CARD = Card(
@@ -59,7 +59,7 @@ def compute(
     Details: AvgModDiff1, the mean of the channels, and ADB, of the better ear. Profile and map: shares of the weighted
     modulation difference, in bands of a quarter Bark.
     """
-    bark, variables = hearing.bark_excitation, hearing.output_variables
+    bark, variables = models.peaq.fft_ear, models.peaq.output_variables
     ear = bark.BarkEar.of(level)
     cuts, edges = (None, None) if detail == "value" else scales.bands(ear.centres, ear.edges[-1], band_edges)
     channels = len(ref)

@@ -1,8 +1,8 @@
 """ViSQOL 3, audio mode: how alike the spectrograms of a model of the ear are, patch by patch, as an opinion score.
 
 google/visqol at 38d0b01 (conformance number 333); Chinen et al. 2020, arXiv 2004.09584. Alignment, patches and their
-similarity NSIM: hearing.patches, hearing.nsim; bands: hearing.gammatone. A support vector regression turns the NSIM of
-the 32 bands (vnsim is their mean) into MOS-LQO; its model is not part of this package.
+similarity NSIM: models.visqol.patches and nsim; bands: hearing.gammatone. A support vector regression turns the NSIM
+of the 32 bands (vnsim is their mean) into MOS-LQO; its model is not part of this package.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Detail
 from ..card import Card
 from ..errors import MissingExtra
-from ..hearing.profile import Detail
 from ..result import Result, Twin, undefined
 
 CARD = Card(
@@ -77,14 +77,14 @@ def compute(
     Details: vnsim; alignment_lag_s, by how much the test was moved later; patches, and of them lost, those that were
     found nowhere. Profile: NSIM by band and by patch. Map: shares of what they lack to 1.
     """
-    patches = hearing.patches
+    patches = models.visqol.patches
     ear = patches.Ear.of(patches.AUDIO, rate)
     found = patches.likeness(ref, test, ear, search, jobs)
     if isinstance(found, str):
         return undefined(found, 1)
     bands = found.by_patch.mean(0)
     vnsim = float(bands.mean())
-    regression = None if output == "vnsim" else hearing.support_vectors.chosen(model, len(bands))
+    regression = None if output == "vnsim" else models.visqol.support_vectors.chosen(model, len(bands))
     reason = None
     if output == "vnsim":
         value = vnsim
@@ -106,7 +106,7 @@ def compute(
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; what is compared with what is found on detached samples, and a score
     of 1 has the gradient that it would have unless it were held there."""
-    patches, vectors = hearing.patches, hearing.support_vectors
+    patches, vectors = models.visqol.patches, models.visqol.support_vectors
     ear = patches.Ear.of(patches.AUDIO, rate)
     similar = patches.bands_torch(ear, o.search)
     regression = None

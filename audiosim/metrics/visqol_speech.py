@@ -1,7 +1,7 @@
 """ViSQOL 3, speech mode: how alike the spectrograms of a model of the ear are where there is a voice, as a score.
 
 google/visqol at 38d0b01 with its exponential mapping (--use_lattice_model=false); Chinen et al. 2020, arXiv 2004.09584.
-Alignment, patches with a voice and their similarity NSIM: hearing.patches, hearing.nsim; bands: hearing.gammatone.
+Alignment, patches with a voice and their similarity NSIM: models.visqol.patches and nsim; bands: hearing.gammatone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Detail
 from ..card import Card
-from ..hearing.profile import Detail
 from ..result import Result, Twin, undefined
 
 CARD = Card(
@@ -72,7 +72,7 @@ def compute(
     Details: vnsim; alignment_lag_s, by how much the test was moved later; patches, and of them lost, those that were
     found nowhere. Profile: NSIM by band and by patch. Map: shares of what they lack to 1.
     """
-    patches = hearing.patches
+    patches = models.visqol.patches
     ear = patches.Ear.of(patches.SPEECH, rate)
     found = patches.likeness(ref, test, ear, search, jobs)
     if isinstance(found, str):
@@ -91,7 +91,7 @@ def compute(
 def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; what is compared with what is found on detached samples, and a score
     of 1 has the gradient that it would have unless it were held there."""
-    patches = hearing.patches
+    patches = models.visqol.patches
     similar = patches.bands_torch(patches.Ear.of(patches.SPEECH, rate), o.search)
 
     def value(ref: Any, test: Any) -> Any:
@@ -108,4 +108,4 @@ def twin(rate: int, o: Any) -> Twin:
 def opinion(vnsim: float, scale: str) -> float:
     """MOS-LQO of a similarity."""
     score = (A + exp(B * (vnsim - X0))) * (TO_FIVE if scale == "scaled" else 1.0)
-    return float(hearing.patches.held(score, vnsim))
+    return float(models.visqol.patches.held(score, vnsim))

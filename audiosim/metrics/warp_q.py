@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import dsp, engine, models
+from ..answer import Channel, Detail, View, local_distances, pooled
 from ..card import Card
 from ..errors import UsageError
-from ..hearing.cepstra import local_distances
-from ..hearing.profile import Detail, View, pooled
-from ..result import Channel, Result
+from ..result import Result
 
 CARD = Card(
     title="WARP-Q",
@@ -89,7 +88,7 @@ def compute(
 
 
 def _channel(ref: Any, test: Any, vad: str, search: float, view: View) -> Channel:
-    activity, cepstra = hearing.voice_activity, hearing.normalised_cepstra
+    activity, cepstra = models.warp_q.voice_activity, models.warp_q.normalised_cepstra
     blocks = [activity.active(x, view.rate) for x in (ref, test)]
     for name, x, heard in zip(("reference", "test"), (ref, test), blocks, strict=True):
         if x.size < SECONDS * view.rate:
@@ -105,7 +104,7 @@ def _channel(ref: Any, test: Any, vad: str, search: float, view: View) -> Channe
                 f"{x.size / view.rate:.2g} s of the {name} are within {activity.RANGE:g} dB of its loudest part, "
                 f"{SECONDS:g} s are needed"
             )
-    r, t = dsp.spectrum.spread(lambda k: cepstra.features(pair[k]), range(2), view.jobs)
+    r, t = engine.threads.in_threads(lambda k: cepstra.features(pair[k]), range(2), view.jobs)
     starts = np.arange(0, len(t) - PATCH + 1, STEP)
     reach = round(search * view.rate / cepstra.HOP) or None
     totals, ends = dsp.warping.subsequences(t, r, starts, PATCH, reach, view.jobs)

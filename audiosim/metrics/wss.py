@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import hearing
+from .. import models
+from ..answer import Channel, Detail, View, pooled
 from ..card import Card
 from ..errors import UsageError
 from ..hearing import scales
-from ..hearing.envelopes import KEEP, Keep
-from ..hearing.profile import Detail, View, pooled
-from ..hearing.segments import FRAME, OVERLAP, Segments, lowest
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result
+from ..models.loizou.envelopes import KEEP, Keep
+from ..models.loizou.segments import FRAME, OVERLAP, Segments, lowest
+from ..result import Result
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Weighted spectral slope distance",
@@ -78,7 +78,7 @@ def _channel(r: Stream, t: Stream, segments: Segments, keep: float, view: View) 
     count = segments.count(r.length)
     if count < 1:
         return Channel(value=nan, reason=segments.too_short(r.length))
-    critical = hearing.critical_bands
+    critical = models.loizou.critical_bands
     distances, silent, weights, terms = critical.weighted_slopes(r, t, segments, view.jobs, view.detail != "value")
     if silent.all():
         return Channel(value=nan, reason="the reference is silent")

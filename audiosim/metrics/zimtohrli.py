@@ -1,7 +1,7 @@
 """Zimtohrli: structural dissimilarity of the spectrograms that a model of the ear gives, after warping time.
 
 google/zimtohrli at ff5f049 (September 2025), cpp/zimt/zimtohrli.h; Alakuijala et al. 2025, arXiv 2509.26133. Bands,
-filters and loudness: hearing.phasor_bank; alignment: dsp.greedy_warping; similarity: hearing.structure.
+filters and loudness: models.zimtohrli.phasor_bank; alignment: greedy_warping there; similarity: structure.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from .. import dsp, hearing
+from .. import engine, models
+from ..answer import Channel, Detail, View, pool
 from ..card import Card
 from ..hearing import scales
-from ..hearing.profile import Detail, View
 from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Channel, Result, Twin, pool
+from ..result import Result, Twin
 
 if TYPE_CHECKING:
-    from ..dsp.stream import Stream
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Zimtohrli",
@@ -75,7 +75,7 @@ def compute(
     """
     view = View(rate, detail, band_edges, jobs)
     pairs = streams(ref, test, rate, weighting, coef, mid_side)
-    channels = _of_one_length(dsp.spectrum.spread(lambda c: _channel(*pairs[c], view), range(len(pairs)), jobs))
+    channels = _of_one_length(engine.threads.in_threads(lambda c: _channel(*pairs[c], view), range(len(pairs)), jobs))
     result = pool(channels)
     value = float(_rms([c.value for c in channels]))
     details = dict(result.details)
@@ -92,8 +92,8 @@ def twin(rate: int, o: Any) -> Twin:
     """The same as torch text, in float64; the walk is found on detached spectra. mos changes details alone."""
     import torch
 
-    energies, find = hearing.phasor_bank.spectrogram_torch(), dsp.greedy_warping.walk_torch()
-    dissimilarities = hearing.structure.dissimilarities_torch()
+    energies, find = models.zimtohrli.phasor_bank.spectrogram_torch(), models.zimtohrli.greedy_warping.walk_torch()
+    dissimilarities = models.zimtohrli.structure.dissimilarities_torch()
 
     def value(ref: Any, test: Any) -> Any:
         x, y = energies(ref), energies(test)
@@ -117,15 +117,15 @@ def opinion(distance: float) -> float:
 
 def _channel(r: Stream, t: Stream, view: View) -> Channel:
     shortest = min(r.length, t.length)
-    if shortest < hearing.phasor_bank.SHORTEST:
-        return Channel(value=nan, reason=hearing.phasor_bank.too_short(shortest))
-    x, y = dsp.spectrum.spread(lambda k: hearing.phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
+    if shortest < models.zimtohrli.phasor_bank.SHORTEST:
+        return Channel(value=nan, reason=models.zimtohrli.phasor_bank.too_short(shortest))
+    x, y = engine.threads.in_threads(lambda k: models.zimtohrli.phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
     x, y = _compensated(x, y)
-    i, j = dsp.greedy_warping.walk(x, y)
-    centres = hearing.phasor_bank.bank().frequencies
+    i, j = models.zimtohrli.greedy_warping.walk(x, y)
+    centres = models.zimtohrli.phasor_bank.bank().frequencies
     cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
     totals, parts = [], []
-    for whole, local in hearing.structure.dissimilarities(x[i], y[j], view.detail != "value"):
+    for whole, local in models.zimtohrli.structure.dissimilarities(x[i], y[j], view.detail != "value"):
         totals.append(whole.sum())
         parts.append(np.hstack([np.add.reduceat(local[:, : cuts[-1]], cuts[:-1], axis=1), local.sum(1)[:, None]]))
     pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import __version__
 from ..errors import AudiosimError
-from ..rows import Row, number, to_json
+from ..judge.rows import Row, number, to_json
 
 if TYPE_CHECKING:
     from ..comparison import Comparison

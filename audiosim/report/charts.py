@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import gates as requirements
 from ..card import Card
 from ..errors import UsageError
+from ..judge import gates as requirements
+from ..judge.rows import Row
 from ..result import Result
-from ..rows import Row
 
 Array = NDArray[Any]
 View = tuple[float, float]  # seconds, from and to

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..comparison import Comparison
-from ..explain import Explanation, Region, taken_apart
+from ..judge.explain import Explanation, Region, taken_apart
 from ..result import Result
 from . import charts, pictures
 from .sound import duration

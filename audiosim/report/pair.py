@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import explain, metrics
 from .. import match as matching
+from .. import metrics
 from ..audio import display_name
 from ..comparison import Comparison
-from ..rows import Row, number
+from ..judge import explain
+from ..judge.rows import Row, number
 from . import charts, pictures
 from .sound import Sound, duration
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.spectrum import rfft
+from ..engine.fft import rfft
 
 Array = NDArray[Any]
 

@@ -29,9 +29,10 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import soundfile
 
-from audiosim import audio, batch, pairing
+from audiosim import audio
+from audiosim.batch import pairing, workers
+from audiosim.batch.journal import Content, Journal
 from audiosim.comparison import compare_signals
-from audiosim.journal import Content, Journal
 from audiosim.match import Policy
 from tests import signals
 
@@ -48,16 +49,16 @@ def folders(root: Path, count: int, rate: int, seconds: float, channels: int = 1
     return pairing.folders(str(root / "ref"), [str(root / "test")]).pairs
 
 
-def run(pairs: Iterable[pairing.Pair], terms: batch.Terms, path: Path, count: int) -> float:
+def run(pairs: Iterable[pairing.Pair], terms: workers.Terms, path: Path, count: int) -> float:
     """Seconds from the first answer to the last, a pair."""
     path.unlink(missing_ok=True)
-    with Journal(path, terms.settings) as journal, closing(batch.Processes(terms, count)) as pool:
-        jobs = batch.outstanding(pairs, terms, journal)
-        times = [time.perf_counter() for _ in batch.run(jobs, terms, journal, pool)]
+    with Journal(path, terms.settings) as journal, closing(workers.Processes(terms, count)) as pool:
+        jobs = workers.outstanding(pairs, terms, journal)
+        times = [time.perf_counter() for _ in workers.run(jobs, terms, journal, pool)]
     return (times[-1] - times[count - 1]) / (len(times) - count)
 
 
-def loop(pairs: Iterable[pairing.Pair], terms: batch.Terms) -> float:
+def loop(pairs: Iterable[pairing.Pair], terms: workers.Terms) -> float:
     """Seconds a pair of decoding and comparing, and of nothing else."""
     pairs = list(pairs)
     begun = time.perf_counter()
@@ -74,13 +75,13 @@ def in_turns(repeats: int, *calls: Callable[[], float]) -> list[float]:
 
 
 def overhead(root: Path, repeats: int) -> None:
-    pairs, terms = folders(root, 500, 16000, 1.0), batch.Terms(specs=("mse",), policy=Policy())
+    pairs, terms = folders(root, 500, 16000, 1.0), workers.Terms(specs=("mse",), policy=Policy())
     one, bare = in_turns(repeats, lambda: run(pairs, terms, root / "j", 1), lambda: loop(pairs, terms))
     print(f"| overhead a pair (mse of 1 s, 16 kHz) | {1000 * (one - bare):.2f} ms | at most 2 ms |")
 
 
 def cores(root: Path, repeats: int) -> None:
-    pairs, terms = folders(root, 60, 48000, 5.0, 2), batch.Terms(specs=("log-mel", "mr-stft"), policy=Policy())
+    pairs, terms = folders(root, 60, 48000, 5.0, 2), workers.Terms(specs=("log-mel", "mr-stft"), policy=Policy())
     spin = "import time\nx = time.process_time() + 2\nwhile time.process_time() < x: pass"
 
     def spinning() -> float:
@@ -99,7 +100,7 @@ def cores(root: Path, repeats: int) -> None:
 
 def resume(root: Path) -> None:
     count, specs = 20_000, ("snr", "si-sdr", "log-mel", "lsd", "mfcc")
-    terms = batch.Terms(specs=specs, policy=Policy())
+    terms = workers.Terms(specs=specs, policy=Policy())
     sound = root / "sound.wav"
     soundfile.write(sound, signals.noise(8000, 0.01)[0], 8000)
     for name in ("ref", "test"):
@@ -107,9 +108,9 @@ def resume(root: Path) -> None:
         for i in range(count):
             (root / name / f"{i:05d}.wav").write_bytes(sound.read_bytes())
     pairs = pairing.folders(str(root / "ref"), [str(root / "test")]).pairs
-    bench = batch.Bench(terms)
+    bench = workers.Bench(terms)
     with Journal(root / "j", terms.settings) as journal:
-        made = bench.work(batch.Job(pairs[0], specs))
+        made = bench.work(workers.Job(pairs[0], specs))
         for pair in pairs:
             for row in made:
                 names = {"reference": pair.reference, "test": pair.test, "id": pair.id}
@@ -124,7 +125,7 @@ def resume(root: Path) -> None:
     command += ["-o", str(root / "j"), "--format", "jsonl", "-q"]
     begun = time.perf_counter()
     with Journal(root / "j", terms.settings) as journal:
-        left = batch.outstanding(pairs, terms, journal)
+        left = workers.outstanding(pairs, terms, journal)
     seconds = time.perf_counter() - begun
     assert not left
     print(f"| 100,000 rows resumed | {seconds:.1f} s | at most 3 s |")
@@ -134,14 +135,14 @@ def resume(root: Path) -> None:
 
 
 def memory(root: Path) -> None:
-    pairs, terms = folders(root, 10_000, 8000, 0.1), batch.Terms(specs=("mse", "log-mel"), policy=Policy())
+    pairs, terms = folders(root, 10_000, 8000, 0.1), workers.Terms(specs=("mse", "log-mel"), policy=Policy())
     shown = {}
-    with Journal(root / "j", terms.settings) as journal, closing(batch.Processes(terms, 2)) as pool:
-        jobs = batch.outstanding(pairs, terms, journal)
-        for i, _ in enumerate(batch.run(jobs, terms, journal, pool), 1):
+    with Journal(root / "j", terms.settings) as journal, closing(workers.Processes(terms, 2)) as pool:
+        jobs = workers.outstanding(pairs, terms, journal)
+        for i, _ in enumerate(workers.run(jobs, terms, journal, pool), 1):
             if i in (1_000, 10_000 - 4):
-                workers = [_resident(w.process.pid) for w in pool._workers]
-                shown[i] = _resident(os.getpid()), max(workers)
+                resident = [_resident(w.process.pid) for w in pool._workers]
+                shown[i] = _resident(os.getpid()), max(resident)
     (ours, theirs), (ours_after, theirs_after) = shown.values()
     print(
         f"| memory after 1,000 and after 10,000 pairs | {ours:.0f} and {ours_after:.0f} MB, "

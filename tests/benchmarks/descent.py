@@ -20,8 +20,8 @@ import torch
 
 from audiosim import Loss, load
 from audiosim.dsp.resampling import to_rate
-from audiosim.hearing.differentiable import specific_loudness
 from audiosim.hearing.loudness import EXPONENT, Ear
+from audiosim.hearing.tensors import specific_loudness
 from audiosim.loss import parse
 from tests import signals
 from tests.benchmarks.pitch import available

@@ -58,7 +58,7 @@ def cases() -> Iterator[tuple[str, str, Callable[[Any, Any], Any], float]]:
         loss = Loss(spec, RATE)
 
         def text(input: Any, target: Any, loss: Any = loss) -> Any:
-            with mock.patch("audiosim.dsp.differentiable.in_memory", return_value=False):
+            with mock.patch("audiosim.engine.tensors.in_memory", return_value=False):
                 return loss(input, target)
 
         yield spec, "its torch text", text, 1.0

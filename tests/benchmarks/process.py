@@ -88,16 +88,16 @@ def threads(repeats: int) -> None:
     """A second thread for mr-stft, and for the bare FFT beside it: where that is below 1.8, the machine is busy."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from audiosim.dsp import spectrum
+    from audiosim.engine import fft
 
     ref = signals.pink(RATE, 120, seed=1).astype(np.float32)
     test = ref + np.float32(0.1) * signals.pink(RATE, 120, seed=2).astype(np.float32)
     frames = np.zeros((128, 1024), np.float32)
     compute = metrics.get("mr-stft").compute
 
-    def fft(_: int) -> None:
+    def transform(_: int) -> None:
         for _ in range(400):
-            spectrum.rfft(frames)
+            fft.rfft(frames)
 
     def timed(call: Callable[[], object]) -> float:
         start = time.perf_counter()
@@ -106,13 +106,13 @@ def threads(repeats: int) -> None:
 
     def both() -> None:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(fft, range(2)))
+            list(pool.map(transform, range(2)))
 
     compute(ref[:, :RATE], test[:, :RATE], RATE)
     rows = []
     for _ in range(repeats):
         one, two = (timed(lambda j=j: compute(ref, test, RATE, jobs=j)) for j in (1, 2))
-        bare = 2 * timed(lambda: fft(0)) / timed(both)
+        bare = 2 * timed(lambda: transform(0)) / timed(both)
         rows.append((one / two, bare))
     ours, bare = (statistics.median(ratios) for ratios in zip(*rows, strict=True))
     print(f"\ntwo threads, mr-stft of 120 s: {ours:.2f} times one; the bare FFT: {bare:.2f} times")

@@ -137,7 +137,12 @@ def fingerprint(values: Any) -> list[float] | None:
     x = np.asarray(values, np.float64).ravel()
     missing = ~np.isfinite(x)
     x = np.where(missing, 0, x)
-    return [x.size, float(np.abs(x).sum()), float(np.random.default_rng(0).standard_normal(x.size) @ x), int(missing.sum())]
+    return [
+        x.size,
+        float(np.abs(x).sum()),
+        float(np.random.default_rng(0).standard_normal(x.size) @ x),
+        int(missing.sum()),
+    ]
 
 
 def distance(a: Any, b: Any) -> float:
@@ -146,7 +151,13 @@ def distance(a: Any, b: Any) -> float:
         return max((distance(a[k], b[k]) for k in a), default=0.0)
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
         scale = abs(a[1]) if len(a) == 4 else 0.0  # a weighted sum is as exact as its array is large
-        return max((distance(p, q) if i != 2 else abs(p - q) / (scale or 1) for i, (p, q) in enumerate(zip(a, b, strict=True))), default=0.0)
+        return max(
+            (
+                distance(p, q) if i != 2 else abs(p - q) / (scale or 1)
+                for i, (p, q) in enumerate(zip(a, b, strict=True))
+            ),
+            default=0.0,
+        )
     if isinstance(a, int | float) and isinstance(b, int | float):
         if a == b or (a != a and b != b):
             return 0.0

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 
 from audiosim import compare
+from audiosim.batch.journal import read, slot
 from audiosim.errors import ExitCode
-from audiosim.journal import read, slot
 from tests.conftest import Done
 from tests.signals import COMPILED, noise
 

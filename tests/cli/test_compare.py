@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from audiosim.conftest import RATE
 
 from audiosim import compare, load, metrics
-
-from .conftest import RATE
 
 
 def strict(text):

@@ -12,8 +12,8 @@ import pytest
 
 from audiosim.cli import formats
 from audiosim.errors import MissingExtra
-from audiosim.rows import number
-from audiosim.summary import summarise
+from audiosim.judge.rows import number
+from audiosim.judge.summary import summarise
 from tests.batches import row
 
 NASTY = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "\rx", "\nx", "'quoted", 'a"b,c', "fine.wav", "ünï☃"]

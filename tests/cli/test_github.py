@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from audiosim import gates
 from audiosim.cli import github
 from audiosim.cli.findings import Finding, findings
+from audiosim.judge import gates
 from tests.batches import row
 
 

@@ -6,8 +6,8 @@ import re
 from math import nan
 from xml.etree import ElementTree
 
-from audiosim import gates
 from audiosim.cli.junit import to_junit
+from audiosim.judge import gates
 from tests.batches import row
 
 WHEN = {"timestamp": "2026-01-02T03:04:05", "hostname": "here"}

@@ -6,10 +6,10 @@ import html
 
 from markdown_it import MarkdownIt
 
-from audiosim import gates
 from audiosim.cli.findings import findings
 from audiosim.cli.markdown import SHOWN, code, to_markdown
-from audiosim.summary import agreement, summarise
+from audiosim.judge import gates
+from audiosim.judge.summary import agreement, summarise
 from tests.batches import row
 from tests.cli.test_github import failed
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from math import inf
 
-from audiosim import gates
-from audiosim.cli import table
-from audiosim.summary import agreement, summarise
-from tests.batches import row
 from tests.test_summary import rated, two_systems
+
+from audiosim.cli import table
+from audiosim.judge import gates
+from audiosim.judge.summary import agreement, summarise
+from tests.batches import row
 
 
 def printed(show, *arguments):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiosim.dsp import correlation
-from audiosim.dsp.stream import Stream, plain
+from audiosim.engine.stream import Stream, plain
 from tests import naive
 from tests.signals import noise
 

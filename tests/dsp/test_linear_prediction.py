@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 
 from audiosim.dsp import linear_prediction as lp
-from audiosim.dsp.stream import Stream, plain
+from audiosim.engine.stream import Stream, plain
 from tests import naive
 from tests.signals import Array, affordable, noise, silence, sine, speech_like
 

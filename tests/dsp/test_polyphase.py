@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiosim.dsp import polyphase
-from audiosim.dsp.stream import Stream, plain
+from audiosim.engine.stream import Stream, plain
 from audiosim.errors import UsageError
 from tests import naive
 from tests.signals import COMPILED, noise

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from audiosim import dsp
+from audiosim import engine
 from audiosim.errors import UsageError
 from audiosim.hearing.loudness import EXPONENT, Ear, erb, filters, internal_noise, transmission
 from audiosim.hearing.scales import erb_rate
@@ -31,7 +31,7 @@ def spectra(x: Array, ear: Ear, frames: int = 4) -> Array:
     side = (n - w) // 2
     for i in range(frames):
         y[0, i, side : side + w] = x[i * hop : i * hop + w] * ear.stft.window
-    return dsp.spectrum.rfft(y)
+    return engine.fft.rfft(y)
 
 
 def tone(hz: float, level: float, rate: int = 48000, full_scale: float = 92.0) -> Array:
@@ -147,7 +147,7 @@ def test_specific_loudness_is_compressed_excitation() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_torch_text_is_the_same(dtype: str) -> None:
     torch = pytest.importorskip("torch")
-    from audiosim.hearing.differentiable import specific_loudness
+    from audiosim.hearing.tensors import specific_loudness
 
     rate = 16000
     for scale in (1e-6, 1e-3, 1.0, 5.0):

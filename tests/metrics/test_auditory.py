@@ -12,12 +12,12 @@ import pytest
 import scipy.ndimage
 
 from audiosim import compare, load
-from audiosim.dsp.kept import keeping
+from audiosim.engine.cache import caching
 from audiosim.errors import UsageError
-from audiosim.explain import explain
-from audiosim.hearing import auditory_levels, complex_gammatone, peakiness
+from audiosim.judge.explain import explain
 from audiosim.metrics import auditory
 from audiosim.metrics.auditory import compute
+from audiosim.models.auditory import complex_gammatone, levels, peakiness
 from audiosim.signal import Signal
 from tests.benchmarks import listeners
 from tests.signals import (
@@ -136,7 +136,7 @@ def test_audibility_is_its_formula() -> None:
             away = cams[j] - cams[i]
             up = np.maximum(20 - 0.4 * (10 * np.log10(np.maximum(windows[..., i], 1e4)) - 40), 3)
             masked[..., j] += windows[..., i] * 10 ** (-(up * away if away > 0 else -27 * away) / 10)
-        quiet = 10 ** (0.07 * auditory_levels.threshold(RATE))
+        quiet = 10 ** (0.07 * levels.threshold(RATE))
         excess = 10 * np.log10(1 + np.abs(windows[0] - windows[1]) / (quiet + 0.1 * masked.min(0)))
         expected = ((excess**8).mean(1) ** (1 / 8)).mean()
         assert compute(ref, test, RATE, form="audibility").value == pytest.approx(expected, rel=1e-9, abs=1e-12), name
@@ -273,7 +273,7 @@ def test_a_reference_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(complex_gammatone, "powers", lambda x, rate: calls.append(1) or powers(x, rate))
     ref = noise(RATE, 0.3, 1)
     tests = [added_noise(ref, RATE, s, 2) for s in (0.1, 0.2, 0.3)]
-    with keeping(ref):
+    with caching(ref):
         kept = [compute(ref, test, RATE).value for test in tests]
     assert len(calls) == 4
     assert kept == [compute(ref, test, RATE).value for test in tests]
@@ -320,7 +320,7 @@ def test_anchors_are_in_order() -> None:
 
 @contextmanager
 def every_file_once(shared: Path) -> Iterator[None]:
-    with keeping(
+    with caching(
         *(listeners.sound(r[k]).samples for rows in listeners.rated().values() for r in rows for k in ("ref", "test"))
     ):
         yield

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare
-from audiosim.hearing import coherence_levels, speech_bands
+from audiosim.models.loizou import coherence_levels, speech_bands
 from audiosim.result import Result
 from tests import naive
 from tests.recorded import speech

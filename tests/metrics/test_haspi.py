@@ -9,8 +9,9 @@ import pytest
 
 from audiosim import compare
 from audiosim.errors import UsageError
-from audiosim.hearing import audiogram, impaired_ear, modulation_cepstra
+from audiosim.hearing import audiogram
 from audiosim.metrics import haspi
+from audiosim.models.haspi import impaired_ear, modulation_cepstra
 from tests.signals import COMPILED, Array, noise, speech_like
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="a quarter of a second takes uncompiled kernels minutes")

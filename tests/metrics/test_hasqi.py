@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiosim import compare, explain
-from audiosim.hearing import impaired_ear
+from audiosim import compare
+from audiosim.judge import explain
 from audiosim.match import Policy
 from audiosim.metrics import hasqi
+from audiosim.models.haspi import impaired_ear
 from audiosim.signal import Signal
 from tests.metrics.test_haspi import IMPAIRED, formula
 from tests.signals import COMPILED, added_tone, speech_like

@@ -9,8 +9,8 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.errors import UsageError
-from audiosim.explain import explain
-from audiosim.hearing import zwicker_loudness as zwicker
+from audiosim.judge.explain import explain
+from audiosim.models import zwicker as zwicker
 from audiosim.signal import Signal
 from tests.signals import COMPILED, Array, added_noise, affordable, pink, silence, sine
 

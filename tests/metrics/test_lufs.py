@@ -12,8 +12,8 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.dsp import recursive
-from audiosim.explain import explain
 from audiosim.hearing import weighting
+from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
 from tests import naive

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.hearing.test_masking_threshold import plain
 
 from audiosim import metrics
 from audiosim.errors import UsageError
-from tests.hearing.test_masking_threshold import plain
 from tests.signals import COMPILED, Array, added_noise, affordable, harmonic, noise, pink, speech_like
 
 SECONDS = affordable(0.3)
@@ -99,13 +99,13 @@ def test_a_negative_weight_is_refused() -> None:
 def losses(spec: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Values and gradients of a batch of two, by kernels and by text."""
     torch = pytest.importorskip("torch")
-    from audiosim.dsp import differentiable
+    from audiosim.engine import tensors
     from audiosim.loss import Loss
 
     ref = torch.tensor(np.concatenate([pink(16000, 0.3, 1), speech_like(16000, 0.3, 1)]), dtype=getattr(torch, dtype))
     for serves in (True, False):
         if not serves:
-            monkeypatch.setattr(differentiable, "in_memory", lambda *_: False)
+            monkeypatch.setattr(tensors, "in_memory", lambda *_: False)
         test = (0.9 * ref + 0.01 * torch.tensor(noise(16000, 0.3, 2, 2), dtype=ref.dtype)).requires_grad_()
         values = Loss(spec, 16000, "none")(test, ref)
         values.sum().backward()
@@ -126,12 +126,12 @@ def test_kernels_and_text_agree(spec: str, dtype: str, monkeypatch: pytest.Monke
 def test_gradient_of_the_target_holds_the_mask_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the derivative once the mask no longer follows the target."""
     torch = pytest.importorskip("torch")
-    from audiosim.hearing import masking_threshold
     from audiosim.loss import Loss
+    from audiosim.models.masking import threshold
 
     ref, x = (torch.tensor(y) for y in (pink(16000, 0.2, 1), noise(16000, 0.2, 2)))
-    fixed = masking_threshold.masks_torch()(ref, 16000, 96.0)
-    monkeypatch.setattr(masking_threshold, "masks_torch", lambda: lambda *_: fixed)
+    fixed = threshold.masks_torch()(ref, 16000, 96.0)
+    monkeypatch.setattr(threshold, "masks_torch", lambda: lambda *_: fixed)
     loss, test = Loss("masked-loss", 16000), (ref + 0.01 * x).requires_grad_()
     ref.requires_grad_()
     assert torch.autograd.gradcheck(loss, (test, ref), fast_mode=True, eps=1e-7, atol=1e-5, rtol=1e-3)

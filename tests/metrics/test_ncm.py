@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 
 from audiosim import compare, metrics
-from audiosim.hearing import band_envelopes, speech_bands
+from audiosim.models.loizou import band_envelopes, speech_bands
 from audiosim.result import Result
 from tests.recorded import speech
 from tests.signals import COMPILED, Array, added_noise, gain, noise, silence, speech_like

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare, metrics
-from audiosim.explain import explain
+from audiosim.judge.explain import explain
 from audiosim.signal import Signal
 from tests import naive
 from tests.signals import Array, added_click, added_noise, added_tone, affordable, chord_music, pink, silence

@@ -99,14 +99,14 @@ def test_too_short_is_said() -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_kernels_and_text_agree(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from audiosim.dsp import differentiable
+    from audiosim.engine import tensors
     from audiosim.loss import Loss
 
     ref, x = (torch.tensor(y, dtype=getattr(torch, dtype)) for y in (pink(16000, 0.5, 1, 2), noise(16000, 0.5, 2, 2)))
     found = []
     for serves in (True, False):
         if not serves:
-            monkeypatch.setattr(differentiable, "in_memory", lambda *_: False)
+            monkeypatch.setattr(tensors, "in_memory", lambda *_: False)
         test = (ref + 0.1 * x).requires_grad_()
         values = Loss("par", 16000, "none")(test, ref)
         values.sum().backward()

@@ -9,7 +9,7 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.errors import UsageError
-from audiosim.hearing import bark_excitation, disturbance
+from audiosim.models.peaq import disturbance, fft_ear
 from tests import naive
 from tests.signals import COMPILED, Array, added_noise, affordable, chord_music, low_pass, pink, silence, speech_like
 
@@ -76,7 +76,7 @@ def test_a_sine_between_two_bins_has_the_playback_level() -> None:
 
 def test_bands_are_those_of_the_standard() -> None:
     """BS.1387-1, table 6: centres of 91.708, 115.216, 138.870, ... 17690.045 Hz."""
-    ear = bark_excitation.BarkEar.of()
+    ear = fft_ear.BarkEar.of()
     assert ear.bands == 109
     assert ear.centres[[0, 1, 2, -1]] == pytest.approx([91.708, 115.216, 138.870, 17690.045], abs=3e-3)
     np.testing.assert_allclose(ear.edges[[0, -1]], [80, 18000])
@@ -87,9 +87,9 @@ def test_bands_are_those_of_the_standard() -> None:
 def test_loudness_of_a_tone(level: float, sones: float) -> None:
     """Not 1 sone at 40 dB: Kabal 2003 found 0.584 for 1 kHz as well."""
     x = 10 ** ((level - 92) / 20) * np.sin(2 * np.pi * 1000 / RATE * np.arange(round(RATE * affordable(1.0))))
-    ear = bark_excitation.BarkEar.of()
-    n = min(bark_excitation.BLOCK, bark_excitation.count(x.size) - 1)
-    blocks = bark_excitation.listener(x, ear, n)
+    ear = fft_ear.BarkEar.of()
+    n = min(fft_ear.BLOCK, fft_ear.count(x.size) - 1)
+    blocks = fft_ear.listener(x, ear, n)
     assert disturbance.loudness(blocks(0, n).excitation, ear.centres)[-1] == pytest.approx(sones, abs=0.002)
 
 
@@ -110,13 +110,13 @@ def test_data_boundary() -> None:
     x = np.zeros((2, 20000))
     x[0, 5000] = 0.5
     x[1, 9999] = -0.5
-    first, stop = bark_excitation.data_boundary(x)
+    first, stop = fft_ear.data_boundary(x)
     assert first == (5000 - 4 + 5 - 2048 + 1023) // 1024
     assert stop == 9999 // 1024 + 1
-    assert bark_excitation.data_boundary(0 * x) == (0, 0)
+    assert fft_ear.data_boundary(0 * x) == (0, 0)
     x[:, :] = 0.001
-    assert bark_excitation.data_boundary(x) == (0, 0), "5 neighbours come to 0.005, below 200 / 32768"
-    assert bark_excitation.data_boundary(2 * x) == (0, bark_excitation.count(20000))
+    assert fft_ear.data_boundary(x) == (0, 0), "5 neighbours come to 0.005, below 200 / 32768"
+    assert fft_ear.data_boundary(2 * x) == (0, fft_ear.count(20000))
 
 
 # What a user meets

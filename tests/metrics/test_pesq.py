@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load, metrics
-from audiosim.explain import explain
+from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
 from tests.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, noise, speech_like

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load, metrics
-from audiosim.explain import explain
+from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
 from tests.signals import (

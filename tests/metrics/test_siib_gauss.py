@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load
-from audiosim.explain import explain
+from audiosim.judge.explain import explain
 from audiosim.metrics.siib_gauss import MOST
 from audiosim.result import Result
 from audiosim.signal import Signal

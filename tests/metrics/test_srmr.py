@@ -11,9 +11,9 @@ import pytest
 import scipy.signal
 
 from audiosim import compare, load
-from audiosim.dsp.stream import plain
-from audiosim.hearing import modulation
+from audiosim.engine.stream import plain
 from audiosim.metrics.srmr import compute
+from audiosim.models import srmr
 from tests.signals import COMPILED, Array, added_noise, clipping, low_pass, noise, reverb, speech_like
 
 RATE = 16000
@@ -64,16 +64,16 @@ def test_recorded_numbers(shared: Path) -> None:
 def test_plain_formula() -> None:
     """Filters at the full rate, Hilbert's envelope of all of it; longer than a block."""
     x = noise(RATE, 2.5, 1)[0] * (1 + np.sin(2 * np.pi * 7 * np.arange(40000) / RATE))
-    bank = modulation.filters()
-    numerators, denominators = modulation.resonators(1)
+    bank = srmr.filters()
+    numerators, denominators = srmr.resonators(1)
     window = np.hamming(4097)[:-1]
-    energies = modulation.energies(plain(x))
+    energies = srmr.energies(plain(x))
     for c in (0, 5, 11, *range(16, 23)):
         y = bank.gain[c] * x
         for zero in bank.zeros[c]:
             y = scipy.signal.lfilter([1, zero], [1, *bank.poles[c]], y)
         envelope = np.abs(scipy.signal.hilbert(np.pad(y, (0, 8192))))[: x.size]
-        for k in range(modulation.MODULATIONS):
+        for k in range(srmr.MODULATIONS):
             z = scipy.signal.lfilter(numerators[:, k], [1, *denominators[:, k]], envelope)
             expected = [np.sum((window * z[i : i + 4096]) ** 2) for i in range(0, x.size - 4095, 1024)]
             assert energies[c, :, k].sum() == pytest.approx(np.sum(expected), rel=1e-3), (c, k)
@@ -84,21 +84,21 @@ def test_kernel_of_modulations() -> None:
     """Uncompiled too: SciPy's filters and whole frames."""
     rng = np.random.default_rng(2)
     x = rng.standard_normal(48)
-    b, a = modulation.resonators(1)
+    b, a = srmr.resonators(1)
     squares = rng.uniform(0, 1, 16)
-    out, state = np.zeros((3, 9, modulation.MODULATIONS)), np.zeros((2, modulation.MODULATIONS))
+    out, state = np.zeros((3, 9, srmr.MODULATIONS)), np.zeros((2, srmr.MODULATIONS))
     for start in (0, 24):  # in two parts
-        modulation._modulate(x[start : start + 24], start // 4, 4, b, a, squares, state, out[0])
-    for k in range(modulation.MODULATIONS):
+        srmr._modulate(x[start : start + 24], start // 4, 4, b, a, squares, state, out[0])
+    for k in range(srmr.MODULATIONS):
         y = scipy.signal.lfilter(b[:, k], [1, *a[:, k]], x) ** 2
         np.testing.assert_allclose(out[0, :, k], [np.sum(squares * y[4 * f : 4 * f + 16]) for f in range(9)], rtol=1e-9)
 
 
 def test_a_modulation_filter_at_a_lower_rate_is_the_same() -> None:
     hz = np.array([1.0, 4.0, 20.0, 128.0, 300.0])
-    high = _response(*modulation.resonators(1), hz, RATE)
+    high = _response(*srmr.resonators(1), hz, RATE)
     for down in (4, 2):
-        np.testing.assert_allclose(_response(*modulation.resonators(down), hz, RATE / down), high, rtol=2e-4)
+        np.testing.assert_allclose(_response(*srmr.resonators(down), hz, RATE / down), high, rtol=2e-4)
 
 
 def _response(b: Array, a: Array, hz: Array, rate: float) -> Array:
@@ -125,7 +125,7 @@ def test_profiles_and_what_has_no_number() -> None:
     result = compute(x, x, RATE, detail="map")
     assert result.per_band is not None
     assert result.bands is not None
-    assert result.bands.shape == result.per_band.shape == (modulation.BANDS,)
+    assert result.bands.shape == result.per_band.shape == (srmr.BANDS,)
     silent = np.zeros_like(x)
     assert compute(x, silent, RATE).reason == "the test is silent"
     assert isnan(compute(x, silent, RATE).value)

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiosim import compare, load
-from audiosim.explain import explain
-from audiosim.hearing import third_octaves
+from audiosim import compare, load, models
+from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
 from tests import naive
@@ -116,12 +115,12 @@ def test_plain_formula(extended: bool) -> None:
 def test_shortfalls_add_up_to_what_is_lacking(extended: bool) -> None:
     """By unit vectors, and where one of both, or both, do not vary."""
     rng = np.random.default_rng(8)
-    x, y = rng.uniform(0.5, 1, (2, 33, third_octaves.LANES))
+    x, y = rng.uniform(0.5, 1, (2, 33, models.stoi.LANES))
     x[..., -1] = y[..., -1] = 0
     x[:, 1] = 0.5
     y[:, 2] = 0.5
     x[:, 3] = y[:, 3] = 0.0
-    values, lost = third_octaves.correlations(x, y, extended, where=True)
+    values, lost = models.stoi.correlations(x, y, extended, where=True)
     assert lost is not None
     assert lost.min() >= 0
     assert lost.sum() == pytest.approx((1 - values).sum(), rel=1e-12)
@@ -169,7 +168,7 @@ def test_level_and_silence_before_and_after_change_nothing() -> None:
     y = added_noise(x, RATE, 0.5, 1)
     value = stoi(x, y).value
     assert stoi(0.01 * x, gain(y, RATE, 1.0)).value == pytest.approx(value, rel=1e-9)
-    pause = np.zeros((1, 5 * third_octaves.HOP))
+    pause = np.zeros((1, 5 * models.stoi.HOP))
     longer = (np.concatenate([pause, z, pause], axis=1) for z in (x, y))
     assert stoi(*longer).value == pytest.approx(value, abs=0.02)  # frames at both ends
 

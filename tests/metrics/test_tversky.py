@@ -252,7 +252,7 @@ def test_shares_and_contributions() -> None:
 
 @long
 def test_explain_says_which_dominates_where_and_when() -> None:
-    from audiosim.explain import explain
+    from audiosim.judge.explain import explain
     from audiosim.signal import Signal
 
     x = speech_like(48000, 4.0, 1)

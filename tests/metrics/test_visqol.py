@@ -11,9 +11,9 @@ import pytest
 
 from audiosim import compare, load
 from audiosim.errors import InputError, UsageError
-from audiosim.hearing import patches, support_vectors
-from audiosim.hearing.support_vectors import installed_model
 from audiosim.metrics import visqol, visqol_speech
+from audiosim.models.visqol import patches, support_vectors
+from audiosim.models.visqol.support_vectors import installed_model
 from tests import naive
 from tests.signals import COMPILED, Array, added_noise, chord_music, delay, dropout, pink, speech_like
 

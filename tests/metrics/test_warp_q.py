@@ -10,9 +10,9 @@ import pytest
 
 from audiosim import compare, load
 from audiosim.errors import UsageError
-from audiosim.explain import explain
+from audiosim.judge.explain import explain
+from audiosim.judge.rows import result_row
 from audiosim.result import Result
-from audiosim.rows import result_row
 from audiosim.signal import Signal
 from tests.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, reverb, speech_like
 

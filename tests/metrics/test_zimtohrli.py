@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load
-from audiosim.dsp import greedy_warping
-from audiosim.dsp.stream import plain
+from audiosim.engine.stream import plain
 from audiosim.errors import InputError
-from audiosim.hearing import phasor_bank, structure
 from audiosim.metrics.zimtohrli import compute
+from audiosim.models.zimtohrli import greedy_warping, phasor_bank, structure
 from tests import naive
 from tests.signals import (
     COMPILED,

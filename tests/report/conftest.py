@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from audiosim import gates
 from audiosim.comparison import Comparison, compare_signals
+from audiosim.judge import gates
+from audiosim.judge.rows import flat, pair_row
 from audiosim.match import Policy
-from audiosim.rows import flat, pair_row
 from audiosim.signal import Signal
 from tests.signals import affordable, noise
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiosim.comparison import Comparison
-from audiosim.explain import taken_apart
+from audiosim.judge.explain import taken_apart
 from audiosim.report import figure
 from audiosim.result import undefined
 from audiosim.signal import Signal

@@ -17,9 +17,9 @@ import soundfile
 from audiosim import metrics, report
 from audiosim.comparison import Comparison, compare_signals
 from audiosim.errors import InputError
+from audiosim.judge.rows import to_jsonl
 from audiosim.match import Policy
 from audiosim.report import charts, sound
-from audiosim.rows import to_jsonl
 from audiosim.signal import Signal
 from tests.signals import affordable, noise
 

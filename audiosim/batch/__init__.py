@@ -1,0 +1,1 @@
+"""Many pairs: who belongs to whom, the journal, worker processes."""

@@ -1,0 +1,306 @@
+"""The journal of a batch: a row of JSON a line, appended and flushed one by one, so that nothing done is ever lost."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from .. import __version__, remote
+from ..audio import display_name
+from ..errors import InputError, UsageError
+from ..judge.rows import SCHEMA, Row, to_jsonl
+
+HEAD = b'{"schema":'
+SYNC = 2.0  # s between two writings through to the disk
+
+Slot = tuple[Any, ...]  # what a row is about
+
+
+def slot(row: Row) -> Slot:
+    """What the row is about: the pair, the piece of it, and the metric as it was asked for."""
+    return (row["id"], row["system"], row["reference"], row["test"], row["start"], row["duration"], row["spec"])
+
+
+class Content(NamedTuple):
+    """A file as it was when it was read: size in bytes, time of change in ns, digest of what is in it."""
+
+    size: int
+    changed: int | str | None
+    digest: str
+
+
+class Entry(NamedTuple):
+    """The last row of a slot: where it stands in the file, whether it is an answer, and of what."""
+
+    offset: int
+    answered: bool
+    key: str
+    carried: int  # hash of what the manifest said of the pair
+    placed: bool  # whether it tells the worst second
+
+
+class Journal:
+    """An open journal, locked against others. `entries` holds the last row of each slot, `contents` the files.
+
+    path: of the file, made where there is none. settings: under which its rows are made; they are its first line.
+    resume: go on with what is there, else the old one is renamed.
+    repaired: a line on what had to be mended.
+    Raises UsageError where another batch writes it, where it was made under other settings, or where it cannot be
+    written; InputError where it holds something else than rows.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], *, resume: bool = True) -> None:
+        self.path = Path(path)
+        self.name = display_name(path)
+        if remote.is_url(path):
+            raise UsageError(
+                f"-o {self.name}: a journal grows row by row, as only a file on this machine can; write one here, and "
+                "export it there with --from FILE -o URL"
+            )
+        self.entries: dict[Slot, Entry] = {}
+        self.contents: dict[str, Content] = {}
+        self.repaired: str | None = None
+        self._file = self._opened()
+        try:
+            if not resume and self._file.seek(0, os.SEEK_END):
+                self.path.replace(self.path.with_name(f"{self.path.name}.old"))
+                self._file.close()
+                self._file = self._opened()
+            self._synced = time.monotonic()
+            self._end = self._file.seek(0, os.SEEK_END)
+            if self._end:
+                self._read(settings)
+            if not self._end:
+                self._append({"schema": SCHEMA, "audiosim": __version__, "settings": dict(settings)})
+        except BaseException:
+            self._file.close()
+            raise
+
+    def write(self, row: Row) -> None:
+        """Append the row, at once visible to others; on the disk within seconds. OSError where the disk is full: the
+        journal then ends with the row before."""
+        offset = self._append(row)
+        self._note(row, offset)
+        if time.monotonic() - self._synced > SYNC:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
+
+    def rows(self, slots: Iterable[Slot] | None = None) -> Iterator[Row]:
+        """The last row of each slot, in the order of the slots, or of the journal; slots without a row are left out."""
+        entries = sorted(self.entries.values()) if slots is None else (self.entries.get(s) for s in slots)
+        with self.path.open("rb") as file:
+            for entry in entries:
+                if entry is not None:
+                    file.seek(entry.offset)
+                    yield json.loads(file.readline())
+
+    def row(self, slot: Slot) -> dict[str, Any]:
+        """The last row of the slot."""
+        return dict(next(self.rows([slot])))
+
+    def close(self) -> None:
+        """Write through to the disk, and let others have it."""
+        with suppress(OSError, ValueError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, row: Row) -> int:
+        offset: int = self._end
+        data = to_jsonl([row]).encode()
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(offset)
+            raise
+        self._end += len(data)
+        return offset
+
+    def _opened(self) -> Any:
+        try:
+            file = self.path.open("a+b")
+        except OSError as broken:
+            raise UsageError(f"-o {self.name}: cannot be written: {broken.strerror}") from None
+        try:
+            _lock(file, self.name)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _mend(self) -> None:
+        """Cut off the line that a killed process left unfinished."""
+        start, block = self._end, b""
+        while start and b"\n" not in block:
+            start = max(0, start - 65536)
+            self._file.seek(start)
+            block = self._file.read(self._end - start)
+        whole = start + block.rfind(b"\n") + 1
+        if whole < self._end:
+            self._file.truncate(whole)
+            self.repaired = f"{self.name}: cut off a last line of {self._end - whole} bytes that was not finished"
+            self._end = whole
+
+    def _read(self, settings: Mapping[str, Any]) -> None:
+        self._file.seek(0)
+        first = self._file.readline()
+        if not first.endswith(b"\n") and HEAD.startswith(first[: len(HEAD)]):  # killed while writing it
+            self._mend()
+            return
+        header = _parsed(first, self.name, 1)  # before anything is cut off: it may be a file of another kind
+        _check_schema(header, self.name)
+        made = header.get("settings")
+        if not isinstance(made, dict):
+            raise InputError(f"{self.name}: is no journal of audiosim; give another file with -o")
+        ours = json.loads(json.dumps(dict(settings)))
+        if made != ours:
+            other = sorted(k for k in {*made, *ours} if made.get(k) != ours.get(k))
+            says = ", ".join(f"{k}={made.get(k)} (now {ours.get(k)})" for k in other)
+            raise UsageError(
+                f"{self.name} was made with {says}; give the same again, another file with -o, or --no-resume, which "
+                f"keeps the old one as {self.path.name}.old"
+            )
+        self._mend()
+        self._file.seek(len(first))
+        for row, offset in _lines(self._file, self.name):
+            self._note(row, offset)
+
+    def _note(self, row: Row, offset: int) -> None:
+        try:
+            key = slot(row)
+            said = carried(row["group"], row["rating"], row["higher_is_better"], row["columns"])
+            entry = Entry(offset, row["status"] != "error", row["key"], said, row["worst_s"] is not None)
+            content = row["content"]
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{self.name}: holds a line that is no row of a batch (byte {offset}); give another file with -o"
+            ) from None
+        self.entries[key] = entry
+        for which in ("reference", "test"):
+            if content[which] is not None:
+                self.contents[row[which]] = Content(*content[which])
+
+
+def carried(group: str | None, rating: float | None, better: bool | None, columns: Mapping[str, str]) -> int:
+    """What the manifest says of a pair, as a hash."""
+    return hash((group, rating, better, tuple(sorted(columns.items()))))
+
+
+def header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings under which a journal was made. InputError for what is none."""
+    name = display_name(path)
+    try:
+        with _open(path) as file:
+            first = _parsed(file.readline(), name, 1)
+    except OSError as broken:
+        raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
+    _check_schema(first, name)
+    if not isinstance(first.get("settings"), dict):
+        raise InputError(f"{name}: is no journal of audiosim batch")
+    return dict(first["settings"])
+
+
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
+    """A journal to be read, also of a URL."""
+    if remote.is_url(path):
+        return io.BytesIO(remote.read(os.fspath(path)))
+    return Path(path).open("rb")
+
+
+def read(path: str | os.PathLike[str]) -> Iterator[Row]:
+    """The rows of a journal that nobody need be writing, the last of each slot, those of a pair together.
+
+    A last line that is not finished is left out. Raises InputError for what is no journal.
+    """
+    name = display_name(path)
+    try:
+        with _open(path) as file:
+            header = _parsed(file.readline(), name, 1)
+            _check_schema(header, name)
+            if "settings" not in header and "spec" not in header:
+                raise InputError(f"{name}: is no journal of audiosim")
+            if "spec" in header:  # what compare wrote with --format jsonl
+                file.seek(0)
+            pairs: dict[Slot, dict[str, int]] = {}  # the last row of each metric
+            for row, offset in _lines(file, name):
+                *pair, spec = slot(_filled(row))
+                pairs.setdefault(tuple(pair), {})[spec] = offset
+            for metrics in pairs.values():
+                for offset in metrics.values():
+                    file.seek(offset)
+                    yield _filled(json.loads(file.readline()))
+    except OSError as broken:
+        raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
+
+
+def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with what compare's rows do not have."""
+    if "key" in row:
+        return dict(row)
+    bare: dict[str, Any] = dict.fromkeys(
+        ("group", "system", "rating", "higher_is_better", "start", "duration", "worst_s", "fault", "key")
+    )
+    fault = "input" if row["status"] == "error" and row["rate"] is None else None
+    return bare | {
+        "id": row["test"],
+        "columns": {},
+        "content": {"reference": None, "test": None},
+        "fault": fault,
+        **row,
+    }
+
+
+def _lines(file: Any, name: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """(row, its place) from here on; a torn last line is left out."""
+    offset = file.tell()
+    for number, line in enumerate(file, 2):
+        if not line.endswith(b"\n"):
+            return
+        yield _parsed(line, name, number), offset
+        offset += len(line)
+
+
+def _parsed(line: bytes, name: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        raise InputError(f"{name}, line {number}: is no row of audiosim; remove the line, or give another file")
+    return row
+
+
+def _check_schema(header: Mapping[str, Any], name: str) -> None:
+    found = header.get("schema")
+    if found != SCHEMA:
+        what = "is no journal of audiosim" if found is None else f"is of schema {found}, this audiosim knows {SCHEMA}"
+        raise InputError(f"{name}: {what}; give another file, or use the version of audiosim that wrote it")
+
+
+def _lock(file: Any, name: str) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: whoever opens a file there for writing has it alone in practice
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as broken:
+        if broken.errno in (errno.EACCES, errno.EAGAIN):
+            raise UsageError(
+                f"{name}: another batch is writing it; wait for it, or give another file with -o"
+            ) from None
+        # a file system without locks is no reason not to work

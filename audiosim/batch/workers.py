@@ -1,0 +1,589 @@
+"""Many pairs -> rows: what is still to be done, and the processes that do it. A pair that fails is a row too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from .. import audio, metrics, remote
+from ..comparison import Backend, compare_signals
+from ..errors import AudiosimError, ExitCode, InputError, MetricError, MissingExtra, UsageError
+from ..judge import gates
+from ..judge.rows import Row, flat, number, pair_row
+from ..match import Policy
+from ..result import failed
+from .journal import Content, Journal, Slot, carried, slot
+from .pairing import Pair
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+    from ..comparison import Comparison, Detail
+    from ..result import Result
+    from ..signal import Signal
+
+AHEAD = 2  # jobs that a worker has in hand: one that it computes, one that it decodes meanwhile
+GROUP = 8  # jobs on one reference that go to one worker in a row, which decodes and analyses it once
+HASHED = 1 << 20  # bytes of a file that are hashed at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What holds for every pair of a batch.
+
+    specs: the metrics; require: gates on each pair, or on all of them. bands, bins, times: what each row tells besides
+    the number.
+    """
+
+    specs: tuple[str, ...]
+    policy: Policy
+    require: tuple[str, ...] = ()
+    bands: bool = False
+    bins: bool = False
+    times: bool = False
+    backend: Backend = "numba"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Under which numbers are comparable: those of one journal have the same."""
+        return {**asdict(self.policy), "backend": self.backend}
+
+    @property
+    def detail(self) -> Detail:
+        return "profile" if self.bands or self.bins or self.times else "value"
+
+    def gates_of(self, pair: Pair) -> list[gates.Gate]:
+        """Those on the pair itself."""
+        own = (gates.parse(text) for text in pair.require if text not in self.require)
+        return [*(gate for gate in self._gates if gate.pooled is None), *own]
+
+    @property
+    def gates_over_all(self) -> list[gates.Gate]:
+        return [gate for gate in self._gates if gate.pooled is not None]
+
+    def specs_of(self, pair: Pair) -> list[str]:
+        """What is asked of the pair, the metrics of its gates among it."""
+        if not (pair.metrics or pair.require):
+            return self._specs
+        return list(dict.fromkeys([*(pair.metrics or self.specs), *(g.spec for g in self.gates_of(pair))]))
+
+    def slots(self, pair: Pair) -> list[Slot]:
+        """The rows that the pair has when it is done."""
+        about = (pair.id, pair.system, *_names(pair), pair.start, pair.duration)
+        return [(*about, spec) for spec in self.specs_of(pair)]
+
+    def key(self, pair: Pair, spec: str, ref: str, test: str) -> str:
+        """All that a number depends on, in hexadecimal: files (their digests), metric, options, policy, version."""
+        bands = "".join(f"{g.text}\0" for g in self.gates_of(pair) if g.band is not None and g.spec == spec)
+        whole = f"{ref}\0{test}\0{self._asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
+        return hashlib.blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+    @cached_property
+    def _gates(self) -> list[gates.Gate]:
+        return [gates.parse(text, batch=True) for text in dict.fromkeys(self.require)]
+
+    @cached_property
+    def _specs(self) -> list[str]:
+        return list(dict.fromkeys([*self.specs, *(g.spec for g in self._gates)]))
+
+    @cached_property
+    def _by_spec(self) -> dict[str, str]:
+        return {}
+
+    def _asked(self, spec: str) -> str:
+        """What is asked by this spec, and under which settings."""
+        if spec not in self._by_spec:
+            parsed = metrics.parse(spec, self.policy.listener)
+            options = {o.name: o.default for o in metrics.options(parsed.name).values()} | dict(parsed.options)
+            detail = [self.bands, self.bins, self.times]
+            version = metrics.get(parsed.name).CARD.version
+            self._by_spec[spec] = json.dumps([parsed.name, version, options, self.settings, detail])
+        return self._by_spec[spec]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Metrics to ask about a pair. where: only for the second at which each is worst, its number being known."""
+
+    pair: Pair
+    specs: tuple[str, ...]
+    where: bool = False
+
+
+Answer = list[dict[str, Any]]  # a row for each spec of a job
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A worker died over a job."""
+
+    reason: str
+
+
+class Pool(Protocol):
+    """Workers. run: give them what `take` gives until that is None, and yield their answers in any order; they stay for
+    the next run, until `close`."""
+
+    def run(self, take: Callable[[], Sequence[Job] | None]) -> Iterator[tuple[Job, Answer | Crash]]: ...
+
+    def close(self) -> None: ...
+
+
+def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[Job]:
+    """What the journal does not answer yet: rows that are missing, failed, or of other files, options or versions.
+
+    Where only what the manifest says of a pair has changed, its rows are written anew without being computed.
+    """
+    contents: dict[str, Content | None] = {}
+
+    def content(path: str) -> Content | None:
+        if path not in contents:
+            contents[path] = _unchanged(path, journal.contents.get(path))
+        return contents[path]
+
+    jobs = []
+    for pair in pairs:
+        missing = []
+        manifest = carried(pair.group, pair.rating, pair.higher_is_better, pair.columns)
+        for spec, place in zip(terms.specs_of(pair), terms.slots(pair), strict=True):
+            entry = journal.entries.get(place)
+            if entry is None or not entry.answered:
+                missing.append(spec)
+                continue
+            ref, test = content(pair.reference), content(pair.test)
+            if ref is None or test is None or terms.key(pair, spec, ref.digest, test.digest) != entry.key:
+                missing.append(spec)
+            elif entry.carried != manifest:
+                journal.write({**journal.row(place), **_said(pair)})
+        if missing:
+            jobs.append(Job(pair, tuple(missing)))
+    return jobs
+
+
+def run(jobs: Iterable[Job], terms: Terms, journal: Journal, pool: Pool) -> Iterator[list[Row]]:
+    """Do the jobs, write their rows into the journal, and yield those of each job as they come.
+
+    A job that kills its worker is tried again metric by metric, so that only the guilty one is left without an answer.
+    """
+    queue = deque(_grouped(jobs))
+
+    def take() -> Sequence[Job] | None:
+        return queue.popleft() if queue else None
+
+    for job, answer in pool.run(take):
+        if isinstance(answer, Crash):
+            if len(job.specs) > 1:
+                queue.extendleft([Job(job.pair, (spec,), job.where)] for spec in reversed(job.specs))
+                continue
+            answer = [] if job.where else unanswered(job.pair, job.specs, terms, answer.reason, "metric")
+        if job.where:
+            found = (row for row in answer if row["worst_s"] is not None)
+            answer = [{**journal.row(slot(row)), "worst_s": row["worst_s"]} for row in found]
+        for row in answer:
+            journal.write(row)
+        yield [*answer]
+
+
+def unanswered(
+    pair: Pair, specs: Sequence[str], terms: Terms, problem: str, fault: Literal["input", "metric"]
+) -> Answer:
+    """Rows that say why there is no number."""
+    results = {spec: failed(problem, 0) for spec in specs}
+    verdicts = gates.unanswered([g for g in terms.gates_of(pair) if g.spec in results], problem)
+    rows = pair_row(*_names(pair), results, [gates.row(v) for v in verdicts])
+    content = {"reference": None, "test": None}
+    return [{**r, **_said(pair), "worst_s": None, "fault": fault, "content": content, "key": ""} for r in flat([rows])]
+
+
+def judged(row: Row, required: Sequence[gates.Gate]) -> Row:
+    """The row with verdicts on these gates instead of those that it was written with; what was found out about bands
+    then is kept."""
+    known = {gate["require"]: gate for gate in row["gates"]}
+    own = [gate for gate in required if gate.spec == row["spec"] and gate.pooled is None]
+    return {**row, "gates": [_verdict(row, gate, known.get(gate.text)) for gate in own]}
+
+
+def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]:
+    """What the journal holds of these pairs, in their order, judged by the gates in force."""
+    for pair in pairs:
+        required = terms.gates_of(pair)
+        for row in journal.rows(terms.slots(pair)):
+            yield judged(row, required) if required or row["gates"] else row
+
+
+def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
+    """The pair that the rows are about, compared once more with all that there is to see."""
+    first = rows[0]
+    pair = Pair(
+        reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
+    )
+    ref, test = (_piece(audio.load(path), pair) for path in (pair.reference, pair.test))
+    return compare_signals(ref, test, [row["spec"] for row in rows], policy, detail="map")
+
+
+def exit_codes(row: Row) -> list[ExitCode]:
+    """What the row means for the exit status."""
+    codes = {"input": [ExitCode.INPUT], "metric": [ExitCode.METRIC]}.get(row["fault"], [])
+    return codes + [ExitCode.GATE for gate in row["gates"] if not gate["passed"]]
+
+
+class Bench:
+    """Where a worker works: it decodes ahead, and keeps the reference and what was computed of it for the next job."""
+
+    def __init__(self, terms: Terms) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.terms = terms
+        self._decoders = ThreadPoolExecutor(2, "decode")
+        self._decoded: dict[str, Future[tuple[Signal, Content]]] = {}
+        self._reference = ""
+        self._analysed = ExitStack()
+
+    def prepare(self, job: Job) -> None:
+        """Begin to decode what the job needs."""
+        for path in (job.pair.reference, job.pair.test):
+            if path not in self._decoded:
+                self._decoded[path] = self._decoders.submit(_load, path)
+
+    def work(self, job: Job, following: Job | None = None) -> Answer:
+        """The rows of the job, while the files of the following one are decoded. Raises UsageError only."""
+        self.prepare(job)
+        pair = job.pair
+        needed = {pair.reference, pair.test}
+        try:
+            (ref, ref_content), (test, test_content) = (self._decoded[p].result() for p in (pair.reference, pair.test))
+            if following is not None:
+                self.prepare(following)
+                needed |= {following.pair.reference}
+            self._analyse_once(pair, ref)
+            answer = self._rows(job, _piece(ref, pair), _piece(test, pair))
+        except (InputError, MetricError) as problem:
+            answer = unanswered(pair, job.specs, self.terms, str(problem), "input")
+        except MemoryError:
+            answer = unanswered(pair, job.specs, self.terms, "out of memory: compare shorter pieces", "input")
+        except MissingExtra as missing:  # of a file's protocol
+            answer = unanswered(pair, job.specs, self.terms, str(missing), "input")
+        except UsageError:
+            raise
+        except Exception as bug:  # noqa: BLE001  one pair must not take the others down with it
+            reason = f"internal error: {type(bug).__name__}: {bug}; please report it"
+            answer = unanswered(pair, job.specs, self.terms, reason, "metric")
+        else:
+            for row in answer:
+                row["key"] = self.terms.key(pair, row["spec"], ref_content.digest, test_content.digest)
+                row["content"] = {"reference": list(ref_content), "test": list(test_content)}
+        if following is not None:
+            needed |= {following.pair.test}
+        for path in self._decoded.keys() - needed:
+            del self._decoded[path]
+        return answer
+
+    def close(self) -> None:
+        """Let go of the reference and what was computed of it."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._analysed.close()
+
+    def _analyse_once(self, pair: Pair, ref: Signal) -> None:
+        from ..engine.cache import caching
+
+        if pair.reference != self._reference:
+            self._analysed.close()
+            self._analysed.enter_context(caching(ref.samples))
+            self._reference = pair.reference
+
+    def _rows(self, job: Job, ref: Signal, test: Signal) -> Answer:
+        pair, terms = job.pair, self.terms
+        detail: Detail = "profile" if job.where else terms.detail
+        bands = "bins" if terms.bins else None
+        done = compare_signals(
+            ref, test, job.specs, terms.policy, detail=detail, band_edges=bands, jobs=1, backend=terms.backend
+        )
+        required = [g for g in terms.gates_of(pair) if g.spec in job.specs and not job.where]
+        try:
+            verdicts = gates.judge(required, done, terms.policy, 1)
+        except UsageError as problem:  # a band that this pair does not have
+            verdicts = gates.unanswered(required, str(problem))
+        whole = pair_row(
+            *_names(pair),
+            done.results,
+            [gates.row(v) for v in verdicts],
+            rate=done.ref.rate,
+            channels=done.ref.channels,
+            duration_s=done.ref.duration,
+            match=done.match,
+        )
+        rows = []
+        for row, result in zip(flat([whole]), done.results.values(), strict=True):
+            if not (terms.bands or terms.bins):
+                row.update(per_band=None, bands=None, edges=None)
+            if not terms.times:
+                row.update(per_time=None, times=None)
+            fault = "metric" if row["status"] == "error" else None
+            rows.append({**row, **_said(pair), "worst_s": worst_second(row["metric"], result, pair), "fault": fault})
+        return rows
+
+
+class Processes:
+    """Worker processes on this machine. One that dies is replaced, and what it worked on is a Crash.
+
+    count: how many. note: is told, once, that one of them compiles kernels.
+    """
+
+    def __init__(self, terms: Terms, count: int, note: Callable[[str], None] = lambda _: None) -> None:
+        import multiprocessing
+
+        for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR"):  # a core is a worker's own
+            os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+        methods = multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if "forkserver" in methods:  # it loads what every worker needs, once
+            self._context.set_forkserver_preload(["audiosim.batch.workers", "audiosim.engine.kernel"])
+        self._terms, self._count, self._note = terms, count, note
+        self._workers: list[_Worker] = []
+        self._stillborn = 0
+
+    def run(self, take: Callable[[], Sequence[Job] | None]) -> Iterator[tuple[Job, Answer | Crash]]:
+        """See Pool. Raises the UsageError of a worker."""
+        from multiprocessing.connection import wait
+
+        while True:
+            self._fill(take)
+            busy = {w.connection: w for w in self._workers if w.jobs}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    said = worker.connection.recv()
+                except (EOFError, OSError):
+                    yield from self._buried(worker)
+                    continue
+                if isinstance(said, AudiosimError):
+                    raise said
+                if said == READY:
+                    self._stillborn = 0
+                    worker.ready = True
+                    continue
+                if said == COMPILING:
+                    from ..engine.compilation import NOTICE
+
+                    self._say_once(NOTICE)
+                    continue
+                yield worker.jobs.popleft(), said
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+            worker.connection.close()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
+
+    def _say_once(self, sentence: str) -> None:
+        self._note(sentence)
+        self._note = lambda _: None
+
+    def _fill(self, take: Callable[[], Sequence[Job] | None]) -> None:
+        """Give every worker as many jobs as it may have in hand; the first ones first get one each."""
+        for depth in range(1, AHEAD + 1):
+            for place in range(self._count):
+                worker = self._workers[place] if place < len(self._workers) else None
+                if worker is not None and len(worker.jobs) >= depth:
+                    continue
+                group = worker.group if worker is not None and worker.group else deque(take() or ())
+                if not group:
+                    continue
+                if worker is None:
+                    worker = _Worker(self._context, self._terms)
+                    self._workers.append(worker)
+                worker.group = group
+                with suppress(OSError):  # it is dead, which is seen when it is listened to
+                    worker.connection.send(group[0])
+                worker.jobs.append(group.popleft())
+
+    def _buried(self, worker: _Worker) -> Iterator[tuple[Job, Crash]]:
+        """A new worker in the place of a dead one: the job in hand is guilty, the others are done by the new one."""
+        import signal
+
+        worker.process.join()
+        if not worker.ready:
+            self._stillborn += 1
+            if self._stillborn == STILLBORN:
+                raise MetricError(f"the worker processes do not start (exit code {worker.process.exitcode})")
+        code = worker.process.exitcode or 0
+        how = f"exit code {code}"
+        with suppress(ValueError):
+            how = signal.Signals(-code).name if code < 0 else how
+        hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
+        guilty, *others = [None, *worker.jobs] if not worker.ready else worker.jobs
+        worker.connection.close()
+        place = self._workers.index(worker)
+        self._workers[place] = new = _Worker(self._context, self._terms)
+        new.group = deque([*others, *worker.group])
+        if guilty is not None:
+            yield guilty, Crash(f"the process that computed it crashed ({how}{hint})")
+
+
+READY, COMPILING = "ready", "compiling"  # what a worker says besides answers
+STILLBORN = 3  # workers in a row that end before they are ready: no further one would live either
+
+
+class _Worker:
+    """A process, and what it has been given. jobs: sent and not answered; group: to be sent to it next.
+
+    ready: whether it has come to life.
+    """
+
+    def __init__(self, context: Any, terms: Terms) -> None:
+        self.connection: Connection
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, terms), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.jobs: deque[Job] = deque()
+        self.group: deque[Job] = deque()
+        self.ready = False
+
+
+def _serve(connection: Connection, terms: Terms) -> None:
+    """The life of a worker: jobs in, rows out, until nobody is there any more."""
+    import signal
+
+    from ..engine.compilation import when_compiling
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    when_compiling(lambda: connection.send(COMPILING))
+    bench = Bench(terms)
+    waiting: deque[Job] = deque()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        connection.send(READY)
+        while True:
+            while not waiting or (len(waiting) < AHEAD and connection.poll()):
+                waiting.append(connection.recv())
+            job = waiting.popleft()
+            try:
+                connection.send(bench.work(job, waiting[0] if waiting else None))
+            except UsageError as problem:
+                connection.send(UsageError(str(problem)))
+
+
+def worst_second(metric: str, result: Result, pair: Pair) -> float | None:
+    """s into the recordings, the middle of the frame that is worst by the metric; None where there is none."""
+    import numpy as np
+
+    if result.per_time is None or result.times is None or not np.isfinite(result.per_time).any():
+        return None
+    card = metrics.get(metric).CARD
+    find = np.nanargmax if card.profile == "share" or card.better == "lower" else np.nanargmin
+    return float(result.times[find(result.per_time)]) + (pair.start or 0.0)
+
+
+def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[str, Any]:
+    if gate.band is not None:
+        return known or gates.row(gates.unanswered([gate], "its band was not asked for when this was computed")[0])
+    if row["status"] == "error":
+        return gates.row(gates.unanswered([gate], row["reason"])[0])
+    return gates.row(gates.verdict_on(number(row), gate, row["status"], row["reason"]))
+
+
+def _said(pair: Pair) -> dict[str, Any]:
+    """What a row says of its pair."""
+    reference, test = _names(pair)
+    return {
+        "reference": reference,
+        "test": test,
+        "id": pair.id,
+        "group": pair.group,
+        "system": pair.system,
+        "start": pair.start,
+        "duration": pair.duration,
+        "rating": pair.rating,
+        "higher_is_better": pair.higher_is_better,
+        "columns": dict(pair.columns),
+    }
+
+
+def _names(pair: Pair) -> tuple[str, str]:
+    return audio.data_name(pair.reference), audio.data_name(pair.test)
+
+
+def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Jobs of one reference together, where they first come."""
+    by_reference: dict[str, list[list[Job]]] = {}
+    groups = []
+    for job in jobs:
+        of = by_reference.setdefault(job.pair.reference, [])
+        if not of or len(of[-1]) == GROUP:
+            of.append([])
+            groups.append(of[-1])
+        of[-1].append(job)
+    return groups
+
+
+def _piece(signal: Signal, pair: Pair) -> Signal:
+    """What the pair takes of the recording."""
+    if pair.start is None and pair.duration is None:
+        return signal
+    from dataclasses import replace
+
+    first = round((pair.start or 0.0) * signal.rate)
+    last = signal.length if pair.duration is None else min(first + round(pair.duration * signal.rate), signal.length)
+    if first >= last:
+        raise InputError(f"{signal.name}: lasts {signal.duration:.3f} s, the piece starts at {pair.start or 0:g} s")
+    return replace(signal, samples=signal.samples[:, first:last].copy())
+
+
+def _load(path: str) -> tuple[Signal, Content]:
+    if remote.is_url(path):
+        data = remote.read(path)
+        return audio.decode(data, audio.display_name(path)), _content_of(path, data)
+    content = _content(path)
+    return audio.load(path), content
+
+
+def _content(path: str) -> Content:
+    """The file as it is now. Raises InputError, in audio.load's words, where it cannot be read."""
+    if remote.is_url(path):
+        return _content_of(path, remote.read(path))
+    try:
+        state = os.stat(path)  # noqa: PTH116
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            digest = hashlib.blake2b(digest_size=16)
+            while block := file.read(HASHED):
+                digest.update(block)
+    except (OSError, ValueError):
+        audio.load(path)  # which says what is wrong
+        raise InputError(f"{audio.display_name(path)}: cannot be read") from None
+    return Content(state.st_size, state.st_mtime_ns, digest.hexdigest())
+
+
+def _content_of(url: str, data: bytes) -> Content:
+    stated = remote.stat(url)
+    return Content(len(data), stated[1] if stated else None, hashlib.blake2b(data, digest_size=16).hexdigest())
+
+
+def _unchanged(path: str, known: Content | None) -> Content | None:
+    """The file's content, read only where size or time differ from the known; None where it cannot be read."""
+    try:
+        if known is not None and _state(path) == known[:2]:
+            return known
+        return _content(path)
+    except (AudiosimError, OSError, ValueError):
+        return None
+
+
+def _state(path: str) -> tuple[int, int | str] | None:
+    """Size and what changes with the content, as far as they can be told without reading it."""
+    if remote.is_url(path):
+        return remote.stat(path)
+    state = os.stat(path)  # noqa: PTH116
+    return state.st_size, state.st_mtime_ns

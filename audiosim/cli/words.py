@@ -1,0 +1,30 @@
+"""Numbers, pairs and changes as people read them."""
+
+from __future__ import annotations
+
+from ..audio import display_name
+from ..judge.gates import Change
+
+
+def number(value: float) -> str:
+    """Five significant digits."""
+    return f"{value:.5g}"
+
+
+def about(*names: str | None) -> str:
+    """A pair and its system, or either, as people read it."""
+    return " of ".join(display_name(n) for n in names if n is not None)
+
+
+def told(change: Change) -> str:
+    """A change in a few words."""
+    if change.reason:
+        return change.reason
+    by = f", worse by {amount(change.worse_by, change.unit)}" if change.worse_by > 0 else ""
+    may = f", {amount(change.allowed, change.unit)} allowed" if change.allowed else ""
+    return f"{amount(change.old, change.unit)} is now {amount(change.new, change.unit)}{by}{may}"
+
+
+def amount(value: float, unit: str) -> str:
+    """A number with its unit."""
+    return number(value) + ("" if unit == "1" else f" {unit}")

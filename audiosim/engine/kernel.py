@@ -1,0 +1,114 @@
+"""The one way in which audiosim compiles a loop."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).parents[1]
+_IMPORT = re.compile(r"^from (\.*)([\w.]*) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)  # at module level alone
+_DAYS_UNUSED = 30
+
+
+def kernel(function: F) -> F:
+    """Compile on first call, without the interpreter lock; sums may be reordered, so that loops vectorise.
+
+    Nothing else is relaxed: equal inputs stay equal, nan and inf stay what they are (but x - x may be 0 unseen).
+    """
+    return _compile(function, {"reassoc", "nsz"})
+
+
+def fused_kernel(function: F) -> F:
+    """As kernel, and products may be fused with sums: where a difference of equals need not be exactly 0."""
+    return _compile(function, {"reassoc", "nsz", "contract"})
+
+
+def exact_kernel(function: F) -> F:
+    """As kernel, but every operation in the order written: for differences of sums that must cancel exactly."""
+    return _compile(function, False)
+
+
+def _compile(function: F, fastmath: Any, sources: Iterable[str] = ()) -> F:
+    """Machine code goes to a folder of our own: beside the source it may not be writable, and numba would not notice a
+    change in a kernel of another file that this one calls.
+
+    sources: files that the function depends on beside its own.
+    """
+    ours = not numba.config.CACHE_DIR
+    folder = _cache_folder(function.__code__.co_filename, *sources) if ours else numba.config.CACHE_DIR
+    if ours and folder:
+        numba.config.CACHE_DIR = folder
+    try:
+        # error_model: a division that may raise does not vectorise
+        compiled: F = numba.njit(function, cache=bool(folder), nogil=True, fastmath=fastmath, error_model="numpy")
+    finally:
+        if ours:
+            numba.config.CACHE_DIR = ""
+    return compiled
+
+
+@cache
+def _stamp(file: Path) -> str:
+    """Of a source and of all that it imports from this package when it is imported itself."""
+    source = file.read_bytes()
+    digest = hashlib.sha256(source)
+    for dots, module, names in _IMPORT.findall(source.decode()):
+        if dots:
+            home = file.parents[len(dots) - 1]
+        elif module.split(".")[0] == _PACKAGE.name:
+            home = _PACKAGE.parent
+        else:
+            continue
+        place = home.joinpath(*filter(None, module.split(".")))
+        modules = {place / name for name in re.findall(r"\w+", names)} | {place}
+        for path in sorted(p.with_suffix(".py") for p in modules):
+            if path.is_file():
+                digest.update(_stamp(path).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _cache_folder(*sources: str) -> str:
+    """A folder for exactly these sources that nobody else can write; "" where there is none to be had."""
+    try:
+        stamp = hashlib.sha256("".join(_stamp(Path(s)) for s in sources).encode()).hexdigest()[:16]
+    except OSError:  # typed into an interpreter
+        return ""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    for place in (home / "audiosim", Path(tempfile.gettempdir(), f"audiosim-{user}")):
+        try:
+            parent = place.expanduser()
+            folder = parent / f"kernels-{Path(sources[0]).stem}-{stamp}"
+            new = not folder.exists()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if hasattr(os, "getuid") and {parent.stat().st_uid, folder.stat().st_uid} != {user}:
+                continue  # compiled code of somebody else is not to be trusted
+            os.utime(folder)
+            if new:
+                _remove_unused(parent)
+        except (OSError, RuntimeError):  # RuntimeError: nobody knows where home is
+            continue
+        if os.access(folder, os.W_OK | os.X_OK):
+            return str(folder)
+    return ""
+
+
+def _remove_unused(parent: Path) -> None:
+    """Kernels of sources that have not been run for a month."""
+    import shutil
+
+    for folder in parent.glob("kernels-*"):
+        if time.time() - folder.stat().st_mtime > _DAYS_UNUSED * 86400:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What is made of results: rows, tallies, statistics, gates, summaries and explanations."""

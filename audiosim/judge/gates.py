@@ -1,0 +1,404 @@
+"""Gates: what must hold of a comparison, of a whole batch, or against an earlier run.
+
+``si-sdr>=20`` asks something of every pair, ``si-sdr@4000-8000>=10`` in one band, ``mean(si-sdr)>=25`` of the batch; a
+baseline asks that nothing got worse.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite, isnan, nan
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import metrics as catalogue
+from ..comparison import Comparison, compare_signals
+from ..errors import UsageError
+from ..match import Policy
+from ..result import Result
+from . import statistics
+from .rows import Row, number
+from .tally import STATUSES, Tally
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+# A spec may hold "=" itself, so the operator is the last one that stands before a number.
+_GATE = re.compile(r"(?P<spec>.*?)(?:@(?P<band>[^@<>=]*))?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>[^<>=]*)", re.DOTALL)
+_POOLED = re.compile(r"(?P<pooled>[a-z]\w*(?:\.\d+)?)\s*\((?P<spec>[^()]*)\)\s*(?P<rest>[<>=].*)", re.DOTALL)
+_PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
+POOLINGS = ("mean", "median", "min", "max", "worst")  # and p95, or p with any other number from 0 to 100
+# Another processor rounds differently, and files are decoded to single precision (1.2e-7): less than this is no change.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A requirement as the user wrote it: the metric of `spec`, in `band` (Hz) or as a whole, against `limit`.
+
+    pooled: what of a batch must keep the limit: "mean", "median", "min", "max", "worst" or a percentile such as "p95";
+    None where every pair must.
+    """
+
+    text: str
+    spec: str
+    operator: str
+    limit: float
+    band: tuple[float, float] | None = None
+    pooled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a gate fared. missed_by: distance to the limit, >= 0, in the metric's unit; nan when there is no number.
+
+    system: of a gate over a batch, which has a verdict for each.
+    """
+
+    gate: Gate
+    value: float
+    passed: bool
+    missed_by: float
+    reason: str | None = None
+    system: str | None = None
+
+
+def parse(text: str, *, batch: bool = False) -> Gate:
+    """The gate; UsageError for a malformed one, an unknown metric or option, or a band of a metric without any.
+
+    batch: whether gates over a batch, such as mean(mr-stft)<=0.8, have a place here too. worst is the largest or the
+    smallest value, by the metric's direction; p95 is the value below which 95 % lie, whatever the direction.
+    """
+    over = _POOLED.fullmatch(text.strip())
+    if over:
+        return _pooled(text, over, batch)
+    found = _GATE.fullmatch(text.strip())
+    if not found or not found["spec"].strip() or found["spec"].rstrip()[-1] in "=!":
+        raise UsageError(
+            f"the gate {text!r} is not METRIC OPERATOR NUMBER with one of < <= > >=, such as 'si-sdr>=20' "
+            "or 'si-sdr@4000-8000>=10'; of a batch also 'mean(si-sdr)>=20'"
+        )
+    try:
+        limit = float(found["limit"])
+    except ValueError:
+        limit = nan
+    if isnan(limit):
+        raise UsageError(f"the gate {text!r} compares with {found['limit']!r}, which is not a number")
+    spec = catalogue.parse(found["spec"].strip())
+    band = None
+    if found["band"] is not None:
+        band = _band(found["band"], text)
+        if catalogue.get(spec.name).CARD.profile == "share":
+            raise UsageError(
+                f"the gate {text!r}: {spec.name} has no value of its own in a band, only a share of the error energy; "
+                "gate its whole value, or another metric"
+            )
+    return Gate(text, spec.text, found["operator"], limit, band)
+
+
+def _pooled(text: str, found: re.Match[str], batch: bool) -> Gate:
+    pooled = found["pooled"]
+    share = _PERCENTILE.fullmatch(pooled)
+    if pooled not in POOLINGS and not (share and float(share[1]) <= 100):
+        raise UsageError(f"the gate {text!r}: {pooled!r} is none of {', '.join(POOLINGS)} and p0 to p100, such as p95")
+    if "@" in found["spec"]:
+        raise UsageError(f"the gate {text!r}: a gate over a batch asks about whole values, not about a band")
+    if not batch:
+        raise UsageError(f"the gate {text!r} is over many pairs, which `audiosim batch` compares")
+    return replace(parse(found["spec"] + found["rest"]), text=text, pooled=pooled)
+
+
+def specs(gates: Sequence[Gate]) -> list[str]:
+    """The metrics to compute for these gates, beside those asked for."""
+    return list(dict.fromkeys(g.spec for g in gates if g.band is None))
+
+
+def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: int | None = None) -> list[Verdict]:
+    """A verdict per gate on one pair. Gates of a band ask their metric once more, about that band alone.
+
+    Raises UsageError for a band that leaves 0 Hz to half the sampling rate.
+    """
+    verdicts = []
+    for gate in gates:
+        if gate.band is None:
+            verdicts.append(verdict(gate, comparison.results[gate.spec]))
+            continue
+        card = catalogue.get(catalogue.parse(gate.spec).name).CARD
+        rate = card.rate or comparison.ref.rate
+        if gate.band[1] > rate / 2:
+            raise UsageError(
+                f"the gate {gate.text!r} leaves the band of a {rate} Hz signal, which ends at {rate / 2:g} Hz"
+            )
+        answer = compare_signals(
+            comparison.ref,
+            comparison.test,
+            [gate.spec],
+            Policy(length=policy.length, **policy.listener),  # the two have been matched already
+            detail="profile",
+            band_edges=list(gate.band),
+            jobs=jobs,
+        ).results[gate.spec]
+        verdicts.append(verdict(gate, answer))
+    return verdicts
+
+
+def verdict(gate: Gate, result: Result) -> Verdict:
+    """Whether the result passes; what is undefined or broken never does, and infinity compares as infinity."""
+    value = result.value
+    if gate.band is not None and result.status in ("ok", "infinite"):
+        value = float(result.per_band[0]) if result.per_band is not None and len(result.per_band) else nan
+    return verdict_on(value, gate, result.status, result.reason)
+
+
+def verdict_on(value: float, gate: Gate, status: str, reason: str | None) -> Verdict:
+    """The same of a number, nan where there is none, with the status and reason of the result that it is from."""
+    if isnan(value):
+        why = f"{status if reason else 'undefined'}: {reason or 'it has no value in this band'}"
+        return Verdict(gate, nan, False, nan, why)
+    passed, missed = _against(value, gate)
+    return Verdict(gate, value, passed, missed, reason if not isfinite(value) else None)
+
+
+def judge_batch(gates: Sequence[Gate], rows: Tally | Iterable[Row], allow_failures: bool = False) -> list[Verdict]:
+    """A verdict on every system per gate over the batch: the gate holds when all of its verdicts passed.
+
+    What has no number never passes: a gate fails where a pair of the system is undefined or broke, unless
+    `allow_failures`, and where there is no number at all. A mean leaves out values that are infinitely good; one that
+    is infinitely bad makes it infinite.
+    """
+    tally = rows if isinstance(rows, Tally) else Tally(rows)
+    own = {system: tally.of_system(system) for system in tally.systems}
+    verdicts = []
+    for gate in gates:
+        if gate.spec not in tally.measures:
+            verdicts.append(Verdict(gate, nan, False, nan, "no pair was compared by this metric"))
+            continue
+        better = tally.measures[gate.spec].better
+        answers = tally.answers(gate.spec)
+        for system, mine in own.items():
+            asked = np.flatnonzero(mine & (answers.status >= 0))
+            there = asked[~np.isnan(answers.value[asked])]
+            value = _pool(str(gate.pooled), answers.value[there], better)
+            without = [int(np.sum(answers.status[asked] == STATUSES.index(s))) for s in ("undefined", "error")]
+            counted = " and ".join(f"{n} {s}" for n, s in zip(without, ("undefined", "error"), strict=True) if n)
+            failures = f"{counted} of {len(asked)} pairs" if counted else None
+            if isnan(value):
+                verdicts.append(
+                    Verdict(gate, nan, False, nan, failures or "no pair was compared by this metric", system)
+                )
+                continue
+            passed, missed = _against(value, gate)
+            where = None
+            if not passed and gate.pooled in ("worst", "min", "max"):
+                where = f"at {tally.pairs[int(there[answers.value[there] == value][0])].test}"
+            stopped = failures is not None and not allow_failures
+            reason = "; ".join(filter(None, (failures, where))) or None
+            verdicts.append(Verdict(gate, value, passed and not stopped, missed, reason, system))
+    return verdicts
+
+
+def unanswered(gates: Sequence[Gate], problem: str) -> list[Verdict]:
+    """The verdicts on recordings that could not be compared."""
+    return [Verdict(gate, nan, False, nan, f"error: {problem}") for gate in gates]
+
+
+def row(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as plain data; one over a batch names its system too."""
+    data = {
+        "require": verdict.gate.text,
+        "spec": verdict.gate.spec,
+        "value": verdict.value,
+        "passed": verdict.passed,
+        "missed_by": verdict.missed_by,
+        "reason": verdict.reason,
+    }
+    return data if verdict.gate.pooled is None else {**data, "system": verdict.system}
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much worse than its baseline a value may be: a share of the old value, or an amount in the metric's unit."""
+
+    text: str
+    spec: str | None  # None: all metrics without one of their own
+    amount: float
+    relative: bool
+
+    def allows(self, old: float) -> float:
+        """In the metric's unit."""
+        return self.amount * abs(old) if self.relative else self.amount
+
+
+Kind = Literal["worse", "better", "same", "new", "missing", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric on one pair, then and now.
+
+    old, new: nan where there is no number. worse_by: in the metric's unit, negative where it got better, nan where that
+    cannot be said; allowed: how much worse it could have been.
+    kind: "worse" by more than is allowed, or no number any more; "better"; "same", within what is allowed; "new",
+    not in the baseline; "missing" from this run; "other", not comparable: another version of the metric, other options.
+    passed: what is worse, missing or not comparable did not.
+    """
+
+    id: str
+    system: str | None
+    spec: str
+    unit: str
+    kind: Kind
+    old: float
+    new: float
+    worse_by: float
+    allowed: float
+    reason: str | None
+
+    @property
+    def passed(self) -> bool:
+        return self.kind not in ("worse", "missing", "other")
+
+    @property
+    def severity(self) -> float:
+        """To sort changes of different units by: how much worse, as a share of the old value; what cannot be said is
+        infinite."""
+        if isnan(self.worse_by):
+            return inf
+        return self.worse_by / abs(self.old) if self.old and isfinite(self.worse_by) else self.worse_by
+
+    def data(self) -> dict[str, Any]:
+        """As plain data."""
+        names = ("id", "system", "spec", "unit", "kind", "old", "new", "worse_by", "allowed", "reason", "passed")
+        return {name: getattr(self, name) for name in names}
+
+
+def parse_tolerance(text: str) -> Tolerance:
+    """`mr-stft=2%` of the old value, `si-sdr=0.5` in its unit, or `all=1%`; UsageError for another text."""
+    name, equals, amount = (part.strip() for part in text.rpartition("="))
+    plain = amount.removesuffix("%").rstrip()
+    try:
+        size = float(plain)
+    except ValueError:
+        size = nan
+    if not equals or not name or not 0 <= size < inf:
+        raise UsageError(
+            f"the tolerance {text!r} is not METRIC=NUMBER or METRIC=NUMBER%, such as 'mr-stft=2%', 'si-sdr=0.5' "
+            "or 'all=1%'"
+        )
+    relative = amount.endswith("%")
+    spec = None if name == "all" else catalogue.parse(name).text
+    return Tolerance(text, spec, size / 100 if relative else size, relative)
+
+
+def compare_with_baseline(
+    rows: Iterable[Row], baseline: Iterable[Row], tolerances: Sequence[Tolerance] = ()
+) -> Iterator[Change]:
+    """Every row against the row of the same id, system and spec in the baseline; at the end what is missing.
+
+    Of several tolerances for a metric, one for its full spec counts before one for its name, and that before `all`;
+    without any, what got worse by more than rounding fails (ROUNDING, a share of the value). Metrics of the baseline
+    that were not asked for in this run are not missed.
+    """
+    then: dict[tuple[str, str | None, str], tuple[float, str | None, str, str]] = {}
+    texts: dict[str, str] = {}  # each text once, however many rows repeat it
+    for row in baseline:
+        settings = _settings(row)
+        then[_identity(row)] = number(row), _why(row), texts.setdefault(settings, settings), row["unit"]
+    asked = set()
+    for row in rows:
+        asked.add(row["spec"])
+        known = then.pop(_identity(row), None)
+        yield _change(row, known, tolerances)
+    for (name, system, spec), (old, _, _, unit) in then.items():
+        if spec in asked:
+            reason = "it is in the baseline and not in this run"
+            yield Change(name, system, spec, unit, "missing", old, nan, nan, nan, reason)
+
+
+def _change(row: Row, known: tuple[float, str | None, str, str] | None, tolerances: Sequence[Tolerance]) -> Change:
+    new = number(row)
+
+    def change(
+        kind: Kind, reason: str | None = None, old: float = nan, by: float = nan, allowed: float = nan
+    ) -> Change:
+        name, system, spec = _identity(row)
+        return Change(name, system, spec, row["unit"], kind, old, new, by, allowed, reason)
+
+    if known is None:
+        return change("new", "it is not in the baseline")
+    old, why, settings, _ = known
+    if settings != _settings(row):
+        reason = f"not comparable: the baseline has {settings}, this run {_settings(row)}; write the baseline anew"
+        return change("other", reason, old)
+    if isnan(new):
+        now = _why(row)
+        return change("same", now, old) if isnan(old) else change("worse", f"it had a number and is now {now}", old)
+    if isnan(old):
+        return change("better", f"it was {why}", old)
+    tolerance = _tolerance(row, tolerances)
+    allowed = tolerance.allows(old) if tolerance else 0.0
+    by = 0.0 if new == old else (new - old) * (1 if row["better"] == "lower" else -1)
+    allowed = allowed if isfinite(allowed) else 0.0
+    rounding = ROUNDING * max(abs(old), abs(new)) if isfinite(by) else 0.0
+    kind: Kind = "worse" if by > allowed + rounding else "better" if by < -rounding else "same"
+    return change(kind, None, old, by, allowed)
+
+
+def _tolerance(row: Row, tolerances: Sequence[Tolerance]) -> Tolerance | None:
+    for name in (row["spec"], row["metric"], None):
+        found = [t for t in tolerances if t.spec == name]
+        if found:
+            return found[-1]
+    return None
+
+
+def _identity(row: Row) -> tuple[str, str | None, str]:
+    return row.get("id") or row["test"], row.get("system"), row["spec"]
+
+
+def _settings(row: Row) -> str:
+    """What the numbers depend on beside the recordings; only equal ones can be compared."""
+    options = ",".join(f"{k}={v}" for k, v in sorted(row["options"].items()))
+    return f"{row['metric']} version {row.get('metric_version', 1)}" + (f" with {options}" if options else "")
+
+
+def _why(row: Row) -> str | None:
+    return None if row["status"] in ("ok", "infinite") else f"{row['status']}: {row['reason']}"
+
+
+def _pool(pooled: str, values: NDArray[np.float64], better: str) -> float:
+    if len(values) == 0:
+        return nan
+    if pooled == "mean":
+        bad = -inf if better == "higher" else inf
+        finite = values[np.isfinite(values)]
+        return bad if bad in values else float(finite.mean()) if len(finite) else -bad
+    largest = pooled == "max" or (pooled == "worst" and better == "lower")
+    if pooled in ("min", "max", "worst"):
+        return float(values.max() if largest else values.min())
+    return statistics.percentile(values, 50.0 if pooled == "median" else float(pooled[1:]))
+
+
+def _against(value: float, gate: Gate) -> tuple[bool, float]:
+    """Whether the value keeps the limit, and by how much it misses it."""
+    passed = _COMPARE[gate.operator](value, gate.limit)
+    return passed, 0.0 if passed else abs(value - gate.limit) if isfinite(value) and isfinite(gate.limit) else inf
+
+
+def _band(text: str, gate: str) -> tuple[float, float]:
+    found = re.fullmatch(r"\s*([0-9.]+)\s*-\s*([0-9.]+)\s*", text)
+    try:
+        low, high = (float(x) for x in found.groups()) if found else (1.0, 0.0)
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not low < high:
+        raise UsageError(f"the gate {gate!r}: the band {text!r} is not LOW-HIGH in Hz, such as 4000-8000")
+    return low, high

@@ -1,0 +1,125 @@
+"""Answers as plain data: the row that every output is made of. Nothing here is cut or rounded; JSON is strict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite, nan
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+
+if TYPE_CHECKING:
+    from ..result import Result
+
+Row = Mapping[str, Any]
+SCHEMA = 1  # of a row; raised when a reader of older rows would misunderstand it
+
+
+def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[str, Any]:
+    """One metric's answer; numbers as they are, also nan and inf. listener: the policy's."""
+    from .. import metrics
+
+    parsed = metrics.parse(spec, listener)
+    card = metrics.get(parsed.name).CARD
+    defaults = {o.name: o.default for o in metrics.options(parsed.name).values()}
+    reason = result.reason
+    if result.status == "infinite" and "inf" not in (reason or ""):
+        sign = "+inf" if result.value == inf else "-inf"
+        reason = f"{sign}: {reason}" if reason else sign
+    return {
+        "metric": parsed.name,
+        "metric_version": card.version,
+        "spec": spec,
+        "options": {**defaults, **parsed.options},
+        "value": float(result.value),
+        "per_channel": _list(result.per_channel),
+        "details": {k: float(v) for k, v in result.details.items()},
+        "unit": result.unit or card.unit,
+        "better": result.better or card.better,
+        "status": result.status,
+        "reason": reason,
+        "per_band": _list(result.per_band),
+        "bands": _list(result.bands),
+        "edges": _list(result.edges),
+        "per_time": _list(result.per_time),
+        "times": _list(result.times),
+        "map": _list(result.map),
+    }
+
+
+def pair_row(
+    reference: str,
+    test: str,
+    results: Mapping[str, Result],
+    gates: Sequence[Row] = (),
+    *,
+    rate: int | None = None,
+    channels: int | None = None,
+    duration_s: float | None = None,
+    match: Row | None = None,
+) -> dict[str, Any]:
+    """One comparison. rate, channels and duration are those in which the two were compared, None when they were not."""
+    match = match or {}
+    listener = {option: match[option]["value"] for option in ("level", "audiogram") if option in match}
+    return {
+        "schema": SCHEMA,
+        "audiosim": __version__,
+        "reference": reference,
+        "test": test,
+        "rate": rate,
+        "channels": channels,
+        "duration_s": duration_s,
+        "match": dict(match),
+        "results": [result_row(spec, result, listener) for spec, result in results.items()],
+        "gates": list(gates),
+    }
+
+
+def flat(pairs: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row a metric: the pair's keys, then the metric's; gates are those on that metric."""
+    rows = []
+    for pair in pairs:
+        shared = {k: v for k, v in pair.items() if k not in ("results", "gates")}
+        for result in pair["results"]:
+            own = [g for g in pair["gates"] if g["spec"] == result["spec"]]
+            rows.append({**shared, **result, "gates": own})
+    return rows
+
+
+def number(row: Row) -> float:
+    """The row's value; one read from JSON, which knows no infinity, says by its status and reason which it was."""
+    value = row["value"]
+    if value is not None:
+        return float(value)
+    if row["status"] != "infinite":
+        return nan
+    return -inf if "-inf" in (row["reason"] or "") else inf
+
+
+def to_json(data: Any, indent: int | None = 2) -> str:
+    """Strict JSON, ASCII only, so that it survives every terminal and locale; what is not finite is null."""
+    try:
+        text = json.dumps(data, allow_nan=False, indent=indent)
+    except ValueError:  # seldom, and the way around it takes ten times as long
+        text = json.dumps(_strict(data), allow_nan=False, indent=indent)
+    return text + "\n"
+
+
+def to_jsonl(rows: Sequence[Row]) -> str:
+    """One strict JSON object a line."""
+    return "".join(to_json(row, None) for row in rows)
+
+
+def _list(array: Any) -> list[Any] | None:
+    return None if array is None else array.tolist()
+
+
+def _strict(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {str(k): _strict(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_strict(v) for v in data]
+    return data

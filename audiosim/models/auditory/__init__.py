@@ -1,0 +1,20 @@
+"""The auditory distance: its filter bank, levels and peakiness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import lazy
+
+if TYPE_CHECKING:
+    from . import (
+        complex_gammatone as complex_gammatone,
+    )
+    from . import (
+        levels as levels,
+    )
+    from . import (
+        peakiness as peakiness,
+    )
+
+__getattr__ = lazy.modules(__name__, __file__)

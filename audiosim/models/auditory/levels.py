@@ -1,0 +1,281 @@
+"""What the ear makes of band powers: level, threshold in quiet, compression; what is masked; and how such patterns
+fluctuate and lie in time.
+
+Levels are N = 10 lg(1 + E / F) in dB: E power in units of the threshold in quiet (Terhardt 1979, as ITU-R BS.1387-1
+parts it), F a soft floor 5 dB above it, so that 0 is silence. What a sound masks spreads over ERB number by 27 dB per
+ERB downwards, and by 20 dB per ERB upwards, less 0.4 per dB of level above 40 dB SPL, at least 3 (upward spread of
+masking as in Terhardt 1979; the filters of complex_gammatone have slopes of their own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.elementary import exponentials, logarithms
+from ...engine.kernel import fused_kernel, kernel
+from ...hearing import loudness
+from .complex_gammatone import BANDS, BLOCKS, CHUNK, STEP, bank, each_band
+
+Array = NDArray[Any]
+
+LEVEL = 65.0  # dB SPL that a recording of unknown level is brought to
+QUIETER = 40.0  # dB: blocks further below the loudest do not count in its level
+SILENT = 60.0  # dB: a recording begins and ends with blocks less far below the loudest
+FLOOR = 10**0.5  # of the compression, in units of the threshold: the noise of the ear
+DOWN = 27.0  # dB per ERB, slope of masking towards lower bands
+UP, UP_FROM, UP_PER_DB, UP_LEAST = 20.0, 40.0, 0.4, 3.0  # dB per ERB; dB SPL; dB per ERB and dB; dB per ERB
+LAGS = BLOCKS // 20  # blocks, 50 ms, by which two recordings may lie apart
+PIECE = BLOCKS // 25  # blocks, 40 ms: windows of 80 ms are two of them
+ROUGH, SLOW = (0.002, 0.005), (0.016, 0.040)  # s: two Gaussians; their difference passes 27-66 Hz, and some 3-8 Hz
+HALF = 64  # blocks, 4 times the widest Gaussian: taps of the filters on either side
+_DB = float(10 / np.log(10))
+
+
+@lru_cache(maxsize=16)
+def threshold(rate: int) -> Array:
+    """In quiet, dB SPL [band]; that of 18 kHz is that of 16."""
+    f = np.minimum(bank(rate).frequencies, 16000.0)
+    result: Array = loudness.internal_noise(f) - loudness.transmission(f)
+    return result
+
+
+def calibration(power: Array, level: float | None) -> float:
+    """Factor to power re 0 dB SPL of powers [block, band] re a full-scale sine, which is of that level; None: the mean
+    of the blocks within 40 dB of the loudest is brought to LEVEL. 0 for silence."""
+    if level is not None:
+        return float(10 ** (level / 10))
+    total = power.sum(1)
+    loud = total[total > 10 ** (-QUIETER / 10) * total.max()]
+    return float(10 ** (LEVEL / 10) / loud.mean()) if loud.size else 0.0
+
+
+def calibrated_torch(level: float | None) -> Callable[[Any], Any]:
+    """powers [item, block, band] -> powers re 0 dB SPL, as calibration does; which blocks count is held fixed."""
+
+    def calibrated(power: Any) -> Any:
+        if level is not None:
+            return power * 10 ** (level / 10)
+        total = power.sum(2)
+        loud = (total > 10 ** (-QUIETER / 10) * total.amax(1, keepdim=True)).detach()
+        mean = (total * loud).sum(1) / loud.sum(1).clamp(min=1)
+        return power * (10 ** (LEVEL / 10) / (mean + (mean == 0)))[:, None, None]
+
+    return calibrated
+
+
+def sounding(power: Array) -> tuple[int, int]:
+    """First block and one past the last that lie within 60 dB of the loudest; all blocks of silence."""
+    total = power.sum(1)
+    there = np.flatnonzero(total > 10 ** (-SILENT / 10) * total.max())
+    return (int(there[0]), int(there[-1]) + 1) if there.size else (0, len(total))
+
+
+def sounding_torch(power: Any) -> tuple[Any, Any]:
+    """The same of [item, block, band]: [item], twice."""
+    import torch
+
+    total = power.detach().sum(2)
+    there = total > 10 ** (-SILENT / 10) * total.amax(1, keepdim=True)
+    there = there | ~there.any(1, keepdim=True)
+    at = torch.arange(total.shape[1], device=power.device)
+    return torch.where(there, at, len(at)).amin(1), torch.where(there, at + 1, 0).amax(1)
+
+
+def levels(excitation: Array) -> Array:
+    """Excitations [block, band] in units of the threshold in quiet become levels N in dB, in place."""
+    scratch = np.empty(CHUNK * BANDS, np.int64)
+    for first in range(0, len(excitation), CHUNK):
+        part = excitation[first : first + CHUNK].reshape(-1)
+        part /= FLOOR
+        part += 1.0
+        logarithms(part, scratch)
+        part *= _DB
+    return excitation
+
+
+def levels_torch(excitation: Any) -> Any:
+    """levels as torch text."""
+    return _DB * (excitation / FLOOR).log1p()
+
+
+def masked(power: Array) -> Array:
+    """The power that reaches each band, of powers [window, band] re 0 dB SPL."""
+    reached: Array
+    steeper = UP - UP_PER_DB * (_DB * np.log(np.maximum(power, 10 ** (UP_FROM / 10))) - UP_FROM)
+    ratio = np.exp(np.maximum(steeper, UP_LEAST) * (-STEP / _DB))
+    reached, part = power + power @ _downwards(), power
+    for j in range(1, BANDS):
+        part = part[:, :-1] * ratio[:, : BANDS - j]
+        reached[:, j:] += part
+    return reached
+
+
+def _downwards() -> Array:
+    """[from band, to band]: part of the power that reaches a lower band."""
+    bands = np.arange(BANDS)
+    below = np.minimum(bands - bands[:, None], 0)
+    result: Array = np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0)
+    return result
+
+
+@cache
+def masked_torch() -> Callable[[Any], Any]:
+    """masked as torch text, of [item, window, band]."""
+    from torch.nn import functional
+
+    from ...engine.tensors import Constant
+
+    down = Constant(_downwards())
+
+    def masked(power: Any) -> Any:
+        level = _DB * power.clamp(min=10 ** (UP_FROM / 10)).log()
+        ratio = ((UP - UP_PER_DB * (level - UP_FROM)).clamp(min=UP_LEAST) * (-STEP / _DB)).exp()
+        reached, part = power + power @ down(power), power
+        for j in range(1, BANDS):
+            part = part[..., :-1] * ratio[..., : BANDS - j]
+            reached = reached + functional.pad(part, (j, 0))
+        return reached
+
+    return masked
+
+
+def lag(ref: Array, test: Array) -> int:
+    """Blocks by which levels of the test [block, band] must be moved later to lie as the reference's do: the largest
+    sum of products of levels, within 50 ms; the smallest such lag."""
+    sums, near = np.zeros(2 * LAGS + 1), np.array(_NEAR)
+    _correlate(ref, test, sums)
+    return int(near[np.argmax(sums[near + LAGS])])
+
+
+def lag_torch(ref: Any, test: Any) -> Any:
+    """The same of [item, block, band]: [item]."""
+    import torch
+
+    count, sums = ref.shape[1], []
+    for move in _NEAR:
+        common = max(count - abs(move), 0)
+        a, b = max(move, 0), max(-move, 0)
+        sums.append((ref[:, a : a + common] * test[:, b : b + common]).sum((1, 2)))
+    return torch.tensor(_NEAR, device=ref.device)[torch.stack(sums, -1).argmax(-1)]
+
+
+_NEAR = tuple(sorted(range(-LAGS, LAGS + 1), key=abs))
+
+
+def windows(means: Array, silence: float) -> Array:
+    """Means over 80 ms, every 40 ms, [piece + 1, band] of those over pieces; before the first and after the last there
+    is silence, so that each piece counts twice."""
+    edge = np.full((1, means.shape[1]), silence)
+    both = np.concatenate([edge, means, edge])
+    result: Array = (both[1:] + both[:-1]) / 2
+    return result
+
+
+def piece_powers(x: Array, late: int, count: int) -> Array:
+    """Means of 10^(N / 10) [piece, band] of levels [block, band] in so many pieces of 40 ms, when they begin at block
+    `late` of the first; silence where there are none."""
+    powers = np.empty((count, BANDS))
+    _piece_powers(x, late, powers, np.empty(PIECE * BANDS), np.empty(PIECE * BANDS, np.int64))
+    return powers
+
+
+def modulation(x: Array, part: tuple[int, int], late: int, count: int) -> Array:
+    """Sums of squares of rough and slow modulation [2, piece, band] of blocks part[0]..part[1] of levels [block, band],
+    in pieces as piece_powers; beyond its ends that part is mirrored."""
+    squares = np.zeros((2, count, BANDS))
+    for taps, out in zip(modulation_taps(), squares, strict=True):
+        used = np.flatnonzero(taps)
+        _modulation(x, part[0], part[1] - part[0], late, taps[used], used - HALF, out)
+    return squares
+
+
+@cache
+def modulation_taps() -> Array:
+    """Differences of two normalised Gaussians, rough and slow [2, 2 HALF + 1]; 0 beyond 4 times the wider."""
+    t = np.arange(-HALF, HALF + 1) / BLOCKS
+    rows = []
+    for pair in (ROUGH, SLOW):
+        narrow, wide = (np.exp(-0.5 * (t / sigma) ** 2) * (np.abs(t) < 4.001 * pair[1]) for sigma in pair)
+        rows.append(narrow / narrow.sum() - wide / wide.sum())
+    return np.stack(rows)
+
+
+@cache
+def modulation_torch() -> Callable[[Any, Any, Any], Any]:
+    """(levels [item, block, band], first, end [item]) -> mean squares of rough and slow modulation [item, 2, band]."""
+    import torch
+
+    from ...engine.tensors import Constant, fast_length
+
+    taps = Constant(modulation_taps()[:, None])  # symmetric
+
+    def value(x: Any, first: Any, end: Any) -> Any:
+        blocks = x.shape[1]
+        size = (end - first)[:, None]
+        at = (torch.arange(-HALF, blocks + HALF, device=x.device) - first[:, None]) % (2 * size)
+        at = first[:, None] + torch.minimum(at, 2 * size - 1 - at)
+        mirrored = torch.take_along_dim(x, at[..., None], 1).transpose(1, 2)[:, None]  # item, 1, band, block
+        size_fft = fast_length(blocks + 2 * HALF)
+        spectra = torch.fft.rfft(mirrored, size_fft) * torch.fft.rfft(taps(x), size_fft)
+        wave = torch.fft.irfft(spectra, size_fft)[..., 2 * HALF : 2 * HALF + blocks]  # item, 2, band, block
+        place = torch.arange(blocks, device=x.device)
+        inside = ((place >= first[:, None]) & (place < end[:, None]))[:, None, None]
+        return (wave.square() * inside).sum(-1) / size[..., None]
+
+    return value
+
+
+@kernel
+def _correlate(ref: Array, test: Array, sums: Array) -> None:
+    """sums[lag + LAGS] of the products of ref[t + lag] and test[t], silence beyond the ends."""
+    for first in range(0, len(test), CHUNK):  # so much stays in the processor's cache for all lags
+        for k in range(2 * LAGS + 1):
+            lag = k - LAGS
+            start = max(first, -lag)
+            stop = max(min(first + CHUNK, len(test), len(ref) - lag), start)
+            x = test[start:stop].reshape((stop - start) * BANDS)
+            y = ref[start + lag : stop + lag].reshape((stop - start) * BANDS)
+            total = 0.0
+            for i in range(x.size):
+                total += x[i] * y[i]
+            sums[k] += total
+
+
+@kernel
+def _piece_powers(x: Array, late: int, powers: Array, scratch: Array, exponents: Array) -> None:
+    for j in range(len(powers)):
+        start = min(max(PIECE * j - late, 0), len(x))
+        stop = max(min(PIECE * (j + 1) - late, len(x)), start)
+        powers[j] = PIECE - (stop - start)
+        part = scratch[: (stop - start) * BANDS]
+        part[:] = x[start:stop].reshape(part.size)
+        part /= _DB
+        exponentials(part, exponents)
+        for t in range(stop - start):
+            powers[j] += part[t * BANDS : (t + 1) * BANDS]
+        powers[j] /= PIECE
+
+
+@fused_kernel
+def _modulation(x: Array, first: int, size: int, late: int, taps: Array, places: Array, squares: Array) -> None:
+    wave = np.empty(BANDS)
+    for t in range(size):
+        wave[:] = 0.0
+        for k in range(taps.size):
+            at = t + places[k]
+            if at < 0 or at >= size:
+                at %= 2 * size
+                at = min(at, 2 * size - 1 - at)
+            _add(taps[k], x[first + at], wave)
+        squares[(first + t + late) // PIECE] += wave * wave
+
+
+@fused_kernel
+def _add(factor: float, row: Array, out: Array) -> None:
+    for k in each_band():
+        out[0 + k] += factor * row[0 + k]

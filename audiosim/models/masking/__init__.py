@@ -1,0 +1,17 @@
+"""Masked thresholds and the detectability of a distortion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import lazy
+
+if TYPE_CHECKING:
+    from . import (
+        detectability as detectability,
+    )
+    from . import (
+        threshold as threshold,
+    )
+
+__getattr__ = lazy.modules(__name__, __file__)

@@ -1,0 +1,32 @@
+"""PEAQ (ITU-R BS.1387): both ears, what disturbs them, and the model output variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import lazy
+
+if TYPE_CHECKING:
+    from . import (
+        advanced_variables as advanced_variables,
+    )
+    from . import (
+        disturbance as disturbance,
+    )
+    from . import (
+        fft_ear as fft_ear,
+    )
+    from . import (
+        filter_bank_ear as filter_bank_ear,
+    )
+    from . import (
+        output_variables as output_variables,
+    )
+    from . import (
+        tensors as tensors,
+    )
+    from . import (
+        transposes as transposes,
+    )
+
+__getattr__ = lazy.modules(__name__, __file__)

@@ -1,0 +1,133 @@
+"""PESQ's disturbance on short-time power spectra, frame by frame and without alignment: what PMSQE is made of.
+
+Martin-Donas, Gomez, Gonzalez and Peinado 2018, IEEE SPL 25(11), 1680-1684. Bands, thresholds, loudness and disturbance
+are those of P.862, in models.pesq.disturbance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import engine
+from ...engine.frames import STFT
+from ...engine.stream import plain
+from ...engine.threads import in_threads
+from ...engine.windows import periodic
+from .disturbance import AUDIBLE, MOST, audible, bands, differ, group, grouping, loudness_torch
+
+Array = NDArray[Any]
+
+RATE, FRAME, HOP = 16000, 512, 256  # Hz, samples
+LEVEL = 1e7  # power between 350 and 3250 Hz to which both are brought
+SPEECH = slice(11, 105)  # bins that are about there
+GAINS = (3e-4, 5.0)  # limits of the gain of a frame
+RATIOS = (0.01, 100.0)  # and of that of a band
+FRAMES_PER_TASK = 32  # fixed, so that nothing depends on the number of threads; their spectra stay in cache
+
+
+@cache
+def stft() -> STFT:
+    """Frames of 32 ms under the root of a Hann window."""
+    return STFT(FRAME, HOP, np.sqrt(periodic("hann", FRAME)), 0, 0, "zero")
+
+
+def power_weights() -> Array:
+    """By which powers of the bins SPEECH add up to the mean power of the samples there [bin]."""
+    weights = np.ones(SPEECH.stop - SPEECH.start)
+    weights[0], weights[-1] = 0.4, 0.5  # at 343.75 and 3250 Hz
+    weights *= 2 / FRAME**2 / np.mean(stft().window ** 2)
+    return weights
+
+
+def powers(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
+    """Of ref and test [sample] at 16 kHz, of one length: power density [2, frame, band], and mean power [2] between 350
+    and 3250 Hz. Not brought to a level yet."""
+    count, model, weights = stft().count(ref.size), bands(RATE), power_weights()
+    out, levels = np.empty((2, count, model.width.size)), np.empty((2, count))
+
+    def task(first: int) -> None:
+        stop = min(first + FRAMES_PER_TASK, count)
+        part = slice(first * HOP, (stop - 1) * HOP + FRAME)
+        r, t = (plain(x[part].astype(np.float64)) for x in (ref, test))
+        spectra = engine.fold.cutter(r, t, stft(), stop - first)(0, stop - first)
+        for z, grouped in zip(spectra, out[:, first:stop], strict=True):
+            group(z, model.cuts, model.scale, grouped, 0)
+        inside = spectra[..., SPEECH]
+        levels[:, first:stop] = (inside.real**2 + inside.imag**2) @ weights
+
+    in_threads(task, range(0, count, FRAMES_PER_TASK), jobs)
+    return out, levels.mean(axis=1)
+
+
+def disturbance(p: Array, q: Array, bands_equal: bool, frames_equal: bool, where: bool) -> tuple[Array, Array]:
+    """Symmetric and asymmetric disturbance [2, frame] of powers p, of the reference, and q [frame, band] at LEVEL, at
+    most 45; and, where asked for, the cells [frame, band, 3] of pesq_disturbance.Disturbance.
+
+    bands_equal: bands of the test are brought to the mean power of the reference where that is loud; frames_equal:
+    frames to its level, without the memory that PESQ has. The band of 0 Hz, which PESQ leaves out, counts.
+    """
+    model = bands(RATE)
+    if bands_equal:
+        q = q * _ratios(p, q)
+    d = np.empty((2, len(p)))
+    cells = np.zeros((len(p) if where else 0, model.width.size, 3))
+    limits = GAINS if frames_equal else (1.0, 1.0)
+    differ(p, q, model.threshold, model.exponent, model.width, d, cells, 0, 0.0, *limits)
+    d /= ((audible(p, model.threshold, 0) + 1e5) / 1e7) ** 0.04
+    return np.minimum(d, MOST), cells
+
+
+def _ratios(p: Array, q: Array) -> Array:
+    """Of reference to test in each band [band], over the frames that are no silence."""
+    limit = 100 * bands(RATE).threshold
+    loud = p > limit
+    loud &= np.where(loud, p, 0).sum(axis=1, keepdims=True) >= AUDIBLE
+    a, b = (np.where(loud, z, 0).sum(axis=0) for z in (p, q))
+    result: Array = np.clip((a + 1000) / (b + 1000), *RATIOS)
+    return result
+
+
+def disturbance_torch(bands_equal: bool, frames_equal: bool) -> Callable[[Any, Any], Any]:
+    """ref, test [item, sample] at 16 kHz -> symmetric and asymmetric disturbance [item, frame]."""
+    import torch
+
+    from ...engine.tensors import Constant, power, root, spectra
+
+    model, transform = bands(RATE), spectra(stft())
+    groups, limits, loudness = Constant(grouping(model, 0)), Constant(model.threshold), loudness_torch(model)
+    widths, whole, weights = Constant(model.width), float(model.width.sum()), Constant(power_weights())
+
+    def levelled(x: Any) -> Any:
+        powers = power(transform(x), 0.0)
+        mean = (powers[..., SPEECH] @ weights(powers)).mean(1)[:, None, None]
+        there = mean > 0
+        return powers @ groups(powers) * torch.where(there, LEVEL / torch.where(there, mean, 1), 0)
+
+    def above(p: Any, limit: Any) -> Any:
+        return p * (p > limit)
+
+    def measure(ref: Any, test: Any) -> tuple[Any, Any]:
+        p, q = levelled(ref), levelled(test)
+        limit = limits(p)
+        if bands_equal:
+            loud = p > 100 * limit
+            loud = loud & ((p * loud).sum(-1, keepdim=True) >= AUDIBLE)
+            a, b = ((z * loud).sum(1, keepdim=True) for z in (p, q))
+            q = q * ((a + 1000) / (b + 1000)).clamp(*RATIOS)
+        reference = above(p, limit).sum(-1, keepdim=True)
+        if frames_equal:
+            q = q * ((reference + 5e3) / (above(q, limit).sum(-1, keepdim=True) + 5e3)).clamp(*GAINS)
+        x, y = loudness(p), loudness(q)
+        heard = ((y - x).abs() - 0.25 * torch.minimum(x, y)).clamp(min=0) * widths(x)
+        ratio = ((q + 50) / (p + 50)) ** 1.2
+        added = ratio.clamp(max=12) * (ratio >= 3)
+        weight = ((reference[..., 0] + 1e5) / 1e7) ** 0.04
+        symmetric, asymmetric = root(whole * heard.square().sum(-1)), (heard * added).sum(-1)
+        return (symmetric / weight).clamp(max=MOST), (asymmetric / weight).clamp(max=MOST)
+
+    return measure

@@ -1,0 +1,23 @@
+"""ViSQOL: patches, their similarity (NSIM), and the support vectors that make a score of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ... import lazy
+
+if TYPE_CHECKING:
+    from . import (
+        nsim as nsim,
+    )
+    from . import (
+        patches as patches,
+    )
+    from . import (
+        rectified_lag as rectified_lag,
+    )
+    from . import (
+        support_vectors as support_vectors,
+    )
+
+__getattr__ = lazy.modules(__name__, __file__)

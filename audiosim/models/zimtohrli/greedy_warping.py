@@ -1,0 +1,129 @@
+"""Zimtohrli's alignment of two sequences: a walk uphill through the costs of dynamic time warping.
+
+google/zimtohrli at ff5f049, cpp/zimt/zimtohrli.h. It is not the cheapest path, which is found backwards from the end.
+The walk looks at the next row only, so two rows of the table are all that is ever held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.elementary import exponentials, logarithms
+from ...engine.kernel import exact_kernel, kernel
+
+Array = NDArray[Any]
+
+EXPONENT = 0.32264042946823823  # of the squared distance of two frames
+TOGETHER = 0.90394786214451761  # what a step in both sequences costs, relative to a step in one
+_NOTHING = 1e-300  # squared distance that stands for 0; its power vanishes in any sum
+
+
+def walk(x: Array, y: Array) -> tuple[Array, Array]:
+    """Frames of x [n, feature] and of y [m, feature], of one dtype, that belong together: int64 [pair], twice.
+
+    From the first of both on, to whichever neighbour is cheaper to reach: the next in both, in x, in y. It stops where
+    either ends. Time n m, memory n + m.
+    """
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    path = np.zeros((2, len(x) + len(y) - 1), np.int64)
+    pairs = _walk(x, y, path)
+    return path[0, :pairs].copy(), path[1, :pairs].copy()
+
+
+@cache
+def walk_torch() -> Callable[[Any, Any], tuple[Any, Any]]:
+    """walk for tensors: x [item, n, feature], y [item, m, feature] -> pairs int64 [item, 2, n + m - 1], and 1 for each
+    of them that is one, else 0. A decision without gradient, found on the CPU whatever the device."""
+    import torch
+    from torch.library import custom_op
+
+    def like(x: Any, y: Any) -> tuple[Any, Any]:
+        most = x.shape[1] + y.shape[1] - 1
+        return x.new_zeros((x.shape[0], 2, most), dtype=torch.int64), x.new_zeros((x.shape[0], most))
+
+    def find(x: Any, y: Any) -> tuple[Any, Any]:
+        path, real = like(x, y)
+        for item, pair in enumerate(zip(x, y, strict=True)):
+            found = np.stack(walk(*(z.detach().cpu().numpy() for z in pair)))
+            path[item, :, : found.shape[1]] = torch.from_numpy(found).to(x.device)
+            real[item, : found.shape[1]] = 1
+        return path, real
+
+    schema = "(Tensor x, Tensor y) -> (Tensor, Tensor)"
+    operator: Any = custom_op("audiosim::greedy_walk", find, mutates_args=(), schema=schema)
+    operator.register_fake(like)
+    return lambda x, y: operator(x.detach(), y.detach())
+
+
+@exact_kernel
+def _walk(x: Array, y: Array, path: Array) -> int:
+    n = x.shape[0]
+    m = y.shape[0]
+    costs = np.zeros(m)
+    exponents = np.empty(m, np.int64)
+    before = np.full(m, inf)
+    before[0] = 0.0
+    row = np.full(m, inf)
+    at = 0
+    j = 0
+    for i in range(1, n):
+        if j + 1 == m:
+            break
+        _distances(x[i], y, costs)
+        logarithms(costs[1:], exponents[1:])
+        for k in range(1, m):
+            costs[k] *= EXPONENT
+        exponentials(costs[1:], exponents[1:])
+        _next_row(costs, before, row)
+        while j + 1 < m:
+            at += 1
+            here = row[j]
+            ahead = before[j + 1]
+            if row[j + 1] <= min(here, ahead):
+                path[0, at] = i
+                j += 1
+                path[1, at] = j
+                break
+            if here <= ahead:
+                path[0, at] = i
+                path[1, at] = j
+                break
+            path[0, at] = i - 1
+            j += 1
+            path[1, at] = j
+        before, row = row, before
+    return at + 1
+
+
+@kernel
+def _distances(frame: Array, y: Array, out: Array) -> None:
+    """out[j] = |frame - y_j|^2."""
+    for j in range(1, y.shape[0]):
+        other = y[j]
+        total = frame.dtype.type(0)
+        for k in range(frame.size):
+            d = frame[k] - other[k]
+            total += d * d
+        out[j] = max(total, _NOTHING)
+
+
+@exact_kernel
+def _next_row(costs: Array, before: Array, row: Array) -> None:
+    """row[j] = min(before[j - 1] + 0.9 c, before[j] + c, row[j - 1] + c), c = costs[j]; no way leads to row[0]."""
+    row[0] = inf
+    diagonal = before[:-1]
+    above = before[1:]
+    here = row[1:]
+    c = costs[1:]
+    for j in range(c.size):
+        here[j] = min(diagonal[j] + TOGETHER * c[j], above[j] + c[j])
+    left = inf
+    for j in range(c.size):
+        left = min(left + c[j], here[j])
+        here[j] = left
