@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import metrics
-    from . import nn as nn
+    from . import metrics, nn as nn
     from .audio import load
     from .card import Card
     from .comparison import compare

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite, nan
+from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,15 +23,18 @@ Array = NDArray[Any]
 Detail = Literal["value", "profile", "map"]
 Finish = Callable[[Array, Any, Any], Array]
 
+SHARED = ("per_band", "per_time", "bands", "edges", "times", "map", "added", "details", "unit", "better")
 STEPS = 256  # of a warped path at once
 ERROR_FRAME = 0.04  # seconds, about, of the frames in which error energy is reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A metric's answer about one channel, before pooling. Fields as in Result."""
+    """A metric's answer about one channel, before pooling; or about all of them, where it takes them together.
+    Fields as in Result."""
 
     value: float
+    per_channel: Array | None = None  # of an answer about all channels; None: each has its value
     per_band: Array | None = None
     per_time: Array | None = None
     bands: Array | None = None
@@ -41,61 +44,142 @@ class Channel:
     added: Array | None = None
     details: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None  # why the value is nan or infinite
+    unit: str | None = None
+    better: Literal["lower", "higher"] | None = None
 
 
-def pool(channels: list[Channel], details: Mapping[str, float] | None = None) -> Result:
-    """Mean over channels of values, profiles, maps and details, with the status that follows from the values."""
-    values = np.array([c.value for c in channels], dtype=np.float64)
-    with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
-        value = float(values.mean())
-    reasons = [f"channel {i}: {c.reason}" for i, c in enumerate(channels, 1) if c.reason]
-    if len({c.reason for c in channels}) == 1 and channels[0].reason:  # the same for all
-        reasons = [channels[0].reason]
-    status: Status = "ok" if isfinite(value) else "undefined" if value != value else "infinite"
-
-    def mean(name: str) -> Array | None:
-        arrays = [getattr(c, name) for c in channels]
-        if arrays[0] is None:
-            return None
-        result: Array = np.mean(arrays, axis=0) if len(arrays) > 1 else arrays[0]
-        return result
-
-    first = channels[0]
-    return Result(
-        value=value,
-        per_channel=values,
-        per_band=mean("per_band"),
-        per_time=mean("per_time"),
-        bands=first.bands,
-        edges=first.edges,
-        times=first.times,
-        map=mean("map"),
-        added=mean("added"),
-        details=details or {name: float(np.mean([c.details[name] for c in channels])) for name in first.details},
-        status=status,
-        reason=None if status == "ok" else "; ".join(reasons) or "no finite number",
-    )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How much of the answer is wanted, and on how many threads."""
+    """How much of an answer is wanted, and on how many threads."""
 
     rate: int
     detail: Detail = "value"
     band_edges: Any = None
-    jobs: int = 1
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(View):
+    """One channel of the reference and of the test, weighted as the options say."""
+
+    ref: Stream
+    test: Stream
+
+    @property
+    def samples(self) -> tuple[Array, Array]:
+        """Of reference and test [sample], of a metric without weighting."""
+        return self.ref.samples, self.test.samples
+
+
+def pool(channels: Sequence[Channel], pooling: str = "mean") -> Channel:
+    """The channels as one: values, per_band and per_time by their mean or root mean square, the rest by its mean.
+
+    What a channel lacks, all lack; in frames without a value (nan) the others count. Channels that go on for longer
+    than others are alone there.
+    """
+    if len(channels) == 1:
+        return replace(channels[0], per_channel=np.array([channels[0].value], dtype=np.float64))
+    values = np.array([c.value for c in channels], dtype=np.float64)
+    reasons = [f"channel {i}: {c.reason}" for i, c in enumerate(channels, 1) if c.reason]
+    if len({c.reason for c in channels}) == 1 and channels[0].reason:  # the same for all
+        reasons = [channels[0].reason]
+    times = _longest([c.times for c in channels])
+
+    def arrays(name: str) -> list[Array] | None:
+        found = [getattr(c, name) for c in channels]
+        return None if any(x is None for x in found) else found
+
+    def mean(name: str) -> Array | None:
+        found = arrays(name)
+        if found is None:
+            return None
+        average: Array = np.mean([_padded(x, times, 0.0) for x in found], axis=0)
+        return average
+
+    def pooled(name: str) -> Array | None:
+        found = arrays(name)
+        if found is None:
+            return None
+        stacked = np.array(found if name == "per_band" else [_padded(x, times, nan) for x in found])
+        if pooling == "rms":
+            root: Array = np.sqrt(_mean_of_numbers(stacked**2))
+            return root
+        if name == "per_time" and np.isnan(stacked).any():
+            return _mean_of_numbers(stacked)
+        average: Array = np.mean(stacked, axis=0)
+        return average
+
+    common = [name for name in channels[0].details if all(name in c.details for c in channels)]
+    with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
+        value = np.sqrt(np.mean(values**2)) if pooling == "rms" else values.mean()
+    first, per_band = channels[0], pooled("per_band")
+    return Channel(
+        value=float(value),
+        per_channel=values,
+        per_band=per_band,
+        per_time=pooled("per_time"),
+        bands=None if per_band is None else first.bands,
+        edges=None if per_band is None else first.edges,
+        times=times,
+        map=mean("map"),
+        added=mean("added"),
+        details={name: float(np.mean([c.details[name] for c in channels])) for name in common},
+        reason="; ".join(reasons) or None,
+        unit=first.unit,
+        better=first.better,
+    )
+
+
+def _longest(times: Sequence[Array | None]) -> Array | None:
+    known = [t for t in times if t is not None]
+    return max(known, key=len) if len(known) == len(times) else None
+
+
+def _padded(x: Array, times: Array | None, fill: float) -> Array:
+    """x [frame, ...], as long as times."""
+    missing = 0 if times is None else len(times) - len(x)
+    return np.concatenate([x, np.full((missing, *x.shape[1:]), fill)]) if missing else x
+
+
+def _mean_of_numbers(stacked: Array) -> Array:
+    """Mean over axis 0 of what is no nan; nan where nothing is."""
+    counts = np.isfinite(stacked).sum(0)
+    means: Array = np.divide(np.nansum(stacked, 0), counts, out=np.full(counts.shape, nan), where=counts > 0)
+    return means
+
+
+def too_short(needed: float, length: int, rate: int) -> str:
+    """Why so many samples have no value, where so many seconds are needed."""
+    return f"too short: {needed:g} s are needed, there are {length / rate:.3g} s"
+
+
+def too_quiet(seconds: float, needed: float, below: float) -> str:
+    """Why a reference has no value of which only so many seconds are within `below` dB of its loudest frame."""
+    if not seconds:
+        return "the reference is silent"
+    return f"{seconds:.2g} s of the reference are within {below:g} dB of its loudest frame, {needed:.2g} s are needed"
+
+
+def result(answer: Channel, channels: int) -> Result:
+    """The answer about all channels as a Result, with the status that follows from the value."""
+    status: Status = "ok" if isfinite(answer.value) else "undefined" if isnan(answer.value) else "infinite"
+    per_channel = np.full(channels, answer.value) if answer.per_channel is None else answer.per_channel
+    return Result(
+        value=float(answer.value),
+        per_channel=per_channel,
+        status=status,
+        reason=None if status == "ok" else answer.reason or "no finite number",
+        **{name: getattr(answer, name) for name in SHARED},
+    )
 
 
 def spectral(
-    ref: Stream,
-    test: Stream,
+    pair: Pair,
     stft: STFT,
     measure: Measure,
     terms: int,
     finish: Finish,
     parts: Callable[[Any], Array],
-    view: View,
     *,
     frequencies: Array | None = None,
     per_frame: Callable[[Array, Array], Array] | None = None,
@@ -111,25 +195,25 @@ def spectral(
     added(sums): what of the contributions is Result.added. details(sums): named parts, from sums.total.
     Other arguments as in engine.fold.fold.
     """
-    centres = stft.frequencies(view.rate) if frequencies is None else frequencies
+    centres = stft.frequencies(pair.rate) if frequencies is None else frequencies
     cuts = edges = None
-    if view.detail != "value":
-        cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
+    if pair.detail != "value":
+        cuts, edges = scales.bands(centres, pair.rate / 2, pair.band_edges)
     sums = engine.fold.fold(
-        ref,
-        test,
+        pair.ref,
+        pair.test,
         stft,
         measure,
         terms,
         bins=centres.size,
         bands=cuts,
         per_frame=per_frame,
-        keep_map=view.detail == "map",
+        keep_map=pair.detail == "map",
         lookback=lookback,
-        jobs=view.jobs,
+        threads=pair.threads,
     )
     if sums is None:
-        return Channel(value=nan, reason=stft.too_short(ref.length))
+        return Channel(value=nan, reason=stft.too_short(pair.ref.length))
     value = float(finish(sums.total, sums.frames, sums.bins))
     named = details(sums) if details else {}
     if cuts is None:
@@ -141,9 +225,9 @@ def spectral(
             per_time=finish(sums.by_frame, 1, sums.bins),  # type: ignore[arg-type]
             bands=scales.centres(centres, cuts),
             edges=edges,
-            times=stft.times(sums.frames, view.rate),
-            map=parts(sums) if view.detail == "map" else None,
-            added=added(sums) if added and view.detail == "map" else None,
+            times=stft.times(sums.frames, pair.rate),
+            map=parts(sums) if pair.detail == "map" else None,
+            added=added(sums) if added and pair.detail == "map" else None,
             details=named,
         )
 
@@ -167,20 +251,6 @@ def shares(
         "times": times,
         "map": share if detail == "map" else None,
     }
-
-
-def pooled(channels: list[Channel]) -> Result:
-    """As result.pool, of channels of which some may have no value, and so no profile and details either, and some no
-    value in some frames: per_time is the mean of those that have one."""
-    if any(c.reason for c in channels):
-        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
-    result = pool(channels)
-    if result.per_time is None or len(channels) == 1:
-        return result
-    heard = np.array([c.per_time for c in channels])
-    counts = np.isfinite(heard).sum(0)
-    by_time = np.divide(np.nansum(heard, 0), counts, out=np.full(counts.size, nan), where=counts > 0)
-    return replace(result, per_time=by_time)
 
 
 class Grid:
@@ -264,10 +334,8 @@ def local_distances(
 
 
 def waveform(
-    ref: Stream,
-    test: Stream,
+    pair: Pair,
     value: float,
-    view: View,
     finish: Callable[[Array, Any], Array] | None = None,
     scale: float | None = None,
     gain: float = 1.0,
@@ -283,26 +351,27 @@ def waveform(
     means: of reference and test, where the metric removes them.
     scale: what error energy is divided by in the map; None: all of it, so that the map sums to 1.
     """
-    if view.detail == "value":
+    if pair.detail == "value":
         return Channel(value=value, reason=reason)
     if any(means):
-        ref, test = (engine.stream.centred(s, mean) for s, mean in zip((ref, test), means, strict=True))
-    stft = error_frames(view.rate)
+        ref, test = (engine.stream.centred(s, m) for s, m in zip((pair.ref, pair.test), means, strict=True))
+        pair = replace(pair, ref=ref, test=test)
+    stft = error_frames(pair.rate)
 
     def measure(spectra: Array, edges: Array, out: Array) -> None:
-        z = spectra.view(ref.samples.dtype)
+        z = spectra.view(pair.ref.samples.dtype)
         engine.divergence.energies(z[0], z[1], gain, 1 / stft.n_fft, edges, out)
 
     def local(sums: Array, frames: Any, bins: Any) -> Array:
         if finish is None:
             return sums[..., 2]
-        return finish(sums, stft.hop if frames == 1 else ref.length)  # every signal has two frames or more
+        return finish(sums, stft.hop if frames == 1 else pair.ref.length)  # every signal has two frames or more
 
     def parts(sums: Sums) -> Array:
         assert sums.map is not None
         return sums.map[:, :, 2] / (sums.total[2] if scale is None else scale)
 
-    channel = spectral(ref, test, stft, measure, 3, local, parts, view)
+    channel = spectral(pair, stft, measure, 3, local, parts)
     share = 1.0 if finish or not channel.value else channel.value
     return replace(
         channel,

@@ -73,7 +73,7 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
     """
     name = display_name(path)
     if not os.fspath(path):
-        raise InputError("'': is no file name; check that no variable in the command is empty")
+        raise InputError("'': is not a file name; check that no variable in the command is empty")
     if path == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("stdin: nothing is piped in; use - as in `cat sound.wav | audiosim compare ref.wav -`")
@@ -92,7 +92,7 @@ def load(path: str | os.PathLike[str] | Literal["-"]) -> Signal:
 
 
 def decode(data: bytes, name: str) -> Signal:
-    """What `load` makes of a file with these bytes; name: what messages call it."""
+    """The Signal of a sound file with these bytes, as by `load`; name: for messages."""
     return _decoded(_in_memory(io.BytesIO(data), name), name)
 
 
@@ -131,7 +131,7 @@ def _fits_flac(signal: Signal) -> bool:
 
 
 def save(path: str | os.PathLike[str], signal: Signal) -> None:
-    """Write a sound file at once or not at all: .flac or .wav, as in `encode`. UsageError when it cannot be written."""
+    """Write a sound file, completely or not at all: .flac or .wav, as in `encode`. UsageError if it cannot."""
     target, name = Path(path), display_name(path)
     form = target.suffix.lower().removeprefix(".")
     if form not in ("flac", "wav"):
@@ -158,7 +158,7 @@ def _raw(path: Path, name: str) -> io.FileIO:
     except PermissionError:
         raise InputError(f"{name}: no permission to read it; change its mode or owner") from None
     except ValueError:
-        raise InputError(f"{name}: is no possible path; check the spelling") from None
+        raise InputError(f"{name}: is not a possible path; check the spelling") from None
     except OSError as broken:
         raise InputError(f"{name}: cannot be opened ({broken.strerror}); check the path") from None
 
@@ -188,7 +188,7 @@ def _decoded(file: BinaryIO | io.RawIOBase, name: str, path: Path | None = None)
         if refused.code not in _FOREIGN:
             raise InputError(f"{name}: is damaged or cut short ({reason}); copy or export it again") from None
     except MemoryError:
-        raise InputError(f"{name}: is longer than the memory holds; compare shorter pieces") from None
+        raise InputError(f"{name}: does not fit into memory; compare shorter pieces") from None
     return _through_ffmpeg(file, name, path, reason)
 
 
@@ -299,7 +299,7 @@ def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None,
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError(
-            f"{name}: soundfile cannot read it ({reason}); if it is sound, install ffmpeg, which reads more formats, "
+            f"{name}: soundfile cannot read it ({reason}); if it is a sound file, install ffmpeg, which reads more, "
             "or convert it to WAV"
         )
     with tempfile.TemporaryDirectory(prefix="audiosim-") as folder:
@@ -322,7 +322,7 @@ def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None,
                     timeout=FFMPEG_SECONDS,
                 )
             except subprocess.TimeoutExpired:
-                raise InputError(f"{name}: ffmpeg needs over {FFMPEG_SECONDS} s; convert it to WAV or FLAC") from None
+                raise InputError(f"{name}: ffmpeg takes over {FFMPEG_SECONDS} s; convert it to WAV or FLAC") from None
             except OSError as broken:
                 raise InputError(f"{name}: ffmpeg does not start ({broken.strerror}); convert it to WAV") from None
             if ended.returncode != 0:
@@ -330,7 +330,7 @@ def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None,
                 cause = said[-1].split(": ")[-1] if said else f"it ended with {ended.returncode}"
                 raise InputError(
                     f"{name}: neither soundfile nor ffmpeg can read it ({display_name(cause)}); "
-                    "check that it is sound and whole"
+                    "check that it is a complete sound file"
                 )
             if os.fstat(output.fileno()).st_size > FFMPEG_BYTES - (1 << 20):
                 raise InputError(f"{name}: is too long to go through ffmpeg; convert it to FLAC")
@@ -338,4 +338,4 @@ def _through_ffmpeg(file: BinaryIO | io.RawIOBase, name: str, path: Path | None,
             try:
                 return _read(output, name)
             except LibsndfileError:
-                raise InputError(f"{name}: ffmpeg makes no sound of it; check it, or convert it to WAV") from None
+                raise InputError(f"{name}: ffmpeg finds no sound in it; check it, or convert it to WAV") from None

@@ -1,4 +1,4 @@
-"""Card: what a metric states about itself."""
+"""Card: what a metric states about itself, in four parts."""
 
 from __future__ import annotations
 
@@ -9,48 +9,73 @@ from typing import Literal
 Family = Literal["conventional", "cepstral", "perceptual", "music", "trained"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """What a metric promises; tests, gates, tables and `explain` read it, so every field is kept or fails a test."""
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What the metric is, for people who choose one and read its values."""
 
     title: str
     family: Family
     unit: str  # of the value: "dB", "MOS"...; "1" for a pure number
     better: Literal["lower", "higher"]
-    identical: float | None  # value of two identical files; None where it depends on the signal (then see slack)
+    identical: float | None = None  # value of two identical files; None where it depends on the signal
     range: tuple[float, float] = (0.0, inf)
     formula: str  # one line, plain text
     source: str  # paper or standard, with equation
-    conventions: str  # what other programs do differently, and the option that gives their number
-    silence: str  # the answer for a silent reference, test or both
+    conventions: str = ""  # what other programs do differently, where a user decides by it, and the option for it
+    silence: str  # the value for a silent reference, test or both
     caveat: str  # when not to use it
-    version: int = 1  # of its numbers: raised when they change, so that kept ones are computed anew
-    minimum: str = "one sample"  # the shortest input that has an answer
-    shortest: float = 0.0  # the same in seconds, for metrics without a number below it
-    pauses: bool = False  # silence of the reference does not count: so much sound is needed
-    settles: float = 0.0  # seconds from which on its source vouches for the value; shorter ones are an extension
-    rate: int | None = None  # Hz that the metric demands; None: any
+    version: int = 1  # of its values: raised when they change, so that stored ones are computed again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What the metric takes."""
+
+    rate: int | None = None  # Hz that it demands; None: any
     channels: str = "any"
-    pooling: Literal["mean", "rms", "min", "max", "downmix"] = "mean"  # of channels
+    pooling: Literal["mean", "rms", "downmix"] = "mean"  # of channels
+    joint_channels: bool = False  # measure takes a list of all channels, and the twin [batch, channel, sample]
     lengths: Literal["equal", "any"] = "equal"
-    together: bool = False  # its channels decide together which frames count: its twin takes [batch, channel, sample]
-    alone: bool = False  # it judges the test alone; the reference is for comparison
+    minimum: str = "one sample"  # the shortest recording that has a value
+    shortest: float = 0.0  # the same in seconds, for metrics without a value below it
+    pauses: bool = False  # silence of the reference does not count towards it
+    settles: float = 0.0  # seconds from which on its source vouches for the value
     level: str = "full scale is 1.0"  # what it assumes of the level
-    symmetric: bool  # d(a, b) == d(b, a)
-    triangle: bool  # d(a, c) <= d(a, b) + d(b, c)
-    blind: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
+    non_intrusive: bool = False  # it judges the test alone; the reference is for comparison
+    needs: tuple[str, ...] = ()  # extras of the package
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What someone who trains with it gets."""
+
+    gradient: Literal["exact", "surrogate", "none"] = "none"
+    surrogate: str = ""  # what Loss minimises instead of the metric
+    cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
+    target_gradient_ignores: str = ""  # what of the target a gradient with respect to it takes for constant
+    zero_gradient_on_silence: bool = False  # the gradient on a silent test is exactly zero: use Loss(dither=)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promises:
+    """What tests hold the metric to."""
+
+    symmetric: bool = False  # d(a, b) == d(b, a)
+    triangle: bool = False  # d(a, c) <= d(a, b) + d(b, c)
+    insensitive_to: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
     loses_track: tuple[str, ...] = ()  # those that, at full strength, mislead its alignment and profiles
     saturates: float | None = None  # value beyond which worse sound is no longer told from bad sound
-    slack: float = 0.0  # how much better than an identical file a degraded one may score, in the value's unit
-    gradient: Literal["exact", "surrogate", "none"]
-    cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
-    surrogate: str = ""  # what Loss minimises instead of the metric, where the gradient is that of a surrogate
-    holds: str = ""  # what of the reference a gradient with respect to it holds fixed; "" where that is exact too
-    deaf_start: bool = False  # the gradient on a silent test is exactly zero: Loss(dither=) mends it
-    needs: tuple[str, ...] = ()  # extras of the package that it needs
-    profile: Literal[
-        "local", "share"
-    ]  # per_band and per_time hold the metric there, or the share of error energy there
+    identity_tolerance: float = 0.0  # how much better than an identical file a degraded one may score
+    # per_band and per_time hold the metric there, or the share of the error energy there
+    profile: Literal["local", "share"] = "local"
     profile_unit: str | None = None  # of per_band and per_time, where they hold something else than the value
     # sum of the map is: value, value**2, 10**(-value/10), 10**(value/10), or 1
-    map: Literal["sum", "sqrt", "db", "level", "share"]
+    map: Literal["sum", "sqrt", "db", "level", "share"] = "sum"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card(Promises, Training, Input, Identity):
+    """What a metric promises. Tests, gates, tables and `explain` read it, so every field is kept or fails a test.
+
+    A field that is added later has a default, so that a metric written today loads tomorrow.
+    """

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from . import metrics as catalogue
 from .engine.cache import caching
 from .engine.threads import cores
-from .errors import AudiosimError, InputError, NothingToCompare, UsageError
-from .match import Policy, match
+from .errors import AudiosimError, InputError, MetricError, NothingToCompare, UsageError
+from .match import Policy, check, match
 from .result import Result, failed, undefined
 from .signal import Signal
 
@@ -110,6 +110,7 @@ def compare_signals(
 
     backend: "torch" gives the numbers of audiosim.Loss, on the GPU where there is one; values only.
     """
+    check(policy)
     parsed = [catalogue.parse(text, policy.listener) for text in specs]
     if not parsed:
         raise NothingToCompare("no metric was asked for; give one with -m, such as -m log-mel")
@@ -128,7 +129,7 @@ def compare_signals(
 
     def ask(spec: catalogue.Spec) -> Result:
         metric = catalogue.get(spec.name)
-        card = metric.CARD
+        card = metric.card
         if card.lengths == "equal" and ref.length != test.length:
             raise InputError(
                 f"{spec.name} needs equal lengths, these are {ref.length} and {test.length} samples; "
@@ -149,8 +150,10 @@ def compare_signals(
 
                 return evaluate(spec, a.samples, b.samples, wanted)
             return metric.compute(
-                a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, jobs=jobs, **spec.options
+                a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, threads=jobs, **spec.options
             )
+        except MetricError as broken:
+            return failed(str(broken), a.channels)
         except AudiosimError:
             raise
         except Exception as broken:  # noqa: BLE001  a metric must not take the others down with it

@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a user can mend, and the exit codes of the command line.
+"""Errors a user can fix, and the exit code of each.
 
 Every message is one line that says what is wrong and what to do.
 """
@@ -31,12 +31,12 @@ _MEANING = {
     ExitCode.OK: "compared, and every gate held",
     ExitCode.GATE: "a gate (--require) failed",
     ExitCode.USAGE: "wrong usage: an unknown option, metric or value",
-    ExitCode.INPUT: "an input problem: unreadable, or not comparable under the policies",
+    ExitCode.INPUT: "an input cannot be read, or the two cannot be compared under the policies",
     ExitCode.METRIC: "a metric failed on valid input",
     ExitCode.NOTHING: "nothing to compare",
     ExitCode.INTERNAL: "an internal error; please report it",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
-    ExitCode.PIPE: "the reader of the output went away",
+    ExitCode.PIPE: "the reader of the output closed the pipe",
 }
 
 _PRECEDENCE = (ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.INPUT, ExitCode.GATE, ExitCode.METRIC, ExitCode.NOTHING)
@@ -60,7 +60,7 @@ class UsageError(AudiosimError, ValueError):
 
 
 class MissingExtra(UsageError, ImportError):
-    """A part of audiosim was asked for whose packages are not installed."""
+    """A feature needs packages that are not installed."""
 
 
 class InputError(AudiosimError, ValueError):
@@ -70,12 +70,12 @@ class InputError(AudiosimError, ValueError):
 
 
 class MetricError(AudiosimError, RuntimeError):
-    """A metric could not answer although its input was valid."""
+    """A metric failed although its input was valid."""
 
     exit_code = ExitCode.METRIC
 
 
 class NothingToCompare(AudiosimError, ValueError):
-    """No pair, or no metric, was left to work on."""
+    """There is no pair, or no metric, to compare."""
 
     exit_code = ExitCode.NOTHING

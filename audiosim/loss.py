@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, Literal, get_args
 
 from . import metrics
-from .answer import Channel, pool
+from .answer import Channel, pool, result
 from .errors import InputError, MissingExtra, UsageError
 from .metrics import Spec
 from .result import Result, undefined
@@ -21,6 +20,7 @@ except ModuleNotFoundError:
     raise MissingExtra("audiosim.Loss needs torch: pip install torch, or pip install 'audiosim[torch]'") from None
 
 from .hearing.tensors import weighted
+from .hearing.weighting import Weighted
 
 Reduction = Literal["mean", "none", "sum"]
 
@@ -37,7 +37,8 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
     rate: Hz of the signals.
     reduction: of the batch: "mean", "sum", or "none" for one value per element.
     dither: level in dB re full scale of a fixed noise that is added to the input; None: none. For metrics whose
-        gradient is exactly zero on silence (Card.deaf_start), where -100 sets a network going that starts there.
+        gradient is exactly zero on silence (Card.zero_gradient_on_silence): -100 sets a network going that starts
+        there.
 
     forward(input, target) -> scalar, or [batch] without reduction; input (the estimate) and target [batch, sample] or
         [batch, channel, sample], full scale 1.0. Each element is reduced by itself, so a batch gives what its elements
@@ -118,38 +119,30 @@ class _Term:
     """One metric, ready for tensors: everything that does not depend on the samples is decided here."""
 
     def __init__(self, spec: Spec, rate: int) -> None:
-        metric: Any = metrics.get(spec.name)
-        self.card = card = metric.CARD
+        metric = metrics.get(spec.name)
+        self.card = card = metric.card
         if card.gradient == "none":
-            raise UsageError(f"{spec.name} has no gradient and no torch text; `audiosim explain` lists those that have")
+            raise UsageError(f"{spec.name} has no gradient; `audiosim explain` lists those that have")
         if card.rate not in (None, rate):
             raise UsageError(
                 f"{spec.name} is defined at {card.rate} Hz, this loss is for {rate} Hz: resample the signals"
             )
-        unweighted = {"weighting": "none", "coef": 0.0, "mid_side": False}
-        options = {
-            **unweighted,
-            **{name: option.default for name, option in metrics.options(spec.name).items()},
-            **spec.options,
-        }
-        self.rate, self.options = rate, SimpleNamespace(**options)
+        self.rate, self.options = rate, metric.chosen(spec.options)
         self.twin = metric.twin(rate, self.options)
 
     def values(self, ref: Any, test: Any) -> Any:
         """The metric [batch, channel] of ref, test [batch, channel, sample]."""
         o = self.options
-        if hasattr(o, "weighting"):
-            ref, test = (weighted(x, self.rate, o.weighting, o.coef, o.mid_side) for x in (ref, test))
-        if self.card.together:
+        if isinstance(o, Weighted):
+            ref, test = (weighted(x, self.rate, o) for x in (ref, test))
+        if self.card.joint_channels:
             return self.twin(ref, test)
         return self.twin(ref.flatten(0, 1), test.flatten(0, 1)).reshape(ref.shape[:2])
 
     def __call__(self, ref: Any, test: Any) -> Any:
         """Badness [batch]: smaller is better."""
         values = self.values(ref, test)
-        pools = {"mean": values.mean, "rms": partial(_rms, values), "min": values.amin, "max": values.amax}
-        pools["downmix"] = values.mean  # of the one channel that is left
-        pooled = pools[self.card.pooling](1)
+        pooled = _rms(values, 1) if self.card.pooling == "rms" else values.mean(1)
         return pooled if self.card.better == "lower" else -pooled
 
 
@@ -182,10 +175,8 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
             values = term.values(*(torch.tensor(x, device=device)[None] for x in (ref, test)))[0]
         except InputError as short:
             return undefined(str(short), len(ref))
-    result = replace(pool([Channel(value=value) for value in values.tolist()]), unit=unit)
-    if term.card.pooling == "rms":
-        result = replace(result, value=float(_rms(values, 0)))
-    return result
+    pooled = pool([Channel(value=value) for value in values.tolist()], term.card.pooling)
+    return result(replace(pooled, unit=unit), len(ref))
 
 
 def gradient(spec: Spec, ref: Any, test: Any, rate: int) -> Any:

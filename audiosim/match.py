@@ -1,4 +1,4 @@
-"""Two Signals made comparable: rate, channels, delay, length, polarity, gain, as the policy asks. Nothing silent."""
+"""Make two Signals comparable as a policy asks: rate, channels, delay, length, polarity, gain. All is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LENGTH_TOLERANCE = 0.05  # s, by which lengths may differ under `auto`
 SEARCH = 1.0  # s either way, in which `align` looks for the delay
 NO_SHIFT = 1e-3  # samples; a smaller fraction is not worth filtering the test for
 CLEAR = 0.5  # correlation from which the polarity is read off without looking for a delay
-SURE = 0.1  # correlation below which the polarity is anyone's guess
+SURE = 0.1  # correlation below which the polarity cannot be told
 SILENT = 1e-10  # RMS, -200 dB: nothing to scale to or by
 
 
@@ -37,7 +37,7 @@ class Policy:
 
     @property
     def listener(self) -> dict[str, Any]:
-        """Options of metrics that say who listens and how loud, as far as they are given."""
+        """The given options for metrics that depend on the listener and the playback level."""
         return {k: v for k, v in {"level": self.level, "audiogram": self.audiogram}.items() if v is not None}
 
 
@@ -45,10 +45,10 @@ def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, di
     """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was).
 
     In this order: rate (to the higher of the two), channels, delay, length, polarity, gain. Delay and gain are
-    reported whenever they were looked for. Only the test is ever turned over or scaled.
+    reported whenever they were looked for. Only the test is ever inverted or scaled.
     Raises InputError where the two differ in what the policy does not let change, UsageError for an unknown policy.
     """
-    _check(policy)
+    check(policy)
     done: dict[str, Any] = {}
     if ref.rate != test.rate:
         ref, test, done["rate"] = _same_rate(ref, test, policy)
@@ -91,7 +91,7 @@ def describe(done: Mapping[str, Any]) -> list[str]:
         said.append(f"{verb} {_samples(count)} ({ms:.4g} ms) {preposition} the end of the {changed}")
     if step := done.get("polarity"):
         said.append(
-            f"turned the test's polarity over (correlation was {step['correlation']:.3f})"
+            f"inverted the test, whose polarity was opposite (correlation {step['correlation']:.3f})"
             if step["flipped"]
             else f"kept the polarity: {step['reason']}"
         )
@@ -115,7 +115,7 @@ def describe(done: Mapping[str, Any]) -> list[str]:
             else "the audiogram changes none of the metrics"
         )
     if rates := done.get("metric_rates"):
-        said.append(f"resampled both to {', '.join(map(str, rates))} Hz for the metrics that demand it")
+        said.append(f"resampled both to {', '.join(map(str, rates))} Hz for the metrics that need it")
     return said
 
 
@@ -138,7 +138,8 @@ def _alignment(step: Mapping[str, Any]) -> str:
     return f"the test is {abs(late):.4g} ms {'late' if late > 0 else 'early'} ({correlation}): {', '.join(changes)}"
 
 
-def _check(policy: Policy) -> None:
+def check(policy: Policy) -> None:
+    """UsageError for a policy that is not possible."""
     hints = get_type_hints(Policy)
     if policy.level is not None and not 0 <= policy.level <= 200:
         raise UsageError(f"level={policy.level:g} is not possible; 0 to 200 dB SPL of a full-scale sine")
@@ -194,7 +195,7 @@ def _same_channels(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, S
 
 
 def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
-    """The delay of the test taken out: what only one of them holds is cut, or under `pad` met by silence.
+    """Remove the delay of the test: what only one of them holds is cut, or under `pad` matched by silence.
 
     The fraction of a sample is moved by a band-limited shift of the test. The lengths do not differ more than before.
     """
@@ -206,7 +207,7 @@ def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal,
     if not found.found:
         reason = f"the test has nothing in common with the reference within {SEARCH:g} s either way"
         if min(ref.length, test.length) < alignment.SHORTEST:
-            reason = f"less than {alignment.SHORTEST} samples tell no delay"
+            reason = f"fewer than {alignment.SHORTEST} samples are too short to find a delay"
         silent = [name for name, s in (("reference", ref), ("test", test)) if not s.samples.any()]
         if silent:
             reason = _silence(silent)
@@ -268,7 +269,7 @@ def _same_length(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Sig
 
 
 def _same_polarity(ref: Signal, test: Signal) -> tuple[Signal, dict[str, Any]]:
-    """The test turned over where it is the reference upside down, be it late or not."""
+    """The test, inverted if its polarity is opposite to the reference's, whether it is late or not."""
     from .dsp import alignment
 
     rho = alignment.correlation(*alignment.overlap(ref.samples, test.samples, 0))

@@ -13,7 +13,7 @@ def row(
     id: str, spec: str = "mr-stft", value: float = 0.5, system: str | None = None, status: str = "ok", **fields: Any
 ) -> dict[str, Any]:
     """A row as it is read from the journal: what is not finite is null there, and the status tells what it was."""
-    card = metrics.get(metrics.parse(spec).name).CARD
+    card = metrics.get(metrics.parse(spec).name).card
     reason = None
     if status in ("undefined", "error"):
         value, reason = nan, f"made up as {status}"

@@ -178,7 +178,7 @@ def column(
         number = theirs if place is None else theirs[place]
         return [(result.value, number)] if isinstance(number, float) and isfinite(number) else []
 
-    length = "keep" if metrics.get(spec.partition(":")[0]).CARD.lengths == "any" else "trim"
+    length = "keep" if metrics.get(spec.partition(":")[0]).card.lengths == "any" else "trim"
     return Recorded(spec, key, program, speech_pairs(key), read, absolute, relative, length=length, double=True)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 import pytest
 
 from audiosim import compare
-from audiosim.answer import Grid, error_frames
+from audiosim.answer import Channel, Grid, error_frames, pool, result
 from audiosim.errors import UsageError
 from audiosim.result import Result
 from tests import naive
@@ -186,3 +187,49 @@ def test_a_grid_adds_up_what_measures_contribute() -> None:
     np.testing.assert_allclose(shares["map"], grid.map / 3)
     assert grid.shares("profile")["map"] is None
     assert not Grid(2, 0.1, np.array([0.0, 1.0])).shares("map")["per_time"].any()
+
+
+# Pooling of channels
+
+
+def test_a_reason_that_all_channels_share_is_said_once() -> None:
+    assert pool([Channel(value=inf, reason="no noise")] * 7).reason == "no noise"
+    mixed = result(pool([Channel(value=1.0), Channel(value=nan, reason="silent")]), 2)
+    assert (mixed.status, mixed.reason) == ("undefined", "channel 2: silent")
+    assert result(Channel(value=nan), 1).reason == "no finite number"
+    assert result(Channel(value=1.0, reason="not needed"), 1).reason is None
+
+
+def test_channels_are_pooled_by_their_mean() -> None:
+    a = Channel(value=1.0, per_time=np.array([1.0, nan]), per_band=np.array([2.0]), details={"x": 1.0, "y": 1.0})
+    b = Channel(value=4.0, per_time=np.array([3.0, 5.0]), per_band=np.array([4.0]), details={"x": 2.0})
+    both = pool([a, b])
+    assert both.value == 2.5
+    assert both.per_channel is not None
+    assert both.per_channel.tolist() == [1, 4]
+    np.testing.assert_array_equal(both.per_time, [2, 5])  # in a frame without a value the others count
+    np.testing.assert_array_equal(both.per_band, [3])
+    assert both.details == {"x": 1.5}
+    assert both.map is None
+
+
+def test_channels_are_pooled_by_their_root_mean_square_and_may_end_at_different_times() -> None:
+    def channel(value: float, frames: int) -> Channel:
+        times, ones = np.arange(frames) / 10, np.ones(frames)
+        return Channel(value=value, per_time=value * ones, per_band=np.array([value]), times=times, map=ones[:, None])
+
+    both = pool([channel(3.0, 2), channel(4.0, 3)], "rms")
+    assert both.value == pytest.approx(12.5**0.5)
+    np.testing.assert_allclose(both.per_time, [12.5**0.5, 12.5**0.5, 4])  # type: ignore[arg-type]
+    np.testing.assert_allclose(both.per_band, [12.5**0.5])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(both.map, [[1], [1], [0.5]])
+    assert both.times is not None
+    assert len(both.times) == 3
+
+
+def test_what_one_channel_lacks_all_lack() -> None:
+    whole = Channel(value=1.0, per_time=np.ones(3), times=np.arange(3.0), map=np.ones((3, 1)))
+    both = pool([Channel(value=nan, reason="silent"), whole])
+    assert both.per_time is None
+    assert both.map is None
+    assert both.times is None

@@ -149,7 +149,7 @@ def test_names_in_data_are_as_given() -> None:
 
 
 def test_an_empty_name_is_no_directory() -> None:
-    assert "is no file name" in _refusal("")
+    assert "is not a file name" in _refusal("")
 
 
 def test_a_variable_rate_mp3_without_length_is_read_to_its_end(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_missing(tmp_path: Path) -> None:
     assert "nowhere.wav: no such file" in _refusal(tmp_path / "nowhere.wav")
     assert "no such file" in _refusal(tmp_path / "new\nline.wav")
     assert "no such file" in _refusal(str(tmp_path / "latin-\udce9.wav"))
-    assert "no possible path" in _refusal("nul\0.wav")
+    assert "not a possible path" in _refusal("nul\0.wav")
 
 
 def test_directory(tmp_path: Path) -> None:
@@ -369,8 +369,8 @@ def test_ffmpeg_does_not_hide_that_a_file_is_cut_short(tmp_path: Path) -> None:
         ("echo 'a: b: nothing found' >&2; exit 1", "(nothing found)"),
         ("printf 'bad\\033name' >&2; exit 1", r"('bad\x1bname')"),
         ("exit 7", "it ended with 7"),
-        ("echo no sound", "ffmpeg makes no sound of it"),
-        ("exec sleep 9", "needs over"),
+        ("echo no sound", "ffmpeg finds no sound in it"),
+        ("exec sleep 9", "takes over"),
     ],
 )
 def test_an_unruly_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str) -> None:

@@ -268,7 +268,7 @@ def test_no_delay_to_be_found() -> None:
         assert np.array_equal(b.samples, other)
     assert "the reference is silent" in _matched(0 * x, x, align="auto")[2]["align"]["reason"]
     assert "both are silent" in _matched(0 * x, 0 * x, align="auto")[2]["align"]["reason"]
-    assert "less than 32 samples" in _matched(x[:, :9], x[:, :9], align="auto")[2]["align"]["reason"]
+    assert "fewer than 32 samples" in _matched(x[:, :9], x[:, :9], align="auto")[2]["align"]["reason"]
 
 
 # Polarity and gain
@@ -355,5 +355,5 @@ def test_nothing_left_at_the_rate_of_one_metric_leaves_the_others_their_number()
 
 def test_metrics_at_their_own_rate_are_described() -> None:
     assert describe({"metric_rates": [8000, 16000]}) == [
-        "resampled both to 8000, 16000 Hz for the metrics that demand it"
+        "resampled both to 8000, 16000 Hz for the metrics that need it"
     ]

@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster that runs already (extra `dask`), for batches that one machine does not finish in time.
+"""Computing on a running Dask cluster (extra `dask`), for batches that take one machine too long.
 
 A job is worked on as in the processes of `batch`; the journal stays with the client. The workers need the same version
 of audiosim, and the files under the same paths or URLs.
@@ -27,8 +27,7 @@ COUNTED = 5.0  # s between two looks at how many threads there are
 
 
 class Dask:
-    """A batch.Pool. A worker that is lost costs the time of its tasks, which others do; a job that kills several
-    workers is a Crash.
+    """A workers.Pool. If a worker is lost, others repeat its tasks; a job that kills several workers is a Crash.
 
     address: of the scheduler, such as tcp://10.0.0.1:8786. note: is told in a sentence what the user should know.
     """
@@ -103,7 +102,7 @@ class Dask:
                 yield client
             except gone:
                 raise InputError(
-                    f"--dask {self._address}: the scheduler went away; the same command goes on from there"
+                    f"--dask {self._address}: the scheduler went away; the same command resumes there"
                 ) from None
             finally:
                 client.close(timeout=CONNECTING)

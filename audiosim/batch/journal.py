@@ -1,4 +1,4 @@
-"""The journal of a batch: a row of JSON a line, appended and flushed one by one, so that nothing done is ever lost."""
+"""The journal of a batch: one JSON row per line, appended and flushed one by one, so that no finished work is lost."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Slot = tuple[Any, ...]  # what a row is about
 
 
 def slot(row: Row) -> Slot:
-    """What the row is about: the pair, the piece of it, and the metric as it was asked for."""
+    """What the row is about: the pair, the section of it, and the metric as it was asked for."""
     return (row["id"], row["system"], row["reference"], row["test"], row["start"], row["duration"], row["spec"])
 
 
 class Content(NamedTuple):
-    """A file as it was when it was read: size in bytes, time of change in ns, digest of what is in it."""
+    """A file as it was when it was read: size in bytes, time of its last change in ns, digest of its content."""
 
     size: int
     changed: int | str | None
@@ -37,7 +37,7 @@ class Content(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """The last row of a slot: where it stands in the file, whether it is an answer, and of what."""
+    """The last row of a slot: its place in the file, whether it has a result, and for which input."""
 
     offset: int
     answered: bool
@@ -49,11 +49,11 @@ class Entry(NamedTuple):
 class Journal:
     """An open journal, locked against others. `entries` holds the last row of each slot, `contents` the files.
 
-    path: of the file, made where there is none. settings: under which its rows are made; they are its first line.
-    resume: go on with what is there, else the old one is renamed.
-    repaired: a line on what had to be mended.
-    Raises UsageError where another batch writes it, where it was made under other settings, or where it cannot be
-    written; InputError where it holds something else than rows.
+    path: the file, created if there is none. settings: those under which its rows are made; they are its first line.
+    resume: continue an existing file; otherwise it is renamed to path.old.
+    repaired: a note on what had to be repaired, or None.
+    Raises UsageError if another batch is writing the file, if it was made under other settings or cannot be written,
+    and InputError if it holds anything but rows.
     """
 
     def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], *, resume: bool = True) -> None:
@@ -61,8 +61,8 @@ class Journal:
         self.name = display_name(path)
         if remote.is_url(path):
             raise UsageError(
-                f"-o {self.name}: a journal grows row by row, as only a file on this machine can; write one here, and "
-                "export it there with --from FILE -o URL"
+                f"-o {self.name}: a journal grows row by row, which only a local file can; write one here, then "
+                "export it with --from FILE -o URL"
             )
         self.entries: dict[Slot, Entry] = {}
         self.contents: dict[str, Content] = {}
@@ -84,7 +84,7 @@ class Journal:
             raise
 
     def write(self, row: Row) -> None:
-        """Append the row, at once visible to others; on the disk within seconds. OSError where the disk is full: the
+        """Append the row: visible to others at once, on the disk within seconds. OSError if the disk is full; the
         journal then ends with the row before."""
         offset = self._append(row)
         self._note(row, offset)
@@ -93,7 +93,7 @@ class Journal:
             self._synced = time.monotonic()
 
     def rows(self, slots: Iterable[Slot] | None = None) -> Iterator[Row]:
-        """The last row of each slot, in the order of the slots, or of the journal; slots without a row are left out."""
+        """The last row of each slot, in the order of the slots, or of the journal; slots without a row are skipped."""
         entries = sorted(self.entries.values()) if slots is None else (self.entries.get(s) for s in slots)
         with self.path.open("rb") as file:
             for entry in entries:
@@ -106,7 +106,7 @@ class Journal:
         return dict(next(self.rows([slot])))
 
     def close(self) -> None:
-        """Write through to the disk, and let others have it."""
+        """Write everything to the disk, and release the file."""
         with suppress(OSError, ValueError):
             os.fsync(self._file.fileno())
         self._file.close()
@@ -143,7 +143,7 @@ class Journal:
         return file
 
     def _mend(self) -> None:
-        """Cut off the line that a killed process left unfinished."""
+        """Remove the line that a killed process left unfinished."""
         start, block = self._end, b""
         while start and b"\n" not in block:
             start = max(0, start - 65536)
@@ -152,7 +152,7 @@ class Journal:
         whole = start + block.rfind(b"\n") + 1
         if whole < self._end:
             self._file.truncate(whole)
-            self.repaired = f"{self.name}: cut off a last line of {self._end - whole} bytes that was not finished"
+            self.repaired = f"{self.name}: removed an unfinished last line of {self._end - whole} bytes"
             self._end = whole
 
     def _read(self, settings: Mapping[str, Any]) -> None:
@@ -165,14 +165,14 @@ class Journal:
         _check_schema(header, self.name)
         made = header.get("settings")
         if not isinstance(made, dict):
-            raise InputError(f"{self.name}: is no journal of audiosim; give another file with -o")
+            raise InputError(f"{self.name}: is not a journal of audiosim; give another file with -o")
         ours = json.loads(json.dumps(dict(settings)))
         if made != ours:
             other = sorted(k for k in {*made, *ours} if made.get(k) != ours.get(k))
             says = ", ".join(f"{k}={made.get(k)} (now {ours.get(k)})" for k in other)
             raise UsageError(
                 f"{self.name} was made with {says}; give the same again, another file with -o, or --no-resume, which "
-                f"keeps the old one as {self.path.name}.old"
+                f"renames the old one to {self.path.name}.old"
             )
         self._mend()
         self._file.seek(len(first))
@@ -187,7 +187,7 @@ class Journal:
             content = row["content"]
         except (KeyError, TypeError):
             raise InputError(
-                f"{self.name}: holds a line that is no row of a batch (byte {offset}); give another file with -o"
+                f"{self.name}: holds a line that is not a row of a batch (byte {offset}); give another file with -o"
             ) from None
         self.entries[key] = entry
         for which in ("reference", "test"):
@@ -201,7 +201,7 @@ def carried(group: str | None, rating: float | None, better: bool | None, column
 
 
 def header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings under which a journal was made. InputError for what is none."""
+    """The settings under which a journal was made. InputError if the file is not a journal."""
     name = display_name(path)
     try:
         with _open(path) as file:
@@ -210,21 +210,21 @@ def header(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
     _check_schema(first, name)
     if not isinstance(first.get("settings"), dict):
-        raise InputError(f"{name}: is no journal of audiosim batch")
+        raise InputError(f"{name}: is not a journal of audiosim batch")
     return dict(first["settings"])
 
 
 def _open(path: str | os.PathLike[str]) -> BinaryIO:
-    """A journal to be read, also of a URL."""
+    """Open a journal to read it, from a path or URL."""
     if remote.is_url(path):
         return io.BytesIO(remote.read(os.fspath(path)))
     return Path(path).open("rb")
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of a journal that nobody need be writing, the last of each slot, those of a pair together.
+    """The rows of a journal that nobody needs to be writing: the last of each slot, those of a pair together.
 
-    A last line that is not finished is left out. Raises InputError for what is no journal.
+    An unfinished last line is skipped. Raises InputError if the file is not a journal.
     """
     name = display_name(path)
     try:
@@ -232,7 +232,7 @@ def read(path: str | os.PathLike[str]) -> Iterator[Row]:
             header = _parsed(file.readline(), name, 1)
             _check_schema(header, name)
             if "settings" not in header and "spec" not in header:
-                raise InputError(f"{name}: is no journal of audiosim")
+                raise InputError(f"{name}: is not a journal of audiosim")
             if "spec" in header:  # what compare wrote with --format jsonl
                 file.seek(0)
             pairs: dict[Slot, dict[str, int]] = {}  # the last row of each metric
@@ -248,7 +248,7 @@ def read(path: str | os.PathLike[str]) -> Iterator[Row]:
 
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with what compare's rows do not have."""
+    """The row, with the fields added that compare's rows lack."""
     if "key" in row:
         return dict(row)
     bare: dict[str, Any] = dict.fromkeys(
@@ -265,7 +265,7 @@ def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lines(file: Any, name: str) -> Iterator[tuple[dict[str, Any], int]]:
-    """(row, its place) from here on; a torn last line is left out."""
+    """(row, its place) from here on; an unfinished last line is skipped."""
     offset = file.tell()
     for number, line in enumerate(file, 2):
         if not line.endswith(b"\n"):
@@ -280,14 +280,16 @@ def _parsed(line: bytes, name: str, number: int) -> dict[str, Any]:
     except ValueError:
         row = None
     if not isinstance(row, dict):
-        raise InputError(f"{name}, line {number}: is no row of audiosim; remove the line, or give another file")
+        raise InputError(f"{name}, line {number}: is not a row of audiosim; remove the line, or give another file")
     return row
 
 
 def _check_schema(header: Mapping[str, Any], name: str) -> None:
     found = header.get("schema")
     if found != SCHEMA:
-        what = "is no journal of audiosim" if found is None else f"is of schema {found}, this audiosim knows {SCHEMA}"
+        what = (
+            "is not a journal of audiosim" if found is None else f"has schema {found}, but this audiosim reads {SCHEMA}"
+        )
         raise InputError(f"{name}: {what}; give another file, or use the version of audiosim that wrote it")
 
 
@@ -303,4 +305,4 @@ def _lock(file: Any, name: str) -> None:
             raise UsageError(
                 f"{name}: another batch is writing it; wait for it, or give another file with -o"
             ) from None
-        # a file system without locks is no reason not to work
+        # a file system without locks is no reason to stop

@@ -1,4 +1,4 @@
-"""Which recordings are compared with which: two folders paired by name, or a manifest. Nothing is decoded here."""
+"""Which recording is compared with which: two folders paired by name, or a manifest. Nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def folders(
             if len(refs) != len(found):
                 raise InputError(
                     f"--pair order: {display_name(reference)} has {len(refs)} recordings, {display_name(folder)} has "
-                    f"{len(found)}; the n-th can be paired with the n-th only where there are as many"
+                    f"{len(found)}; the n-th is paired with the n-th, so both need as many recordings"
                 )
             together = list(zip(refs, found, strict=True))
         else:
@@ -169,7 +169,7 @@ def _key(rule: str) -> Callable[[str], str] | None:
         try:
             pattern = re.compile(rule.removeprefix("regex:"))
         except re.error as wrong:
-            raise UsageError(f"--pair {rule}: is no regular expression ({wrong})") from None
+            raise UsageError(f"--pair {rule}: is not a regular expression ({wrong})") from None
 
         def matched(path: str) -> str:
             found = pattern.search(path)
@@ -235,7 +235,7 @@ def _below_folder(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Itera
 def _joined(
     refs: Sequence[str], tests: Sequence[str], key: Callable[[str], str], reference: str, folder: str
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """References and tests of one key, in the order of the tests, and a line on each that is left."""
+    """References and tests of the same key, in the order of the tests, and a line on each without a partner."""
     by_key: dict[str, list[str]] = {}
     for ref in refs:
         by_key.setdefault(key(ref), []).append(ref)
@@ -288,7 +288,7 @@ def _table(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             except ValueError:
                 row = None
             if not isinstance(row, dict):
-                raise InputError(f"{name}, line {line}: is no JSON object")
+                raise InputError(f"{name}, line {line}: is not a JSON object")
             yield line, row
         return
     header = text.partition("\n")[0]
@@ -297,7 +297,7 @@ def _table(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         columns = [c.strip() for c in next(reader, [])]
         if len(set(columns)) < len(columns):
-            raise InputError(f"{name}: two columns have one name")
+            raise InputError(f"{name}: two columns have the same name")
         for cells in reader:
             if not any(c.strip() for c in cells):
                 continue
@@ -312,7 +312,7 @@ def _table(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _ids(read: Sequence[tuple[Pair, Sequence[str]]]) -> list[str]:
-    """For each pair the first of its names that no other pair of its system bears, else its last."""
+    """For each pair the first of its names that no other pair of its system has, else its last."""
     bearers: dict[tuple[str, str | None], set[str]] = {}
     for pair, names in read:
         for name in names:
@@ -321,7 +321,7 @@ def _ids(read: Sequence[tuple[Pair, Sequence[str]]]) -> list[str]:
 
 
 def _pair(row: Mapping[str, Any], folder: str, where: str) -> tuple[Pair, list[str]]:
-    """The pair, and what it may be called, ever more exactly."""
+    """The pair, and names for it, each more exact than the one before."""
     values: dict[str, Any] = {}
     for column, value in row.items():
         plain = column.strip().lower()
@@ -379,7 +379,7 @@ def _number(value: Any, column: str, where: str, least: float | None = None) -> 
         number = float("nan")
     if not isfinite(number) or (least is not None and number < least):
         raise InputError(
-            f"{where}: {column} is {value!r}, which is no {'possible ' if least is not None else ''}number"
+            f"{where}: {column} is {value!r}, which is not a {'possible ' if least is not None else ''}number"
         )
     return number
 

@@ -1,4 +1,4 @@
-"""Many pairs -> rows: what is still to be done, and the processes that do it. A pair that fails is a row too."""
+"""From pairs to rows: what is left to compute, and the processes that compute it. A pair that fails gets a row too."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ HASHED = 1 << 20  # bytes of a file that are hashed at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What holds for every pair of a batch.
+    """The settings of a batch, equal for every pair.
 
-    specs: the metrics; require: gates on each pair, or on all of them. bands, bins, times: what each row tells besides
-    the number.
+    specs: the metrics; require: gates on each pair, or on all of them. bands, bins, times: what each row holds besides
+    the value.
     """
 
     specs: tuple[str, ...]
@@ -51,10 +51,11 @@ class Terms:
     bins: bool = False
     times: bool = False
     backend: Backend = "numba"
+    metric_files: tuple[str, ...] = ()  # absolute paths, whose code the workers run
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Under which numbers are comparable: those of one journal have the same."""
+        """The settings that values depend on; all rows of a journal have the same."""
         return {**asdict(self.policy), "backend": self.backend}
 
     @property
@@ -62,7 +63,7 @@ class Terms:
         return "profile" if self.bands or self.bins or self.times else "value"
 
     def gates_of(self, pair: Pair) -> list[gates.Gate]:
-        """Those on the pair itself."""
+        """The gates on the pair itself."""
         own = (gates.parse(text) for text in pair.require if text not in self.require)
         return [*(gate for gate in self._gates if gate.pooled is None), *own]
 
@@ -71,18 +72,18 @@ class Terms:
         return [gate for gate in self._gates if gate.pooled is not None]
 
     def specs_of(self, pair: Pair) -> list[str]:
-        """What is asked of the pair, the metrics of its gates among it."""
+        """The metrics to compute for the pair, including those of its gates."""
         if not (pair.metrics or pair.require):
             return self._specs
         return list(dict.fromkeys([*(pair.metrics or self.specs), *(g.spec for g in self.gates_of(pair))]))
 
     def slots(self, pair: Pair) -> list[Slot]:
-        """The rows that the pair has when it is done."""
+        """The slots of the rows that the pair has when it is done."""
         about = (pair.id, pair.system, *_names(pair), pair.start, pair.duration)
         return [(*about, spec) for spec in self.specs_of(pair)]
 
     def key(self, pair: Pair, spec: str, ref: str, test: str) -> str:
-        """All that a number depends on, in hexadecimal: files (their digests), metric, options, policy, version."""
+        """A hash of all that a value depends on: files (their digests), metric, options, policy, version."""
         bands = "".join(f"{g.text}\0" for g in self.gates_of(pair) if g.band is not None and g.spec == spec)
         whole = f"{ref}\0{test}\0{self._asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
         return hashlib.blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
@@ -100,19 +101,19 @@ class Terms:
         return {}
 
     def _asked(self, spec: str) -> str:
-        """What is asked by this spec, and under which settings."""
+        """The metric, version, options and settings that this spec stands for, as JSON."""
         if spec not in self._by_spec:
             parsed = metrics.parse(spec, self.policy.listener)
             options = {o.name: o.default for o in metrics.options(parsed.name).values()} | dict(parsed.options)
             detail = [self.bands, self.bins, self.times]
-            version = metrics.get(parsed.name).CARD.version
+            version = metrics.get(parsed.name).version
             self._by_spec[spec] = json.dumps([parsed.name, version, options, self.settings, detail])
         return self._by_spec[spec]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Metrics to ask about a pair. where: only for the second at which each is worst, its number being known."""
+    """Metrics to compute for a pair. where: only to find the second at which each is worst; its value is known."""
 
     pair: Pair
     specs: tuple[str, ...]
@@ -124,14 +125,14 @@ Answer = list[dict[str, Any]]  # a row for each spec of a job
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A worker died over a job."""
+    """A worker died while it computed a job."""
 
     reason: str
 
 
 class Pool(Protocol):
-    """Workers. run: give them what `take` gives until that is None, and yield their answers in any order; they stay for
-    the next run, until `close`."""
+    """Workers. run: hand out the jobs that `take` returns until it returns None, and yield results in any order; the
+    workers stay for the next run, until `close`."""
 
     def run(self, take: Callable[[], Sequence[Job] | None]) -> Iterator[tuple[Job, Answer | Crash]]: ...
 
@@ -139,9 +140,9 @@ class Pool(Protocol):
 
 
 def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[Job]:
-    """What the journal does not answer yet: rows that are missing, failed, or of other files, options or versions.
+    """What is left to compute: rows that are missing, failed, or of other files, options or versions.
 
-    Where only what the manifest says of a pair has changed, its rows are written anew without being computed.
+    Where only what the manifest says of a pair has changed, its rows are written again without being computed.
     """
     contents: dict[str, Content | None] = {}
 
@@ -172,7 +173,7 @@ def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[J
 def run(jobs: Iterable[Job], terms: Terms, journal: Journal, pool: Pool) -> Iterator[list[Row]]:
     """Do the jobs, write their rows into the journal, and yield those of each job as they come.
 
-    A job that kills its worker is tried again metric by metric, so that only the guilty one is left without an answer.
+    A job that kills its worker is tried again metric by metric, so that only the one at fault has no value.
     """
     queue = deque(_grouped(jobs))
 
@@ -196,7 +197,7 @@ def run(jobs: Iterable[Job], terms: Terms, journal: Journal, pool: Pool) -> Iter
 def unanswered(
     pair: Pair, specs: Sequence[str], terms: Terms, problem: str, fault: Literal["input", "metric"]
 ) -> Answer:
-    """Rows that say why there is no number."""
+    """Rows that say why there is no value."""
     results = {spec: failed(problem, 0) for spec in specs}
     verdicts = gates.unanswered([g for g in terms.gates_of(pair) if g.spec in results], problem)
     rows = pair_row(*_names(pair), results, [gates.row(v) for v in verdicts])
@@ -205,8 +206,8 @@ def unanswered(
 
 
 def judged(row: Row, required: Sequence[gates.Gate]) -> Row:
-    """The row with verdicts on these gates instead of those that it was written with; what was found out about bands
-    then is kept."""
+    """The row with verdicts on these gates instead of those that it was written with; verdicts on bands stay as they
+    were."""
     known = {gate["require"]: gate for gate in row["gates"]}
     own = [gate for gate in required if gate.spec == row["spec"] and gate.pooled is None]
     return {**row, "gates": [_verdict(row, gate, known.get(gate.text)) for gate in own]}
@@ -221,7 +222,7 @@ def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]
 
 
 def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
-    """The pair that the rows are about, compared once more with all that there is to see."""
+    """The pair that the rows are about, compared once more, with maps."""
     first = rows[0]
     pair = Pair(
         reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
@@ -237,11 +238,13 @@ def exit_codes(row: Row) -> list[ExitCode]:
 
 
 class Bench:
-    """Where a worker works: it decodes ahead, and keeps the reference and what was computed of it for the next job."""
+    """Computes the jobs of a worker: decodes ahead, and caches the reference and its analysis for the next job."""
 
     def __init__(self, terms: Terms) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
+        for file in terms.metric_files:
+            metrics.add_file(file)
         self.terms = terms
         self._decoders = ThreadPoolExecutor(2, "decode")
         self._decoded: dict[str, Future[tuple[Signal, Content]]] = {}
@@ -288,7 +291,7 @@ class Bench:
         return answer
 
     def close(self) -> None:
-        """Let go of the reference and what was computed of it."""
+        """Drop the cached reference and its analysis."""
         self._decoders.shutdown(wait=False, cancel_futures=True)
         self._analysed.close()
 
@@ -333,9 +336,9 @@ class Bench:
 
 
 class Processes:
-    """Worker processes on this machine. One that dies is replaced, and what it worked on is a Crash.
+    """Worker processes on this machine. One that dies is replaced, and the job that it computed is a Crash.
 
-    count: how many. note: is told, once, that one of them compiles kernels.
+    count: how many. note: called once if one of them compiles kernels.
     """
 
     def __init__(self, terms: Terms, count: int, note: Callable[[str], None] = lambda _: None) -> None:
@@ -393,7 +396,7 @@ class Processes:
         self._note = lambda _: None
 
     def _fill(self, take: Callable[[], Sequence[Job] | None]) -> None:
-        """Give every worker as many jobs as it may have in hand; the first ones first get one each."""
+        """Give every worker as many jobs as it may hold, first one to each, then the next."""
         for depth in range(1, AHEAD + 1):
             for place in range(self._count):
                 worker = self._workers[place] if place < len(self._workers) else None
@@ -411,7 +414,7 @@ class Processes:
                 worker.jobs.append(group.popleft())
 
     def _buried(self, worker: _Worker) -> Iterator[tuple[Job, Crash]]:
-        """A new worker in the place of a dead one: the job in hand is guilty, the others are done by the new one."""
+        """Replace a dead worker: the job that it computed is blamed, the others go to the new one."""
         import signal
 
         worker.process.join()
@@ -423,7 +426,7 @@ class Processes:
         how = f"exit code {code}"
         with suppress(ValueError):
             how = signal.Signals(-code).name if code < 0 else how
-        hint = ", perhaps for want of memory" if how == "SIGKILL" else ""
+        hint = ", perhaps out of memory" if how == "SIGKILL" else ""
         guilty, *others = [None, *worker.jobs] if not worker.ready else worker.jobs
         worker.connection.close()
         place = self._workers.index(worker)
@@ -433,15 +436,12 @@ class Processes:
             yield guilty, Crash(f"the process that computed it crashed ({how}{hint})")
 
 
-READY, COMPILING = "ready", "compiling"  # what a worker says besides answers
+READY, COMPILING = "ready", "compiling"  # what a worker sends besides results
 STILLBORN = 3  # workers in a row that end before they are ready: no further one would live either
 
 
 class _Worker:
-    """A process, and what it has been given. jobs: sent and not answered; group: to be sent to it next.
-
-    ready: whether it has come to life.
-    """
+    """A process and its jobs. jobs: sent, without a result yet; group: to be sent next. ready: whether it began."""
 
     def __init__(self, context: Any, terms: Terms) -> None:
         self.connection: Connection
@@ -455,7 +455,7 @@ class _Worker:
 
 
 def _serve(connection: Connection, terms: Terms) -> None:
-    """The life of a worker: jobs in, rows out, until nobody is there any more."""
+    """The main loop of a worker: jobs in, rows out, until the connection closes."""
     import signal
 
     from ..engine.compilation import when_compiling
@@ -477,12 +477,12 @@ def _serve(connection: Connection, terms: Terms) -> None:
 
 
 def worst_second(metric: str, result: Result, pair: Pair) -> float | None:
-    """s into the recordings, the middle of the frame that is worst by the metric; None where there is none."""
+    """The second at which the metric is worst: the middle of its worst frame; None without a course over time."""
     import numpy as np
 
     if result.per_time is None or result.times is None or not np.isfinite(result.per_time).any():
         return None
-    card = metrics.get(metric).CARD
+    card = metrics.get(metric).card
     find = np.nanargmax if card.profile == "share" or card.better == "lower" else np.nanargmin
     return float(result.times[find(result.per_time)]) + (pair.start or 0.0)
 
@@ -496,7 +496,7 @@ def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[s
 
 
 def _said(pair: Pair) -> dict[str, Any]:
-    """What a row says of its pair."""
+    """The fields of a row that describe its pair."""
     reference, test = _names(pair)
     return {
         "reference": reference,
@@ -517,7 +517,7 @@ def _names(pair: Pair) -> tuple[str, str]:
 
 
 def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
-    """Jobs of one reference together, where they first come."""
+    """Jobs grouped by reference, in the order of the first of each."""
     by_reference: dict[str, list[list[Job]]] = {}
     groups = []
     for job in jobs:
@@ -530,7 +530,7 @@ def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
 
 
 def _piece(signal: Signal, pair: Pair) -> Signal:
-    """What the pair takes of the recording."""
+    """The section of the recording that the pair names."""
     if pair.start is None and pair.duration is None:
         return signal
     from dataclasses import replace
@@ -538,7 +538,9 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
     first = round((pair.start or 0.0) * signal.rate)
     last = signal.length if pair.duration is None else min(first + round(pair.duration * signal.rate), signal.length)
     if first >= last:
-        raise InputError(f"{signal.name}: lasts {signal.duration:.3f} s, the piece starts at {pair.start or 0:g} s")
+        raise InputError(
+            f"{signal.name}: lasts {signal.duration:.3f} s, but the section starts at {pair.start or 0:g} s"
+        )
     return replace(signal, samples=signal.samples[:, first:last].copy())
 
 
@@ -582,7 +584,7 @@ def _unchanged(path: str, known: Content | None) -> Content | None:
 
 
 def _state(path: str) -> tuple[int, int | str] | None:
-    """Size and what changes with the content, as far as they can be told without reading it."""
+    """Size and time of the last change, as far as they are known without reading the file."""
     if remote.is_url(path):
         return remote.stat(path)
     state = os.stat(path)  # noqa: PTH116

@@ -52,7 +52,7 @@ def _dispatch(argv: list[str]) -> int:
 
     root = command()
     if os.environ.get("_AUDIOSIM_COMPLETE"):
-        root.main(argv, prog_name="audiosim")  # answers the shell and leaves
+        root.main(argv, prog_name="audiosim")  # replies to the shell and exits
     try:
         # Not root.main(): it would turn a closed pipe into exit code 1.
         with root.make_context("audiosim", argv) as context:

@@ -1,4 +1,4 @@
-"""Arguments only: what can be typed, and its help. Nothing heavy is imported here, `--help` must be quick."""
+"""The arguments of the command line and their help. Nothing heavy is imported here, because `--help` must be quick."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Group(TyperGroup):
 app = typer.Typer(
     name="audiosim",
     cls=_Group,
-    help="How alike two recordings sound, where and when they differ.",
+    help="How alike two recordings sound, and where, when and why they differ.",
     epilog="Exit codes, configuration files and environment variables: man audiosim.",
     no_args_is_help=True,
     rich_markup_mode=None,  # Rich would eat the square brackets of the help, and costs 0.1 s
@@ -73,10 +73,23 @@ def _root(
     del version
 
 
-def _metric_names(incomplete: str) -> list[str]:
+def _offer(files: list[str] | None) -> None:
+    """Let metrics of these files be asked for."""
+    if files:
+        from .. import metrics
+
+        for file in files:
+            metrics.add_file(file)
+
+
+def _metric_names(ctx: typer.Context, incomplete: str) -> list[str]:
     # The folder listing of audiosim.metrics.names(), which would import numpy at every TAB.
+    from importlib.metadata import entry_points
+
     folder = Path(__file__).parents[1] / "metrics"
-    names = sorted(p.stem.replace("_", "-") for p in folder.glob("[!_]*.py"))
+    files = [*folder.glob("[!_]*.py"), *map(Path, ctx.params.get("metric_file") or ())]
+    outside = [entry.name for entry in entry_points(group="audiosim.metrics")]
+    names = sorted({name.replace("_", "-") for name in [*(f.stem for f in files), *outside]})
     return [n for n in names if n.startswith(incomplete)]
 
 
@@ -87,67 +100,87 @@ MetricOption = Annotated[
         "--metric",
         metavar="SPEC",
         autocompletion=_metric_names,
-        help="name, or name:option=value,option=value; repeatable. The first one ranks.",
+        help="A metric: name, or name:option=value,option=value; repeatable. Rankings go by the first.",
+    ),
+]
+MetricFileOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric-file",
+        metavar="FILE",
+        help="A Python file that holds a metric, which is called like the file; its code is run. Repeatable.",
     ),
 ]
 PresetOption = Annotated[
-    str | None, typer.Option("--preset", help="The metrics taken without -m: a named panel (default: default).")
+    str | None, typer.Option("--preset", help="The named set of metrics to use without -m (default: default).")
 ]
 RequireOption = Annotated[
     list[str] | None,
     typer.Option(
         "--require",
         metavar="GATE",
-        help="What must hold, else exit code 1: 'si-sdr>=20', 'log-mel<3', per band 'si-sdr@4000-8000>=10'.",
+        help="A gate, which must hold or the exit code is 1: 'si-sdr>=20', 'log-mel<3', 'si-sdr@4000-8000>=10' in a "
+        "band (Hz); repeatable.",
     ),
 ]
 BandsOption = Annotated[
-    bool | None, typer.Option("--bands/--no-bands", help="Add where: each metric in every frequency band.")
+    bool | None, typer.Option("--bands/--no-bands", help="Show where: each metric per frequency band.")
 ]
 BinsOption = Annotated[
-    bool | None, typer.Option("--bins/--no-bins", help="As --bands, but in every bin instead of at most 40 bands.")
+    bool | None,
+    typer.Option("--bins/--no-bins", help="Like --bands, with every frequency bin instead of at most 40 bands."),
 ]
-TimesOption = Annotated[bool | None, typer.Option("--times/--no-times", help="Add when: each metric over time.")]
+TimesOption = Annotated[bool | None, typer.Option("--times/--no-times", help="Show when: each metric over time.")]
 BackendOption = Annotated[
     Backend | None,
-    typer.Option("--backend", help="torch: the numbers of audiosim.Loss, on a GPU if any (default: numba)."),
+    typer.Option(
+        "--backend", help="torch gives the values of audiosim.Loss, on a GPU if there is one (default: numba)."
+    ),
 ]
 ReportOption = Annotated[
     str | None,
-    typer.Option("--report", metavar="FILE", help="Write a page to look at and listen to: one HTML file."),
+    typer.Option("--report", metavar="FILE", help="Write a report to look at and listen to: one HTML file."),
 ]
 ReportAudioOption = Annotated[
     ReportAudio | None,
-    typer.Option("--report-audio", help="What its players play: the worst 10 s, all, or none (default: worst)."),
+    typer.Option(
+        "--report-audio", help="What the report can play: the worst 10 s, everything, or nothing (default: worst)."
+    ),
 ]
 JobsOption = Annotated[
-    int | None, typer.Option("-j", "--jobs", help="Threads (default: all cores). The numbers do not depend on it.")
+    int | None, typer.Option("-j", "--jobs", help="Threads (default: one per core). The values do not depend on it.")
 ]
 RateOption = Annotated[
-    Rate | None, typer.Option("--rate", help="Recordings of different rates: refuse, or resample (default: error).")
+    Rate | None,
+    typer.Option("--rate", help="If the sample rates differ: refuse, or resample the lower one (default: error)."),
 ]
 ChannelsOption = Annotated[
     Channels | None,
-    typer.Option("--channels", help="Different channels: refuse, mix to mono, or match (default: error)."),
+    typer.Option(
+        "--channels",
+        help="If the channel counts differ: refuse, mix both to mono, or repeat a single channel (default: error).",
+    ),
 ]
 LengthOption = Annotated[
     Length | None,
-    typer.Option("--length", help="Different lengths; auto trims within 50 ms, else refuses (default: auto)."),
+    typer.Option("--length", help="If the lengths differ; auto trims up to 50 ms and refuses more (default: auto)."),
 ]
 AlignOption = Annotated[
     Align | None,
-    typer.Option("--align", help="Find and remove a delay, down to fractions of a sample (default: none)."),
+    typer.Option("--align", help="Find and remove a delay, to a fraction of a sample (default: none)."),
 ]
-GainOption = Annotated[Gain | None, typer.Option("--gain", help="Remove a difference in level (default: none).")]
+GainOption = Annotated[
+    Gain | None, typer.Option("--gain", help="Scale the test to the RMS level of the reference (default: none).")
+]
 PolarityOption = Annotated[
-    Polarity | None, typer.Option("--polarity", help="Turn the test over where it is inverted (default: keep).")
+    Polarity | None, typer.Option("--polarity", help="Invert the test if its polarity is opposite (default: keep).")
 ]
 LevelOption = Annotated[
     float | None,
     typer.Option(
         "--level",
         metavar="DB",
-        help="Playback level, dB SPL of a full-scale sine, for metrics to which it matters (default: their own).",
+        help="Playback level: dB SPL of a full-scale sine, for the metrics that depend on it (default: their own).",
     ),
 ]
 AudiogramOption = Annotated[
@@ -155,49 +188,57 @@ AudiogramOption = Annotated[
     typer.Option(
         "--audiogram",
         metavar="DB/...",
-        help="The listener's hearing losses at 250/500/1000/2000/4000/6000 Hz, such as 20/20/25/35/45/50, or N1 to N7 "
-        "or S1 to S3, for metrics to which they matter (default: their own).",
+        help="The listener's hearing loss in dB at 250/500/1000/2000/4000/6000 Hz, such as 20/20/25/35/45/50, or a "
+        "standard audiogram, N1 to N7 or S1 to S3; for the metrics that use one (default: their own).",
     ),
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", help="Default: table on a terminal, tsv elsewhere, or what the suffix of -o says."),
+    typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
 ]
 BatchFormatOption = Annotated[
     Format | None,
-    typer.Option("--format", help="Of standard output, or of the file of --from (default: table, or tsv in a pipe)."),
+    typer.Option(
+        "--format", help="For standard output, or the file that --from writes (default: table, or tsv in a pipe)."
+    ),
 ]
 OutputOption = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, at once or not at all.")
+    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, completely or not at all.")
 ]
 PlotOption = Annotated[
     str | None,
-    typer.Option("--plot", metavar="FILE", help="Draw a figure for a paper: .png, .svg or .pdf (extra plot)."),
+    typer.Option(
+        "--plot", metavar="FILE", help="Draw a figure for a paper: .png, .svg or .pdf (needs the extra plot)."
+    ),
 ]
-QuietOption = Annotated[bool | None, typer.Option("-q", "--quiet", help="No notes on stderr, only errors.")]
+QuietOption = Annotated[bool | None, typer.Option("-q", "--quiet", help="Print only errors on stderr, no notes.")]
 VerboseOption = Annotated[
-    bool | None, typer.Option("-v", "--verbose", help="Say what is being done; the traceback of an internal error.")
+    bool | None,
+    typer.Option("-v", "--verbose", help="Say what is being done, and print the traceback of an internal error."),
 ]
 
 
 @app.command(
     "compare",
     cls=_Command,
-    short_help="Compare recordings with a reference, by any of the metrics.",
-    epilog="The metrics and their options: audiosim explain.",
+    short_help="Compare one or more recordings with a reference.",
+    epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
 )
 def compare(
     reference: Annotated[str, typer.Argument(metavar="REF", help="The reference; - reads standard input.")],
     tests: Annotated[
-        list[str], typer.Argument(metavar="TEST", help="What is compared with it; several give a ranking.")
+        list[str], typer.Argument(metavar="TEST", help="The recordings to compare with it; several are ranked.")
     ],
     metric: MetricOption = None,
+    metric_file: MetricFileOption = None,
     preset: PresetOption = None,
     format: FormatOption = None,
     bands: BandsOption = None,
     bins: BinsOption = None,
     times: TimesOption = None,
-    with_map: Annotated[bool, typer.Option("--map", help="Add the map of time by band (json and jsonl only).")] = False,
+    with_map: Annotated[
+        bool, typer.Option("--map", help="Add the map of time by frequency band (json and jsonl only).")
+    ] = False,
     require: RequireOption = None,
     rate: RateOption = None,
     channels: ChannelsOption = None,
@@ -224,11 +265,12 @@ def compare(
     audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --format json
     audiosim compare original.wav decoded.wav --report out.html
 
-    The results go to standard output, everything else to standard error. What is done to make two recordings
-    comparable is always said. In tsv, csv and value a number that does not exist is nan, an infinite one inf or -inf;
-    in json both are null, and status says which.
+    Results go to standard output, everything else to standard error. A note says what was done to make two recordings
+    comparable. In tsv, csv and value an undefined value is nan, and an infinite one inf or -inf; in json both are null,
+    and status says which.
     """
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    _offer(metric_file)
     from .compare import run
 
     return run(reference, list(tests), settings, with_map=with_map, output=output, report=report, plot=plot)
@@ -237,15 +279,16 @@ def compare(
 @app.command(
     "batch",
     cls=_Command,
-    short_help="Compare two folders, a manifest or a whole corpus; go on where it stopped.",
-    epilog="The metrics and their options: audiosim explain.",
+    short_help="Compare folders pair by pair, and resume after an interruption.",
+    epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
 )
 def batch(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="REFDIR TESTDIR", help="A folder of references, and one or more of tests."),
+        typer.Argument(metavar="REFDIR TESTDIR", help="A folder of references, and one or more folders of tests."),
     ] = None,
     metric: MetricOption = None,
+    metric_file: MetricFileOption = None,
     preset: PresetOption = None,
     output: Annotated[
         str | None,
@@ -253,8 +296,8 @@ def batch(
             "-o",
             "--output",
             metavar="FILE",
-            help="The journal (jsonl): a row a pair and metric, kept at once; the next run goes on from it. "
-            "With --from, the file of the export.",
+            help="The journal (jsonl): one row per pair and metric, written at once; the next run resumes from it. "
+            "With --from, the file to export to.",
         ),
     ] = None,
     manifest: Annotated[
@@ -262,68 +305,82 @@ def batch(
         typer.Option(
             "--manifest",
             metavar="FILE",
-            help="Pairs from a table, csv, tsv or jsonl, with the columns reference and test; - reads standard input.",
+            help="A table of pairs (csv, tsv or jsonl) with the columns reference and test; - reads standard input.",
         ),
     ] = None,
     pair: Annotated[
         str,
         typer.Option(
-            "--pair", metavar="RULE", help="Which files belong together: relpath, stem, order, regex:PATTERN."
+            "--pair", metavar="RULE", help="Which files belong together: relpath, stem, order or regex:PATTERN."
         ),
     ] = "relpath",
     include: Annotated[
-        list[str] | None, typer.Option("--include", metavar="PATTERN", help="Only these, such as '*.wav'; repeatable.")
+        list[str] | None,
+        typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not these; repeatable.")
+        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the pairs, and compare nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the pairs and compare nothing.")] = False,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Files without a partner are no reason for exit code 3.")
+        bool, typer.Option("--allow-missing", help="Do not exit with 3 because of files without a partner.")
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--no-resume", help="Go on with the journal, or put it aside and begin anew."),
+        typer.Option("--resume/--no-resume", help="Resume from the journal, or rename it to FILE.old and start again."),
     ] = True,
     source: Annotated[
-        str | None, typer.Option("--from", metavar="FILE", help="Compare nothing: write out what a journal holds.")
+        str | None, typer.Option("--from", metavar="FILE", help="Compare nothing; export what a journal holds.")
     ] = None,
     merge: Annotated[
-        bool, typer.Option("--merge", help="The arguments are journals: put them together into that of -o.")
+        bool, typer.Option("--merge", help="Merge the journals given as arguments into the one of -o.")
     ] = False,
     shard: Annotated[
         str | None,
-        typer.Option("--shard", metavar="I/N", help="Only part I of N, or auto: as the variables of Slurm say."),
+        typer.Option("--shard", metavar="I/N", help="Do only part I of N; auto reads both from Slurm's variables."),
     ] = None,
+    remote_metric_files: Annotated[
+        bool,
+        typer.Option(
+            "--remote-metric-files",
+            help="Let Dask's workers run the code of --metric-file, which they must find under the same path.",
+        ),
+    ] = False,
     dask: Annotated[
         str | None,
-        typer.Option("--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler compute (tcp://...)."),
+        typer.Option("--dask", metavar="ADDRESS", help="Compute on the workers of this Dask scheduler (tcp://...)."),
     ] = None,
     require: RequireOption = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="FILE", help="A journal to be no worse than, else exit code 1."),
+        typer.Option(
+            "--baseline", metavar="FILE", help="The journal of an earlier run; exit with 1 if anything got worse."
+        ),
     ] = None,
     tolerance: Annotated[
         list[str] | None,
         typer.Option(
             "--tolerance",
             metavar="METRIC=AMOUNT",
-            help="How much worse is still good: 'mr-stft=2%', 'si-sdr=0.5' in its unit, 'all=1%'; repeatable.",
+            help="How much worse is accepted: 'mr-stft=2%', 'si-sdr=0.5' in its unit, 'all=1%'; repeatable.",
         ),
     ] = None,
     update_baseline: Annotated[
-        bool, typer.Option("--update-baseline", help="Write the baseline anew, and say what is different.")
+        bool, typer.Option("--update-baseline", help="Overwrite the baseline, and say what changed.")
     ] = False,
     ratings: Annotated[
         str | None,
-        typer.Option("--ratings", metavar="FILE", help="What listeners said (csv: test or id, rating): who agrees?"),
+        typer.Option(
+            "--ratings", metavar="FILE", help="Listeners' ratings (csv: test or id, rating): which metric agrees?"
+        ),
     ] = None,
-    worst: Annotated[int, typer.Option("--worst", metavar="N", help="How many of the worst to name.")] = 5,
+    worst: Annotated[int, typer.Option("--worst", metavar="N", help="How many of the worst pairs to list.")] = 5,
     export: Annotated[
         list[str] | None,
         typer.Option(
-            "--export", metavar="FILE", help="As its suffix says: csv tsv json jsonl md xml (JUnit) html parquet."
+            "--export",
+            metavar="FILE",
+            help="Export as the suffix says: csv tsv json jsonl md xml (JUnit) html parquet.",
         ),
     ] = None,
     report: ReportOption = None,
@@ -341,7 +398,7 @@ def batch(
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
     backend: BackendOption = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes (default: one a core).")] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
@@ -353,10 +410,11 @@ def batch(
     audiosim batch --manifest pairs.csv -o run.jsonl --require 'mean(log-mel)<=3'
     audiosim batch --from run.jsonl --format markdown
 
-    Every pair has a row, also one that cannot be read. What is in the journal is not computed again, as long as the
-    files, the options and the version of the metric are the same; failures are tried again.
+    Every pair gets a row, even if it cannot be read. What the journal holds is not computed again as long as the files,
+    the options and the version of the metric are the same. Failures are tried again.
     """
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    _offer(metric_file)
     from .batch import Request, run
     from .outcome import Wishes
 
@@ -375,6 +433,8 @@ def batch(
             merge=merge,
             shard=shard,
             dask=dask,
+            metric_files=metric_file or (),
+            remote_metric_files=remote_metric_files,
             wishes=Wishes(
                 worst=whole(worst, "--worst", least=0),
                 ratings=ratings,
@@ -392,15 +452,18 @@ def batch(
 @app.command(
     "explain",
     cls=_Command,
-    short_help="The metrics; what one of them means; how two recordings differ by it.",
+    short_help="List the metrics, explain one, or show where two recordings differ.",
 )
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", autocompletion=_metric_names, help="A metric; without it, the list of all."),
+        typer.Argument(metavar="NAME", autocompletion=_metric_names, help="A metric; without it, all are listed."),
     ] = None,
-    reference: Annotated[str | None, typer.Argument(metavar="REF", help="With TEST: where the two differ.")] = None,
-    test: Annotated[str | None, typer.Argument(metavar="TEST", help="What is compared with REF.")] = None,
+    reference: Annotated[
+        str | None, typer.Argument(metavar="REF", help="The reference, to see where TEST differs from it.")
+    ] = None,
+    test: Annotated[str | None, typer.Argument(metavar="TEST", help="The recording to compare with REF.")] = None,
+    metric_file: MetricFileOption = None,
     format: FormatOption = None,
     rate: RateOption = None,
     channels: ChannelsOption = None,
@@ -411,7 +474,7 @@ def explain(
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
     gradient: Annotated[
-        bool, typer.Option("--gradient", help="With REF and TEST: what training on this loss would change first.")
+        bool, typer.Option("--gradient", help="With REF and TEST: show what training on this loss would change first.")
     ] = False,
     jobs: JobsOption = None,
     output: OutputOption = None,
@@ -419,7 +482,7 @@ def explain(
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
-    """List the metrics, explain one, or say where, when and how two recordings differ by it.
+    """List the metrics, explain one, or show where, when and how two recordings differ by it.
 
     \b
     audiosim explain
@@ -428,6 +491,7 @@ def explain(
     audiosim explain mr-stft original.wav decoded.wav --gradient
     """
     settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    _offer(metric_file)
     from . import explain as pages
 
     return pages.run(name, reference, test, settings, gradient=gradient, output=output, plot=plot)

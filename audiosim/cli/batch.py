@@ -1,4 +1,4 @@
-"""`audiosim batch`, a straight line: pairs, what is still to be done, rows into the journal, outputs, exit code."""
+"""`audiosim batch`: find the pairs, compute what the journal lacks, write the outputs, return the exit code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LINE_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What only this command takes, as it was typed."""
+    """The options that only this command has, as they were typed."""
 
     paths: Sequence[str]
     manifest: str | None
@@ -51,11 +51,13 @@ class Request:
     merge: bool
     shard: str | None
     dask: str | None
+    metric_files: Sequence[str]
+    remote_metric_files: bool
     wishes: outcome.Wishes
 
 
 def run(request: Request, settings: Settings) -> ExitCode:
-    """Compare all pairs, or read a journal, and write what was asked for."""
+    """Compare all pairs, or read a journal, and write the outputs that were asked for."""
     begun = datetime.now(UTC)
     if request.merge:
         return _merge(request, settings)
@@ -71,9 +73,13 @@ def run(request: Request, settings: Settings) -> ExitCode:
     for line in found.unpaired:
         say(line)
     missing = [ExitCode.INPUT] if _is_short(found, request) else []
-    terms = _terms(settings)
+    if request.metric_files and request.dask and not request.remote_metric_files:
+        raise UsageError(
+            "--metric-file is code, which Dask's workers do not run unless --remote-metric-files is given too"
+        )
+    terms = _terms(request, settings)
     for pair in found.pairs:
-        terms.specs_of(pair)  # a wrong spec or gate of a manifest is said before the work
+        terms.specs_of(pair)  # report a wrong spec or gate of a manifest before the work
     path = request.output or _temporary()
     with Journal(path, terms.settings, resume=request.resume) as journal:
         if journal.repaired:
@@ -101,7 +107,7 @@ def _compare(
     settings: Settings,
     begun: datetime,
 ) -> outcome.Outcome:
-    """Do what the journal does not answer yet, and say what came out of it."""
+    """Compute what the journal does not hold yet, and judge all of it."""
     from ..batch import workers
 
     jobs = workers.outstanding(pairs, terms, journal)
@@ -144,7 +150,7 @@ def _unplaced(summary: Summary, pairs: Sequence[pairing.Pair], terms: Terms, jou
 
 
 def _is_short(found: pairing.Pairing, request: Request) -> bool:
-    """Whether recordings without a partner are a reason to end with an error."""
+    """Whether to end with an error because recordings have no partner."""
     return bool(found.unpaired) and not request.allow_missing and request.manifest is None
 
 
@@ -159,7 +165,7 @@ def _pairs(request: Request) -> pairing.Pairing:
             source = sys.stdin
         return pairing.manifest(request.manifest, source)
     if len(request.paths) < 2:
-        raise UsageError("batch needs a folder of references and one or more of tests, or --manifest FILE")
+        raise UsageError("batch needs a folder of references and one or more folders of tests, or --manifest FILE")
     reference, *tests = request.paths
     return pairing.folders(reference, tests, request.rule, request.include, request.exclude)
 
@@ -175,14 +181,14 @@ def _shard(text: str) -> tuple[int, int]:
                 text = f"{int(os.environ[index]) - int(first) + 1}/{os.environ[count]}"
                 break
         else:
-            raise UsageError("--shard auto reads the variables of a Slurm job array, and there are none; give I/N")
+            raise UsageError("--shard auto reads the variables of a Slurm job array, but none are set; give I/N")
     part, _, count = text.partition("/")
     if not (part.isdecimal() and count.isdecimal() and 1 <= int(part) <= int(count)):
         raise UsageError(f"--shard is I/N with I from 1 to N, such as 1/4, or auto, not {text!r}")
     return int(part), int(count)
 
 
-def _terms(settings: Settings) -> Terms:
+def _terms(request: Request, settings: Settings) -> Terms:
     from ..batch.workers import Terms
 
     specs = settings.metric or panel(settings.preset)
@@ -196,6 +202,7 @@ def _terms(settings: Settings) -> Terms:
         bins=settings.bins,
         times=settings.times,
         backend=settings.backend,
+        metric_files=tuple(str(Path(f).expanduser().absolute()) for f in request.metric_files),
     )
 
 
@@ -215,7 +222,7 @@ def _pool(terms: Terms, request: Request, settings: Settings) -> Pool:
 
 
 class _Watch:
-    """How far it is, on stderr: a bar on a terminal, lines elsewhere, nothing with --quiet."""
+    """Progress on stderr: a bar on a terminal, lines elsewhere, nothing with --quiet."""
 
     def __init__(self, total: int, settings: Settings) -> None:
         self.total, self.settings = total, settings
@@ -283,12 +290,12 @@ def _temporary() -> str:
 
 def _say_how_to_go_on(journal: Journal, request: Request, pairs: int) -> None:
     answered = sum(e.answered for e in journal.entries.values())
-    how = "the same command goes on from there" if request.output else f"go on from there with -o {journal.name}"
+    how = "the same command resumes there" if request.output else f"resume with -o {journal.name}"
     say(f"stopped; {answered} rows on {pairs} pairs are in {journal.name}: {how}")
 
 
 def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -> ExitCode:
-    """What would be compared."""
+    """Print the pairs that would be compared."""
     columns = ("id", "system", "reference", "test")
     rows = [{c: getattr(pair, c) for c in columns} for pair in found.pairs]
     form = formats.chosen(settings.format, None, sys.stdout.isatty())
@@ -306,11 +313,11 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
 
 
 def _from_journal(request: Request, settings: Settings, begun: datetime) -> ExitCode:
-    """Write out what a journal holds; nothing is computed."""
+    """Export what a journal holds; nothing is computed."""
     from ..batch.workers import judged
 
     if request.paths or request.manifest is not None:
-        raise UsageError("--from reads a journal instead of folders and manifests; leave them out")
+        raise UsageError("--from reads a journal instead of folders or a manifest; leave those out")
     source = str(request.source)
     required = [gates.parse(text, batch=True) for text in settings.require]
 
@@ -326,16 +333,16 @@ def _from_journal(request: Request, settings: Settings, begun: datetime) -> Exit
 
 
 def _merge(request: Request, settings: Settings) -> ExitCode:
-    """The last rows of several journals in one; a failure gives way to an answer."""
+    """Merge the last rows of several journals; a value replaces a failure."""
     if len(request.paths) < 1 or request.output is None:
         raise UsageError(
-            "--merge needs journals and a journal for all: audiosim batch --merge a.jsonl b.jsonl -o c.jsonl"
+            "--merge needs the journals to read and one to write: audiosim batch --merge a.jsonl b.jsonl -o c.jsonl"
         )
     made = {path: header(path) for path in request.paths}
     first = made[request.paths[0]]
     for path, under in made.items():
         if under != first:
-            raise UsageError(f"{audio.display_name(path)} was made with other settings than {request.paths[0]}")
+            raise UsageError(f"{audio.display_name(path)} and {request.paths[0]} were made with different settings")
     count = 0
     with Journal(request.output, first) as journal:
         for path in request.paths:

@@ -1,4 +1,4 @@
-"""`audiosim compare`, a straight line: settings, two recordings, results, gates, output."""
+"""`audiosim compare`: settings, two recordings, results, gates, output, in this order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from .. import audio, metrics
-from .. import match as matching
+from .. import audio, match as matching, metrics
 from ..comparison import PRESETS, Comparison, Detail, compare_signals
 from ..config import Settings, nearest
 from ..engine.cache import caching
@@ -36,7 +35,7 @@ def run(
     report: str | None = None,
     plot: str | None = None,
 ) -> ExitCode:
-    """Compare, print, and say how it went. Raises AudiosimError when nothing at all could be compared."""
+    """Compare, print, and return the exit code. Raises AudiosimError when nothing at all could be compared."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
     detail = _detail(settings, with_map, form)
     if report is not None or plot is not None:
@@ -105,7 +104,7 @@ def run(
 
 
 def write(pairs: Sequence[Row], form: str, output: str | None) -> None:
-    """To stdout, or to the file."""
+    """Write the results to stdout, or to the file."""
     if form != "table":
         text = formats.pairs_text(pairs, form)
     elif output in (None, "-"):
@@ -124,7 +123,7 @@ def write(pairs: Sequence[Row], form: str, output: str | None) -> None:
 
 
 def put(text: str, output: str | None) -> None:
-    """Text to stdout, or to the file."""
+    """Write text to stdout, or to the file."""
     if output in (None, "-"):
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -134,7 +133,7 @@ def put(text: str, output: str | None) -> None:
 
 @cache
 def announce_compilation(quiet: bool) -> None:
-    """Say on stderr when kernels are being compiled, once; a cached kernel says nothing."""
+    """Say once on stderr that kernels are being compiled; say nothing for cached ones."""
     if quiet:
         return
     from ..engine.compilation import NOTICE, when_compiling
@@ -154,7 +153,7 @@ def _decoded(
 ) -> Generator[tuple[str, tuple[Future[Signal], Future[Signal]]], None, None]:
     """(name, (reference, test)) for each test.
 
-    The reference is decoded and analysed once, and the next test is decoded while this one is worked on.
+    The reference is decoded and analysed once, and the next test is decoded while this one is compared.
     """
     pool = ThreadPoolExecutor(2, "decode")
     try:
@@ -176,7 +175,7 @@ def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
         raise UsageError(f"--map needs --format json or jsonl, not {form}")
     profile = settings.bands or settings.bins or settings.times
     if form == "value" and profile:
-        raise UsageError("--format value prints only numbers; use tsv, csv or json with --bands and --times")
+        raise UsageError("--format value prints only values; use tsv, csv or json with --bands and --times")
     return "map" if with_map else "profile" if profile else "value"
 
 
@@ -222,7 +221,7 @@ def _unanswered(
 
 
 def _ranked(pairs: list[Row]) -> list[Row]:
-    """Best first, by the first metric; what has no number comes last, in the order given."""
+    """Best first, by the first metric; those without a value come last, in the order given."""
 
     def key(pair: Mapping[str, Any]) -> tuple[bool, float]:
         first = pair["results"][0]
@@ -235,7 +234,7 @@ def _ranked(pairs: list[Row]) -> list[Row]:
 def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:
     where = f"{of}: " if of else ""
     for v in verdicts:
-        unit = metrics.get(metrics.parse(v.gate.spec).name).CARD.unit
+        unit = metrics.get(metrics.parse(v.gate.spec).name).card.unit
         unit = "" if unit == "1" else f" {unit}"
         if v.value != v.value:
             say(f"{where}gate failed: {v.gate.text}: {v.reason}")

@@ -1,37 +1,50 @@
-"""Man pages and completion scripts, made from the application itself.
+"""Man pages and completion scripts, generated from the application, the cards of the metrics and the texts in docs/.
 
 `python -m audiosim.cli.docs` in a checkout writes man/ and completions/; with `--check` it only says what differs.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from .. import metrics
 from ..config import Settings
 from ..errors import ExitCode
+from ..metric import Metric
 from .app import command
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = "_AUDIOSIM_COMPLETE"
 
 CONFIGURATION = """\
-A flag counts more than an environment variable, that more than the project's file, that more than the user's file.
-The project's file is audiosim.toml, or the table [tool.audiosim] of pyproject.toml, in the working directory or the
-nearest one above it that has either. The user's file is $XDG_CONFIG_HOME/audiosim/config.toml, or
+A flag overrides an environment variable, which overrides the project's file, which overrides the user's file. The
+project's file is audiosim.toml, or the table [tool.audiosim] of pyproject.toml, in the working directory or the nearest
+directory above it that has either. The user's file is $XDG_CONFIG_HOME/audiosim/config.toml, or
 ~/.config/audiosim/config.toml. An unknown key is an error. The keys are the long names of the flags:"""
 
 ENVIRONMENT = {
     "AUDIOSIM_KEY": "Any key of the configuration in capitals, such as AUDIOSIM_FORMAT; lists are separated by spaces.",
-    "NO_COLOR": "When set and not empty, no colours.",
-    "NUMBA_CACHE_DIR": "Where compiled kernels are kept, instead of beside the package or in the user's cache.",
-    "OPENBLAS_NUM_THREADS": "Set to 1 when unset, which saves start-up time.",
+    "NO_COLOR": "If set and not empty, output has no colours.",
+    "NUMBA_CACHE_DIR": "The cache of compiled kernels, instead of beside the package or in the user's cache.",
+    "OPENBLAS_NUM_THREADS": "audiosim sets it to 1 if it is not set, which saves start-up time.",
 }
+
+TOPICS = ("metrics", "training")  # docs/NAME.md is the source of audiosim-NAME(7)
+FAMILIES = {
+    "conventional": "Conventional losses: waveform and spectrum",
+    "cepstral": "Cepstral distances",
+    "music": "Distances of music",
+    "perceptual": "Models of hearing, quality and intelligibility",
+    "trained": "Trained models",
+}
+WEIGHTED = "mse"  # a metric that has the options of weighting, and no others
 
 # compinit reads this file as a function, which then must call itself; sourced, it registers itself.
 ZSH_TAIL = """\
@@ -53,15 +66,15 @@ def main(arguments: Sequence[str]) -> int:
     stale += [
         str(path.relative_to(ROOT))
         for folder in ("man", "completions")
-        for path in sorted((ROOT / folder).glob("*"))
-        if str(path.relative_to(ROOT)) not in made
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.is_file() and str(path.relative_to(ROOT)) not in made
     ]
     if "--check" in arguments:
         for name in stale:
             print(f"{name} is not what the application generates: run python -m audiosim.cli.docs", file=sys.stderr)
         return int(bool(stale))
     for name, text in made.items():
-        (ROOT / name).parent.mkdir(exist_ok=True)
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / name).write_text(text, encoding="utf-8", newline="\n")
     for name in stale:
         if name not in made:
@@ -73,9 +86,12 @@ def pages() -> dict[str, str]:
     """{path in the repository: text} of every generated file."""
     tree = command()
     root = typer.Context(tree, info_name="audiosim", **tree.context_settings)
-    made = {"man/audiosim.1": _main_page(tree, root)}
+    made = {"man/man1/audiosim.1": _main_page(tree, root)}
     for name, sub in tree.commands.items():
-        made[f"man/audiosim-{name}.1"] = _command_page(name, sub, typer.Context(sub, info_name=name, parent=root), tree)
+        context = typer.Context(sub, info_name=name, parent=root)
+        made[f"man/man1/audiosim-{name}.1"] = _command_page(name, sub, context, tree)
+    for name in TOPICS:
+        made[f"man/man7/audiosim-{name}.7"] = _topic_page((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"))
     for shell, file in {"bash": "audiosim.bash", "fish": "audiosim.fish", "powershell": "audiosim.ps1"}.items():
         made[f"completions/{file}"] = _script(shell) + "\n"
     registered = "\ncompdef _audiosim_completion audiosim"
@@ -108,7 +124,7 @@ def _main_page(tree: Any, context: Any) -> str:
     for name, text in ENVIRONMENT.items():
         lines += _item(name, text)
     lines += _exit_status()
-    lines += _see_also([f"audiosim-{name}" for name in tree.commands])
+    lines += _see_also([f"audiosim-{name}" for name in tree.commands], TOPICS)
     return "\n".join(lines) + "\n"
 
 
@@ -125,14 +141,124 @@ def _command_page(name: str, sub: Any, context: Any, tree: Any) -> str:
     if sub.epilog:
         lines += [".SH NOTES", *_paragraphs(sub.epilog)]
     lines += _exit_status()
-    lines += _see_also(["audiosim", *(f"audiosim-{n}" for n in tree.commands if n != name)])
+    lines += _see_also(["audiosim", *(f"audiosim-{n}" for n in tree.commands if n != name)], TOPICS)
     return "\n".join(lines) + "\n"
 
 
-def _heading(name: str, title: str) -> list[str]:
+def _topic_page(source: str) -> str:
+    """A page of section 7 from Markdown: headings, paragraphs, bullets (of which `- **term**: ` is a term), code.
+
+    A line `<!-- NAME -->` stands for what the cards tell.
+    """
+    title, *sections = re.split(r"^#+ ", source, flags=re.MULTILINE)[1:]
+    name, _, about = title.strip().partition(": ")
+    lines = _heading(name, about, section=7)
+    for section in sections:
+        heading, _, body = section.partition("\n")
+        lines += [f".SH {_roff(heading.upper())}"]
+        begun = False  # whether a paragraph was begun below the heading
+        for block in _blocks(body):
+            made = _block(block)
+            lines += [".PP"] * (begun and not made[0].startswith((".TP", ".IP", ".SS"))) + made
+            begun = True
+    lines += _see_also(["audiosim", "audiosim-compare", "audiosim-explain"], [t for t in TOPICS if name[9:] != t])
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(body: str) -> list[str]:
+    """Paragraphs, lists and fenced code, which may hold blank lines."""
+    code = re.split(r"^(```.*?^```)$", body, flags=re.MULTILINE | re.DOTALL)
+    parts = [[part] if part.startswith("```") else part.split("\n\n") for part in code]
+    return [block.strip("\n") for part in parts for block in part if block.strip()]
+
+
+def _block(text: str) -> list[str]:
+    """A paragraph, a list or code of a page's source, as roff."""
+    if text.startswith("```"):
+        return [".RS 4", ".nf", *map(_roff, text.splitlines()[1:-1]), ".fi", ".RE"]
+    if found := re.fullmatch(r"<!-- (\w+) -->", text):
+        return TOLD[found[1]]()
+    if not text.startswith("- "):
+        return [_inline(" ".join(text.split()))]
+    lines = []
+    for item in re.split(r"^- ", text, flags=re.MULTILINE)[1:]:
+        item = " ".join(item.split())
+        term = re.match(r"(?:\*\*.+?\*\*|`[^`]+`(?:, `[^`]+`)*): ", item)
+        lines += [".TP", _inline(term[0][:-2])] if term else [".IP \\(bu 2"]
+        lines.append(_inline(item[len(term[0]) if term else 0 :]))
+    return lines
+
+
+def _inline(text: str) -> str:
+    """Markdown's code and strong as bold."""
+    made = re.sub(r"`([^`]+)`|\*\*(.+?)\*\*", lambda m: f"\\fB{m[1] or m[2]}\\fR", text.replace("\\", "\\e"))
+    made = made.replace("-", "\\-")
+    return f"\\&{made}" if made.startswith((".", "'")) else made
+
+
+def _ours() -> list[Metric]:
+    return [metrics.get(name) for name in metrics.own_names()]
+
+
+def _metrics_told() -> list[str]:
+    """Every metric by family, from its card."""
+    lines = []
+    for family, heading in FAMILIES.items():
+        members = [metric for metric in _ours() if metric.card.family == family]
+        lines += [f".SS {_roff(heading)}"] if members else []
+        for metric in members:
+            card = metric.card
+            unit = "" if card.unit == "1" else f", in {card.unit}"
+            rate = f"; computed at {card.rate} Hz" if card.rate else ""
+            caveat = re.split(r"(?<=[.!?])\s+(?=[A-Z])", card.caveat)[0].rstrip(".")
+            facts = f"{card.better.capitalize()} is better; gradient: {card.gradient}{rate}"
+            lines += _item(metric.name, f"{card.title}{unit}. {facts}. {caveat}.")
+    return lines
+
+
+def _options_told() -> list[str]:
+    """The options that most metrics share."""
+    lines = []
+    for option in metrics.get(WEIGHTED).options.values():
+        default = str(option.default).lower() if isinstance(option.default, bool) else option.default
+        choices = "|".join(map(str, option.choices))
+        legal = "" if choices else f"{option.legal}; "
+        lines += _item(f"{option.name}{'=' * bool(choices)}{choices}", f"{option.help} ({legal}default: {default}).")
+    return lines
+
+
+def _losses_told() -> list[str]:
+    """What metrics promise to those who train with them."""
+    exact = [m.name for m in _ours() if m.card.gradient == "exact"]
+    dead = [m.name for m in _ours() if m.card.gradient != "none" and m.card.zero_gradient_on_silence]
+    lines = ["Exactly the metric:", *_names(exact), ".PP", "A surrogate of it, with what is minimised instead:"]
+    for metric in _ours():
+        if metric.card.gradient == "surrogate":
+            lines += _item(metric.name, metric.card.surrogate.rstrip(".") + ".")
+    lines += [".PP", "No gradient on a silent estimate (use dither):", *_names(dead)]
+    lines += [".PP", "For signals of one sampling rate only:"]
+    return lines + _names(
+        [f"{m.name} ({m.card.rate} Hz)" for m in _ours() if m.card.rate and m.card.gradient != "none"]
+    )
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    return [_roff(f"{', '.join(names) or 'none'}.")]
+
+
+TOLD: dict[str, Callable[[], list[str]]] = {
+    "metrics": _metrics_told,
+    "options": _options_told,
+    "losses": _losses_told,
+}
+
+
+def _heading(name: str, title: str, section: int = 1) -> list[str]:
     return [
         '.\\" Generated by python -m audiosim.cli.docs; do not edit.',
-        f'.TH {_roff(name.upper())} 1 "" "audiosim" "User Commands"',
+        f'.TH {_roff(name.upper())} {section} "" "audiosim" "{"User Commands" if section == 1 else "audiosim Manual"}"',
+        ".ad l",  # commands and names are to be found as they are typed
+        ".nh",
         ".SH NAME",
         f"{_roff(name)} \\- {_roff(title[:1].lower() + title[1:].rstrip('.'))}",
     ]
@@ -142,7 +268,8 @@ def _parameters(sub: Any, context: Any, kind: str) -> Iterator[str]:
     for param in sub.get_params(context):
         record = param.get_help_record(context)
         if record and param.param_type_name == kind:
-            yield from _item(*record)
+            term, text = record
+            yield from _item(term.removesuffix(" <list[str]>"), text)
 
 
 def _item(term: str, text: str) -> list[str]:
@@ -150,14 +277,15 @@ def _item(term: str, text: str) -> list[str]:
 
 
 def _exit_status() -> list[str]:
-    lines = [".SH EXIT STATUS", "When several apply, the first of 70, 2, 3, 1, 4, 5 counts."]
+    lines = [".SH EXIT STATUS", "When several apply, it is the first of 70, 2, 3, 1, 4, 5."]
     for code in ExitCode:
         lines += _item(str(int(code)), code.meaning + ".")
     return lines
 
 
-def _see_also(names: Sequence[str]) -> list[str]:
-    return [".SH SEE ALSO", *(f".BR {_roff(n)} (1){',' if n != names[-1] else ''}" for n in names)]
+def _see_also(commands: Sequence[str], topics: Sequence[str]) -> list[str]:
+    pages = [f".BR {_roff(n)} (1)" for n in commands] + [f".BR {_roff(f'audiosim-{n}')} (7)" for n in topics]
+    return [".SH SEE ALSO", *(f"{page}," for page in pages[:-1]), pages[-1]]
 
 
 def _split(text: str) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""`audiosim explain`: the catalogue, a card, or where two recordings differ. Only the last computes anything."""
+"""`audiosim explain`: the list of metrics, the card of one, or where two recordings differ. Only the last computes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(
     """Print what was asked for."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
     if form == "value":
-        raise UsageError("--format value is for compare; explain knows table, tsv, csv, json and jsonl")
+        raise UsageError("--format value is only for compare; use table, tsv, csv, json or jsonl")
     if output not in (None, "-"):
         formats.check_output(str(output))
     if gradient and test is None:
@@ -58,15 +58,15 @@ def run(
     elif reference is None:
         _card(name, form, output)
     elif test is None:
-        raise UsageError("explain NAME REF TEST needs both recordings; without them, explain NAME")
+        raise UsageError("explain NAME REF TEST needs both recordings; to read about the metric only, give neither")
     else:
         return _pair(name, reference, test, settings, form, output, gradient, plot)
     return ExitCode.OK
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """A row a metric, from the cards alone."""
-    cards = {name: metrics.get(name).CARD for name in metrics.names()}
+    """One row per metric, from the cards alone."""
+    cards = {name: metrics.get(name).card for name in metrics.names()}
     return [
         {
             "name": name,
@@ -82,12 +82,15 @@ def catalogue() -> list[dict[str, Any]]:
 
 def _card(name: str, form: str, output: str | None) -> None:
     spec = metrics.parse(name)
-    fields = [{"field": field, "text": text} for field, text in _card_rows(spec.name)]
+    from ..judge.explain import card_parts
+
+    parts = card_parts(spec.name)
+    fields = [{"field": field, "text": text} for rows in parts.values() for field, text in rows]
     options = [
         {
             "option": option.name,
             "default": option.default,
-            "choices": " ".join(map(str, option.choices)) or getattr(option.type, "__name__", str(option.type)),
+            "legal": option.legal,
             "help": option.help,
         }
         for option in metrics.options(spec.name).values()
@@ -101,23 +104,18 @@ def _card(name: str, form: str, output: str | None) -> None:
 
             from .table import rows_table
 
-            width = max(len(f["field"]) for f in fields) + 2
-            for f in fields:
-                wrapped = Text(f["text"]).wrap(out, max(out.width - width, 20))
-                for i, line in enumerate(wrapped):
-                    out.print(Text(f"{f['field'] if i == 0 else '':<{width}}", style="bold") + line)
+            width = max(len(f["field"]) for f in fields) + 4
+            for part, stated in parts.items():
+                out.print(Text(part, style="bold"))
+                for field, text in stated:
+                    for i, line in enumerate(Text(text).wrap(out, max(out.width - width, 20))):
+                        out.print(Text(f"  {field if i == 0 else '':<{width - 2}}") + line)
             if options:
                 out.print()
-                rows_table(options, ("option", "default", "choices", "help"), out)
+                rows_table(options, ("option", "default", "legal", "help"), out)
     else:
         rows = [*fields, *({"field": f"option {o['option']}", "text": _option_text(o)} for o in options)]
         _put(formats.rows_text(rows, form), output)
-
-
-def _card_rows(name: str) -> list[tuple[str, str]]:
-    from ..judge.explain import card_rows
-
-    return card_rows(name)
 
 
 def _pair(
@@ -164,7 +162,7 @@ REGION = ("from_s", "to_s", "from_hz", "to_hz", "share", "change", "level_db")
 
 
 def region_rows(found: Explanation) -> list[dict[str, Any]]:
-    """The worst regions as plain data, numbers as they are."""
+    """The worst regions as plain data, with all digits."""
     return [
         dict(zip(REGION, (r.start, r.end, r.low, r.high, r.share, r.change, r.level_db), strict=True))
         for r in found.regions
@@ -202,7 +200,7 @@ def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Cons
     from .table import rows_table
     from .words import number
 
-    card = metrics.get(metrics.parse(found.spec).name).CARD
+    card = metrics.get(metrics.parse(found.spec).name).card
     unit = found.result.unit or card.unit
     unit = "" if unit == "1" else f" {unit}"
     value = found.result.status if found.result.value != found.result.value else f"{number(found.result.value)}{unit}"
@@ -287,7 +285,7 @@ def _write(rows: Sequence[dict[str, Any]], form: str, output: str | None) -> Non
 
 
 def _option_text(option: dict[str, Any]) -> str:
-    return f"{option['help']} (default {option['default']}; {option['choices']})".strip()
+    return f"{option['help']} (default {option['default']}; {option['legal']})".strip()
 
 
 class _page:

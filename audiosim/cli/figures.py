@@ -1,4 +1,4 @@
-"""What is looked at beside the numbers: the HTML report, and the figure for a paper."""
+"""The HTML report, and the figure for a paper."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Worst:
     def of(self, rows: Sequence[Row]) -> Comparison:
         """Of the pair that the rows are about."""
         if rows[0]["test"] not in self.comparisons:
-            raise AudiosimError(rows[0]["reason"] or "it was not kept")
+            raise AudiosimError(rows[0]["reason"] or "it is not among the worst pairs")
         return self.comparisons[rows[0]["test"]][1]
 
 
 def write_report(path: str, pairs: Sequence[Row], kept: Worst, settings: Settings) -> list[str]:
-    """Write the page; a sentence for each thing that it had to leave out."""
+    """Write the page; return a sentence for each thing that it had to leave out."""
     from .. import report
     from ..audio import display_name
 
@@ -59,7 +59,7 @@ def check_plot(path: str) -> None:
     """UsageError where such a figure cannot be written, MissingExtra where nothing can draw it."""
     formats.check_output(path, "--plot")
     if _form(path) not in FORMS:
-        raise UsageError(f"--plot {path}: ends in none of .png, .svg and .pdf")
+        raise UsageError(f"--plot {path}: the file name must end in .png, .svg or .pdf")
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:

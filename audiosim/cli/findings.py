@@ -1,4 +1,4 @@
-"""What failed in a batch, the worst first: told as annotations, in Markdown and on stderr."""
+"""What failed in a batch, the worst first, for annotations, Markdown and stderr."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def missed(verdict: Verdict) -> str:
     """How a verdict on a gate came about, in a few words."""
     from .. import metrics
 
-    unit = metrics.get(metrics.parse(verdict.gate.spec).name).CARD.unit
+    unit = metrics.get(metrics.parse(verdict.gate.spec).name).card.unit
     return _missed(verdict.value, verdict.missed_by, unit, verdict.reason)
 
 

@@ -1,4 +1,4 @@
-"""What a batch says when it is done: summary, gates, baseline, agreement with people, and the files made of them."""
+"""The results of a batch: summary, gates, baseline, agreement with people, and the files made of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY_SUFFIX = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What is to be made of the rows, as it was typed."""
+    """The outputs that were asked for, as they were typed."""
 
     worst: int
     ratings: str | None
@@ -67,13 +67,13 @@ class Outcome:
 
 
 def check(wishes: Wishes, settings: Settings) -> None:
-    """UsageError for what cannot be made: better said before the work than after it."""
+    """UsageError for outputs that cannot be written, before any work is done."""
     for text in wishes.tolerance:
         gates.parse_tolerance(text)
     if wishes.tolerance and wishes.baseline is None:
-        raise UsageError("--tolerance is how much worse than a baseline; give --baseline FILE too")
+        raise UsageError("--tolerance says how much worse than a baseline is accepted; give --baseline FILE too")
     if wishes.update_baseline and wishes.baseline is None:
-        raise UsageError("--update-baseline writes the file of --baseline; give that too")
+        raise UsageError("--update-baseline writes the file of --baseline; give --baseline FILE too")
     if wishes.baseline is not None:
         if wishes.update_baseline:
             formats.check_output(wishes.baseline, "--baseline")
@@ -86,7 +86,7 @@ def check(wishes: Wishes, settings: Settings) -> None:
     for path in wishes.export:
         formats.check_output(path, "--export")
         if form_of(path) is None:
-            raise UsageError(f"--export {path}: the suffix is none of .{', .'.join(BY_SUFFIX)}")
+            raise UsageError(f"--export {path}: the suffix is not one of .{', .'.join(BY_SUFFIX)}")
     if wishes.report is not None:
         formats.check_output(wishes.report, "--report")
     if settings.format in ("html", "parquet") and sys.stdout.isatty():
@@ -115,7 +115,7 @@ def judge(
     wishes: Wishes,
     begun: datetime,
 ) -> Outcome:
-    """Everything that is found out about the rows. required: gates over all of them. begun: when the work did, UTC."""
+    """Summarise and judge the rows. required: gates over all of them. begun: when the work began, UTC."""
     from ..batch.workers import exit_codes
 
     if wishes.ratings is not None:
@@ -128,7 +128,7 @@ def judge(
             codes |= set(wrong)
             failed.append(row)
     if wishes.ratings is not None and ratings.unused:
-        say(f"{len(ratings.unused)} ratings are about none of the pairs, such as {ratings.unused[0]}")
+        say(f"{len(ratings.unused)} ratings belong to none of the pairs, such as {ratings.unused[0]}")
     verdicts = gates.judge_batch(required, tally)
     changes: list[gates.Change] = []
     if wishes.baseline is not None and Path(wishes.baseline).exists():
@@ -152,7 +152,7 @@ def judge(
 
 
 def tell(outcome: Outcome, settings: Settings) -> None:
-    """What failed, on stderr and, in a workflow of GitHub, as annotations."""
+    """Print what failed: on stderr and, in a GitHub workflow, as annotations."""
     from . import github
 
     for finding in outcome.found[:TOLD]:
@@ -172,7 +172,7 @@ def tell(outcome: Outcome, settings: Settings) -> None:
 
 
 def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, output: str | None) -> None:
-    """Standard output, or the one file that was asked for, then the others."""
+    """Write standard output or the one file instead of it, then the other files."""
     if form == "table":
         _print_tables(outcome, output)
     elif form == "jsonl" and output is None:  # as they come, for a pipe
@@ -190,7 +190,7 @@ def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, outpu
         lines = [{"schema": SCHEMA, "settings": dict(outcome.under)}, *outcome.rows()]
         formats.write_file(str(wishes.baseline), to_jsonl(lines), "--baseline")
         if not settings.quiet:
-            say(f"{len(lines) - 1} rows are the new baseline, {wishes.baseline}")
+            say(f"wrote {len(lines) - 1} rows to the new baseline, {wishes.baseline}")
 
 
 def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:

@@ -349,7 +349,7 @@ def _print_bands(result: Row, out: Console) -> None:
     finite = [v for v in values if isfinite(v)]
     low = min([0.0, *finite])
     high = max([0.0, *finite])
-    card = metrics.get(result["metric"]).CARD
+    card = metrics.get(result["metric"]).card
     unit = card.profile_unit or ("share" if card.profile == "share" else _unit(result))
     out.print(Text(f"\n{result['spec']} by band" + (f" [{unit}]" if unit else ""), style="bold"))
     width = max(10, min(60, out.width - 24))

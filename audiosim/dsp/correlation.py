@@ -36,27 +36,27 @@ class Fit:
 
 
 def fit(
-    ref: Stream, test: Stream, count: int, load: float = 0.0, means: tuple[float, float] = (0.0, 0.0), jobs: int = 1
+    ref: Stream, test: Stream, count: int, load: float = 0.0, means: tuple[float, float] = (0.0, 0.0), threads: int = 1
 ) -> Fit:
     """The filter of count taps of ref that explains most of test, both without means (Scheibler 2022, arXiv 2110.06440,
     eq. 9 and 14); load: added to the diagonal of the normal equations, for signals of unit energy.
 
     target is 0 where one of them is silent; distortion is 0 where they are equal.
     """
-    signal, other, excess = over(product, 3, ref, test, *means, jobs=jobs)
+    signal, other, excess = over(product, 3, ref, test, *means, threads=threads)
     if signal == 0 or other == 0:
         return Fit(signal, other, 0.0, 1.0, 0.0, np.zeros(count))
     gain = 1 + excess / signal  # what this leaves of the test is small where the fit is good, and keeps its digits
-    rest = over(squares, 2, ref, test, *means, gain, jobs=jobs)[1]
+    rest = over(squares, 2, ref, test, *means, gain, threads=threads)[1]
     if rest == 0:
         return Fit(signal, other, 1.0, 0.0, gain, np.zeros(count))
-    auto, cross = lags(ref, test, count, *means, gain, jobs=jobs)
+    auto, cross = lags(ref, test, count, *means, gain, threads=threads)
     unit = np.sqrt(signal * other)
     target, distortion, taps = shares(auto / signal, cross / unit, gain * signal / unit, rest / other, load)
     return Fit(signal, other, target, distortion, gain, taps * (unit / signal))
 
 
-def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0.0, 0.0), jobs: int = 1) -> Array:
+def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0.0, 0.0), threads: int = 1) -> Array:
     """The derivative of ln(target / distortion) of a fit with respect to the samples of test, in their dtype."""
     taps = found.taps
     size = fast_length(max(BLOCK, 4 * taps.size))
@@ -75,7 +75,7 @@ def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0
         whole = explained * (found.gain * r[lead:] + added) + left * (added - rest)
         out[start:stop] = whole[: stop - start]
 
-    in_threads(task, range(0, ref.length, step), jobs)
+    in_threads(task, range(0, ref.length, step), threads)
     return out
 
 
@@ -89,7 +89,7 @@ def _part(x: Stream, start: int, size: int, mean: float) -> Array:
 
 
 def lags(
-    ref: Stream, test: Stream, count: int, mean_r: float = 0.0, mean_t: float = 0.0, gain: float = 0.0, jobs: int = 1
+    ref: Stream, test: Stream, count: int, mean_r: float = 0.0, mean_t: float = 0.0, gain: float = 0.0, threads: int = 1
 ) -> tuple[Array, Array]:
     """Sums r[n] r[n + k] and r[n] d[n + k] for k = 0..count - 1, float64; r: ref, d: test - gain ref, without means."""
     size = fast_length(max(BLOCK, 4 * count))
@@ -110,7 +110,7 @@ def lags(
             sums += np.conj(head) * np.stack(others)
         return sums
 
-    total = np.sum(in_threads(task, range(0, length, BLOCKS_PER_TASK * step), jobs), axis=0)
+    total = np.sum(in_threads(task, range(0, length, BLOCKS_PER_TASK * step), threads), axis=0)
     auto, cross = irfft(total, size)[:, :count]
     return auto, cross
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import threads
 from ..engine.kernel import kernel
 from ..engine.stream import Stream, read
+from ..engine.threads import in_threads
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ def predictors(
     *,
     offset: float = 0.0,
     guarded: bool = True,
-    jobs: int = 1,
+    threads: int = 1,
 ) -> tuple[Array, Array]:
     """Of `count` frames under the window: predictors a [frame, order + 1], a_0 = 1, and the autocorrelation [the same]
     that they solve, float64.
@@ -53,7 +53,7 @@ def predictors(
         levinson(r, a)
         return a, r
 
-    parts = threads.in_threads(task, range(0, count, TASK), jobs)
+    parts = in_threads(task, range(0, count, TASK), threads)
     return np.concatenate([a for a, _ in parts]), np.concatenate([r for _, r in parts])
 
 

@@ -68,7 +68,7 @@ def phases(up: int, down: int, design: Callable[[int, int], Array] = taps) -> Ar
 
 
 def resampled(
-    signal: Stream, rate: int, wanted: int, jobs: int = 1, design: Callable[[int, int], Array] = taps
+    signal: Stream, rate: int, wanted: int, threads: int = 1, design: Callable[[int, int], Array] = taps
 ) -> Array:
     """The signal [sample] at the wanted rate, float64 [ceil(samples wanted / rate)]; zeros lie around it."""
     up, down = ratio(rate, wanted)
@@ -88,7 +88,7 @@ def resampled(
         stream.read(*signal, start, block)
         _convolve(block, start, table, up, down, first * down + half, part)
 
-    in_threads(task, range(0, out.size, BLOCK), jobs)
+    in_threads(task, range(0, out.size, BLOCK), threads)
     return out
 
 

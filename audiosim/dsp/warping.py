@@ -117,7 +117,7 @@ def soft_dtw_divergence(
 
 
 def subsequences(
-    x: Array, y: Array, starts: Array, size: int, reach: int | None = None, jobs: int = 1
+    x: Array, y: Array, starts: Array, size: int, reach: int | None = None, threads: int = 1
 ) -> tuple[Array, Array]:
     """Where in y [m, feature] each patch of x [n, feature] fits best: `size` frames from each of starts, which rise.
 
@@ -137,7 +137,7 @@ def subsequences(
         low, high = (0, m) if reach is None else (max(0, min(near, m - size) - reach), min(m, far + reach))
         _subsequences(rows, columns, starts[part], size, low, high, costs[part], ends[part])
 
-    in_threads(task, range(0, len(starts), PATCHES), jobs)
+    in_threads(task, range(0, len(starts), PATCHES), threads)
     return costs, ends
 
 

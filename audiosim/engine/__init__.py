@@ -9,47 +9,20 @@ from .. import lazy
 if TYPE_CHECKING:
     from . import (
         cache as cache,
-    )
-    from . import (
         compilation as compilation,
-    )
-    from . import (
         decibels as decibels,
-    )
-    from . import (
         divergence as divergence,
-    )
-    from . import (
         elementary as elementary,
-    )
-    from . import (
         fft as fft,
-    )
-    from . import (
         fold as fold,
-    )
-    from . import (
         frames as frames,
-    )
-    from . import (
         kernel as kernel,
-    )
-    from . import (
         moments as moments,
-    )
-    from . import (
         stream as stream,
-    )
-    from . import (
         tensors as tensors,
-    )
-    from . import (
+        term as term,
         threads as threads,
-    )
-    from . import (
         transposes as transposes,
-    )
-    from . import (
         windows as windows,
     )
 

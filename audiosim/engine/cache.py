@@ -74,7 +74,7 @@ def cached(samples: Array, what: Hashable, make: Callable[[], T]) -> T:
     with _lock:
         if key not in memory.values and _room(getattr(value, "nbytes", 0)):
             memory.values[key] = value
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray) and _root(value) is not _root(samples):
                 memory.arrays.append(value)
                 _keep(value)
     return value

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 Convention = Annotated[Literal["torchmetrics", "auraloss", "plain"], "what guards against division by zero"]
 ZeroMean = Annotated[bool, "remove both means first (auraloss always does)"]
 
+NEPER = 4.342944819032518  # dB of a power e times as high: 10 / ln 10
 EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "plain": 0.0}  # of energies
 
 

@@ -149,21 +149,6 @@ def magnitude_distances(ref: Array, test: Array, floor: float, edges: Array, out
 
 
 @kernel
-def log_squares(ref: Array, test: Array, floor: float, edges: Array, out: Array) -> None:
-    """Term 0: sum ln(max(test, floor) / max(ref, floor))^2."""
-    difference = np.empty(ref.shape[1])
-    scratch = np.empty(ref.shape[1], np.int64)
-    for f in range(ref.shape[0]):
-        log_ratio(ref[f], test[f], floor, difference, scratch)
-        for e in range(edges.size - 1):
-            d = difference[edges[e] : edges[e + 1]]
-            total = 0.0
-            for i in range(d.size):
-                total += d[i] * d[i]
-            out[f, e, 0] = total
-
-
-@kernel
 def log_ratio(ref: Array, test: Array, floor: float, out: Array, scratch: Array) -> None:
     """out = ln(max(test, floor) / max(ref, floor)); nan throughout when one of them is not finite."""
     total = 0.0
@@ -175,50 +160,6 @@ def log_ratio(ref: Array, test: Array, floor: float, out: Array, scratch: Array)
     logarithms(out, scratch)
     if not np.isfinite(total):  # logarithms() reads bits, those of infinity as any number's
         out[:] = np.nan
-
-
-@kernel
-def itakura_saito(ref: Array, test: Array, edges: Array, out: Array) -> None:
-    """Term 0: sum ref/test - ln(ref/test) - 1 of powers that are above 0."""
-    bins = ref.shape[1]
-    ratio = np.empty(bins)
-    logs = np.empty(bins)
-    scratch = np.empty(bins, np.int64)
-    for f in range(ref.shape[0]):
-        r = ref[f]
-        t = test[f]
-        power = 0.0
-        for k in range(bins):
-            a = np.float64(r[k])
-            b = np.float64(t[k])
-            ratio[k] = a / b
-            logs[k] = ratio[k]
-            power += a + b
-        logarithms(logs, scratch)
-        if not np.isfinite(power):  # logarithms() reads bits, those of infinity as any number's
-            logs[:] = np.nan
-        for e in range(edges.size - 1):
-            q = ratio[edges[e] : edges[e + 1]]
-            n = logs[edges[e] : edges[e + 1]]
-            total = 0.0
-            for i in range(q.size):
-                total += (q[i] - 1.0) - n[i]
-            out[f, e, 0] = total
-
-
-@kernel
-def cosh(ref: Array, test: Array, edges: Array, out: Array) -> None:
-    """Term 0: sum (ref/test + test/ref) / 2 - 1 = (test - ref)^2 / (2 ref test), powers above 0."""
-    for f in range(ref.shape[0]):
-        for e in range(edges.size - 1):
-            r = ref[f, edges[e] : edges[e + 1]]
-            t = test[f, edges[e] : edges[e + 1]]
-            total = 0.0
-            for i in range(r.size):
-                a = np.float64(r[i])
-                b = np.float64(t[i])
-                total += (b - a) * (b - a) / (2.0 * a * b)
-            out[f, e, 0] = total
 
 
 @kernel

@@ -84,7 +84,7 @@ def fold(
     per_frame: Callable[[Array, Array], Array] | None = None,
     keep_map: bool = False,
     lookback: int = 0,
-    jobs: int = 1,
+    threads: int = 1,
 ) -> Sums | None:
     """Sum a measure over the spectra of a pair of equal length; None when the pair is shorter than a frame.
 
@@ -126,7 +126,7 @@ def fold(
         parts = sums[:, inner]
         return [whole[:, 0].sum(axis=0), parts.sum(axis=0), whole[:, 0], parts if keep_map else parts[:0]]
 
-    results = in_threads(task, range(0, count, size * BLOCKS_PER_TASK), jobs)
+    results = in_threads(task, range(0, count, size * BLOCKS_PER_TASK), threads)
     total = np.sum([sums[0] for sums in results], axis=0)
     if bands is None:
         return Sums(total, count, bins)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import numba
@@ -19,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parents[1]
 _IMPORT = re.compile(r"^from (\.*)([\w.]*) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)  # at module level alone
 _DAYS_UNUSED = 30
+_setting = Lock()  # while the folder of the cache is set: terms are compiled when threads first use them
 
 
 def kernel(function: F) -> F:
@@ -39,22 +41,28 @@ def exact_kernel(function: F) -> F:
     return _compile(function, False)
 
 
+def kernel_of(function: F, *sources: str) -> F:
+    """As kernel, of a function that also depends on other files than its own."""
+    return _compile(function, {"reassoc", "nsz"}, sources)
+
+
 def _compile(function: F, fastmath: Any, sources: Iterable[str] = ()) -> F:
     """Machine code goes to a folder of our own: beside the source it may not be writable, and numba would not notice a
     change in a kernel of another file that this one calls.
 
     sources: files that the function depends on beside its own.
     """
-    ours = not numba.config.CACHE_DIR
-    folder = _cache_folder(function.__code__.co_filename, *sources) if ours else numba.config.CACHE_DIR
-    if ours and folder:
-        numba.config.CACHE_DIR = folder
-    try:
-        # error_model: a division that may raise does not vectorise
-        compiled: F = numba.njit(function, cache=bool(folder), nogil=True, fastmath=fastmath, error_model="numpy")
-    finally:
-        if ours:
-            numba.config.CACHE_DIR = ""
+    with _setting:
+        ours = not numba.config.CACHE_DIR
+        folder = _cache_folder(function.__code__.co_filename, *sources) if ours else numba.config.CACHE_DIR
+        if ours and folder:
+            numba.config.CACHE_DIR = folder
+        try:
+            # error_model: a division that may raise does not vectorise
+            compiled: F = numba.njit(function, cache=bool(folder), nogil=True, fastmath=fastmath, error_model="numpy")
+        finally:
+            if ours:
+                numba.config.CACHE_DIR = ""
     return compiled
 
 

@@ -19,21 +19,26 @@ CHUNK = 1 << 20  # samples per task; fixed, so that sums do not depend on the nu
 _BLOCK = 4096  # samples that stay in the L1 cache
 
 
-def over(sums: Callable[..., None], terms: int, ref: Stream, test: Stream, *arguments: float, jobs: int = 1) -> Array:
-    """The sums [term] of a kernel of this file over a pair of equal length (the kernel's last arguments as given)."""
+def over(
+    sums: Callable[..., None], terms: int, ref: Stream, test: Stream, *arguments: float, threads: int = 1
+) -> Array:
+    """The sums [term] of a kernel, of this file or of an ErrorTerm, over a pair of equal length.
+
+    arguments: what the kernel takes after out.
+    """
 
     def task(start: int) -> Array:
         out = np.zeros(terms)
         sums(ref.samples, test.samples, ref.coef, ref.lag, start, min(start + CHUNK, ref.length), out, *arguments)
         return out
 
-    total: Array = np.sum(in_threads(task, range(0, ref.length, CHUNK), jobs), axis=0)
+    total: Array = np.sum(in_threads(task, range(0, ref.length, CHUNK), threads), axis=0)
     return total
 
 
-def mean_pair(ref: Stream, test: Stream, jobs: int = 1) -> tuple[float, float]:
+def mean_pair(ref: Stream, test: Stream, threads: int = 1) -> tuple[float, float]:
     """Means of reference and test."""
-    mean_r, mean_t = over(means, 2, ref, test, jobs=jobs) / ref.length
+    mean_r, mean_t = over(means, 2, ref, test, threads=threads) / ref.length
     return float(mean_r), float(mean_t)
 
 
@@ -243,21 +248,6 @@ def combination(
 
 
 @kernel
-def absolute(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
-    """sum |t - r|."""
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
-        a = 0.0
-        for i in range(r.size):
-            a += abs(np.float64(t[i] - r[i]))
-        out[0] += a
-
-
-@kernel
 def log_cosh(
     xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, slope: float, eps: float
 ) -> None:
@@ -304,19 +294,6 @@ def log_cosh(
             for i in range(u.size):
                 a += u[i]
         out[0] += a
-
-
-@exact_kernel
-def absolute_slope(ref: Array, test: Array, start: int, stop: int, out: Array, scale: Array) -> None:
-    """scale times the derivative of |t - r| with respect to t: [item, sample] and [item] -> [item, sample]."""
-    none = out.dtype.type(0)
-    for k in range(ref.shape[0]):
-        r = ref[k, start:stop]
-        t = test[k, start:stop]
-        y = out[k, start:stop]
-        up = out.dtype.type(scale[k])
-        for i in range(y.size):
-            y[i] = (up if t[i] > r[i] else none) - (up if t[i] < r[i] else none)
 
 
 @kernel

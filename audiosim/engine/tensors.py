@@ -169,8 +169,8 @@ def by_kernels(text: Twin, evaluate: Callable[[Array, Array, bool, int], tuple[A
     """text, (ref, test) [item, sample] -> value [item], by kernels where they serve: on the CPU, where no gradient but
     that of the test is wanted. They make it with the value, on as many threads as torch uses.
 
-    evaluate(ref, test, gradient, jobs) -> value [item], float64, and its gradient with respect to test [item, sample]
-        where that is asked for.
+    evaluate(ref, test, gradient, threads) -> value [item], float64, and its gradient with respect to test
+        [item, sample] where that is asked for.
     The text serves elsewhere: other devices, compilers, transforms, the gradient of the reference, that of a gradient.
     """
 
@@ -283,16 +283,14 @@ def _joint(ref: Tensor, test: Tensor, gain: Tensor, centre: bool) -> tuple[Tenso
     return energy(r), energy(d), (r * d).sum(-1), r.sum(-1), d.sum(-1)
 
 
-def mean_of_errors(
-    text: Callable[[Tensor], Tensor], kernel: str, *arguments: float
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """(ref, test) [item, sample] -> the mean of text(test - ref) [item]; where kernels serve, by that of engine.moments
-    and the one of its slope, with these arguments."""
+def mean_of_errors(term: Any, arguments: tuple[float, ...]) -> Callable[[Tensor, Tensor], Tensor]:
+    """(ref, test) [item, sample] -> the mean of a term of test - ref with these arguments [item]; by its kernels where
+    they serve."""
 
     def mean(ref: Tensor, test: Tensor) -> Tensor:
         if in_memory(ref, test):
-            return cast(Tensor, _Errors.apply(ref, test, text, kernel, arguments))
-        return text(test - ref).mean(-1)
+            return cast(Tensor, _Errors.apply(ref, test, term, arguments))
+        return cast(Tensor, term.tensors(test - ref, *arguments).mean(-1))
 
     return mean
 
@@ -301,24 +299,28 @@ class _Errors(torch.autograd.Function):  # type: ignore[misc]
     """mean_of_errors by kernels, float64."""
 
     @staticmethod
-    def forward(ctx: Any, ref: Tensor, test: Tensor, text: Any, kernel: str, arguments: tuple[float, ...]) -> Tensor:
+    def forward(ctx: Any, ref: Tensor, test: Tensor, term: Any, arguments: tuple[float, ...]) -> Tensor:
         r, t = _array(ref), _array(test)
-        sums, jobs = getattr(moments, kernel), _threads(r)
-        total = [moments.over(sums, 1, plain(x), plain(y), *arguments, jobs=jobs) for x, y in zip(r, t, strict=True)]
-        ctx.text, ctx.slope, ctx.arguments = text, getattr(moments, f"{kernel}_slope"), arguments
+        threads = _threads(r)
+        total = [
+            moments.over(term.sums, 1, plain(x), plain(y), *arguments, threads=threads)
+            for x, y in zip(r, t, strict=True)
+        ]
+        ctx.term, ctx.arguments = term, arguments
         ctx.save_for_backward(ref, test)
         return torch.from_numpy(np.concatenate(total) / r.shape[1])
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:
+        term, arguments = ctx.term, ctx.arguments
         if torch.is_grad_enabled():
-            of_ref, of_test = _through_text(lambda r, t: (ctx.text(t - r).mean(-1),), ctx, (slope,))
+            of_ref, of_test = _through_text(lambda r, t: (term.tensors(t - r, *arguments).mean(-1),), ctx, (slope,))
         else:
             r, t = (_array(x) for x in ctx.saved_tensors)
-            gradient = _made(ctx.slope, r, t, _array(slope) / r.shape[1], *ctx.arguments)
+            gradient = _made(term.slopes, r, t, _array(slope) / r.shape[1], *arguments)
             of_ref = -gradient if ctx.needs_input_grad[0] else None
             of_test = gradient if ctx.needs_input_grad[1] else None
-        return of_ref, of_test, None, None, None
+        return of_ref, of_test, None, None
 
 
 def segments(window: Array, hop: int) -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:

@@ -44,7 +44,7 @@ class Objective:
     finish: Callable[[Array, int], tuple[float, list[float]]]
 
 
-def evaluate(objective: Objective, ref: Array, test: Array, gradient: bool, jobs: int) -> tuple[Array, Array]:
+def evaluate(objective: Objective, ref: Array, test: Array, gradient: bool, threads: int) -> tuple[Array, Array]:
     """Distance [item], float64, and its gradient with respect to the test [item, sample] (of no item without gradient).
 
     ref, test: [item, sample], C-contiguous and of one dtype. The same bits on any number of threads.
@@ -79,8 +79,8 @@ def evaluate(objective: Objective, ref: Array, test: Array, gradient: bool, jobs
     values, slope = np.empty(items), np.zeros((items if gradient else 0, length), dtype)
     give = transposed_reflected_read if stft.pad == "reflect" else transposed_read
     tasks = [(item, first) for item in range(items) for first in firsts]
-    with ThreadPoolExecutor(max(1, min(jobs, len(tasks)))) as threads:
-        done = (threads.map if jobs > 1 and len(tasks) > 1 else map)(task, *zip(*tasks, strict=True))
+    with ThreadPoolExecutor(max(1, min(threads, len(tasks)))) as pool:
+        done = (pool.map if threads > 1 and len(tasks) > 1 else map)(task, *zip(*tasks, strict=True))
         for item in range(items):  # in this order, however the threads are done
             sums, parts = zip(*(next(done) for _ in firsts), strict=True)
             values[item], factors = objective.finish(np.sum(sums, axis=0), count)
@@ -212,16 +212,6 @@ def log_absolute(ref: Array, test: Array, floor: float, out: Array) -> None:
 
 
 @kernel
-def log_squares(ref: Array, test: Array, floor: float, out: Array) -> None:
-    """2 ln(test / ref) / test, ref being at least the floor; 0 below it."""
-    logs = np.empty(out.shape[1])
-    scratch = np.empty(out.shape[1], np.int64)
-    for f in range(out.shape[0]):
-        log_ratio(ref[f], test[f], floor, logs, scratch)
-        _per_power(logs, test[f], floor, out[f])
-
-
-@kernel
 def _per_power(slopes: Array, test: Array, floor: float, out: Array) -> None:
     """out = 2 slopes / test; 0 below the floor."""
     for k in range(out.size):
@@ -246,26 +236,6 @@ def cepstral(ref: Array, test: Array, floor: float, basis: Array, out: Array) ->
             for k in range(row.size):
                 smooth[k] += c * row[k]
         _per_power(smooth, test[f], floor, out[f])
-
-
-@kernel
-def itakura_saito(ref: Array, test: Array, out: Array) -> None:
-    """(test - ref) / test^2 of powers that are above 0."""
-    for f in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            a = np.float64(ref[f, k])
-            b = np.float64(test[f, k])
-            out[f, k] = (b - a) / (b * b)
-
-
-@kernel
-def cosh(ref: Array, test: Array, out: Array) -> None:
-    """(test^2 - ref^2) / (2 ref test^2) of powers that are above 0."""
-    for f in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            a = np.float64(ref[f, k])
-            b = np.float64(test[f, k])
-            out[f, k] = (b - a) * (b + a) / (2.0 * a * b * b)
 
 
 @exact_kernel

@@ -9,29 +9,12 @@ from .. import lazy
 if TYPE_CHECKING:
     from . import (
         audiogram as audiogram,
-    )
-    from . import (
         gammatone as gammatone,
-    )
-    from . import (
         loudness as loudness,
-    )
-    from . import (
         magnitudes as magnitudes,
-    )
-    from . import (
         scales as scales,
-    )
-    from . import (
         sensation as sensation,
-    )
-    from . import (
-        stft_loss as stft_loss,
-    )
-    from . import (
         tensors as tensors,
-    )
-    from . import (
         weighting as weighting,
     )
 

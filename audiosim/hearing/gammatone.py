@@ -88,7 +88,9 @@ def filtered(x: Array, b: Bank) -> Array:
     return out
 
 
-def frame_levels(x: Array, starts: Array, window: Array, b: Bank, jobs: int = 1, lowest: Array | None = None) -> Array:
+def frame_levels(
+    x: Array, starts: Array, window: Array, b: Bank, threads: int = 1, lowest: Array | None = None
+) -> Array:
     """Root mean square of each filter's output in frames of x [sample]: float64 [frame, band].
 
     starts: sample at which each frame begins, int64 [frame]. Zeros are read outside of x, and below the sample `lowest`
@@ -105,7 +107,7 @@ def frame_levels(x: Array, starts: Array, window: Array, b: Bank, jobs: int = 1,
         _levels(x, starts[rows], lowest[rows], window, b.poles, b.zeros, out[rows])
         out[rows] *= scale
 
-    engine.threads.in_threads(task, range(0, len(starts), FRAMES_PER_TASK), jobs)
+    engine.threads.in_threads(task, range(0, len(starts), FRAMES_PER_TASK), threads)
     return out
 
 
@@ -134,16 +136,16 @@ def frame_levels_torch() -> Callable[..., Any]:
 
     def value(x: Any, starts: Any, lowest: Any, window: Any, filters: Any) -> Any:
         if x.device.type != "cpu":
-            return _levels_text(x, starts, lowest, window, filters)
-        b, w, jobs = bank_of(filters), window.numpy(), torch.get_num_threads()
-        levels = [frame_levels(y, s, w, b, jobs, low) for y, s, low in arrays(x, starts, lowest)]
+            return _levels_by_fft(x, starts, lowest, window, filters)
+        b, w, threads = bank_of(filters), window.numpy(), torch.get_num_threads()
+        levels = [frame_levels(y, s, w, b, threads, low) for y, s, low in arrays(x, starts, lowest)]
         return torch.from_numpy(np.stack(levels))
 
     def slopes(x: Any, starts: Any, lowest: Any, window: Any, filters: Any, slope: Any) -> Any:
         if x.device.type != "cpu":
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
-                return torch.autograd.grad(_levels_text(x, starts, lowest, window, filters), x, slope)[0]
+                return torch.autograd.grad(_levels_by_fft(x, starts, lowest, window, filters), x, slope)[0]
         b, w, items = bank_of(filters), window.numpy(), list(arrays(x, starts, lowest, slope))
 
         def task(i: int) -> Array:
@@ -170,8 +172,8 @@ def as_rows(b: Bank) -> Array:
     return np.hstack([b.poles, b.zeros, b.gain[:, None]])
 
 
-def _levels_text(x: Any, starts: Any, lowest: Any, window: Any, filters: Any) -> Any:
-    """frame_levels as torch text, by FFT; one band after the other, because all take the memory of a GPU."""
+def _levels_by_fft(x: Any, starts: Any, lowest: Any, window: Any, filters: Any) -> Any:
+    """frame_levels for tensors on any device; one band after the other, because all take the memory of a GPU."""
     import torch
     from torch.nn import functional
 

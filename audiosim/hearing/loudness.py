@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from .. import engine, hearing
 from ..engine.frames import STFT
 from ..errors import UsageError
+from ..options import Within
 from . import scales
 
 Array = NDArray[Any]
 
-Level = Annotated[float, "dB SPL of a full-scale sine, 40 to 140"]
+Level = Annotated[float, Within(40, 140), "dB SPL of a full-scale sine"]
 
 FRAME = 4096 / 44100  # seconds; the same at every rate, so that the loudness is too
 LOWEST, HIGHEST = 50.0, 18000.0  # Hz, centres of the outermost filters
@@ -52,9 +53,7 @@ class Ear:
 
     @classmethod
     def of(cls, rate: int, level: float = 92.0) -> Ear:
-        """level: dB SPL of a full-scale sine. UsageError for an impossible level or a rate that holds no filter."""
-        if not 40 <= level <= 140:
-            raise UsageError(f"level is that of a full-scale sine, 40 to 140 dB SPL, not {level:g}")
+        """level: dB SPL of a full-scale sine. UsageError for a rate that holds no filter."""
         if rate < 2 * LOWEST:
             raise UsageError(f"auditory filters begin at {LOWEST:g} Hz: the rate must be at least {2 * LOWEST:g} Hz")
         return _ear(rate, float(level))

@@ -1,11 +1,11 @@
-"""Magnitude, power and mel spectra of a pair, and distances of powers with their gradients."""
+"""Magnitude, power and mel spectra of a pair, and the options that say how they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from .. import engine
 from ..engine.frames import STFT
 from ..errors import UsageError
+from ..options import AT_LEAST_ONE, AT_LEAST_ZERO, Within
 from . import scales
-
-if TYPE_CHECKING:
-    from ..engine.fold import Measure
-    from ..engine.transposes import Objective
+from .weighting import Weighted
 
 Array = NDArray[Any]
 
 Distance = Annotated[Literal["l1", "l2"], "mean absolute or mean squared difference of magnitudes"]
 Window = Annotated[Literal["hann", "hamming", "blackman", "rectangular"], "periodic window"]
-Floor = Annotated[float, "lower clamp of the power of a bin, above 0, re full scale"]
+FrameSize = Annotated[int, Within(2, 1 << 20), "samples of a frame"]
+Hop = Annotated[int, AT_LEAST_ONE, "samples between frames"]
+POWER = Within(1e-37, 1, open_high=True)  # a power re full scale that float32 knows
+Floor = Annotated[float, POWER, "lower clamp of the power of a bin, re full scale"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +71,44 @@ def _mel_filters(rate: int, n_fft: int, bands: int, fmin: float, fmax: float) ->
     return MelFilters(weights, *scales.support(weights), centres)
 
 
-def check_floor(floor: float) -> None:
-    """UsageError unless the floor is a positive power."""
-    if not 1e-37 <= floor < 1:
-        raise UsageError(f"floor is a power re full scale, 1e-37 to below 1, not {floor:g}")
+@dataclass(frozen=True, kw_only=True)
+class Spectral(Weighted):
+    """Options of a metric of short-time spectra."""
+
+    n_fft: FrameSize = 2048
+    hop: Hop = 512
+    win: Annotated[int, AT_LEAST_ZERO, "samples of the window, 0 for n_fft"] = 0
+    window: Window = "hann"
+
+    def check(self) -> None:
+        super().check()
+        if self.win > self.n_fft:
+            raise UsageError(f"win must be 1 to n_fft={self.n_fft} samples, not {self.win}")
+
+    def stft(self, pad: Literal["reflect", "zero"] = "reflect", centre: bool = True) -> STFT:
+        """Frames as torch.stft cuts them: centred, and padded at the ends."""
+        return STFT.of(self.n_fft, self.hop, self.window, self.win or self.n_fft, centre, pad)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortSpectral(Spectral):
+    """As Spectral, with shorter frames unless others are asked for."""
+
+    n_fft: FrameSize = 1024
+    hop: Hop = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelSpectral(Spectral):
+    """Options of a metric of spectra in mel bands."""
+
+    bands: Annotated[int, AT_LEAST_ONE, "mel bands"] = 128
+    fmin: Annotated[float, AT_LEAST_ZERO, "Hz, lower end of the lowest band"] = 0.0
+    fmax: Annotated[float, AT_LEAST_ZERO, "Hz, upper end of the highest band, 0 for half the rate"] = 0.0
+
+    def mel(self, rate: int) -> MelFilters:
+        """UsageError where the bands do not fit below half the rate."""
+        return MelFilters.of(rate, self.n_fft, self.bands, self.fmin, self.fmax)
 
 
 def power(spectra: Array, floor: float) -> Array:
@@ -88,51 +123,3 @@ def magnitude(spectra: Array, floor: float) -> Array:
     out = np.empty(spectra.shape, spectra.real.dtype)
     engine.divergence.magnitudes(spectra.view(out.dtype), floor, out)
     return out
-
-
-def power_distance(
-    stft: STFT,
-    mel: MelFilters | None,
-    floor: float,
-    scale: float,
-    distance: Callable[..., None],
-    slope: Callable[..., None],
-    arguments: tuple[Any, ...] = (),
-    root: bool = False,
-) -> Objective:
-    """scale times the mean over frames of the sum over bins, or mel bands, of a distance of powers, or of that sum's
-    root; with its gradient, as kernels.
-
-    distance: of engine.divergence, one term; slope: its derivative, of engine.transposes; arguments: those of both.
-    floor: of the power of a bin; that of a band is the kernels' matter.
-    """
-    bins = mel.centres.size if mel else stft.bins
-    low = 0.0 if mel else floor
-
-    def measure(dtype: Any, gradient: bool) -> Measure:
-        project, back = (mel.projector(dtype), mel.transposed(dtype)) if mel else (None, None)
-
-        def measure(spectra: Array, edges: Array, out: Array) -> None:
-            m = power(spectra, low)
-            m = project(m) if project else m
-            distance(m[0], m[1], *arguments, edges, out)
-            if root:
-                np.sqrt(out, out=out)
-            if gradient:
-                slopes = np.empty((1, *m.shape[1:]), dtype)
-                slope(m[0], m[1], *arguments, slopes[0])
-                if root:
-                    slopes[0] *= np.divide(0.5, out[:, 0], out=np.zeros_like(out[:, 0]), where=out[:, 0] > 0)
-                engine.transposes.through_powers((back(slopes) if back else slopes)[0], low, spectra.view(dtype)[1])
-
-        return measure
-
-    def finish(sums: Array, frames: int) -> tuple[float, list[float]]:
-        return scale / frames * float(sums[0]), [scale / frames]
-
-    return engine.transposes.Objective(stft, bins, 1, 1, measure, finish)
-
-
-def stft_options(n_fft: int, hop: int, win: int, window: str) -> STFT:
-    """Frames as torch.stft cuts them: centred, reflected at the ends; win 0 means n_fft."""
-    return STFT.of(n_fft, hop, window, win or n_fft)

@@ -10,22 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.frames import STFT
 from ..engine.tensors import Constant, by_kernels, fast_length, filtered, power, spectra
 from ..engine.transposes import Objective, evaluate
 from ..result import Twin
 from .loudness import EXPONENT, Ear
 from .magnitudes import MelFilters
-from .weighting import LAG, PAD, auraloss_taps, check_weighting, magnitude
+from .weighting import LAG, PAD, Weighted, auraloss_taps, check_channels, magnitude
 
 
-def weighted(x: Tensor, rate: int, weighting: str, coef: float, mid_side: bool) -> Tensor:
+def weighted(x: Tensor, rate: int, o: Weighted) -> Tensor:
     """What hearing.weighting.streams does to one signal: x [batch, channel, sample] -> the same, weighted.
 
     Raises UsageError as it does.
     """
-    check_weighting(weighting, coef, mid_side, x.shape[1])
-    if mid_side:
+    check_channels(o, x.shape[1])
+    weighting, coef = o.weighting, o.coef
+    if o.mid_side:
         x = torch.stack([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]], dim=1)
     if weighting in LAG:
         return filtered(x, coef, LAG[weighting])
@@ -64,12 +64,6 @@ def mel(filters: MelFilters) -> Callable[[Tensor], Tensor]:
     """[item, frame, bin] -> mel bands [item, frame, band]."""
     weights = Constant(filters.weights.T)
     return lambda values: cast(Tensor, values @ weights(values))
-
-
-def mel_power(stft: STFT, filters: MelFilters) -> Callable[[Tensor], Tensor]:
-    """x [item, sample] -> power in mel bands [item, frame, band]."""
-    transform, project = spectra(stft), mel(filters)
-    return lambda x: project(power(transform(x), 0.0))
 
 
 def specific_loudness(ear: Ear) -> Callable[[Tensor], Tensor]:

@@ -8,15 +8,17 @@ to the lowest bin; what rings beyond both ends is cut.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import engine
 from ..errors import UsageError
+from ..options import Options, Within
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
@@ -29,7 +31,9 @@ Weighting = Annotated[
     "aw-lp (A and low-pass, Wright and Valimaki); auraloss-aw is that package's 101-tap FIR",
 ]
 Coefficient = Annotated[
-    float, "of hp, fd and aw-lp, 0 to 1; 0.85 is meant for 44.1 kHz, 0.85^(44100/rate) keeps the zero at its frequency"
+    float,
+    Within(0, 1),
+    "of hp, fd and aw-lp; 0.85 is meant for 44.1 kHz, 0.85^(44100/rate) keeps the zero at its frequency",
 ]
 MidSide = Annotated[bool, "compare left + right and left - right instead of left and right"]
 
@@ -37,35 +41,43 @@ LAG = {"none": 0, "hp": 1, "fd": 2}
 PAD = 0.25  # seconds of zeros, so that the ends do not reach each other around the FFT
 
 
-def streams(
-    ref: Array, test: Array, rate: int, weighting: str, coef: float, mid_side: bool
-) -> list[tuple[Stream, Stream]]:
+@dataclass(frozen=True, kw_only=True)
+class Weighted(Options):
+    """Options of a metric that both signals may be weighted for."""
+
+    weighting: Weighting = "none"
+    coef: Coefficient = 0.85
+    mid_side: MidSide = False
+
+    float64: ClassVar[bool] = False  # whether it is computed in double precision from the samples on
+
+
+PLAIN = Weighted()
+
+
+def streams(ref: Array, test: Array, rate: int, o: Weighted = PLAIN) -> list[tuple[Stream, Stream]]:
     """One pair of Streams per channel, weighted. ref, test: [channel, sample] of one dtype after this.
 
-    Raises UsageError for mid-side on anything but stereo, an unknown weighting, or a coefficient outside 0..1.
+    Raises UsageError for mid-side on anything but stereo.
     """
-    check_weighting(weighting, coef, mid_side, ref.shape[0])
-    if mid_side:
+    check_channels(o, ref.shape[0])
+    if o.mid_side:
         ref, test = (np.stack([x[0] + x[1], x[0] - x[1]]) for x in (ref, test))
     dtype = np.result_type(ref, test)
     pairs = []
     for pair in zip(ref, test, strict=True):
         r, t = (np.ascontiguousarray(x, dtype) for x in pair)
-        if weighting not in LAG:
-            r, t = (weigh(x, rate, weighting, coef) for x in (r, t))
-        lag = LAG.get(weighting, 0)
-        c = dtype.type(coef if lag else 0)
+        if o.weighting not in LAG:
+            r, t = (weigh(x, rate, o.weighting, o.coef) for x in (r, t))
+        lag = LAG.get(o.weighting, 0)
+        c = dtype.type(o.coef if lag else 0)
         pairs.append((engine.stream.Stream(r, c, lag), engine.stream.Stream(t, c, lag)))
     return pairs
 
 
-def check_weighting(weighting: str, coef: float, mid_side: bool, channels: int) -> None:
-    """UsageError for mid-side on anything but stereo, an unknown weighting, or a coefficient outside 0..1."""
-    if weighting not in get_args(Weighting.__origin__):  # type: ignore[attr-defined]
-        raise UsageError(f"unknown weighting {weighting!r}")
-    if not 0 <= coef <= 1:
-        raise UsageError(f"coef must be within 0 and 1, not {coef:g}")
-    if mid_side and channels != 2:
+def check_channels(o: Weighted, channels: int) -> None:
+    """UsageError for mid-side on anything but stereo."""
+    if o.mid_side and channels != 2:
         raise UsageError(f"mid_side needs stereo, these have {channels} channel{'s' * (channels != 1)}")
 
 

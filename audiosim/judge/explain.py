@@ -1,4 +1,4 @@
-"""Where, when and how two recordings differ, by one metric: its map, in words and numbers. Nothing is printed here."""
+"""Where, when and how two recordings differ by one metric: its map, in words and figures. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """One metric's answer about one pair, taken apart.
+    """One metric's result for one pair: where and when the distance lies.
 
     per_band [band], per_time [frame]: shares of the distance that add up to 1 (empty when there is no distance).
     map [frame, band]: the same, cell by cell; edges [band + 1] Hz, times [frame] s.
@@ -85,7 +85,7 @@ def explain(
     """Compare by the metric with its map, and say where the distance lies; with gradient, where audiosim.Loss would
     change the test first: where the energy of its gradient lies (needs torch).
 
-    Raises what compare does. Where the metric has no number, the sentence gives its reason.
+    Raises what compare does. Where the metric has no value, the sentence gives its reason.
     """
     policy = policy or Policy()
     comparison = compare_signals(ref, test, [spec], policy, detail="map", jobs=jobs)
@@ -102,7 +102,7 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
     total = float(share.sum())
     if result.status in ("undefined", "error") or result.edges is None or result.times is None or not total > 0.0:
         sentence = (
-            f"no answer: {result.reason or result.status}"
+            f"no value: {result.reason or result.status}"
             if result.status in ("undefined", "error")
             else "the gradient is zero: this loss would change nothing"
             if gradient
@@ -121,7 +121,7 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
         if added is None
         else _added_and_missing(share, added, result.edges, bounds)
     )
-    say = getattr(metrics.get(metrics.parse(spec).name), "words", None)
+    say = metrics.get(metrics.parse(spec).name).words
     words = say(result) if say and not gradient else []
     return Explanation(
         spec,
@@ -140,17 +140,20 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
 
 def _of_gradient(result: Result, spec: metrics.Spec, comparison: Comparison) -> Result:
     """The result with the energy of the loss's gradient in place of its map."""
-    from ..answer import View, waveform
+    from ..answer import Pair, waveform
     from ..dsp import resampling
     from ..engine import stream
     from ..loss import gradient
 
-    rate = metrics.get(spec.name).CARD.rate or comparison.ref.rate
+    rate = metrics.get(spec.name).card.rate or comparison.ref.rate
     ref, test = (s if s.rate == rate else resampling.to_rate(s, rate) for s in (comparison.ref, comparison.test))
     slope = gradient(spec, ref.samples, test.samples, rate)
     slope /= np.abs(slope).max() or 1.0  # only its shape is wanted
     channels = [
-        waveform(stream.plain(np.zeros_like(s)), stream.plain(s), result.value, View(rate, "map")) for s in slope
+        waveform(
+            Pair(rate=rate, detail="map", ref=stream.plain(np.zeros_like(s)), test=stream.plain(s)), result.value
+        )
+        for s in slope
     ]
     weight = np.square(slope).sum(axis=1)
     weight /= weight.sum() or 1.0
@@ -346,55 +349,63 @@ def _seconds(start: float, end: float) -> str:
     return f"{start:.{digits}f}-{end:.{digits}f}"
 
 
-def card_rows(name: str) -> list[tuple[str, str]]:
-    """What the metric states about itself, as (field, text), for pages and tables."""
-    card = metrics.get(name).CARD
+def card_parts(name: str) -> dict[str, list[tuple[str, str]]]:
+    """What the metric states about itself, in the parts of its card, as (field, text); no field stands there twice."""
+    metric = metrics.get(name)
+    card = metric.card
     low, high = card.range
-    rows: list[tuple[str, str]] = [
-        ("metric", name),
-        ("title", card.title),
-        ("family", card.family),
-        ("formula", card.formula),
-        ("unit", "pure number" if card.unit == "1" else card.unit),
-        ("better", card.better),
-        ("range", f"{low:g} to {high:g}"),
-        ("identical files", "depends on the signal" if card.identical is None else f"{card.identical:g}"),
-        ("source", card.source),
-        ("conventions", card.conventions),
-        ("on silence", card.silence),
-        ("when not to use it", card.caveat),
-        ("blind to", ", ".join(card.blind) or "nothing known"),
-        ("shortest input", card.minimum),
-        ("sampling rate", "any" if card.rate is None else f"{card.rate} Hz (others are resampled)"),
-        ("channels", f"{card.channels}; pooled by {card.pooling}"),
-        ("lengths", card.lengths),
-        ("level", card.level),
-        ("symmetric", "yes" if card.symmetric else "no"),
-        ("triangle inequality", "yes" if card.triangle else "no"),
-        (
-            "by band and time",
-            f"its {card.profile_unit or 'value'} there"
-            if card.profile == "local"
-            else "share of the error energy there",
+    about = "\n\n".join(" ".join(paragraph.split()) for paragraph in metric.doc.split("\n\n"))
+    ignored = card.target_gradient_ignores
+    return {
+        "What it is": _known(
+            ("metric", name),
+            ("title", card.title),
+            ("family", card.family),
+            ("formula", card.formula),
+            ("unit", "pure number" if card.unit == "1" else card.unit),
+            ("better", card.better),
+            ("range", f"{low:g} to {high:g}"),
+            ("identical files", "depends on the signal" if card.identical is None else f"{card.identical:g}"),
+            ("source", card.source),
+            ("conventions", card.conventions),
+            ("on silence", card.silence),
+            ("when not to use it", card.caveat),
+            ("about", about),
         ),
-        ("gradient", card.gradient),
-    ]
-    if card.alone:
-        rows.append(("judges", "the test alone; the reference is for comparison"))
-    if card.pauses:
-        rows.append(("pauses", "silence of the reference does not count"))
-    if card.loses_track:
-        rows.append(("loses track after", ", ".join(card.loses_track)))
-    if card.saturates is not None:
-        rows.append(("tells nothing apart beyond", f"{card.saturates:g}"))
-    if card.settles:
-        rows.append(("vouched for", f"recordings of {card.settles:g} s and longer"))
-    if card.cap:
-        rows.append(("as a loss", card.cap))
-    if card.surrogate:
-        rows.append(("surrogate", card.surrogate))
-    if card.holds:
-        rows.append(("as a loss", f"the gradient of the target holds {card.holds} fixed"))
-    if card.deaf_start:
-        rows.append(("silent start", "the gradient on a silent estimate is zero; Loss(dither=-100) mends it"))
-    return [*rows, *([("needs", ", ".join(card.needs))] if card.needs else [])]
+        "What it takes": _known(
+            ("shortest recording", card.minimum),
+            ("vouched for", card.settles and f"recordings of {card.settles:g} s and longer"),
+            ("pauses", card.pauses and "silence of the reference does not count"),
+            ("sampling rate", "any" if card.rate is None else f"{card.rate} Hz (others are resampled)"),
+            ("channels", f"{card.channels}; pooled by {card.pooling}"),
+            ("lengths", card.lengths),
+            ("level", card.level),
+            ("judges", card.non_intrusive and "the test alone; the reference is for comparison"),
+            ("needs", ", ".join(card.needs)),
+        ),
+        "In training": _known(
+            ("gradient", card.gradient),
+            ("surrogate", card.surrogate),
+            ("where it has no value", card.cap),
+            ("gradient of the target", ignored and f"takes {ignored} for constant"),
+            ("silent estimate", card.zero_gradient_on_silence and "has a gradient of zero; use Loss(dither=-100)"),
+        ),
+        "What tests hold it to": _known(
+            ("symmetric", "yes" if card.symmetric else "no"),
+            ("triangle inequality", "yes" if card.triangle else "no"),
+            ("does not hear", ", ".join(card.insensitive_to)),
+            ("loses track after", ", ".join(card.loses_track)),
+            ("saturates at", "" if card.saturates is None else f"{card.saturates:g}"),
+            (
+                "by band and time",
+                f"its {card.profile_unit or 'value'} there"
+                if card.profile == "local"
+                else "share of the error energy there",
+            ),
+        ),
+    }
+
+
+def _known(*rows: tuple[str, str | bool | float]) -> list[tuple[str, str]]:
+    """Those that say something."""
+    return [(field, str(text)) for field, text in rows if text]

@@ -1,7 +1,7 @@
-"""Gates: what must hold of a comparison, of a whole batch, or against an earlier run.
+"""Gates: conditions on a comparison, on a whole batch, or against an earlier run.
 
-``si-sdr>=20`` asks something of every pair, ``si-sdr@4000-8000>=10`` in one band, ``mean(si-sdr)>=25`` of the batch; a
-baseline asks that nothing got worse.
+``si-sdr>=20`` must hold for every pair, ``si-sdr@4000-8000>=10`` in one band, ``mean(si-sdr)>=25`` for the batch; with
+a baseline nothing may get worse.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a gate fared. missed_by: distance to the limit, >= 0, in the metric's unit; nan when there is no number.
+    """Whether a gate held. missed_by: distance to the limit, >= 0, in the metric's unit; nan when there is no value.
 
     system: of a gate over a batch, which has a verdict for each.
     """
@@ -96,7 +96,7 @@ def parse(text: str, *, batch: bool = False) -> Gate:
     band = None
     if found["band"] is not None:
         band = _band(found["band"], text)
-        if catalogue.get(spec.name).CARD.profile == "share":
+        if catalogue.get(spec.name).card.profile == "share":
             raise UsageError(
                 f"the gate {text!r}: {spec.name} has no value of its own in a band, only a share of the error energy; "
                 "gate its whole value, or another metric"
@@ -108,9 +108,11 @@ def _pooled(text: str, found: re.Match[str], batch: bool) -> Gate:
     pooled = found["pooled"]
     share = _PERCENTILE.fullmatch(pooled)
     if pooled not in POOLINGS and not (share and float(share[1]) <= 100):
-        raise UsageError(f"the gate {text!r}: {pooled!r} is none of {', '.join(POOLINGS)} and p0 to p100, such as p95")
+        raise UsageError(
+            f"the gate {text!r}: {pooled!r} is not one of {', '.join(POOLINGS)} or p0 to p100, such as p95"
+        )
     if "@" in found["spec"]:
-        raise UsageError(f"the gate {text!r}: a gate over a batch asks about whole values, not about a band")
+        raise UsageError(f"the gate {text!r}: a gate over a batch takes whole values, not a band")
     if not batch:
         raise UsageError(f"the gate {text!r} is over many pairs, which `audiosim batch` compares")
     return replace(parse(found["spec"] + found["rest"]), text=text, pooled=pooled)
@@ -122,21 +124,19 @@ def specs(gates: Sequence[Gate]) -> list[str]:
 
 
 def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: int | None = None) -> list[Verdict]:
-    """A verdict per gate on one pair. Gates of a band ask their metric once more, about that band alone.
+    """A verdict per gate on one pair. For gates on a band the metric is computed once more, for that band alone.
 
-    Raises UsageError for a band that leaves 0 Hz to half the sampling rate.
+    Raises UsageError for a band beyond half the sampling rate.
     """
     verdicts = []
     for gate in gates:
         if gate.band is None:
             verdicts.append(verdict(gate, comparison.results[gate.spec]))
             continue
-        card = catalogue.get(catalogue.parse(gate.spec).name).CARD
+        card = catalogue.get(catalogue.parse(gate.spec).name).card
         rate = card.rate or comparison.ref.rate
         if gate.band[1] > rate / 2:
-            raise UsageError(
-                f"the gate {gate.text!r} leaves the band of a {rate} Hz signal, which ends at {rate / 2:g} Hz"
-            )
+            raise UsageError(f"the gate {gate.text!r} goes beyond a {rate} Hz signal, which ends at {rate / 2:g} Hz")
         answer = compare_signals(
             comparison.ref,
             comparison.test,
@@ -151,7 +151,7 @@ def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: i
 
 
 def verdict(gate: Gate, result: Result) -> Verdict:
-    """Whether the result passes; what is undefined or broken never does, and infinity compares as infinity."""
+    """Whether the result passes. An undefined or failed one never does; infinity compares as infinity."""
     value = result.value
     if gate.band is not None and result.status in ("ok", "infinite"):
         value = float(result.per_band[0]) if result.per_band is not None and len(result.per_band) else nan
@@ -159,7 +159,7 @@ def verdict(gate: Gate, result: Result) -> Verdict:
 
 
 def verdict_on(value: float, gate: Gate, status: str, reason: str | None) -> Verdict:
-    """The same of a number, nan where there is none, with the status and reason of the result that it is from."""
+    """The same for a value (nan: none), with the status and reason of the result that it is from."""
     if isnan(value):
         why = f"{status if reason else 'undefined'}: {reason or 'it has no value in this band'}"
         return Verdict(gate, nan, False, nan, why)
@@ -170,9 +170,8 @@ def verdict_on(value: float, gate: Gate, status: str, reason: str | None) -> Ver
 def judge_batch(gates: Sequence[Gate], rows: Tally | Iterable[Row], allow_failures: bool = False) -> list[Verdict]:
     """A verdict on every system per gate over the batch: the gate holds when all of its verdicts passed.
 
-    What has no number never passes: a gate fails where a pair of the system is undefined or broke, unless
-    `allow_failures`, and where there is no number at all. A mean leaves out values that are infinitely good; one that
-    is infinitely bad makes it infinite.
+    A gate fails if a pair of the system is undefined or failed, unless `allow_failures`, and if there is no value at
+    all. A mean leaves out values that are infinitely good; one that is infinitely bad makes it infinite.
     """
     tally = rows if isinstance(rows, Tally) else Tally(rows)
     own = {system: tally.of_system(system) for system in tally.systems}
@@ -244,9 +243,9 @@ Kind = Literal["worse", "better", "same", "new", "missing", "other"]
 class Change:
     """One metric on one pair, then and now.
 
-    old, new: nan where there is no number. worse_by: in the metric's unit, negative where it got better, nan where that
+    old, new: nan where there is no value. worse_by: in the metric's unit, negative where it got better, nan where that
     cannot be said; allowed: how much worse it could have been.
-    kind: "worse" by more than is allowed, or no number any more; "better"; "same", within what is allowed; "new",
+    kind: "worse" by more than is allowed, or no value any more; "better"; "same", within what is allowed; "new",
     not in the baseline; "missing" from this run; "other", not comparable: another version of the metric, other options.
     passed: what is worse, missing or not comparable did not.
     """
@@ -268,8 +267,7 @@ class Change:
 
     @property
     def severity(self) -> float:
-        """To sort changes of different units by: how much worse, as a share of the old value; what cannot be said is
-        infinite."""
+        """For sorting changes of different units: how much worse, as a share of the old value; infinite if unknown."""
         if isnan(self.worse_by):
             return inf
         return self.worse_by / abs(self.old) if self.old and isfinite(self.worse_by) else self.worse_by
@@ -336,11 +334,11 @@ def _change(row: Row, known: tuple[float, str | None, str, str] | None, toleranc
         return change("new", "it is not in the baseline")
     old, why, settings, _ = known
     if settings != _settings(row):
-        reason = f"not comparable: the baseline has {settings}, this run {_settings(row)}; write the baseline anew"
+        reason = f"not comparable: the baseline has {settings}, this run {_settings(row)}; write a new baseline"
         return change("other", reason, old)
     if isnan(new):
         now = _why(row)
-        return change("same", now, old) if isnan(old) else change("worse", f"it had a number and is now {now}", old)
+        return change("same", now, old) if isnan(old) else change("worse", f"it had a value and is now {now}", old)
     if isnan(old):
         return change("better", f"it was {why}", old)
     tolerance = _tolerance(row, tolerances)
@@ -365,7 +363,7 @@ def _identity(row: Row) -> tuple[str, str | None, str]:
 
 
 def _settings(row: Row) -> str:
-    """What the numbers depend on beside the recordings; only equal ones can be compared."""
+    """What values depend on besides the recordings; only values with equal settings can be compared."""
     options = ",".join(f"{k}={v}" for k, v in sorted(row["options"].items()))
     return f"{row['metric']} version {row.get('metric_version', 1)}" + (f" with {options}" if options else "")
 
@@ -388,7 +386,7 @@ def _pool(pooled: str, values: NDArray[np.float64], better: str) -> float:
 
 
 def _against(value: float, gate: Gate) -> tuple[bool, float]:
-    """Whether the value keeps the limit, and by how much it misses it."""
+    """Whether the value is within the limit, and by how much it misses it."""
     passed = _COMPARE[gate.operator](value, gate.limit)
     return passed, 0.0 if passed else abs(value - gate.limit) if isfinite(value) and isfinite(gate.limit) else inf
 

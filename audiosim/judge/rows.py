@@ -17,19 +17,20 @@ SCHEMA = 1  # of a row; raised when a reader of older rows would misunderstand i
 
 
 def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[str, Any]:
-    """One metric's answer; numbers as they are, also nan and inf. listener: the policy's."""
+    """One metric's result as plain data, with nan and inf as they are. listener: the policy's."""
     from .. import metrics
 
     parsed = metrics.parse(spec, listener)
-    card = metrics.get(parsed.name).CARD
-    defaults = {o.name: o.default for o in metrics.options(parsed.name).values()}
+    metric = metrics.get(parsed.name)
+    card = metric.card
+    defaults = {o.name: o.default for o in metric.options.values()}
     reason = result.reason
     if result.status == "infinite" and "inf" not in (reason or ""):
         sign = "+inf" if result.value == inf else "-inf"
         reason = f"{sign}: {reason}" if reason else sign
     return {
         "metric": parsed.name,
-        "metric_version": card.version,
+        "metric_version": metric.version,
         "spec": spec,
         "options": {**defaults, **parsed.options},
         "value": float(result.value),

@@ -1,4 +1,4 @@
-"""Numbers about numbers: percentiles, correlations, triplets, and the bootstrap. Arrays in, numbers out.
+"""Statistics: percentiles, correlations, triplets, and the bootstrap. Arrays in, numbers out.
 
 A resample of the bootstrap is held as counts: how often each of the n values was drawn. Means, Pearson and, through
 ranks made of the counts, Spearman then take a few passes over an array [draw, n] and no sorting at all.

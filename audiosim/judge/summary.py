@@ -1,4 +1,4 @@
-"""Many rows and what they say: each metric on each system, who is best, where it is worst, and whether people agree."""
+"""The summary of many rows: each metric on each system, the ranking, the worst pairs, agreement with ratings."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def agreement(
 
 
 class Ratings:
-    """What people said, from a file, to be joined to rows that know their files only.
+    """Ratings by people, from a file, to be joined to rows by their files.
 
     The CSV has the column `id`, or `test` and perhaps `reference`, with names as in the rows or relative to the file's
     folder; `rating` or `score`; and perhaps `system` and `higher_is_better` (1, 0, true, false). Several lines about
@@ -262,7 +262,7 @@ class Ratings:
         except OSError as problem:
             raise InputError(f"the ratings {str(file)!r} cannot be read: {problem.strerror}") from None
         except (UnicodeDecodeError, csv.Error) as problem:
-            raise InputError(f"the ratings {str(file)!r} are no CSV in UTF-8: {problem}") from None
+            raise InputError(f"the ratings {str(file)!r} are not CSV in UTF-8: {problem}") from None
 
     def join(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The rows, with `rating` and `higher_is_better` where the file has them; a rating that is there stays else."""
@@ -277,7 +277,7 @@ class Ratings:
 
     @property
     def unused(self) -> list[str]:
-        """What the file rates and no row that went through `join` was about."""
+        """What the file rates, but no row that went through `join` was about."""
         return [" ".join(part for part in key[1:] if part) for key in self._sums if key not in self._used]
 
     def _read(self, lines: csv.DictReader[str], file: Path) -> None:
@@ -296,7 +296,7 @@ class Ratings:
                 if (line[score] or "").strip().lower() in ("", "nan"):
                     continue  # nobody was asked
                 raise InputError(
-                    f"the ratings {str(file)!r}, line {lines.line_num}: {line[score]!r} is no number in {score}"
+                    f"the ratings {str(file)!r}, line {lines.line_num}: {score} is {line[score]!r}, not a number"
                 )
             system = line.get("system") or None
             if "id" in columns:

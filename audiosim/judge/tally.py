@@ -1,4 +1,4 @@
-"""What is kept of many rows: the numbers and names that statistics and gates need, and nothing else of a row."""
+"""A compact form of many rows: the values and names that statistics and gates need, and nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One metric's answers to all pairs of a tally, each [pair].
+    """One metric's values for all pairs of a tally, each [pair].
 
     value: nan where there is none; worst_s: second, nan where there is none; status: index into STATUSES, -1 where the
     metric was not asked.
@@ -53,7 +53,7 @@ class Answers:
 
 @dataclass(slots=True)
 class Measure:
-    """A metric of the tally, and its answers in the order in which they came."""
+    """A metric of the tally, and its values in the order in which they came."""
 
     spec: str
     metric: str

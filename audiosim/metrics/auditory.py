@@ -1,34 +1,52 @@
-"""Auditory distance: how different two recordings sound, in four parts that say why. Our own.
+"""Auditory distance: how different two recordings sound, as a sum of four parts that say why. Our own.
 
-What is compared is not the spectrum but what the ear keeps of it, so each step stands for one of its limits.
-1. Filters: 64 gammatone bands from 50 Hz to 18 kHz, powers in blocks of 2.5 ms (models.auditory.complex_gammatone).
-2. Level: each recording is brought to 65 dB SPL by its blocks within 40 dB of the loudest: how loud a file happens to
-   be is no difference. With `level` both are heard as they are, and loudness counts.
-3. Threshold in quiet, and a soft floor: X = 1 + E / F, E power in units of the threshold and F 5 dB above it. Levels
-   N = 10 lg X are decibels where a sound is heard, and 0 where it is not.
-4. Time: one lag within 50 ms aligns the two; what hangs over is compared with silence.
-The distance is D = 5 s + 2 m + 6 c + 0.5 k, a number without unit, symmetric:
-* s, spectrum in time: mean |difference of u|, u = X^0.2 - 1 as loudness grows, of the mean X in windows of 80 ms, over
-  bands and windows; windows are weighted by the louder mean u.
-* m, modulation: mean over bands of |difference of 10 lg(mean square of N's modulation + floor)| in dB, of 27 to 66 Hz
-  (roughness) and, added to it, of 3 to 8 Hz (fluctuation). Beyond the ends of the sound N is mirrored.
-* c, course: the share of all N that has come by time t, its absolute difference over log2(t + 10 ms): attack, decay.
+It does not compare spectra but what the ear keeps of them. Each step stands for one limit of the ear:
+
+1. Filters: 64 gammatone bands from 50 Hz to 18 kHz give powers in blocks of 2.5 ms (models.auditory.complex_gammatone).
+
+2. Level: each recording is brought to 65 dB SPL, measured over its blocks within 40 dB of the loudest. How loud a file
+   happens to be is thus no difference. With the option level both are heard as they are, and loudness counts.
+
+3. Threshold in quiet, with a soft floor: X = 1 + E / F, where E is the power in units of the threshold and F lies 5 dB
+   above the threshold. Levels N = 10 lg X are decibels where a sound is heard, and 0 where it is not.
+
+4. Time: one lag of at most 50 ms aligns the two. What hangs over is compared with silence.
+
+The distance is D = 5 s + 2 m + 6 c + 0.5 k. It has no unit and is symmetric.
+
+* s, spectrum in time: mean |difference of u| over bands and windows of 80 ms. u = X^0.2 - 1, of the mean X in a window,
+  grows as loudness does. Windows are weighted by the louder mean u.
+
+* m, modulation: mean over bands of |difference of 10 lg(mean square of N's modulation + floor)|, in dB. Modulations of
+  27 to 66 Hz (roughness) and of 3 to 8 Hz (fluctuation) are measured apart, then added. N is mirrored at its ends.
+
+* c, course: which share of all N has come by time t. The absolute difference is integrated over log2(t + 10 ms), so
+  that attack and decay count.
+
 * k, peakiness of the waveform below 1 kHz, in dB: what phase does to timbre (models.auditory.peakiness).
 
-What the data say (tests/benchmarks/listeners.py; Spearman of codecs .81, of timbre .75): without s it is .76 and .64,
-without m .71 and .68, without c .81 and .72, and without k an audible change of phase goes unheard; s alone gives .71
-and .64. The common level carries the codecs. No gain came of masking between bands in this form, of other weights for
-added than for missing sound, of a structural similarity, of emphasis on onsets. A logarithm in place of u costs .01
-and .02.
-Ten constants are tuned: three ratios of weights, the exponent of u, F, the window, two modulation bands and their
-floors; form=audibility tunes one, its part of the threshold. Weights chosen anew without the item or family of studies
-that is predicted lie within 5.4 to 6.7 s, 7.6 to 8.7 c, 0.4 to 0.5 k for 2 m, and predict as well. That is mild: which
-parts there are was decided with all data in view, and there are four pairs that differ in phase.
+Details of form=quality: spectrum, modulation, course and peakiness are the weighted parts and add up to the value.
+similarity is what listeners gave speech codecs in a MUSHRA test, 0 to 100; of single conditions that were left out of
+the fit, 95 % lay within -19 to +18 of it. The rest tells what lies behind the parts, test over reference:
+roughness_change, fluctuation_change and peakiness_change in dB; course_change in octaves of time (above 0: energy comes
+earlier); attack_change in octaves (above 0: power takes longer to rise). The test was moved later by lag seconds.
+per_band and per_time hold the distance if all were as there, so their means are the value. Modulation lies where its
+squares differ, course where the shares of loudness do, peakiness below 1 kHz. Times count from the start of the
+recording that begins earlier.
 
-form=audibility asks whether a difference is heard at all: levels are calibrated (a full-scale sine is 90 dB SPL), what
-both have masks over bands as models.auditory.levels says, and the distance is the excess 10 lg(1 + d / (q + 0.1 M)) of
-the difference d in power over masker M and quiet threshold q in windows of 80 ms; over bands nearly the maximum, over
-time the mean, in dB.
+form=audibility asks whether a difference is heard at all. Levels are calibrated: a full-scale sine is 90 dB SPL. What
+both recordings have masks over bands, as models.auditory.levels says. The distance is the excess
+10 lg(1 + d / (q + 0.1 M)) of the difference d in power over masker M and quiet threshold q in windows of 80 ms: over
+bands nearly the maximum, over time the mean, in dB.
+
+What the data say (tests/benchmarks/listeners.py; Spearman of codecs .81, of timbre .75): without s it is .76 and .64,
+without m .71 and .68, without c .81 and .72. Without k an audible change of phase goes unheard. s alone gives .71 and
+.64. Codecs need the common level. Nothing was gained by masking between bands in this form, by other weights for added
+than for missing sound, by structural similarity, or by emphasis on onsets. A logarithm in place of u costs .01 and .02.
+Ten constants are tuned: three ratios of weights, the exponent of u, F, the window, two modulation bands and their
+floors. form=audibility tunes one, its part of the threshold. Weights chosen anew without the item or family of studies
+that is predicted lie within 5.4 to 6.7 s, 7.6 to 8.7 c, 0.4 to 0.5 k for 2 m, and predict as well. That test is mild:
+which parts there are was decided with all data in view, and only four pairs differ in phase.
 """
 
 from __future__ import annotations
@@ -40,11 +58,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import engine, models
-from ..answer import Channel, Detail, View, pool
+from .. import engine, models, options
+from ..answer import Channel, Pair
 from ..card import Card
-from ..errors import InputError, UsageError
+from ..errors import InputError
 from ..hearing import scales
+from ..options import Within
 from ..result import Result, Twin
 
 Array = NDArray[Any]
@@ -56,26 +75,24 @@ CARD = Card(
     better="lower",
     identical=0.0,
     formula="5 s + 2 m + 6 c + 0.5 k: spectrum in time, modulation, course of loudness, peakiness",
-    source="ours; derivation and what it was tuned on in the docstring of audiosim/metrics/auditory.py, agreement with"
-    " listeners in the README",
-    conventions="After known degradations of our samples of speech and music: 16-bit dither 0, MP3 at 128 kb/s 0.04 and"
-    " 1.0, Opus at 64 kb/s 0.5 and 1.3, MP3 at 32 kb/s 2.1 and 14, a 3 kHz low-pass 10, white noise at an SNR of 20 dB"
-    " 11 and 6, another recording 42. Gates: below 0.5 hardly anybody hears it, below 1.5 it is a good codec, beyond 6"
-    " plainly another sound. The detail similarity is what listeners gave speech codecs in a MUSHRA test, 0 to 100; of"
-    " single conditions left out, 95 % were within -19 to +18. form=audibility: dB above what is masked.",
+    source="ours; audiosim/metrics/auditory.py tells how it was derived and what it was tuned on,"
+    " tests/benchmarks/listeners.py how well it agrees with listeners",
+    conventions="Of samples of speech and music: 16-bit dither 0, MP3 at 128 kb/s 0.04 and 1.0, Opus at 64 kb/s 0.5 and"
+    " 1.3, MP3 at 32 kb/s 2.1 and 14, a 3 kHz low-pass 10, white noise at an SNR of 20 dB 11 and 6, another recording"
+    " 42. Gates: hardly anybody hears what is below 0.5, a good codec is below 1.5, what is beyond 6 is plainly another"
+    " sound. form=audibility gives the dB above what is masked.",
     silence="Defined: 0 when both are silent; that of a sound to silence is large.",
-    caveat="It ranks percussion badly, and does not ask what is masked: for that there is form=audibility. Hears no"
-    " common gain unless level is given; each channel is brought to one level by itself. What is stretched, or later by"
-    " more than 50 ms, is another recording. Similarity was fitted on speech at 24 kHz; for what is worse than its"
+    caveat="It ranks percussion badly, and does not ask what is masked: form=audibility does. It hears no common gain"
+    " unless level is given; each channel is brought to one level by itself. What is stretched, or comes later by more"
+    " than 50 ms, is another recording to it. Similarity was fitted on speech at 24 kHz; for what is worse than its"
     " worst codec it is a guess.",
     minimum="one sample; it was made for 0.1 s and more",
     lengths="any",
     level="each recording is brought to 65 dB SPL, unless level says how loud it is played",
     symmetric=True,
-    triangle=False,
-    blind=("gain", "polarity"),
+    insensitive_to=("gain", "polarity"),
     gradient="exact",
-    deaf_start=True,
+    zero_gradient_on_silence=True,
     profile="local",
     map="sum",
 )
@@ -91,57 +108,38 @@ LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible 
 SCALE, STEEPNESS = 5.97, 1.5  # of the similarity
 SLOWEST = 4000  # Hz, of the sampling rate
 ATTACK = 0.05, 0.8  # of the highest power: it rises from the one to the other
-MENTIONED, EDGE = 0.1, 0.1  # words: of the distance, parts with less are left out; of an energy, lies beyond its place
-
-Form = Annotated[
-    Literal["quality", "audibility"],
-    "quality: how different the two sound; audibility: whether a difference is heard at all, beneath what both have",
-]
-Level = Annotated[
-    float | None,
-    "dB SPL of a full-scale sine, 20 to 140; none: each recording is brought to 65 dB SPL (audibility: 90)",
-]
+MENTIONED = 0.1  # of the distance: words leave out parts with less
+EDGE = 0.1  # of an energy: what lies beyond the place that words name
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    form: Form = "quality",
-    level: Level = None,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz, of any lengths; the channels are averaged.
-
-    Details of form=quality, weighted, so that they add up to the value: spectrum, modulation, course,
-    peakiness. similarity: 0 to 100, see there. What lies behind the parts, test over reference: roughness_change,
-    fluctuation_change and peakiness_change in dB, course_change in octaves of time (above 0: energy comes earlier),
-    attack_change in octaves (above 0: power takes longer to rise). lag: seconds by which the test was moved later.
-
-    per_band and per_time: the distance if all were as there; their means are the value. Modulation lies where
-    its squares differ, course where shares of loudness do, peakiness below 1 kHz. times: since the earlier one begins.
-    """
-    check_level(level)
-    if rate < SLOWEST:
-        return pool([Channel(value=nan, reason=_too_slow(rate)) for _ in ref])
-    files = [np.ascontiguousarray(x) for pair in zip(ref, test, strict=True) for x in pair]
-    hear: Any = _heard if form == "quality" else _excitation
-    measure: Any = _quality if form == "quality" else _audibility
-    heard = engine.threads.in_threads(lambda i: hear(files[i], rate, level), range(len(files)), jobs)
-    view = View(rate, detail, band_edges, jobs)
-    result = pool(engine.threads.in_threads(lambda c: measure(*heard[2 * c : 2 * c + 2], view), range(len(ref)), jobs))
-    return result if form == "quality" else replace(result, unit="dB")
+@dataclass(frozen=True, kw_only=True)
+class Options(options.Options):
+    form: Annotated[
+        Literal["quality", "audibility"],
+        "quality: how different the two sound; audibility: whether a difference is heard beneath what both have",
+    ] = "quality"
+    level: Annotated[
+        float | None,
+        Within(20, 140),
+        "dB SPL of a full-scale sine; none: each recording is brought to 65 dB SPL (audibility: 90)",
+    ] = None
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text, in float64; lags and what counts as silent are decided on detached values."""
+def measure(pair: Pair, o: Options) -> Channel:
+    if pair.rate < SLOWEST:
+        return Channel(value=nan, reason=_too_slow(pair.rate))
+    files = pair.samples
+    hear: Any = _heard if o.form == "quality" else _excitation
+    compare: Any = _quality if o.form == "quality" else _audibility
+    heard = engine.threads.in_threads(lambda i: hear(files[i], pair.rate, o.level), range(2), pair.threads)
+    return compare(*heard, pair)  # type: ignore[no-any-return]
+
+
+def twin(rate: int, o: Options) -> Twin:
+    """In float64. Lags, and what counts as silent, are decided on detached values."""
     import torch
     from torch.nn import functional
 
-    check_level(o.level)
     ear = models.auditory.levels
     powers = models.auditory.complex_gammatone.powers_torch(rate)
     calibrated, masked, modulation = ear.calibrated_torch(o.level), ear.masked_torch(), ear.modulation_torch()
@@ -251,12 +249,6 @@ def _energy(result: Result) -> str:
     return f"{how} energy at {scales.frequencies(result.edges[low], result.edges[last + 1])}"
 
 
-def check_level(level: float | None) -> None:
-    """UsageError for a level that nobody listens at."""
-    if level is not None and not 20 <= level <= 140:
-        raise UsageError(f"level is that of a full-scale sine, 20 to 140 dB SPL, not {level:g}")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
     """levels [block, band] in dB; part: the blocks in which it sounds; attack: blocks that its power takes to rise;
@@ -290,7 +282,7 @@ def _attack(power: Array) -> float:
     return float(top + 1 - np.flatnonzero(np.append(True, power[:top] <= low))[-1])
 
 
-def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
+def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
     ear = models.auditory.levels
     files, longest = (ref, test), max(len(ref.levels), len(test.levels))
     lag = ear.lag(ref.levels, test.levels)
@@ -330,7 +322,7 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
         "lag": lag / models.auditory.complex_gammatone.BLOCKS,
     }
     channel = Channel(value=value, details=details)
-    if view.detail == "value":
+    if pair.detail == "value":
         return channel
     energy_there = y / (y.sum() or 1.0) - x / (x.sum() or 1.0)
     contributions = [  # signed, above 0 where the test has more
@@ -340,11 +332,11 @@ def _quality(ref: _Heard, test: _Heard, view: View) -> Channel:
             for change, p, q in zip((rougher, slower), *squares, strict=True)
         ),
         parts["course"] * _shares(energy_there) * np.sign(energy_there),
-        -np.sign(change) * parts["peakiness"] * _peaks(ref, test, len(x), view.rate),
+        -np.sign(change) * parts["peakiness"] * _peaks(ref, test, len(x), pair.rate),
     ]
     cells = np.sum([np.abs(c) for c in contributions], axis=0)
     added = np.sum([np.maximum(c, 0) for c in contributions], axis=0)
-    return replace(channel, **_placed(cells, added, 1 - (-longest // ear.PIECE), view))
+    return replace(channel, **_placed(cells, added, 1 - (-longest // ear.PIECE), pair))
 
 
 def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
@@ -372,25 +364,25 @@ def _excitation(x: Array, rate: int, level: float | None) -> Array:
     return engine.cache.cached(x, ("excitation", rate, level), make)
 
 
-def _audibility(ref: Array, test: Array, view: View) -> Channel:
+def _audibility(ref: Array, test: Array, pair: Pair) -> Channel:
     both = np.zeros((2, max(len(ref), len(test)), ref.shape[1]))
     both[0, : len(ref)], both[1, : len(test)] = ref, test
     masker = np.minimum(*(models.auditory.levels.masked(x) for x in both))
-    quiet = 10 ** (QUIET * models.auditory.levels.threshold(view.rate) / 10)
+    quiet = 10 ** (QUIET * models.auditory.levels.threshold(pair.rate) / 10)
     excess = 10 * np.log10(1 + np.abs(both[1] - both[0]) / (quiet + MASKED * masker))
     powers = excess**LOUDEST
     by_frame = powers.mean(1) ** (1 / LOUDEST)
-    channel = Channel(value=float(by_frame.mean()))
-    if view.detail == "value":
+    channel = Channel(value=float(by_frame.mean()), unit="dB")
+    if pair.detail == "value":
         return channel
     total = powers.sum(1, keepdims=True)
     cells = (by_frame / len(by_frame))[:, None] * powers / (total + (total == 0))
-    return replace(channel, **_placed(cells, cells * (both[1] > both[0]), len(cells), view))
+    return replace(channel, **_placed(cells, cells * (both[1] > both[0]), len(cells), pair))
 
 
-def _placed(cells: Array, added: Array, frames: int, view: View) -> dict[str, Any]:
+def _placed(cells: Array, added: Array, frames: int, pair: Pair) -> dict[str, Any]:
     """Fields of a Channel from contributions [frame, band]; those of the frames and bands beyond count in the last."""
-    b = models.auditory.complex_gammatone.bank(view.rate)
+    b = models.auditory.complex_gammatone.bank(pair.rate)
     live = int((b.gain > 0).sum())
     folded = []
     for x in (cells, added):
@@ -398,7 +390,7 @@ def _placed(cells: Array, added: Array, frames: int, view: View) -> dict[str, An
         x[frames - 1] += x[frames:].sum(0)
         x[:, live - 1] += x[:, live:].sum(1)
         folded.append(x[:frames, :live])
-    cuts, edges = scales.bands(b.frequencies[:live], view.rate / 2, view.band_edges)
+    cuts, edges = scales.bands(b.frequencies[:live], pair.rate / 2, pair.band_edges)
     parts, more = (np.add.reduceat(x[:, : cuts[-1]], cuts[:-1], axis=1) for x in folded)
     return {
         "per_band": parts.sum(0) * (live / np.diff(cuts)),
@@ -406,8 +398,8 @@ def _placed(cells: Array, added: Array, frames: int, view: View) -> dict[str, An
         "bands": scales.centres(b.frequencies[:live], cuts),
         "edges": edges,
         "times": np.arange(frames) * (models.auditory.levels.PIECE / models.auditory.complex_gammatone.BLOCKS),
-        "map": parts if view.detail == "map" else None,
-        "added": more if view.detail == "map" else None,
+        "map": parts if pair.detail == "map" else None,
+        "added": more if pair.detail == "map" else None,
     }
 
 

@@ -3,16 +3,15 @@ al. 2018 (arXiv 1804.03619) and Braun and Tashev 2020 (arXiv 2009.12286, eq. 4).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from .. import engine
-from ..answer import Detail, View, pool, spectral
+from ..answer import Channel, Pair, spectral
 from ..card import Card
-from ..engine.frames import STFT
-from ..errors import UsageError
-from ..hearing.magnitudes import Distance, Window, check_floor, stft_options
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
+from ..hearing.magnitudes import POWER, Distance, ShortSpectral
+from ..options import Within
+from ..result import Twin
 
 CARD = Card(
     title="Compressed complex STFT distance",
@@ -22,75 +21,51 @@ CARD = Card(
     identical=0.0,
     formula="(1 - a) mean |d| ^2 of |X|^c e^(j arg X) + a mean d^2 of |X|^c",
     source="Ephrat et al. 2018, arXiv 1804.03619; Braun and Tashev 2020, arXiv 2009.12286, eq. 4",
-    conventions="The weight of the magnitude term is 0.7, as in enhancement papers; theirs differ in c (0.3 here, also "
-    "0.5 and 1/3) and in the frames. c=1,a=0 is the plain complex STFT distance, distance=l1 its mean "
-    "modulus.",
+    conventions="Papers on enhancement agree on the weight a=0.7, but not on the frames, nor on c (0.5 and 1/3 are "
+    "common too). c=1,a=0 is the plain complex STFT distance, and distance=l1 makes it the mean modulus.",
     silence="Defined: the compressed energy of whichever signal is not silent, 0 when both are.",
     caveat="Through the phase as sensitive to delay and polarity as a waveform measure.",
     minimum="half a frame and one sample",
     symmetric=True,
-    triangle=False,
     gradient="exact",
     profile="local",
     map="sum",
 )
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    c: Annotated[float, "power of the magnitudes, above 0 to 1"] = 0.3,
-    a: Annotated[float, "weight of the magnitude term, 0 to 1"] = 0.7,
-    distance: Distance = "l2",
-    n_fft: Annotated[int, "samples of a frame"] = 1024,
-    hop: Annotated[int, "samples between frames"] = 256,
-    win: Annotated[int, "samples of the window, 0 for n_fft"] = 0,
-    window: Window = "hann",
-    floor: Annotated[float, "added to the power before compression"] = 1e-12,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    stft = _frames(n_fft, hop, win, window, c, a, floor)
-    term = 1 if distance == "l2" else 0
+@dataclass(frozen=True, kw_only=True)
+class Options(ShortSpectral):
+    c: Annotated[float, Within(0, 1, open_low=True), "power of the magnitudes"] = 0.3
+    a: Annotated[float, Within(0, 1), "weight of the magnitude term"] = 0.7
+    distance: Distance = "l2"
+    floor: Annotated[float, POWER, "added to the power before compression"] = 1e-12
 
-    def mix(sums: Any) -> Any:
-        return (1 - a) * sums[..., term] + a * sums[..., term + 2]
+    def mix(self, sums: Any) -> Any:
+        """Both parts, from the terms [..., 4] of engine.divergence.compressed."""
+        term = 1 if self.distance == "l2" else 0
+        return (1 - self.a) * sums[..., term] + self.a * sums[..., term + 2]
 
+
+def measure(pair: Pair, o: Options) -> Channel:
     def measure(spectra: Any, edges: Any, out: Any) -> None:
-        z = spectra.view(spectra.real.dtype)
-        engine.divergence.compressed(z[0], z[1], c, floor, edges, out)
+        r, t = spectra.view(spectra.real.dtype)
+        engine.divergence.compressed(r, t, o.c, o.floor, edges, out)
 
-    return pool(
-        [
-            spectral(
-                r,
-                t,
-                stft,
-                measure,
-                4,
-                lambda s, frames, bins: mix(s) / (frames * bins),
-                lambda s: mix(s.map) / (s.frames * s.bins),
-                view,
-            )
-            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
-        ]
+    return spectral(
+        pair,
+        o.stft(),
+        measure,
+        4,
+        lambda sums, frames, bins: o.mix(sums) / (frames * bins),
+        lambda sums: o.mix(sums.map) / (sums.frames * sums.bins),
     )
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
+def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import power, root, spectra
     from ..hearing.tensors import fused
 
-    stft = _frames(o.n_fft, o.hop, o.win, o.window, o.c, o.a, o.floor)
+    stft = o.stft()
     transform = spectra(stft)
 
     def value(ref: Any, test: Any) -> Any:
@@ -115,14 +90,7 @@ def twin(rate: int, o: Any) -> Twin:
         return measure
 
     def finish(sums: Any, frames: int) -> Any:
-        scale, term = 1 / (frames * stft.bins), 1 if o.distance == "l2" else 0
-        return scale * ((1 - o.a) * sums[term] + o.a * sums[term + 2]), [scale]
+        scale = 1 / (frames * stft.bins)
+        return scale * o.mix(sums), [scale]
 
     return fused(value, engine.transposes.Objective(stft, stft.bins, 4, 1, measure, finish))
-
-
-def _frames(n_fft: int, hop: int, win: int, window: str, c: float, a: float, floor: float) -> STFT:
-    check_floor(floor)
-    if not (0 < c <= 1 and 0 <= a <= 1):
-        raise UsageError(f"complex-stft needs c above 0 to 1 and a within 0 and 1, not c={c:g}, a={a:g}")
-    return stft_options(n_fft, hop, win, window)

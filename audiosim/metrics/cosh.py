@@ -1,18 +1,20 @@
-"""COSH distance of power spectra: the Itakura-Saito divergence made symmetric. Gray and Markel 1976, eq. 12."""
+"""COSH distance of power spectra: the Itakura-Saito divergence made symmetric. Gray and Markel 1976, eq. 12.
+
+The floor is part of the definition, as in itakura-saito. All is computed in double precision: in quiet bins float32
+spectra are rounding noise.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import numpy as np
-
-from .. import engine
-from ..answer import Detail, View, pool, spectral
+from ..answer import Channel, Pair
 from ..card import Card
-from ..engine.frames import STFT
-from ..hearing.magnitudes import Floor, Window, check_floor, power, power_distance
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
+from ..distance import PowerDistance
+from ..engine.term import PairTerm
+from ..hearing.magnitudes import Floor, Spectral
+from ..result import Twin
 
 CARD = Card(
     title="COSH distance",
@@ -22,81 +24,43 @@ CARD = Card(
     identical=0.0,
     formula="mean (P/Q + Q/P) / 2 - 1 = mean cosh(ln P/Q) - 1",
     source="Gray and Markel 1976, eq. 12",
-    conventions="Half the sum of both Itakura-Saito divergences; some take the whole sum. The floor is part of the "
-    "definition.",
+    conventions="This is half the sum of both Itakura-Saito divergences. Some programs take the whole sum.",
     silence="Defined through the floor: 0 when both are silent; a silent test can score 1e10 and more.",
     caveat="As itakura-saito: one spectral zero in either signal can decide.",
     symmetric=True,
-    triangle=False,
-    blind=("polarity",),
+    insensitive_to=("polarity",),
     gradient="exact",
-    deaf_start=True,
+    zero_gradient_on_silence=True,
     profile="local",
     map="sum",
 )
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    n_fft: Annotated[int, "samples of a frame"] = 2048,
-    hop: Annotated[int, "samples between frames"] = 512,
-    win: Annotated[int, "samples of the window, 0 for n_fft"] = 0,
-    window: Window = "hann",
-    floor: Floor = 1e-10,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    stft = _frames(n_fft, hop, win, window, floor)
-    ref, test = (np.asarray(x, np.float64) for x in (ref, test))  # in quiet bins float32 spectra are rounding noise
+@dataclass(frozen=True, kw_only=True)
+class Options(Spectral):
+    floor: Floor = 1e-10
 
-    def measure(spectra: Any, edges: Any, out: Any) -> None:
-        p = power(spectra, floor)
-        engine.divergence.cosh(p[0], p[1], edges, out)
-
-    return pool(
-        [
-            spectral(
-                r,
-                t,
-                stft,
-                measure,
-                1,
-                lambda s, frames, bins: s[..., 0] / (frames * bins),
-                lambda s: s.map[:, :, 0] / (s.frames * s.bins),
-                view,
-            )
-            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
-        ]
-    )
+    float64: ClassVar[bool] = True
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors, in float64 as there."""
-    from ..engine.tensors import power, spectra
-    from ..hearing.tensors import fused
-
-    stft = _frames(o.n_fft, o.hop, o.win, o.window, o.floor)
-    transform = spectra(stft)
-
-    def text(ref: Any, test: Any) -> Any:
-        p, q = (power(transform(s), o.floor) for s in (ref, test))
-        difference = q - p
-        return ((difference / p) * (difference / q)).mean((1, 2)) / 2
-
-    kernels = engine.divergence.cosh, engine.transposes.cosh
-    value = fused(text, power_distance(stft, None, o.floor, 1 / stft.bins, *kernels))
-    return lambda ref, test: value(ref.double(), test.double())
+@PairTerm
+def half_sum(r: Any, t: Any) -> Any:
+    d = t - r
+    return d * d / (2 * r * t)
 
 
-def _frames(n_fft: int, hop: int, win: int, window: str, floor: float) -> STFT:
-    check_floor(floor)
-    return STFT.of(n_fft, hop, window, win or n_fft, pad="zero")
+@half_sum.slope
+def slope(r: Any, t: Any) -> Any:
+    return (t - r) * (t + r) / (2 * r * t * t)
+
+
+def distance(o: Options) -> PowerDistance:
+    return PowerDistance(o.stft("zero"), half_sum, floor=o.floor, float64=True)
+
+
+def measure(pair: Pair, o: Options) -> Channel:
+    return distance(o).measure(pair)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    return distance(o).twin()

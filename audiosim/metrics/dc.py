@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import nan
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from .. import engine
-from ..answer import Channel, Detail, View, pool, waveform
+from ..answer import Channel, Pair, waveform
 from ..card import Card
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
-
-# any distortion that leaves the mean alone
-BLIND = ("delay",)
+from ..hearing.weighting import Weighted
+from ..result import Twin
 
 CARD = Card(
     title="DC error",
@@ -25,12 +20,12 @@ CARD = Card(
     identical=0.0,
     formula="(mean(ref - test))^2 / (mean ref^2 + eps)",
     source="Wright and Valimaki 2020, arXiv 1911.08922, eq. 6",
-    conventions="eps on the mean power is 1e-8 in auraloss (default), 1e-5 in CoreAudioML, none in the paper.",
+    conventions="auraloss (default) adds eps = 1e-8 to the mean power, CoreAudioML (convention=coreaudioml) 1e-5, the "
+    "paper (convention=plain) nothing.",
     silence="Undefined for a silent reference.",
-    caveat="Sees one number, the offset; meant as a small part of a sum with esr.",
+    caveat="Sees nothing but the offset; meant as a small part of a sum with esr.",
     symmetric=False,
-    triangle=False,
-    blind=BLIND,
+    insensitive_to=("delay",),  # any distortion that leaves the mean alone
     gradient="exact",
     cap="against a silent reference as against one of -90 dB re full scale (mean power)",
     profile="share",
@@ -40,26 +35,20 @@ CARD = Card(
 EPS = {"auraloss": 1e-8, "coreaudioml": 1e-5, "plain": 0.0}  # added to the mean power
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    convention: Annotated[Literal["auraloss", "coreaudioml", "plain"], "what guards against silence"] = "auraloss",
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, convention, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+@dataclass(frozen=True, kw_only=True)
+class Options(Weighted):
+    convention: Annotated[Literal["auraloss", "coreaudioml", "plain"], "what guards against silence"] = "auraloss"
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
+def measure(pair: Pair, o: Options) -> Channel:
+    sums = engine.moments.over(engine.moments.offset, 2, pair.ref, pair.test, threads=pair.threads)
+    offset, signal = sums / pair.ref.length
+    if signal == 0:
+        return waveform(pair, nan, reason="the reference is silent")
+    return waveform(pair, offset**2 / (signal + EPS[o.convention]))
+
+
+def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import Joint, heard
 
     def value(ref: Any, test: Any) -> Any:
@@ -67,10 +56,3 @@ def twin(rate: int, o: Any) -> Twin:
         return (sums.offset / samples).square() / (heard(sums.signal, samples) / samples + EPS[o.convention])
 
     return value
-
-
-def _channel(r: Stream, t: Stream, convention: str, view: View) -> Channel:
-    offset, signal = engine.moments.over(engine.moments.offset, 2, r, t, jobs=view.jobs) / r.length
-    if signal == 0:
-        return waveform(r, t, nan, view, reason="the reference is silent")
-    return waveform(r, t, offset**2 / (signal + EPS[convention]), view)

@@ -1,20 +1,22 @@
 """Log-likelihood ratio: what the linear predictor of the test leaves of the reference, over what the reference's own
-leaves. Itakura 1975; Quackenbush, Barnwell and Clements 1988; Hu and Loizou 2008, eq. 1; as pysepm's llr."""
+leaves. Itakura 1975; Quackenbush, Barnwell and Clements 1988; Hu and Loizou 2008, eq. 1; as pysepm's llr.
+
+Frames last 30 ms, overlap by three quarters, and the last is left out. The order of the predictor is 16, or 10 below
+10 kHz.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf, nan
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from .. import dsp
-from ..answer import Channel, Detail, View, pool
+from ..answer import Channel, Pair
 from ..card import Card
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..models.loizou.envelopes import EPS, WORST, Envelopes, Frame, Keep, Limit, Order, Overlap
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
+from ..models.loizou.envelopes import WORST, AllPole, Envelopes, Limit
+from ..models.loizou.segments import EPS
+from ..result import Twin
 
 CARD = Card(
     title="Log-likelihood ratio",
@@ -25,18 +27,16 @@ CARD = Card(
     formula="mean of the lowest 95 % of frames of min(2, ln(a(test) R(ref) a(test) / a(ref) R(ref) a(ref))), a: linear "
     "predictor, R: autocorrelation matrix",
     source="Itakura 1975; Hu and Loizou 2008, eq. 1; Loizou 2013, section 11.1; pysepm at 7ef88af, llr",
-    conventions="Frames of 30 ms, three quarters overlapping, the last left out; order 16, 10 below 10 kHz. Inside "
-    "Loizou's composite measures nothing is clipped: limit=0. pysepm adds 2.2e-16 to all samples, by which frames of "
-    "digital silence score what rounding makes of them, often 2; convention=pysepm does so too. Here they count as "
-    "white noise of -200 dB.",
+    conventions="Inside Loizou's composite measures nothing is clipped: limit=0. pysepm adds 2.2e-16 to all samples, "
+    "so that frames of digital silence score what rounding makes of them, often 2: convention=pysepm does so too. Here "
+    "they count as white noise of -200 dB.",
     silence="Defined: silence has a flat spectrum; 0 when both are silent.",
     caveat="Hears the envelope alone: neither level nor pitch nor phase; a steep spectrum runs into the limit.",
     minimum="two frames: 37.5 ms by default",
     symmetric=False,
-    triangle=False,
-    blind=("polarity", "gain"),
+    insensitive_to=("polarity", "gain"),
     gradient="exact",
-    deaf_start=True,
+    zero_gradient_on_silence=True,
     profile="local",
     map="sum",
 )
@@ -44,40 +44,24 @@ CARD = Card(
 Convention = Annotated[Literal["guarded", "pysepm"], "silent frames are flat, or what rounding makes of them"]
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    convention: Convention = "guarded",
-    order: Order = 0,
-    frame: Frame = 0.03,
-    overlap: Overlap = 0.75,
-    limit: Limit = 2.0,
-    keep: Keep = 0.95,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    envelopes = Envelopes.of(rate, order, frame, overlap, limit, keep)
-    return pool(
-        [
-            _channel(r, t, envelopes, convention == "pysepm", view)
-            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
-        ]
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options(AllPole):
+    convention: Convention = "guarded"
+    limit: Limit = 2.0
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+def measure(pair: Pair, o: Options) -> Channel:
+    envelopes, length = Envelopes.of(pair.rate, o), pair.ref.length
+    if envelopes.segments.count(length) < 1:
+        return Channel(value=nan, reason=envelopes.segments.too_short(length))
+    found = envelopes.log_likelihood_ratios(pair.ref, pair.test, o.convention == "pysepm", pair.threads)
+    return envelopes.channel(*found, pair)
+
+
+def twin(rate: int, o: Options) -> Twin:
     import torch
 
-    envelopes = Envelopes.of(rate, o.order, o.frame, o.overlap, o.limit, o.keep)
+    envelopes = Envelopes.of(rate, o)
     as_pysepm = o.convention == "pysepm"
     predict = envelopes.differentiable(offset=EPS if as_pysepm else 0.0, guarded=not as_pysepm)
     errors = dsp.linear_prediction.prediction_errors_torch
@@ -90,9 +74,3 @@ def twin(rate: int, o: Any) -> Twin:
         return envelopes.mean_torch(ratio.log().clamp(min=-inf if as_pysepm else 0.0))
 
     return value
-
-
-def _channel(r: Stream, t: Stream, envelopes: Envelopes, as_pysepm: bool, view: View) -> Channel:
-    if envelopes.count(r.length) < 1:
-        return Channel(value=nan, reason=envelopes.too_short(r.length))
-    return envelopes.channel(*envelopes.log_likelihood_ratios(r, t, as_pysepm, view.jobs), view)

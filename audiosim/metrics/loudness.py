@@ -1,18 +1,31 @@
 """Loudness difference by Zwicker's method: how much louder or softer a listener finds the test than the reference, in
-sone. ISO 532-1:2017, for time-varying and for stationary sounds."""
+sone. ISO 532-1:2017, for time-varying and for stationary sounds.
+
+Details, each of ref, test and difference (test - ref): N5 and Nmax in sone, or N for method=stationary; loudness_level
+in phon, of N5 or N. specific_difference, in sone: mean over the time that both recordings have of the integral of
+|N'(test) - N'(ref)|.
+per_time holds |N(test) - N(ref)| in steps of 20 ms, in sone; per_band the mean |N'(test) - N'(ref)|, in sone/Bark. The
+map shares out specific_difference. Stationary sounds have one step.
+
+N5 is the 95th percentile of N(t) every 2 ms. N is not rounded, where the standard gives three digits. Each recording is
+measured as long as it is, from rest. The levels of the stationary method come from the standard's filters over all of
+the recording.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import engine, models
-from ..answer import Channel, Detail, pool
+from .. import models, options
+from ..answer import Channel, Pair
 from ..card import Card
 from ..hearing import scales
-from ..result import Result, Twin
+from ..options import Within
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -24,15 +37,13 @@ CARD = Card(
     identical=0.0,
     formula="|N5(test) - N5(ref)|, N5: loudness exceeded during 5 % of the time; stationary: |N(test) - N(ref)|",
     source="ISO 532-1:2017, methods for time-varying and for stationary sounds",
-    conventions="N5 is the 95th percentile of N(t) every 2 ms, as MoSQITo and SQAT report it. N is not rounded, where"
-    " the standard gives three digits. Starts at rest, where MoSQITo's first frames hear the end of the recording. The"
-    " levels of the stationary method come from the standard's filters over all of the recording, MoSQITo's from other"
-    " ones."
-    " Each channel is heard by both ears and the differences are averaged, where ISO/TS 12913-3 takes the louder ear.",
+    conventions="MoSQITo and SQAT report the same N5. MoSQITo's first frames hear the end of the recording, and its"
+    " stationary method has other filters. Each channel is heard by both ears and the differences are averaged, where"
+    " ISO/TS 12913-3 takes the louder ear.",
     silence="Defined: silence has 0 sone.",
-    caveat="A difference of loudness, no judgement of quality: two opposite changes cancel, though not in the detail"
-    " specific_difference. Needs the level at which the sound is played. Profile in sone and sone per Bark; the map"
-    " shares out specific_difference.",
+    caveat="A difference of loudness is no judgement of quality: two opposite changes cancel, though not in the detail"
+    " specific_difference. It depends on the level at which the sound is played. The profile is in sone and sone per"
+    " Bark; the map shares out specific_difference.",
     settles=1.0,
     minimum="one sample; its filters take some 0.2 s to respond",
     rate=48000,
@@ -40,86 +51,67 @@ CARD = Card(
     level="full scale sine is 100 dB SPL (option level), as in the test signals of the standard",
     symmetric=True,
     triangle=True,
-    blind=("polarity",),
+    insensitive_to=("polarity",),
     gradient="surrogate",
     surrogate="mean over half overlapping frames of 43 ms of sum |N'(test) - N'(ref)| over critical bands, N': core"
     " loudness in sone, without decay and slopes; stationary: of one frame with the mean power",
-    deaf_start=True,
+    zero_gradient_on_silence=True,
     profile="local",
     map="share",
 )
-
-Method = Annotated[
-    Literal["time-varying", "stationary"], "of the standard's two; stationary takes the mean power of all"
-]
 
 BLOCK = 48000  # samples that are heard at a time
 POOL = 10  # values of N(t), 20 ms, that make a step of the profile
 PERCENTILE = 95  # of N(t): N5
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    method: Method = "time-varying",
-    field: Annotated[Literal["free", "diffuse"], "the sound field that the listener is in"] = "free",
-    level: Annotated[float, "dB SPL of a full-scale sine"] = 100.0,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at 48000 Hz, each measured as long as it is; the channels are averaged.
+@dataclass(frozen=True, kw_only=True)
+class Options(options.Options):
+    method: Annotated[
+        Literal["time-varying", "stationary"], "of the standard's two; stationary takes the mean power of all"
+    ] = "time-varying"
+    field: Annotated[Literal["free", "diffuse"], "the sound field that the listener is in"] = "free"
+    level: Annotated[float, Within(0, 140), "dB SPL of a full-scale sine"] = 100.0
 
-    Details, of ref, test and difference (test - ref): N5 and Nmax in sone, stationary N; loudness_level in phon, of N5
-    or N. specific_difference: mean over the time that both have of the integral of |N'(test) - N'(ref)|, sone.
 
-    per_time: |N(test) - N(ref)| in steps of 20 ms, sone. per_band: mean |N'(test) - N'(ref)|, sone/Bark. map: shares of
-    specific_difference. Stationary sounds have one step.
-    """
+def measure(pair: Pair, o: Options) -> Channel:
     zwicker = models.zwicker
-    zwicker.check_level(level)
     cuts = edges = None
-    if detail != "value":
-        cuts, edges = scales.bands(zwicker.frequencies(), float(zwicker.hertz(24.0)), band_edges)
-    stationary = method == "stationary"
-    statistic, measure = ("N", _stationary) if stationary else ("N5", _time_varying)
-
-    def channel(c: int) -> Channel:
-        r, t = (np.ascontiguousarray(x[c]) for x in (ref, test))
-        where = _Where(cuts)
-        measured = measure(r, t, level, field, where)
-        of_ref, of_test = measured[statistic]
-        measured["loudness_level"] = zwicker.phon(of_ref), zwicker.phon(of_test)
-        details = {
-            f"{name}_{which}": float(number)
-            for name, (a, b) in measured.items()
-            for which, number in (("ref", a), ("test", b), ("difference", b - a))
-        }
-        details["specific_difference"] = where.total / where.frames
-        value = abs(details[f"{statistic}_difference"])
-        if cuts is None:
-            return Channel(value=value, details=details)
-        cells, added = np.concatenate(where.cells, axis=1) / (where.total or 1.0)
-        step = min(r.size, t.size) / rate if stationary else POOL * zwicker.INTERVAL
-        return Channel(
-            value=value,
-            per_band=cells.sum(axis=0) * where.total / (where.frames * np.diff(cuts) * zwicker.CELL),
-            per_time=np.concatenate(where.loudness),
-            bands=scales.centres(zwicker.frequencies(), cuts),
-            edges=edges,
-            times=(np.arange(len(cells)) + 0.5) * step,
-            map=cells if detail == "map" else None,
-            added=added if detail == "map" else None,
-            details=details,
-        )
-
-    return pool(engine.threads.in_threads(channel, range(len(ref)), jobs))
+    if pair.detail != "value":
+        cuts, edges = scales.bands(zwicker.frequencies(), float(zwicker.hertz(24.0)), pair.band_edges)
+    r, t = pair.samples
+    where = _Where(cuts)
+    stationary = o.method == "stationary"
+    statistic, heard = ("N", _stationary) if stationary else ("N5", _time_varying)
+    measured = heard(r, t, o, where)
+    of_ref, of_test = measured[statistic]
+    measured["loudness_level"] = zwicker.phon(of_ref), zwicker.phon(of_test)
+    details = {
+        f"{name}_{which}": float(number)
+        for name, (a, b) in measured.items()
+        for which, number in (("ref", a), ("test", b), ("difference", b - a))
+    }
+    details["specific_difference"] = where.total / where.frames
+    value = abs(details[f"{statistic}_difference"])
+    if cuts is None:
+        return Channel(value=value, details=details)
+    cells, added = np.concatenate(where.cells, axis=1) / (where.total or 1.0)
+    step = min(r.size, t.size) / pair.rate if stationary else POOL * zwicker.INTERVAL
+    return Channel(
+        value=value,
+        per_band=cells.sum(axis=0) * where.total / (where.frames * np.diff(cuts) * zwicker.CELL),
+        per_time=np.concatenate(where.loudness),
+        bands=scales.centres(zwicker.frequencies(), cuts),
+        edges=edges,
+        times=(np.arange(len(cells)) + 0.5) * step,
+        map=cells if pair.detail == "map" else None,
+        added=added if pair.detail == "map" else None,
+        details=details,
+    )
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The card's surrogate: what two recordings differ by in core loudness, as torch text."""
+def twin(rate: int, o: Options) -> Twin:
+    """The card's surrogate: the difference of core loudness."""
     core = models.zwicker.core_torch(o.level, o.field, whole=o.method == "stationary")
     return lambda ref, test: (core(test) - core(ref)).abs().sum(2).mean(1)
 
@@ -152,9 +144,9 @@ class _Where:
         self.loudness.append(np.add.reduceat(difference, steps) / np.diff(steps, append=frames))
 
 
-def _time_varying(r: Array, t: Array, level: float, field: str, where: _Where) -> dict[str, tuple[float, float]]:
+def _time_varying(r: Array, t: Array, o: Options, where: _Where) -> dict[str, tuple[float, float]]:
     """N5 and Nmax of both."""
-    ears = [models.zwicker.Listener(level, field) for _ in range(2)]
+    ears = [models.zwicker.Listener(o.level, o.field) for _ in range(2)]
     loudness: tuple[list[Array], list[Array]] = ([], [])
     for start in range(0, max(r.size, t.size), BLOCK):
         both = start < min(r.size, t.size)
@@ -167,8 +159,8 @@ def _time_varying(r: Array, t: Array, level: float, field: str, where: _Where) -
     return {"N5": (np.percentile(a, PERCENTILE), np.percentile(b, PERCENTILE)), "Nmax": (a.max(), b.max())}
 
 
-def _stationary(r: Array, t: Array, level: float, field: str, where: _Where) -> dict[str, tuple[float, float]]:
+def _stationary(r: Array, t: Array, o: Options, where: _Where) -> dict[str, tuple[float, float]]:
     """N of both."""
-    heard = [models.zwicker.stationary(x, level, field) for x in (r, t)]
+    heard = [models.zwicker.stationary(x, o.level, o.field) for x in (r, t)]
     where.add(*((np.array([loudness]), specific[None]) for loudness, specific in heard))
     return {"N": (heard[0][0], heard[1][0])}

@@ -1,9 +1,17 @@
 """Loudness as broadcasters measure it: integrated loudness, its range and the true peak. ITU-R BS.1770-4, EBU R 128,
-EBU Tech 3341 and 3342."""
+EBU Tech 3341 and 3342.
+
+Each recording is measured as long as it is. Blocks follow one another every 0.1 s, and so do momentary and short-term
+loudness, so that a burst may read up to 0.6 LU low. A recording below 0.4 s is one block. per_channel: each channel
+alone, nan where it has no weight or no loudness.
+
+details, of ref, test and difference (test - ref), where they exist: integrated, short_term_max (3 s) and momentary_max
+(0.4 s) in LUFS, range in LU, true_peak in dBTP. Profile and map: shares of the K-weighted difference in energy, as far
+as the shorter recording goes.
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -11,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp, engine
-from ..answer import Detail, error_frames, shares
+from ..answer import Channel, Pair, View, error_frames, shares
 from ..card import Card
 from ..hearing import scales, weighting
 from ..hearing.magnitudes import power
-from ..result import Result, undefined
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -28,22 +36,22 @@ CARD = Card(
     formula="|L(test) - L(ref)|, L = -0.691 + 10 lg mean of sum_c G_c z_c over gated blocks, z: K-weighted mean square",
     source="ITU-R BS.1770-4 annex 1, eq. 1 to 7, and annex 2; EBU R 128; EBU Tech 3341 and 3342",
     conventions="All channels make one loudness: G is 1 for left, right and centre, 1.41 for surrounds, 0 for the LFE;"
-    " mono, stereo, L R C, quad, 5.0 and 5.1 in the order of WAV. ffmpeg's ebur128 sorts blocks into bins of 0.01 LU."
-    " Momentary and short-term loudness every 0.1 s, as there, so that a burst may read up to 0.6 LU low. Range by"
-    " the ranks of Tech 3342; ffmpeg's lie one lower, which tells in short recordings.",
+    " channels are mono, stereo, L R C, quad, 5.0 or 5.1 in the order of WAV. ffmpeg's ebur128 sorts blocks"
+    " into bins of 0.01 LU. The range uses the ranks of Tech 3342; those of ffmpeg lie one lower, which shows in short"
+    " recordings.",
     silence="Undefined where both lie below the gate of -70 LUFS throughout; infinite where one does.",
-    caveat="A difference of levels, no judgement of quality: whatever leaves the loudness alone is not heard, a short"
-    " click or a change of phase hardly, and two opposite changes cancel. Profile and map are the shares of the"
+    caveat="A difference of levels, no judgement of quality: it does not hear what leaves the loudness alone, hardly"
+    " hears a short click or a change of phase, and two opposite changes cancel. Profile and map are the shares of the"
     " K-weighted difference in energy.",
     settles=0.4,
     minimum="one sample; below one block of 0.4 s all of it is that block, an extension",
-    channels="any",
+    joint_channels=True,
     pooling="downmix",
     lengths="any",
     level="full scale is 1.0; a stereo sine of 1 kHz at -23 dBFS is -23 LUFS",
     symmetric=True,
     triangle=True,
-    blind=("polarity",),
+    insensitive_to=("polarity",),
     gradient="none",
     profile="share",
     map="share",
@@ -65,33 +73,17 @@ GAINS = {  # of the channels of the layouts that are known by their number
 LOWEST_RATE = 4000  # Hz; the shelf of the K-weighting lies at 1.7 kHz
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz, at most six channels, each recording measured as long as it is.
-
-    per_channel: of each channel alone; nan where it has no weight or no loudness.
-
-    Details, of ref, test and difference (test - ref), each where it exists: integrated, short_term_max (3 s) and
-    momentary_max (0.4 s) in LUFS, range in LU, true_peak in dBTP. Profile and map: shares of the K-weighted difference
-    in energy, as far as the shorter one goes.
-    """
-    channels = len(ref)
+def measure(pairs: list[Pair], o: Options) -> Channel:
+    channels, rate = len(pairs), pairs[0].rate
     if channels not in GAINS:
-        return undefined(f"the places of {channels} channels are unknown: mono to 5.1 have weights", channels)
+        return Channel(value=nan, reason=f"the places of {channels} channels are unknown: mono to 5.1 have weights")
     if rate < LOWEST_RATE:
-        return undefined(f"K-weighting needs {LOWEST_RATE} Hz or more, this is {rate} Hz", channels)
+        return Channel(value=nan, reason=f"K-weighting needs {LOWEST_RATE} Hz or more, this is {rate} Hz")
     gains = np.array(GAINS[channels])
-    cuts = [_cuts(x.shape[1], rate) for x in (ref, test)]
-    heard = [(channel, c) for x, c in zip((ref, test), cuts, strict=True) for channel in x]
-    with ThreadPoolExecutor(max(1, jobs)) as threads:
-        listened = list((threads.map if jobs > 1 else map)(lambda job: _listen(job[0], job[1], rate), heard))
+    both = [[p.samples[i] for p in pairs] for i in (0, 1)]
+    cuts = [_cuts(x[0].size, rate) for x in both]
+    heard = [(x, c) for recording, c in zip(both, cuts, strict=True) for x in recording]
+    listened = engine.threads.in_threads(lambda i: _listen(*heard[i], rate), range(len(heard)), pairs[0].threads)
     sides = [_Side(half, c, gains) for half, c in zip((listened[:channels], listened[channels:]), cuts, strict=True)]
     values = {name: [s.details[name] for s in sides] for name in sides[0].details}
     details = {
@@ -107,13 +99,8 @@ def compute(
         quiet = [name for name, x in zip(("reference", "test"), values["integrated"], strict=True) if not isfinite(x)]
         who = "both recordings are" if len(quiet) == 2 else f"the {quiet[0]} is"
         reason = f"{who} below the gate of {ABSOLUTE:g} LUFS throughout"
-    return Result(
-        value=value,
-        per_channel=np.array(alone),
-        details=details,
-        status="ok" if reason is None else "infinite" if value == inf else "undefined",
-        reason=reason,
-        **_where(ref, test, rate, gains, detail, band_edges, jobs),
+    return Channel(
+        value=value, per_channel=np.array(alone), details=details, reason=reason, **_where(both, gains, pairs[0])
     )
 
 
@@ -138,7 +125,7 @@ class _Side:
 def _listen(x: Array, cuts: Array, rate: int) -> tuple[Array, float]:
     """Energy of each step, and true peak, of one channel."""
     out = np.zeros(cuts.size - 1)
-    dsp.recursive.energies(np.ascontiguousarray(x), weighting.k_sections(rate), cuts, out)
+    dsp.recursive.energies(x, weighting.k_sections(rate), cuts, out)
     return out, dsp.recursive.true_peak(x, rate)
 
 
@@ -191,16 +178,15 @@ def _distance(ref: float, test: float) -> float:
     return abs(test - ref) if isfinite(ref) or isfinite(test) else nan
 
 
-def _where(
-    ref: Array, test: Array, rate: int, gains: Array, detail: Detail, band_edges: Any, jobs: int
-) -> dict[str, Any]:
+def _where(both: list[list[Array]], gains: Array, view: View) -> dict[str, Any]:
     """Profile and map: shares of | |Y|^2 - |X|^2 | behind the weighting."""
-    if detail == "value":
+    if view.detail == "value":
         return {}
+    rate = view.rate
     stft = error_frames(rate)
     frequencies = stft.frequencies(rate)
-    cuts, edges = scales.bands(frequencies, rate / 2, band_edges)
-    dtype = np.result_type(ref, test)
+    cuts, edges = scales.bands(frequencies, rate / 2, view.band_edges)
+    dtype = both[0][0].dtype
     heard = weighting.magnitude("k", frequencies, rate).astype(dtype) ** 2
 
     def measure(spectra: Array, ranges: Array, out: Array) -> None:
@@ -208,12 +194,12 @@ def _where(
         engine.divergence.differences(powers[0], powers[1], ranges, out)
 
     cells: Any = 0.0
-    length = min(ref.shape[1], test.shape[1])
-    for gain, *pair in zip(gains, ref, test, strict=True):
+    length = min(x[0].size for x in both)
+    for gain, *pair in zip(gains, *both, strict=True):
         if gain:
-            r, t = (engine.stream.plain(np.ascontiguousarray(x[:length], dtype)) for x in pair)
-            sums = engine.fold.fold(r, t, stft, measure, 3, bands=cuts, keep_map=True, jobs=jobs)
+            r, t = (engine.stream.plain(x[:length]) for x in pair)
+            sums = engine.fold.fold(r, t, stft, measure, 3, bands=cuts, keep_map=True, threads=view.threads)
             assert sums is not None  # zeros around it fill a frame
             assert sums.map is not None
             cells = cells + gain * sums.map[:, :, 2]
-    return shares(cells, stft.times(len(cells), rate), frequencies, cuts, edges, detail)
+    return shares(cells, stft.times(len(cells), rate), frequencies, cuts, edges, view.detail)

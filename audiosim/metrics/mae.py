@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import engine
-from ..answer import Channel, Detail, View, pool, waveform
+from ..answer import Channel, Pair
 from ..card import Card
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
+from ..distance import MeanError
+from ..engine.term import ErrorTerm, absolute
+from ..hearing.weighting import Weighted
+from ..result import Twin
 
 CARD = Card(
     title="Mean absolute error",
@@ -32,30 +30,17 @@ CARD = Card(
 )
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+Options = Weighted
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
-    from ..engine.tensors import mean_of_errors
-
-    return mean_of_errors(lambda error: error.abs(), "absolute")
+@ErrorTerm
+def absolute_error(e: Any) -> Any:
+    return absolute(e)
 
 
-def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    total = engine.moments.over(engine.moments.absolute, 1, r, t, jobs=view.jobs)[0]
-    return waveform(r, t, total / r.length, view)
+def measure(pair: Pair, o: Options) -> Channel:
+    return MeanError(absolute_error).measure(pair)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    return MeanError(absolute_error).twin()

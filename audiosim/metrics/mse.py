@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from .. import engine
-from ..answer import Channel, Detail, View, pool, waveform
+from ..answer import Channel, Pair, waveform
 from ..card import Card
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
+from ..hearing.weighting import Weighted
+from ..result import Twin
 
 CARD = Card(
     title="Mean squared error",
@@ -26,37 +21,21 @@ CARD = Card(
     caveat="Deaf to what people hear: a one-sample delay or a flipped polarity outweighs loud noise. Use it to check "
     "that two files are the same, not that they sound the same.",
     symmetric=True,
-    triangle=False,
     gradient="exact",
     profile="local",
     map="sum",
 )
 
-
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+Options = Weighted
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
+def measure(pair: Pair, o: Options) -> Channel:
+    error = engine.moments.over(engine.moments.error, 1, pair.ref, pair.test, threads=pair.threads)[0]
+    length = pair.ref.length
+    return waveform(pair, error / length, lambda e, samples: e[..., 2] / samples, scale=length)
+
+
+def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import Joint
 
     return lambda ref, test: Joint(ref, test).noise / ref.shape[-1]
-
-
-def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    error = engine.moments.over(engine.moments.error, 1, r, t, jobs=view.jobs)[0]
-    return waveform(r, t, error / r.length, view, lambda e, samples: e[..., 2] / samples, scale=r.length)

@@ -1,21 +1,24 @@
 """Phase distance: 1 - cos of the difference in phase, weighted by the magnitude of the reference; on request of its
-change over time (instantaneous frequency) and over frequency (group delay)."""
+change over time (instantaneous frequency) and over frequency (group delay).
+
+The magnitude-weighted cosine needs no unwrapping. auraloss takes the square of raw angle differences, Ai and Ling their
+wrapped magnitude.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from .. import engine
-from ..answer import Channel, Detail, View, pool, spectral
+from ..answer import Channel, Pair, spectral
 from ..card import Card
-from ..engine.frames import STFT
 from ..errors import UsageError
-from ..hearing.magnitudes import Window, check_floor, stft_options
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
+from ..hearing.magnitudes import POWER, ShortSpectral
+from ..options import AT_LEAST_ZERO
+from ..result import Twin
 
 CARD = Card(
     title="Phase distance",
@@ -27,16 +30,13 @@ CARD = Card(
     formula="sum |X| (1 - cos(arg Y - arg X)) / sum |X|",
     source="cosine distance of phases; the differences in time and frequency as Ai and Ling 2023 (arXiv 2211.15974) "
     "use them",
-    conventions="The magnitude-weighted cosine needs no unwrapping; auraloss takes the square of raw angle "
-    "differences, Ai and Ling their wrapped magnitude. The three parts are weighted by w_phase, w_if "
-    "and w_gd, whose sum divides.",
+    conventions="The value is the mean of the three parts, weighted by w_phase, w_if and w_gd.",
     silence="Undefined for a silent reference; a silent test scores 0.5, as does every bin that is silent in it.",
     caveat="Knows nothing of magnitudes; a one-sample delay is large for phase, small for w_if alone. Random phase "
     "scores 1.",
     minimum="half a frame and one sample",
     symmetric=False,
-    triangle=False,
-    blind=("gain",),
+    insensitive_to=("gain",),
     gradient="exact",
     cap="0, without a gradient, for a part of which the reference has no phase",
     profile="local",
@@ -44,56 +44,54 @@ CARD = Card(
 )
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    w_phase: Annotated[float, "weight of the phase"] = 1.0,
-    w_if: Annotated[float, "weight of the instantaneous frequency"] = 0.0,
-    w_gd: Annotated[float, "weight of the group delay"] = 0.0,
-    n_fft: Annotated[int, "samples of a frame"] = 1024,
-    hop: Annotated[int, "samples between frames"] = 256,
-    win: Annotated[int, "samples of the window, 0 for n_fft"] = 0,
-    window: Window = "hann",
-    floor: Annotated[float, "power of a bin below which its phase fades out"] = 1e-16,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    stft, weights = _prepared(n_fft, hop, win, window, floor, w_phase, w_if, w_gd)
+@dataclass(frozen=True, kw_only=True)
+class Options(ShortSpectral):
+    w_phase: Annotated[float, AT_LEAST_ZERO, "weight of the phase"] = 1.0
+    w_if: Annotated[float, AT_LEAST_ZERO, "weight of the instantaneous frequency"] = 0.0
+    w_gd: Annotated[float, AT_LEAST_ZERO, "weight of the group delay"] = 0.0
+    floor: Annotated[float, POWER, "power of a bin below which its phase fades out"] = 1e-16
 
-    def finish(sums: Any, frames: Any = None, bins: Any = None) -> Any:
-        with np.errstate(invalid="ignore"):  # no weight, no answer
-            total = sum(w * sums[..., 2 * i] / sums[..., 2 * i + 1] for i, w in enumerate(weights) if w > 0)
-            return np.minimum(total, 2.0)  # opposite phases may round to a last digit more
+    def check(self) -> None:
+        super().check()
+        if not self.w_phase + self.w_if + self.w_gd:
+            raise UsageError("w_phase, w_if and w_gd must not all be 0")
 
-    def parts(sums: Any) -> Any:
-        return sum(w * sums.map[:, :, 2 * i] / sums.total[2 * i + 1] for i, w in enumerate(weights) if w > 0)
+    @property
+    def weights(self) -> list[float]:
+        """Of the three parts, with a sum of 1."""
+        weights = np.array([self.w_phase, self.w_if, self.w_gd])
+        return (weights / weights.sum()).tolist()  # type: ignore[no-any-return]
+
+
+def measure(pair: Pair, o: Options) -> Channel:
+    parts = [(w, 2 * i) for i, w in enumerate(o.weights) if w > 0]  # the weight, and where the sums are
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
-        z = spectra.view(spectra.real.dtype)
-        engine.divergence.phases(z[0], z[1], floor, edges, out)
+        r, t = spectra.view(spectra.real.dtype)
+        engine.divergence.phases(r, t, o.floor, edges, out)
 
-    return pool(
-        [
-            _reasoned(spectral(r, t, stft, measure, 6, finish, parts, view, lookback=1))
-            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
-        ]
+    def finish(sums: Any, frames: Any, bins: Any) -> Any:
+        with np.errstate(invalid="ignore"):  # nothing has a phase: nan
+            total = sum(w * sums[..., i] / sums[..., i + 1] for w, i in parts)
+            return np.minimum(total, 2.0)  # opposite phases may round to a last digit more
+
+    def contributions(sums: Any) -> Any:
+        return sum(w * sums.map[:, :, i] / sums.total[i + 1] for w, i in parts)
+
+    channel = spectral(pair, o.stft(), measure, 6, finish, contributions, lookback=1)
+    if channel.value == channel.value or channel.reason:
+        return channel
+    return replace(
+        channel, reason="the reference has no phase: it is silent, or has one frame where its change is asked for"
     )
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors: of unit vectors, the angle is never taken."""
+def twin(rate: int, o: Options) -> Twin:
+    """Made from unit vectors: the angle is never taken."""
     from ..engine.tensors import modulus, power, spectra
     from ..hearing.tensors import fused
 
-    stft, weights = _prepared(o.n_fft, o.hop, o.win, o.window, o.floor, o.w_phase, o.w_if, o.w_gd)
+    stft, weights = o.stft(), o.weights
     transform, low = spectra(stft), o.floor**0.5
 
     def distance(x: Any, y: Any, weight: Any) -> Any:
@@ -131,22 +129,3 @@ def twin(rate: int, o: Any) -> Twin:
     if o.w_if or o.w_gd:  # kernels know the gradient of the phase alone
         return value
     return fused(value, engine.transposes.Objective(stft, stft.bins, 6, 1, measure, finish))
-
-
-def _prepared(
-    n_fft: int, hop: int, win: int, window: str, floor: float, w_phase: float, w_if: float, w_gd: float
-) -> tuple[STFT, list[float]]:
-    """The frames, and the weights of the three parts with a sum of 1."""
-    check_floor(floor)
-    weights = np.array([w_phase, w_if, w_gd])
-    if weights.min() < 0 or weights.sum() == 0:
-        raise UsageError("w_phase, w_if and w_gd must be 0 or more, and not all 0")
-    return stft_options(n_fft, hop, win, window), (weights / weights.sum()).tolist()
-
-
-def _reasoned(channel: Channel) -> Channel:
-    if channel.value == channel.value or channel.reason:
-        return channel
-    return replace(
-        channel, reason="the reference has no phase: it is silent, or has one frame where its change is asked for"
-    )

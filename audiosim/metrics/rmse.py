@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
 from .. import engine
-from ..answer import Channel, Detail, View, pool, waveform
+from ..answer import Channel, Pair, waveform
 from ..card import Card
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
+from ..hearing.weighting import Weighted
+from ..result import Twin
 
 CARD = Card(
     title="Root mean squared error",
@@ -33,32 +28,17 @@ CARD = Card(
     map="sqrt",
 )
 
-
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    return pool([_channel(r, t, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)])
+Options = Weighted
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
+def measure(pair: Pair, o: Options) -> Channel:
+    error = engine.moments.over(engine.moments.error, 1, pair.ref, pair.test, threads=pair.threads)[0]
+    length = pair.ref.length
+    value = float(np.sqrt(error / length))
+    return waveform(pair, value, lambda e, samples: np.sqrt(e[..., 2] / samples), scale=length)
+
+
+def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import Joint, root
 
     return lambda ref, test: root(Joint(ref, test).noise / ref.shape[-1])
-
-
-def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    error = engine.moments.over(engine.moments.error, 1, r, t, jobs=view.jobs)[0]
-    value = float(np.sqrt(error / r.length))
-    return waveform(r, t, value, view, lambda e, samples: np.sqrt(e[..., 2] / samples), scale=r.length)

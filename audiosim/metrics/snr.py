@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from math import inf, nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import engine
-from ..answer import Channel, Detail, View, pool, waveform
+from ..answer import Channel, Pair, waveform
 from ..card import Card
-from ..engine.decibels import Convention, ZeroMean, ratio
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
+from ..engine.decibels import ratio
+from ..models.energy_ratio import Guarded
+from ..result import Twin
 
 CARD = Card(
     title="Signal-to-noise ratio",
@@ -38,58 +35,37 @@ CARD = Card(
 )
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    convention: Convention = "torchmetrics",
-    zero_mean: ZeroMean = False,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    return pool(
-        [_channel(r, t, convention, zero_mean, view) for r, t in streams(ref, test, rate, weighting, coef, mid_side)]
+Options = Guarded
+
+
+def measure(pair: Pair, o: Options) -> Channel:
+    means = (0.0, 0.0)
+    if o.centred:
+        means = engine.moments.mean_pair(pair.ref, pair.test, pair.threads)
+    squares = engine.moments.squares
+    energies = engine.moments.over(squares, 2, pair.ref, pair.test, *means, 1.0, threads=pair.threads)
+    if energies[0] == 0:
+        return waveform(pair, nan, reason="the reference is silent")
+
+    def finish(signal: Any, noise: Any) -> Any:
+        return ratio(signal, noise, o.convention)
+
+    value = float(finish(*energies))
+    return waveform(
+        pair,
+        value,
+        lambda e, samples: finish(e[..., 0], e[..., 2]),
+        scale=energies[0],
+        reason="+inf: no noise at all" if value == inf else None,
+        means=means,
     )
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same on tensors."""
+def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import Joint, decibels
 
     def value(ref: Any, test: Any) -> Any:
-        sums = Joint(ref, test, centre=o.zero_mean or o.convention == "auraloss")
+        sums = Joint(ref, test, centre=o.centred)
         return decibels(sums.signal, sums.noise, o.convention)
 
     return value
-
-
-def _channel(r: Stream, t: Stream, convention: str, zero_mean: bool, view: View) -> Channel:
-    means = (0.0, 0.0)
-    if zero_mean or convention == "auraloss":
-        means = engine.moments.mean_pair(r, t, view.jobs)
-    energies = engine.moments.over(engine.moments.squares, 2, r, t, *means, 1.0, jobs=view.jobs)
-    if energies[0] == 0:
-        return waveform(r, t, nan, view, reason="the reference is silent")
-
-    def finish(signal: Any, noise: Any) -> Any:
-        return ratio(signal, noise, convention)
-
-    value = float(finish(*energies))
-    reason = "+inf: no noise at all" if value == inf else None
-    return waveform(
-        r,
-        t,
-        value,
-        view,
-        lambda e, samples: finish(e[..., 0], e[..., 2]),
-        scale=energies[0],
-        reason=reason,
-        means=means,
-    )

@@ -1,19 +1,25 @@
 """SRMR: speech-to-reverberation modulation energy ratio of the test alone. Falk, Zheng and Chan 2010, IEEE TASLP 18(7);
-normalised: Santos, Senoussaoui and Falk 2014, IWAENC; as SRMRpy at fee0097 without its fast mode."""
+normalised: Santos, Senoussaoui and Falk 2014, IWAENC; as SRMRpy at fee0097 without its fast mode.
+
+K, where the fast modulations end, depends on the band below which 90 % of the energy lies.
+
+per_band and per_time hold the ratio there. The map tells where the energy of the fast modulations lies, which the ratio
+divides by. Details: test, and where the reference has a value, reference and difference (test - reference).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from .. import engine, models
-from ..answer import Channel, Detail, View, pool, shares
+from ..answer import Channel, Pair, View, shares
 from ..card import Card
 from ..hearing import scales
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result
+from ..hearing.weighting import Weighted
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
@@ -26,20 +32,18 @@ CARD = Card(
     identical=None,
     formula="E(modulations 1 to 4) / E(5 to K), E: energy of 23 envelopes behind 8 modulation filters, 4 to 128 Hz",
     source="Falk, Zheng and Chan 2010, eq. 2 to 8; norm: Santos, Senoussaoui and Falk 2014; SRMRpy at fee0097",
-    conventions="SRMRpy with fast=False, within 4e-4 of it; its default, fast=True, has others, and other values"
-    " (2.6 for 5.1). K hangs on the band below which 90 % of the energy lies. torchmetrics gives the same, except with"
-    " norm=true, where it clips to another range.",
+    conventions="Within 4e-4 of SRMRpy with fast=False. Its default, fast=True, has other filters and other values (2.6"
+    " for 5.1). torchmetrics gives the same, except with norm=true, where it clips to another range.",
     silence="Undefined for a silent test; the reference is not heard.",
-    caveat="It judges the test alone: how far it is from the reference is in the details only. For speech, and made for"
-    " reverberation: noise and music have values too, which mean little. Speakers differ by more than rooms do.",
+    caveat="It judges the test alone: how far it is from the reference is in the details only. It was made for speech"
+    " in reverberation: noise and music have values too, which mean little. Speakers differ by more than rooms do.",
     minimum="one frame: 256 ms",
     shortest=0.256,
     rate=16000,
     lengths="any",
-    alone=True,
+    non_intrusive=True,
     symmetric=False,
-    triangle=False,
-    blind=("polarity",),
+    insensitive_to=("polarity",),
     gradient="none",
     profile="local",
     map="share",
@@ -50,46 +54,31 @@ HEARD = 0.9  # of the energy, by which K is chosen
 RANGE = 1e-3  # of the peak, below which norm sees nothing
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    norm: Annotated[
-        bool, "limit energies to 30 dB below their peak: less between speakers, more between rooms"
-    ] = False,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at 16 kHz, of any lengths; the channels of the test are averaged.
-
-    per_band, per_time: the ratio there. map: where the energy of the fast modulations lies, what the ratio is over.
-    Details: test, reference and difference (test - reference), where the reference has a value.
-    """
-    view = View(rate, detail, band_edges, jobs)
-    pairs = streams(ref, test, rate, weighting, coef, mid_side)
-    channels = [_channel(t, norm, view) for _, t in pairs]
-    references = [_channel(r, norm, View(rate, jobs=jobs)).value for r, _ in pairs]
-    if any(c.reason for c in channels):
-        return pool([Channel(value=c.value, reason=c.reason) for c in channels])
-    details = {"test": float(np.mean([c.value for c in channels])), "reference": float(np.mean(references))}
-    details["difference"] = details["test"] - details["reference"]
-    return pool(channels, {name: value for name, value in details.items() if isfinite(value)})
+@dataclass(frozen=True, kw_only=True)
+class Options(Weighted):
+    norm: Annotated[bool, "limit energies to 30 dB below their peak: less between speakers, more between rooms"] = False
 
 
-def _channel(x: Stream, norm: bool, view: View) -> Channel:
+def measure(pair: Pair, o: Options) -> Channel:
+    test = _ratio(pair.test, o, pair)
+    if test.reason:
+        return test
+    details = {"test": test.value}
+    reference = _ratio(pair.ref, o, View(rate=pair.rate, threads=pair.threads)).value
+    if isfinite(reference):
+        details |= {"reference": reference, "difference": test.value - reference}
+    return replace(test, details=details)
+
+
+def _ratio(x: Stream, o: Options, view: View) -> Channel:
     modulation = models.srmr
     if not modulation.frames(x.length):
         return Channel(value=nan, reason=f"too short: a frame takes {modulation.FRAME} samples, there are {x.length}")
     what = ("modulation", float(x.coef), x.lag)
-    energies = engine.cache.cached(x.samples, what, lambda: modulation.energies(x, view.jobs))
+    energies = engine.cache.cached(x.samples, what, lambda: modulation.energies(x, view.threads))
     if not energies.any():
         return Channel(value=nan, reason="the test is silent")
-    if norm:
+    if o.norm:
         peak = energies.mean(axis=0).max()
         energies = np.clip(energies, RANGE * peak, peak)
     by_band = energies.mean(axis=1)

@@ -1,27 +1,34 @@
-"""Tversky distance: added and missing against common specific loudness. Tversky 1977, Psychological Review 84(4), the
-ratio model, on fuzzy features as Santini and Jain 1999, IEEE TPAMI 21(9).
+"""Tversky distance: loudness that was added or is missing, against what is common. Tversky 1977, Psychological Review
+84(4), the ratio model, on fuzzy features as Santini and Jain 1999, IEEE TPAMI 21(9).
 
-The features are the specific loudness a of the test and b of the reference in half-ERB bands and frames of 93 ms.
-What exceeds the other counts quadratically up to a just noticeable difference and linearly beyond, so that identity has
+The features are the specific loudness a of the test and b of the reference, in half-ERB bands and frames of 93 ms. What
+exceeds the other counts quadratically up to a just noticeable difference and linearly beyond it, so that identity has
 no slope whatever the weights: added A = mean p^2 / (p + tau), missing M = mean q^2 / (q + tau), common C = mean
 min(a, b), with p = max(a - b, 0), q = max(b - a, 0) and tau = 0.053 b + 0.02 (one dB is 5.3 % of loudness). The means
-are over frames and bands, so that the constants of form=log are in the unit of specific loudness, where a sound at the
+are over frames and bands. The constants of form=log are thus in the unit of specific loudness, in which a sound at the
 threshold in quiet has 0.17.
+
+Details: added, missing and common as shares of all loudness that either recording has; all are 0 when both are silent.
+
+With alpha and beta of 1 or more the ratio of plain differences obeys d(a, c) <= d(a, b) + d(b, c). Here differences
+below a just noticeable one count less, which can break it by a few percent.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from .. import hearing
-from ..answer import Detail, View, pool, spectral
+from ..answer import Channel, Pair, spectral
 from ..card import Card
 from ..errors import UsageError
 from ..hearing.loudness import Ear, Level
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
+from ..hearing.weighting import Weighted
+from ..options import Within
+from ..result import Twin
 
 CARD = Card(
     title="Tversky distance",
@@ -32,19 +39,16 @@ CARD = Card(
     formula="ratio: N / (C + N), log: ln(1 + N / (C + 0.02 R + 0.001)); N = alpha A + beta M of added and missing, "
     "C common loudness, R that of the reference",
     source="Tversky 1977, Psychological Review 84(4) 327-352, ratio model; weights 2 to 1 as PEAQ's RmsNoiseLoudAsym",
-    conventions="form=ratio is 0 to 1 and made to be read. form=log is made to train on: the ratio saturates near 1, "
-    "where its gradient vanishes, most of all for a silent reference; the logarithm keeps a slope. With alpha and beta "
-    "of 1 or more the ratio of plain differences obeys d(a, c) <= d(a, b) + d(b, c); that differences below a just "
-    "noticeable one count less can break it by a few percent.",
+    conventions="form=ratio is made to be read: it runs from 0 to 1. form=log is made to train on: the ratio saturates "
+    "near 1, where its gradient vanishes, most of all for a silent reference; the logarithm keeps a slope.",
     silence="0 when both are silent; 1 when only one is (log: a large number).",
-    caveat="Knows no pitch: two tones that do not overlap are equally far at any interval. Deaf to phase, and nearly "
-    "so to what lies under a masker; the level of playback matters.",
+    caveat="It knows no pitch: two tones that do not overlap are equally far at any interval. It is deaf to phase, and "
+    "nearly so to what lies under a masker. The level of playback matters.",
     level="a full-scale sine is 92 dB SPL, unless level says otherwise",
     symmetric=False,
-    triangle=False,
-    blind=("polarity",),
+    insensitive_to=("polarity",),
     gradient="exact",
-    deaf_start=True,
+    zero_gradient_on_silence=True,
     profile="local",
     map="sum",
 )
@@ -61,45 +65,45 @@ PRESETS = {  # alpha, beta
 JND_SLOPE, JND_FLOOR = 0.053, 0.02  # of specific loudness: 0.23 ln(10) / 10 per dB
 R_SHARE, KAPPA = 0.02, 1e-3  # form=log: what keeps the quotient finite, and its slope, where nothing is common
 
-Form = Annotated[Literal["ratio", "log"], "ratio: 0 to 1; log: ln(1 + difference / common), the one to train on"]
-Preset = Annotated[
-    Literal["default", "symmetric", "dice", "artefact", "dropout", "precision", "recall"],
-    "alpha and beta: 2 and 1, symmetric 1 and 1, dice .5 and .5, artefact 4 and 1, dropout 1 and 2, precision 1 and 0, "
-    "recall 0 and 1",
-]
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Weighted):
+    form: Annotated[Literal["ratio", "log"], "ratio: 0 to 1; log: ln(1 + difference / common), the one to train on"] = (
+        "ratio"
+    )
+    preset: Annotated[
+        Literal["default", "symmetric", "dice", "artefact", "dropout", "precision", "recall"],
+        "alpha and beta: default 2 and 1, symmetric 1 and 1, dice .5 and .5, artefact 4 and 1, dropout 1 and 2, "
+        "precision 1 and 0, recall 0 and 1",
+    ] = "default"
+    alpha: Annotated[float, Within(-1, 1e6), "weight of added loudness, -1 for the preset's"] = -1.0
+    beta: Annotated[float, Within(-1, 1e6), "weight of missing loudness, -1 for the preset's"] = -1.0
+    level: Level = 92.0
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Alpha and beta: those that are given, else the preset's."""
+        alpha, beta = PRESETS[self.preset]
+        return alpha if self.alpha == -1 else self.alpha, beta if self.beta == -1 else self.beta
+
+    def check(self) -> None:
+        if min(self.weights) < 0 or max(self.weights) == 0:
+            raise UsageError("alpha and beta must be 0 or more and not both 0, not {:g} and {:g}".format(*self.weights))
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    form: Form = "ratio",
-    preset: Preset = "default",
-    alpha: Annotated[float, "weight of added loudness, 0 or more; -1 for the preset's"] = -1.0,
-    beta: Annotated[float, "weight of missing loudness, 0 or more; -1 for the preset's"] = -1.0,
-    level: Level = 92.0,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at rate Hz; the channels are averaged."""
-    view = View(rate, detail, band_edges, jobs)
-    alpha, beta = _weights(preset, alpha, beta)
-    ear = Ear.of(rate, level)
-    specific = ear.loudness(np.result_type(ref, test))
+def measure(pair: Pair, o: Options) -> Channel:
+    alpha, beta = o.weights
+    ear = Ear.of(pair.rate, o.level)
+    specific = ear.loudness(pair.ref.samples.dtype)
 
-    def measure(spectra: Any, edges: Any, out: Any) -> None:
+    def overlaps(spectra: Any, edges: Any, out: Any) -> None:
         n = specific(spectra)
         hearing.sensation.overlap(n[0], n[1], JND_SLOPE, JND_FLOOR, edges, out)
 
     def finish(sums: Any, frames: Any, bins: Any) -> Any:
         added, missing, common, ref_loudness = np.moveaxis(sums, -1, 0) / (frames * bins)
         difference = alpha * added + beta * missing
-        if form == "log":
+        if o.form == "log":
             return np.log1p(difference / (common + R_SHARE * ref_loudness + KAPPA))
         return _ratio(difference, common)
 
@@ -113,23 +117,15 @@ def compute(
     def parts(sums: Any) -> Any:
         return added(sums) + unit(sums) * beta * sums.map[:, :, 1]
 
-    return pool(
-        [
-            spectral(
-                r, t, ear.stft, measure, 4, finish, parts, view, frequencies=ear.centres, added=added, details=_shares
-            )
-            for r, t in streams(ref, test, rate, weighting, coef, mid_side)
-        ]
-    )
+    return spectral(pair, ear.stft, overlaps, 4, finish, parts, frequencies=ear.centres, added=added, details=_shares)
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text."""
+def twin(rate: int, o: Options) -> Twin:
     import torch
 
     from ..hearing.tensors import specific_loudness
 
-    alpha, beta = _weights(o.preset, o.alpha, o.beta)
+    alpha, beta = o.weights
     specific = specific_loudness(Ear.of(rate, o.level))
 
     def value(ref: Any, test: Any) -> Any:
@@ -161,14 +157,5 @@ def _ratio(difference: Any, common: Any) -> Any:
 
 
 def _shares(sums: Any) -> dict[str, float]:
-    """Of all loudness that either has; all 0 when both are silent."""
     added, missing, common = sums.total[:3] / (sums.total[:3].sum() or 1.0)
     return {"added": float(added), "missing": float(missing), "common": float(common)}
-
-
-def _weights(preset: str, alpha: float, beta: float) -> tuple[float, float]:
-    """The preset's weights, less those that are given; UsageError when they make no distance."""
-    weights = tuple(given if given != -1 else of for given, of in zip((alpha, beta), PRESETS[preset], strict=True))
-    if min(weights) < 0 or max(weights) == 0 or max(weights) > 1e6:
-        raise UsageError(f"alpha and beta must be 0 to 1e6 and not both 0, not {weights[0]:g} and {weights[1]:g}")
-    return weights[0], weights[1]

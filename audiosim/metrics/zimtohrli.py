@@ -1,26 +1,28 @@
 """Zimtohrli: structural dissimilarity of the spectrograms that a model of the ear gives, after warping time.
 
 google/zimtohrli at ff5f049 (September 2025), cpp/zimt/zimtohrli.h; Alakuijala et al. 2025, arXiv 2509.26133. Bands,
-filters and loudness: models.zimtohrli.phasor_bank; alignment: greedy_warping there; similarity: structure.
+filters and loudness: models.zimtohrli.phasor_bank; alignment: greedy_warping there; similarity: structure. It has the
+constants of the code: README and paper have others.
+
+Details: reference_compared and test_compared, the parts of both files that were compared before the walk came to an
+end; mos, where it is asked for. Channels whose walks end sooner do not count in the rest of per_time and map.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import exp, nan
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, replace
+from math import exp, isnan, nan
+from typing import Annotated, Any
 
 import numpy as np
 
-from .. import engine, models
-from ..answer import Channel, Detail, View, pool
+from .. import models
+from ..answer import Channel, Pair, pool
 from ..card import Card
+from ..engine.threads import in_threads
 from ..hearing import scales
-from ..hearing.weighting import Coefficient, MidSide, Weighting, streams
-from ..result import Result, Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
+from ..hearing.weighting import Weighted
+from ..result import Twin
 
 CARD = Card(
     title="Zimtohrli",
@@ -31,23 +33,23 @@ CARD = Card(
     range=(0.0, 1.0),
     formula="1 - mean of intensity^1.05 structure^0.258 over aligned steps and bands",
     source="google/zimtohrli at ff5f049, cpp/zimt/zimtohrli.h; Alakuijala et al. 2025, arXiv 2509.26133",
-    conventions="As the code, not its README or paper, which have other constants; in double precision where the file "
-    "is, within 1e-6. Below 8 steps the original reads beyond its memory: here its formula goes on. mos=true adds the "
-    "opinion score of its mos.h, fitted to an older distance on another scale.",
+    conventions="As the original's code, in double precision where the file is, within 1e-6. Below 8 steps the "
+    "original reads beyond its memory: here its formula goes on. mos=true adds the opinion score of its mos.h, fitted "
+    "to an older distance on another scale.",
     silence="Defined: 0 when both are silent, some 0.05 for silence against music.",
     caveat="It hardly exceeds 0.05, so it cannot rank gross damage. Time is warped and the walk ends with the shorter "
-    "file: a part of a recording scores like the whole. Level counts little, as spectra are brought to one maximum.",
+    "file: a part of a recording scores like the whole. Level counts little: both spectra are brought to one maximum.",
     minimum="33 samples; windows are full from 8 steps on, 3949 samples",
     rate=48000,
     pooling="rms",
+    joint_channels=True,
     lengths="any",
-    level="full scale is 1.0; its level of a full-scale sine is an option without effect",
+    level="full scale is 1.0; the original's option for the level of a full-scale sine has no effect",
     symmetric=True,
-    triangle=False,
-    blind=("polarity",),
+    insensitive_to=("polarity",),
     loses_track=("added_click",),
     gradient="exact",
-    deaf_start=True,
+    zero_gradient_on_silence=True,
     profile="local",
     map="sqrt",
 )
@@ -56,47 +58,31 @@ COR_LOUDER, COR_SOFTER = 0.5828284197882053, 0.6310239126768997  # exponents of 
 MOS_SHIFT, MOS_SLOPE = -5.784e-09, 51.06
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    mos: Annotated[bool, "add the original's approximate opinion score, 1 to 5, to the details"] = False,
-    weighting: Weighting = "none",
-    coef: Coefficient = 0.85,
-    mid_side: MidSide = False,
-    detail: Detail = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    """ref, test [channel, sample] at 48 kHz, of any lengths; channels are pooled by their root mean square.
-
-    Details: the parts of both files that were compared before the walk came to an end; mos, where asked for.
-    """
-    view = View(rate, detail, band_edges, jobs)
-    pairs = streams(ref, test, rate, weighting, coef, mid_side)
-    channels = _of_one_length(engine.threads.in_threads(lambda c: _channel(*pairs[c], view), range(len(pairs)), jobs))
-    result = pool(channels)
-    value = float(_rms([c.value for c in channels]))
-    details = dict(result.details)
-    if mos and value == value:
-        details["mos"] = opinion(value)
-    result = replace(result, value=value, details=details)
-    if result.per_band is None:
-        return result
-    per_band, per_time = (_rms([getattr(c, name) for c in channels]) for name in ("per_band", "per_time"))
-    return replace(result, per_band=per_band, per_time=per_time)
+@dataclass(frozen=True, kw_only=True)
+class Options(Weighted):
+    mos: Annotated[bool, "add the original's approximate opinion score, 1 to 5, to the details"] = False
 
 
-def twin(rate: int, o: Any) -> Twin:
-    """The same as torch text, in float64; the walk is found on detached spectra. mos changes details alone."""
+def measure(pairs: list[Pair], o: Options) -> Channel:
+    """mos is that of the pooled value, so the channels are pooled here."""
+    threads = pairs[0].threads
+    each = max(1, threads // len(pairs))
+    channels = in_threads(lambda c: _channel(replace(pairs[c], threads=each)), range(len(pairs)), threads)
+    pooled = pool(channels, CARD.pooling)
+    if not o.mos or isnan(pooled.value):
+        return pooled
+    return replace(pooled, details={**pooled.details, "mos": opinion(pooled.value)})
+
+
+def twin(rate: int, o: Options) -> Twin:
+    """In float64. The walk is found on detached spectra."""
     import torch
 
     energies, find = models.zimtohrli.phasor_bank.spectrogram_torch(), models.zimtohrli.greedy_warping.walk_torch()
     dissimilarities = models.zimtohrli.structure.dissimilarities_torch()
 
     def value(ref: Any, test: Any) -> Any:
-        x, y = energies(ref), energies(test)
+        x, y = (energies(z.flatten(0, 1)) for z in (ref, test))
         a, b = (z.amax((1, 2), keepdim=True) for z in (x, y))
         louder = (a > b).double()
         up, down = COR_SOFTER + (COR_LOUDER - COR_SOFTER) * louder, COR_LOUDER + (COR_SOFTER - COR_LOUDER) * louder
@@ -105,7 +91,7 @@ def twin(rate: int, o: Any) -> Twin:
         i, j = path[..., None].unbind(1)
         aligned = torch.take_along_dim(x, i, 1), torch.take_along_dim(y, j, 1)
         by_step = dissimilarities(*aligned).mean(2) * real
-        return (by_step.sum(1) / real.sum(1)).clamp(0, 1)
+        return (by_step.sum(1) / real.sum(1)).clamp(0, 1).reshape(ref.shape[:2])
 
     return value
 
@@ -115,23 +101,24 @@ def opinion(distance: float) -> float:
     return 1 + 4 * (MOS_SHIFT + 1) / (MOS_SHIFT + exp(MOS_SLOPE * distance))
 
 
-def _channel(r: Stream, t: Stream, view: View) -> Channel:
-    shortest = min(r.length, t.length)
+def _channel(pair: Pair) -> Channel:
+    files = pair.ref, pair.test
+    shortest = min(x.length for x in files)
     if shortest < models.zimtohrli.phasor_bank.SHORTEST:
         return Channel(value=nan, reason=models.zimtohrli.phasor_bank.too_short(shortest))
-    x, y = engine.threads.in_threads(lambda k: models.zimtohrli.phasor_bank.spectrogram((r, t)[k]), range(2), view.jobs)
+    x, y = in_threads(lambda k: models.zimtohrli.phasor_bank.spectrogram(files[k]), range(2), pair.threads)
     x, y = _compensated(x, y)
     i, j = models.zimtohrli.greedy_warping.walk(x, y)
     centres = models.zimtohrli.phasor_bank.bank().frequencies
-    cuts, edges = scales.bands(centres, view.rate / 2, view.band_edges)
+    cuts, edges = scales.bands(centres, pair.rate / 2, pair.band_edges)
     totals, parts = [], []
-    for whole, local in models.zimtohrli.structure.dissimilarities(x[i], y[j], view.detail != "value"):
+    for whole, local in models.zimtohrli.structure.dissimilarities(x[i], y[j], pair.detail != "value"):
         totals.append(whole.sum())
         parts.append(np.hstack([np.add.reduceat(local[:, : cuts[-1]], cuts[:-1], axis=1), local.sum(1)[:, None]]))
     pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1
     value = min(float(np.sum(totals)) / cells, 1.0)
     details = {"reference_compared": compared / len(x), "test_compared": float(j[-1] + 1) / len(y)}
-    if view.detail == "value":
+    if pair.detail == "value":
         return Channel(value=value, details=details)
     starts = np.searchsorted(i, np.arange(compared))  # of each step of the reference among the pairs
     sums = np.add.reduceat(np.concatenate(parts), starts)
@@ -142,8 +129,8 @@ def _channel(r: Stream, t: Stream, view: View) -> Channel:
         per_time=whole / (np.diff(starts, append=pairs) * len(centres)),
         bands=scales.centres(centres, cuts),
         edges=edges,
-        times=np.arange(compared) * (r.length // len(x) / view.rate),
-        map=bands * (value / cells) if view.detail == "map" else None,
+        times=np.arange(compared) * (pair.ref.length // len(x) / pair.rate),
+        map=bands * (value / cells) if pair.detail == "map" else None,
         details=details,
     )
 
@@ -154,25 +141,3 @@ def _compensated(x: Any, y: Any) -> tuple[Any, Any]:
     if a == b:
         return x, y
     return x * (b / a) ** (COR_LOUDER if a > b else COR_SOFTER), y * (a / b) ** (COR_LOUDER if b > a else COR_SOFTER)
-
-
-def _of_one_length(channels: list[Channel]) -> list[Channel]:
-    """The walks of the channels may end at different steps: nan and 0 for those that a channel did not reach."""
-    if channels[0].times is None:
-        return channels
-    times: Any = max((np.asarray(c.times) for c in channels), key=len)
-
-    def padded(array: Any, fill: float) -> Any:
-        if array is None:
-            return None
-        return np.concatenate([array, np.full((len(times) - len(array), *array.shape[1:]), fill)])
-
-    return [replace(c, times=times, per_time=padded(c.per_time, nan), map=padded(c.map, 0.0)) for c in channels]
-
-
-def _rms(channels: list[Any]) -> Any:
-    """Root mean square of those that are numbers."""
-    squares = np.square(np.array(channels, dtype=np.float64))
-    numbers = ~np.isnan(squares)
-    with np.errstate(invalid="ignore"):  # none at all: 0 / 0
-        return np.sqrt(np.where(numbers, squares, 0).sum(0) / numbers.sum(0))

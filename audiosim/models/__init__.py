@@ -9,44 +9,20 @@ from .. import lazy
 if TYPE_CHECKING:
     from . import (
         auditory as auditory,
-    )
-    from . import (
+        energy_ratio as energy_ratio,
         haspi as haspi,
-    )
-    from . import (
         loizou as loizou,
-    )
-    from . import (
         masking as masking,
-    )
-    from . import (
         mel_cepstra as mel_cepstra,
-    )
-    from . import (
         peaq as peaq,
-    )
-    from . import (
         pesq as pesq,
-    )
-    from . import (
         siib as siib,
-    )
-    from . import (
         srmr as srmr,
-    )
-    from . import (
+        stft_loss as stft_loss,
         stoi as stoi,
-    )
-    from . import (
         visqol as visqol,
-    )
-    from . import (
         warp_q as warp_q,
-    )
-    from . import (
         zimtohrli as zimtohrli,
-    )
-    from . import (
         zwicker as zwicker,
     )
 

@@ -1,4 +1,4 @@
-"""Signals as frames of mel-cepstra: SPTK's kind, and those of two programs whose numbers are quoted.
+"""Signals as frames of mel-cepstra: SPTK's kind, and those of two programs whose values are quoted.
 
 Every analysis turns one channel [sample], float64, into Frames; cepstra @ basis.T is a log spectrum, up to a factor, at
 the analysis' frequencies.
@@ -62,7 +62,7 @@ class Analysis(Protocol):
         """Of one channel [sample], float64."""
 
     def differentiable(self) -> Callable[[Any], Frames]:
-        """The same as torch text, of [item, sample]. UsageError where there is none."""
+        """The same for tensors [item, sample]. UsageError where there is no such thing."""
 
 
 class MelCepstra:
@@ -70,7 +70,6 @@ class MelCepstra:
 
     order 0: 24 up to 16 kHz, 34 up to 24 kHz, 39 above. alpha -1: the mel scale's. iterations: Newton steps.
     floor: power added to every bin, re a full-scale sine. window: periodic "hann" or SPTK's symmetric "blackman".
-    Raises UsageError for what is no analysis.
     """
 
     factor = DB
@@ -85,12 +84,9 @@ class MelCepstra:
         floor: float = 0.0,
         window: str = "hann",
     ) -> None:
-        if order < 0:
-            raise UsageError(f"the order of a cepstrum is 1 or more, not {order}")
         self.rate, self.iterations = rate, iterations
         self.order = order or (24 if rate <= 16000 else 34 if rate <= 24000 else 39)
         self.alpha = dsp.mel_cepstrum.alpha_of(rate) if alpha == -1 else alpha
-        dsp.mel_cepstrum.check(self.order, self.alpha, 0.0, iterations)
         size, hop = max(2, round(0.025 * rate)), max(1, round(0.005 * rate))
         n_fft = 1 << (size - 1).bit_length()
         self.stft = STFT.of(n_fft, hop, "hann", size, pad="zero")

@@ -34,6 +34,7 @@ FLOOR = float(np.finfo(np.float64).eps)  # added to powers, relative to the vari
 MASKING = 16  # frames, 200 ms, over which a sound masks
 STACK = 15  # frames, 187.5 ms
 SIZE = STACK * BANDS
+SHORTEST = FRAME + (STACK + 1) * HOP + 1  # samples that have two frames more than a stack
 PER_SECOND = RATE / HOP / STACK  # stacks that do not overlap
 PRODUCTION = 0.75**2  # squared correlation that two speakers of one text have
 STILL = 1e-10  # share of the largest variance below which a component does not vary
@@ -78,18 +79,18 @@ def _stft() -> STFT:
     return STFT(FRAME, HOP, periodic("hann", FRAME), 0, 0, "zero")
 
 
-def envelopes(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
+def envelopes(ref: Array, test: Array, threads: int = 1) -> tuple[Array, Array]:
     """Of ref and test [sample] at 16 kHz: masked log energies, less their means, float64 [2, frame, band], in the
     frames that count, int64 [frame]: those of the reference within 40 dB of its loudest.
 
     No frame of a reference that does not vary.
     """
     r = plain(np.ascontiguousarray(ref))
-    mean, _ = engine.moments.mean_pair(r, r, jobs)
-    energy = engine.moments.over(engine.moments.squares, 2, r, r, mean, mean, 1.0, jobs=jobs)[0]
+    mean, _ = engine.moments.mean_pair(r, r, threads)
+    energy = engine.moments.over(engine.moments.squares, 2, r, r, mean, mean, 1.0, threads=threads)[0]
     if not energy > FLOOR**2 * ref.size:
         return np.empty((2, 0, BANDS)), np.empty(0, np.int64)
-    levels, logs = _log_energies(ref, test, ref.size / energy, jobs)
+    levels, logs = _log_energies(ref, test, ref.size / energy, threads)
     loudest = np.partition(levels, place := round(LOUDEST * levels.size) - 1)[place]
     kept = np.flatnonzero(levels > loudest * 10 ** (-DYNAMIC_RANGE / 10))
     lowest = logs[0, kept].min(axis=0)
@@ -99,13 +100,13 @@ def envelopes(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
         for z, masked in zip(logs, out, strict=True):
             _mask(z, kept, lowest, decays(), first, masked[first : first + FRAMES_PER_TASK])
 
-    in_threads(task, range(0, kept.size, FRAMES_PER_TASK), jobs)
+    in_threads(task, range(0, kept.size, FRAMES_PER_TASK), threads)
     out[:, -1] = lowest  # in the original too, all that is left of its last frame
     out -= out.mean(axis=1, keepdims=True)
     return out, kept
 
 
-def _log_energies(ref: Array, test: Array, scale: float, jobs: int) -> tuple[Array, Array]:
+def _log_energies(ref: Array, test: Array, scale: float, threads: int) -> tuple[Array, Array]:
     """Mean power of the windowed reference, times scale [frame]; log energies of both [2, frame, band]."""
     count, weights = frames(ref.size), filters()
     starts, stops = scales.support(weights)
@@ -122,7 +123,7 @@ def _log_energies(ref: Array, test: Array, scale: float, jobs: int) -> tuple[Arr
         out += FLOOR * weights.sum(axis=1)
         np.log(out, out=out)
 
-    in_threads(task, range(0, count, FRAMES_PER_TASK), jobs)
+    in_threads(task, range(0, count, FRAMES_PER_TASK), threads)
     return levels * (scale / FRAME**2) + FLOOR, logs
 
 
@@ -183,16 +184,16 @@ class Information:
         return float(PER_SECOND * (self.lost.sum() + self.still_lost))
 
 
-def information(envelopes: Array, jobs: int = 1) -> Information:
+def information(envelopes: Array, threads: int = 1) -> Information:
     """Of two envelopes of more than STACK + 1 frames.
 
     Below 5.5 s of speech the reference has fewer stacks than these have values, and components are left in which it
-    does not vary. The original takes those that rounding gives it: its number changes with the machine, for 3 s by some
+    does not vary. The original takes those that rounding gives it: its value changes with the machine, for 3 s by some
     1e-3. Here they count what they would in the mean over all choices of them, were the variance of the test the same
     in each: with its squared mean m and its variance v there, all together, the squared correlation is m g^2 / (m g^2 +
     v), g normal.
     """
-    covariances, means = _moments(envelopes, jobs)
+    covariances, means = _moments(envelopes, threads)
     values, basis = np.linalg.eigh(covariances[0])
     basis = np.ascontiguousarray(basis[:, values > max(STILL * values[-1], STILLEST)])
     spread_xx, spread_xy, spread_yy = np.einsum("mij,ij->mj", covariances @ basis, basis)
@@ -230,7 +231,7 @@ def _normal() -> tuple[Array, Array]:
     return nodes**2, weights / weights.sum()
 
 
-def _moments(envelopes: Array, jobs: int) -> tuple[Array, Array]:
+def _moments(envelopes: Array, threads: int) -> tuple[Array, Array]:
     """Covariances [3, SIZE, SIZE] of the stacks of reference and reference, reference and test, test and test, and
     means [2, SIZE]; the bits are the same where the envelopes are.
 
@@ -244,7 +245,7 @@ def _moments(envelopes: Array, jobs: int) -> tuple[Array, Array]:
         a, b = pairs[i // STACK]
         _lagged(envelopes[a], envelopes[b], i % STACK, stacks, lagged[i // STACK, i % STACK])
 
-    in_threads(task, range(4 * STACK), jobs)
+    in_threads(task, range(4 * STACK), threads)
     sums = np.empty((3, SIZE, SIZE))
     for i, (a, b, ahead, back) in enumerate(((0, 0, 0, 0), (0, 1, 1, 2), (1, 1, 3, 3))):
         _unfold(envelopes[a], envelopes[b], lagged[ahead], lagged[back], stacks, sums[i])
@@ -293,7 +294,7 @@ def _unfold(x: Array, y: Array, ahead: Array, back: Array, stacks: int, out: Arr
                     out[q, p] = out[q - bands, p - bands] + (y[u, i] * x[v, j] - y[a - 1, i] * x[b - 1, j])
 
 
-def lost_in(found: Information, envelopes: Array, jobs: int = 1) -> Array:
+def lost_in(found: Information, envelopes: Array, threads: int = 1) -> Array:
     """Where the lost information lies: [frame, band] >= 0, whose sum is what was lost in all stacks.
 
     What of the test its components do not have from the reference, weighted by what each of them loses, is turned back
@@ -321,7 +322,7 @@ def lost_in(found: Information, envelopes: Array, jobs: int = 1) -> Array:
 
     starts = range(0, stacks, STACKS_PER_TASK)
     cells = np.zeros(envelopes.shape[1:])
-    for first, some in zip(starts, in_threads(task, starts, jobs), strict=True):
+    for first, some in zip(starts, in_threads(task, starts, threads), strict=True):
         cells[first : first + len(some)] += some
     return cells
 

@@ -115,7 +115,7 @@ def frames(length: int) -> int:
     return max(0, 1 + (length - FRAME) // HOP)
 
 
-def energies(x: Stream, jobs: int = 1) -> Array:
+def energies(x: Stream, threads: int = 1) -> Array:
     """Of x at RATE, behind the filters, in Hamming windows of 256 ms: float64 [band, frame, modulation]."""
     count = frames(x.length)
     out = np.zeros((BANDS, count, MODULATIONS))
@@ -134,7 +134,7 @@ def energies(x: Stream, jobs: int = 1) -> Array:
             x = whole[:, BEFORE // down : (BEFORE + BLOCK) // down].reshape(-1)[: (total - first) // down]
             _modulate(x, first // HOP, HOP // down, *resonators(down), _squares(down), states[c], out[c])
 
-        in_threads(band, range(BANDS), jobs)
+        in_threads(band, range(BANDS), threads)
     return out
 
 

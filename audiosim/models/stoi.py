@@ -1,7 +1,8 @@
 """Envelopes of speech in third octaves without its silence, and how alike segments of them are: what STOI and ESTOI are
 made of. Taal et al. 2011; Jensen and Taal 2016.
 
-All work is done at 10 kHz. A frame counts where the reference has energy; what is kept is joined again by overlap-add.
+All work is done at 10 kHz. A frame counts where the reference has energy; those that count are joined again by
+overlap-add.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ RATE = 10000  # Hz
 FRAME, HOP, N_FFT = 256, 128, 512  # samples
 BANDS, LOWEST = 15, 150.0  # Hz, centre of the lowest
 SEGMENT = 30  # frames, 384 ms
+SHORTEST = FRAME + SEGMENT * HOP + 1  # samples that have one frame more than a segment
 DYNAMIC_RANGE = 40.0  # dB, below the loudest frame
 CLIP = 1 + 10 ** (15 / 20)  # times the reference, at most: an error of -15 dB
 WINDOW = np.hanning(FRAME + 2)[1:-1]
@@ -54,7 +56,7 @@ def frames(length: int) -> int:
     return max(0, -(-(length - FRAME) // HOP))
 
 
-def kept(x: Array) -> Array:
+def counting(x: Array) -> Array:
     """Frames of the reference, x float64 [sample], that lie less than 40 dB below its loudest: int64 [frame].
 
     None of a silent one.
@@ -76,7 +78,7 @@ def _energies(x: Array, squares: Array, hop: int, out: Array) -> None:
         out[f] = total
 
 
-def envelopes(x: Array, frames: Array, jobs: int = 1) -> Array:
+def envelopes(x: Array, frames: Array, threads: int = 1) -> Array:
     """Of x float64 [sample], joined from these frames: float64 [frame, LANES], one frame less than were joined."""
     out = np.zeros((max(0, frames.size - 1), LANES))
 
@@ -86,12 +88,12 @@ def envelopes(x: Array, frames: Array, jobs: int = 1) -> Array:
         _join(x, frames, WINDOW, first, buffer)
         _magnitudes(rfft(buffer), bins(), part)
 
-    in_threads(task, range(0, len(out), FRAMES_PER_TASK), jobs)
+    in_threads(task, range(0, len(out), FRAMES_PER_TASK), threads)
     return out
 
 
 @kernel
-def _join(x: Array, kept: Array, window: Array, first: int, out: Array) -> None:
+def _join(x: Array, frames: Array, window: Array, first: int, out: Array) -> None:
     """out[i] = windowed frame first + i of the sum of the windowed frames of x, each put half a frame behind the one
     before. A half, as all but the first and the last, holds the halves of two of them."""
     half = window.size // 2
@@ -100,11 +102,11 @@ def _join(x: Array, kept: Array, window: Array, first: int, out: Array) -> None:
             f = first + i + side  # the half where frame f begins
             to = out[i, side * half : (side + 1) * half]
             over = window[side * half : (side + 1) * half]
-            begins = x[kept[f] * half : (kept[f] + 1) * half]
+            begins = x[frames[f] * half : (frames[f] + 1) * half]
             for n in range(half):
                 to[n] = window[n] * begins[n]
             if f > 0:
-                ends = x[(kept[f - 1] + 1) * half : (kept[f - 1] + 2) * half]
+                ends = x[(frames[f - 1] + 1) * half : (frames[f - 1] + 2) * half]
                 for n in range(half):
                     to[n] += window[half + n] * ends[n]
             for n in range(half):
@@ -122,7 +124,7 @@ def _magnitudes(spectra: Array, bins: Array, out: Array) -> None:
             out[f, b] = np.sqrt(total)
 
 
-def correlations(x: Array, y: Array, extended: bool, where: bool, jobs: int = 1) -> tuple[Array, Array | None]:
+def correlations(x: Array, y: Array, extended: bool, where: bool, threads: int = 1) -> tuple[Array, Array | None]:
     """How alike the segments of two envelopes [frame, LANES] are, -1 to 1: float64 [segment, band], or, when extended,
     [segment, 1]; and, where asked for, their shortfalls [frame, band], summed over the segments that hold a frame.
 
@@ -140,7 +142,7 @@ def correlations(x: Array, y: Array, extended: bool, where: bool, jobs: int = 1)
         measure(x[rows], y[rows], SEGMENT, CLIP, values, lost)
         return values, lost
 
-    results = in_threads(task, starts, jobs)
+    results = in_threads(task, starts, threads)
     values = np.concatenate([v for v, _ in results])
     if not where:
         return values[:, :BANDS], None
@@ -269,8 +271,8 @@ def _cosine(xx: float, yy: float, xy: float) -> float:
     return 0.0 if xx > 0 or yy > 0 else 1.0
 
 
-# The same as torch text, of items [item, sample] at 10 kHz, float64. Which frames count is decided on detached samples;
-# as shapes must not hang on it, those that do not count stand behind the others, as zeros.
+# The same on tensors [item, sample] at 10 kHz, float64. Which frames count is decided on detached samples. Shapes must
+# not depend on it, so frames that do not count stand behind the others, as zeros.
 
 
 def envelopes_torch() -> Callable[[Any, Any], tuple[Any, Any, Any]]:

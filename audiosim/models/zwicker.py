@@ -4,7 +4,7 @@ Sound at 48 kHz passes third-octave filters; critical bands of what they let thr
 decays slowly where the sound ends and has slopes towards higher bands: specific loudness, whose sum over 24 Bark is the
 loudness. Tables A.1 to A.9 of the standard lie in audiosim/tables.
 
-Levels are kept as intensities in units of that of 0 dB, so that no logarithm is taken: tables of levels are turned into
+Levels are held as intensities in units of that of 0 dB, so that no logarithm is taken: tables of levels are turned into
 factors. The standard rounds N to three digits or two, here it is not rounded; its tables end at 120 dB in the bands up
 to 250 Hz, beyond which the last range goes on.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -26,6 +26,7 @@ from ..engine.kernel import exact_kernel, kernel
 from ..errors import UsageError
 
 Array = NDArray[Any]
+Field = Literal["free", "diffuse"]  # the sound field that the listener is in
 
 RATE = 48000  # Hz
 STEP = 24  # samples between values of the core loudness, 0.5 ms
@@ -62,10 +63,7 @@ class Tables:
     slopes: Array
 
     @classmethod
-    def of(cls, field: str) -> Tables:
-        """field: "free" or "diffuse"; UsageError for another."""
-        if field not in ("free", "diffuse"):
-            raise UsageError(f"field is free or diffuse, not {field!r}")
+    def of(cls, field: Field) -> Tables:
         return _tables(field)
 
     def core(self, power: Array) -> Array:
@@ -84,7 +82,7 @@ class Tables:
 
 
 @lru_cache(maxsize=2)
-def _tables(field: str) -> Tables:
+def _tables(field: Field) -> Tables:
     low, bands, slopes = (_table(f"iso532_1_{name}.csv") for name in ("low", "bands", "slopes"))
     edge, threshold, attenuation, diffuse, narrower = bands.T
     ear = (diffuse if field == "diffuse" else 0.0) - attenuation
@@ -142,18 +140,10 @@ def phon(sone: float) -> float:
     return max(3.0, float(40 * (sone + 0.0005) ** 0.35))
 
 
-def check_level(level: float) -> float:
-    """UsageError for an impossible level of full scale."""
-    if not 0 <= level <= 140:
-        raise UsageError(f"level is the dB SPL of a full-scale sine, 0 to 140, not {level:g}")
-    return level
-
-
-def of_levels(levels: ArrayLike, field: str = "free") -> tuple[float, Array]:
+def of_levels(levels: ArrayLike, field: Field = "free") -> tuple[float, Array]:
     """Loudness in sone and specific loudness [240] in sone/Bark, at 0.1, 0.2 .. 24 Bark, of a stationary sound.
 
-    levels: [28] in dB SPL, of the third octaves from 25 Hz to 12.5 kHz. field: "free" or "diffuse". UsageError for
-    another field or number of levels.
+    levels: [28] in dB SPL, of the third octaves from 25 Hz to 12.5 kHz; UsageError for another number of them.
     """
     level = np.asarray(levels, dtype=np.float64)
     if level.shape != (BANDS,):
@@ -167,7 +157,7 @@ def _of_powers(power: Array, tables: Tables) -> tuple[float, Array]:
     return float(loudness[0]), specific[0]
 
 
-def stationary(x: Array, level: float = 100.0, field: str = "free") -> tuple[float, Array]:
+def stationary(x: Array, level: float = 100.0, field: Field = "free") -> tuple[float, Array]:
     """As of_levels, of x [sample] at 48 kHz; level: dB SPL of a full-scale sine.
 
     The levels are those over all of x; the filters start at rest, as the standard's do where it skips nothing.
@@ -183,10 +173,10 @@ def stationary(x: Array, level: float = 100.0, field: str = "free") -> tuple[flo
 class Listener:
     """Time-varying loudness of a recording at 48 kHz, heard block by block.
 
-    level: dB SPL of a full-scale sine. field: "free" or "diffuse". UsageError for impossible ones.
+    level: dB SPL of a full-scale sine.
     """
 
-    def __init__(self, level: float = 100.0, field: str = "free") -> None:
+    def __init__(self, level: float = 100.0, field: Field = "free") -> None:
         self.tables = Tables.of(field)
         self.filters = _ThirdOctaves(level, smooth=True)
         self.decay = np.zeros(3 * CRITICAL)
@@ -209,7 +199,7 @@ class _ThirdOctaves:
     """Intensities in the third octaves, of blocks of one recording."""
 
     def __init__(self, level: float, smooth: bool) -> None:
-        full_scale = 2 * 10 ** (check_level(level) / 10)  # intensity of a constant 1
+        full_scale = 2 * 10 ** (level / 10)  # intensity of a constant 1
         gain, poles = filters()
         self.state = np.zeros(_END)
         for row, values in enumerate((gain**2 * full_scale, *poles.reshape(BANDS, 6).T, _leak())):
@@ -451,11 +441,11 @@ def temporally_weighted(loudness: Array, constants: Array, state: Array, started
         loudness[t] = total
 
 
-FRAME, HOP = 2048, 1024  # samples of the frames of the torch text
+FRAME, HOP = 2048, 1024  # samples of the frames of the surrogate
 SOFTNESS = 1.0  # dB, within which one range of levels passes into the next there
 
 
-def core_torch(level: float, field: str, whole: bool) -> Callable[[Any], Any]:
+def core_torch(level: float, field: Field, whole: bool) -> Callable[[Any], Any]:
     """x [item, sample] at 48 kHz -> core loudness [item, frame, 20] in sone, of half overlapping Hann frames of 43 ms.
 
     No decay and no slopes; the ranges of low-frequency correction pass into each other, and loudness is continuous at
@@ -470,7 +460,7 @@ def core_torch(level: float, field: str, whole: bool) -> Callable[[Any], Any]:
     transform = spectra(stft)
     response = np.abs(_responses(stft.frequencies(RATE))) ** 2  # [bin, band]
     response[1:-1] *= 2
-    scale = 2 * 10 ** (check_level(level) / 10) / (FRAME * np.sum(stft.window**2))
+    scale = 2 * 10 ** (level / 10) / (FRAME * np.sum(stft.window**2))
     pick = np.zeros((BANDS, CRITICAL))
     pick[np.arange(LOW), np.repeat([0, 1, 2], [6, 3, 2])] = 1
     pick[np.arange(LOW, BANDS), np.arange(3, CRITICAL)] = 1

@@ -71,13 +71,13 @@ class _Pair:
 
     @property
     def unread(self) -> bool:
-        """Whether there is nothing to look at or listen to."""
+        """Whether the recordings could not be read, so that there is nothing to show or play."""
         return self.rows[0]["rate"] is None
 
 
 @dataclass(slots=True)
 class _Table:
-    """What is kept of all rows."""
+    """The table of all pairs, without arrays."""
 
     kept: list[_Pair] = field(default_factory=list)  # the worst first
     total: int = 0
@@ -160,7 +160,7 @@ def page(
 
 
 def badness(rows: Sequence[Row]) -> tuple[int, float]:
-    """What pairs are ranked by, the worst largest: error, failed gate, no number, then the value of the first row."""
+    """What pairs are ranked by, the worst largest: error, failed gate, no value, then the first row's value."""
     first = rows[0]
     value = -number(first) if first["better"] == "higher" else number(first)
     failed = any(not g["passed"] for r in rows for g in r["gates"])
@@ -169,7 +169,7 @@ def badness(rows: Sequence[Row]) -> tuple[int, float]:
 
 
 def _read(rows: Iterable[Row]) -> _Table:
-    """One pass over the rows; of all pairs only the worst are kept."""
+    """One pass over the rows; only the worst pairs are kept."""
     table, order = _Table(), count(0, -1)
     heaps: dict[bool, list[tuple[tuple[int, float], int, _Pair]]] = {True: [], False: []}  # by whether unread
     for _, group in groupby(rows, key=_same_pair):
@@ -326,7 +326,7 @@ def _verdict(row: Row) -> dict[str, Any]:
 
 
 def _folder(names: Sequence[str]) -> str:
-    """The folder that all names lie in, which then need not be said each time."""
+    """The folder that all names share, which need not be repeated."""
     folders = [n.split("/")[:-1] for n in names]
     shared = takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))
     return "".join(f"{level[0]}/" for level in shared) if len(names) > 1 else ""

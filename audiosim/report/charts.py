@@ -1,4 +1,4 @@
-"""Lines, bars and ticks as the numbers that the page's SVG is drawn with: coordinates, no markup."""
+"""Coordinates of the lines, bars and ticks in the page's SVG; no markup."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def clock(seconds: float) -> str:
 
 
 def hertz(frequency: float) -> str:
-    """As people say it: 250 Hz, 2.1 kHz."""
+    """A frequency for people: 250 Hz, 2.1 kHz."""
     return f"{float(f'{frequency / 1000:.2g}'):g} kHz" if frequency >= 999.5 else f"{frequency:.0f} Hz"
 
 

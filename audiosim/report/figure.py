@@ -51,7 +51,7 @@ def levels(comparison: Comparison, specs: Sequence[str], form: Form) -> bytes:
     spec = usable[0] if usable else specs[0]
     result = comparison.results[spec]
     found = taken_apart(spec, comparison, result)
-    card = metrics.get(metrics.parse(spec).name).CARD
+    card = metrics.get(metrics.parse(spec).name).card
     what = charts.unit(result, card, profile=True)
     share = card.profile == "share"
     return _drawn(

@@ -1,4 +1,4 @@
-"""One pair as its block of the page shows it: plain data for pair.html.jinja."""
+"""The block of one pair in the page, as plain data for pair.html.jinja."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import match as matching
-from .. import metrics
+from .. import match as matching, metrics
 from ..audio import display_name
 from ..comparison import Comparison
 from ..judge import explain
@@ -33,7 +32,7 @@ def name(row: Row, folder: str = "") -> str:
 
 def answer(row: Row) -> dict[str, Any]:
     """A metric's value as a cell shows it and sorts by it."""
-    value, card = number(row), metrics.get(row["metric"]).CARD
+    value, card = number(row), metrics.get(row["metric"]).card
     shown = row["status"] in ("ok", "infinite")
     return {
         "spec": row["spec"],
@@ -56,10 +55,10 @@ def answer(row: Row) -> dict[str, Any]:
 def block(
     rows: Sequence[Row], comparison: Comparison, sound: Sound | None, view: tuple[float, float]
 ) -> dict[str, Any]:
-    """The data of one pair. rows: its answers. view: seconds, from and to, that the pictures show."""
+    """The data of one pair. rows: its results. view: the seconds, from and to, that the pictures show."""
     specs = [r["spec"] for r in rows if r["spec"] in comparison.results]
     gates = [g for r in rows for g in r["gates"]]
-    cards = {spec: metrics.get(metrics.parse(spec).name).CARD for spec in specs}
+    cards = {spec: metrics.get(metrics.parse(spec).name).card for spec in specs}
     drawn = [charts.course(comparison.results[s], s, cards[s], gates, view) for s in specs]
     by_band = [charts.bars(comparison.results[s], s, cards[s]) for s in specs]
     found = _explanation(comparison, specs)
@@ -90,7 +89,7 @@ def _gate(row: Row) -> dict[str, Any]:
 
 
 def _explanation(comparison: Comparison, specs: Sequence[str]) -> explain.Explanation | None:
-    """What the first metric with a map has to say."""
+    """The explanation by the first metric that has a map."""
     for spec in specs:
         if comparison.results[spec].map is not None:
             return explain.taken_apart(spec, comparison, comparison.results[spec])

@@ -1,4 +1,4 @@
-"""What the page plays: a stretch of reference and test as FLAC, on one level and in step."""
+"""What the page plays: a section of reference and test as FLAC, at one level and in step."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def cut(comparison: Comparison, start: float, end: float) -> Sound:
 
 def _badness(comparison: Comparison, spec: str) -> tuple[Array, Array]:
     """(centres of frames, how bad each is, >= 0)."""
-    result, card = comparison.results[spec], metrics.get(metrics.parse(spec).name).CARD
+    result, card = comparison.results[spec], metrics.get(metrics.parse(spec).name).card
     if result.times is None:
         return np.empty(0), np.empty(0)
     if result.map is not None:
@@ -123,7 +123,7 @@ def _stretch(samples: Array, first: int, last: int) -> Array:
 
 def _match_db(ref: Array, test: Array, rate: int) -> float | None:
     """By BS.1770; by RMS where that has no answer, as below 4 kHz; None where one is silent."""
-    difference = metrics.get("lufs").compute(ref, test, rate, jobs=1).details.get("integrated_difference")
+    difference = metrics.get("lufs").compute(ref, test, rate, threads=1).details.get("integrated_difference")
     if difference is not None and np.isfinite(difference):
         return -float(difference)
     low, high = (float(np.sqrt(np.mean(np.square(c)))) for c in (ref, test))

@@ -228,7 +228,7 @@ def test_a_scheduler_that_goes_away_leaves_a_journal_to_go_on_from(
         answers = run(outstanding(todo, TERMS, journal), TERMS, journal, Dask(TERMS, cluster.address))
         next(answers)
         cluster.processes[0].kill()
-        with pytest.raises(InputError, match="the scheduler went away; the same command goes on from there"):
+        with pytest.raises(InputError, match="the scheduler went away; the same command resumes there"):
             list(answers)
         assert 0 < len(outstanding(todo, TERMS, journal)) < 60
 

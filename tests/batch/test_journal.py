@@ -52,7 +52,7 @@ def test_a_torn_line_is_cut_off_and_the_rest_kept(tmp_path: Path) -> None:
         path.write_bytes(whole[:-cut])
         assert [r["id"] for r in read(path)] == ["a"]
         with Journal(path, SETTINGS) as journal:
-            assert "was not finished" in str(journal.repaired)
+            assert "an unfinished last line" in str(journal.repaired)
             journal.write(row("c"))
         assert [r["id"] for r in read(path)] == ["a", "c"]
     for line in path.read_text().splitlines():
@@ -83,7 +83,7 @@ def test_another_schema_is_refused_with_its_number(tmp_path: Path, schema: int) 
     path = tmp_path / "old.jsonl"
     path.write_text(json.dumps({"schema": schema, "settings": SETTINGS}) + "\n")
     for use in (lambda: Journal(path, SETTINGS), lambda: list(read(path))):
-        with pytest.raises(InputError, match=f"is of schema {schema}, this audiosim knows 1"):
+        with pytest.raises(InputError, match=f"has schema {schema}, but this audiosim reads 1"):
             use()
 
 
@@ -117,7 +117,7 @@ def test_a_line_in_the_middle_that_is_no_row(tmp_path: Path) -> None:
         journal.write(row("a"))
     path.write_text(path.read_text() + "oops\n")
     for use in (lambda: Journal(path, SETTINGS), lambda: list(read(path))):
-        with pytest.raises(InputError, match="line 3: is no row"):
+        with pytest.raises(InputError, match="line 3: is not a row"):
             use()
     with pytest.raises(InputError, match="cannot be read"):
         list(read(tmp_path / "none"))

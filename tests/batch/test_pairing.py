@@ -134,10 +134,10 @@ def test_tables_of_other_kinds(tmp_path: Path) -> None:
         ("reference,test,rating\na,b,good\n", "rating is 'good'"),
         ("reference,test,start\na,b,-1\n", "start is '-1'"),
         ("reference,test,higher_is_better\na,b,maybe\n", "higher_is_better is 1 or 0"),
-        ("reference,test,test\na,b,c\n", "two columns have one name"),
+        ("reference,test,test\na,b,c\n", "two columns have the same name"),
         ("reference,test,id\na,b,x\nc,d,x\n", "line 3: line 2 has the id 'x' too"),
         ("reference,test,rating\na,b,1\na,b,2\n", "line 3: line 2 has the id 'b' too"),
-        ('{"reference": "a", "test": "b"}\n[]\n', "line 2: is no JSON object"),
+        ('{"reference": "a", "test": "b"}\n[]\n', "line 2: is not a JSON object"),
     ],
 )
 def test_a_wrong_table_is_told_by_its_line(text: str, said: str) -> None:

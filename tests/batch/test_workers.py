@@ -157,7 +157,7 @@ def test_a_piece_that_lies_behind_the_end_is_no_pair(files: Path) -> None:
     (pair,) = pairs(files, 1)
     with journal_of(files) as journal:
         rows = work([replace(pair, start=7.0)], TERMS, journal)
-    assert "lasts 0.100 s, the piece starts at 7 s" in rows[0]["reason"]
+    assert "lasts 0.100 s, but the section starts at 7 s" in rows[0]["reason"]
 
 
 def test_the_worst_second_is_filled_in_afterwards(files: Path) -> None:

@@ -161,7 +161,7 @@ def side_by_side(original: Original, pair: Pair, program: str, repeats: int) -> 
     compute = metrics.get(spec.name).compute
 
     def ours() -> None:
-        compute(pair.ref, pair.test, RATE, jobs=1, **spec.options)
+        compute(pair.ref, pair.test, RATE, threads=1, **spec.options)
 
     ours()
     turns = [(cpu(theirs), cpu(ours)) for _ in range(repeats)]

@@ -74,7 +74,7 @@ def sound(name: str) -> Signal:
 def distances(spec: str, pairs: Iterable[Pair]) -> dict[Pair, Any]:
     """Results by pair; where they are better when higher, with the sign turned."""
     name = spec.partition(":")[0]
-    length = "keep" if metrics.get(name).CARD.lengths == "any" else "pad"
+    length = "keep" if metrics.get(name).card.lengths == "any" else "pad"
     found = {}
     for ref, test in pairs:
         found[ref, test] = compare(
@@ -84,7 +84,7 @@ def distances(spec: str, pairs: Iterable[Pair]) -> dict[Pair, Any]:
 
 
 def value(spec: str, result: Any) -> float:
-    sign = 1.0 if metrics.get(spec.partition(":")[0]).CARD.better == "lower" else -1.0
+    sign = 1.0 if metrics.get(spec.partition(":")[0]).card.better == "lower" else -1.0
     return sign * result.value
 
 
@@ -291,23 +291,23 @@ def anchors() -> None:
     """Distances after known degradations of the samples, at 48 kHz."""
     from audiosim.dsp.resampling import to_rate
 
-    rate = 48000
+    rate, measured = 48000, metrics.get("auditory").compute
     speech, music = (to_rate(load(SOURCE / f"{n}.flac"), rate).samples.astype(np.float64) for n in ("speech", "music"))
     sources = {"speech": speech, "music": music}
     print("| | speech | music |\n|---|---|---|")
 
     def row(name: str, change: Callable[[Array], Array]) -> None:
-        found = [auditory.compute(x, change(x), rate).value for x in sources.values()]
+        found = [measured(x, change(x), rate).value for x in sources.values()]
         print(f"| {name} | {' | '.join(f'{v:.2f}' for v in found)} |", flush=True)
 
     for name, change in DEGRADATIONS.items():
         if name == "1 dB quieter, level=90":
-            found = [auditory.compute(x, x * 10 ** (-1 / 20), rate, level=90.0).value for x in sources.values()]
+            found = [measured(x, x * 10 ** (-1 / 20), rate, level=90.0).value for x in sources.values()]
             print(f"| {name} | {' | '.join(f'{v:.2f}' for v in found)} |")
         elif change is None:
             n = min(speech.shape[1], music.shape[1])
             other = np.repeat(speech[:, :n], len(music), 0), music[:, :n]
-            distance = auditory.compute(*other, rate).value
+            distance = measured(*other, rate).value
             print(f"| {name} | {distance:.2f} | {distance:.2f} |")
         else:
             row(name, lambda x, change=change: change(x, rate))

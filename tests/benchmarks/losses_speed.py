@@ -1,7 +1,7 @@
 """Speed of losses: `python -m tests.benchmarks.losses_speed` prints the table of the README.
 
 Forward and backward on the CPU, warm, a batch of four times 10 s of 48 kHz mono float32, on one thread and on as many
-as torch takes by itself. Against the peers, and each loss against its own plain torch text, which serves where its
+as torch takes by itself. Against the peers, and each loss against its own plain torch, which serves where its
 kernels do not. They take turns, and the median of the ratios counts. Needs the extra "peers" and torch. No test depends
 on it.
 """
@@ -61,7 +61,7 @@ def cases() -> Iterator[tuple[str, str, Callable[[Any, Any], Any], float]]:
             with mock.patch("audiosim.engine.tensors.in_memory", return_value=False):
                 return loss(input, target)
 
-        yield spec, "its torch text", text, 1.0
+        yield spec, "its plain torch", text, 1.0
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ SPECS = (
 def available(spec: str) -> bool:
     """Is there such a metric, and does it have a gradient?"""
     name = spec.partition(":")[0]
-    return name in metrics.names() and metrics.get(name).CARD.gradient == "exact"
+    return name in metrics.names() and metrics.get(name).card.gradient == "exact"
 
 
 def sines(frequencies: Any, phases: Any, rate: int = RATE) -> Any:

@@ -111,7 +111,7 @@ def threads(repeats: int) -> None:
     compute(ref[:, :RATE], test[:, :RATE], RATE)
     rows = []
     for _ in range(repeats):
-        one, two = (timed(lambda j=j: compute(ref, test, RATE, jobs=j)) for j in (1, 2))
+        one, two = (timed(lambda j=j: compute(ref, test, RATE, threads=j)) for j in (1, 2))
         bare = 2 * timed(lambda: transform(0)) / timed(both)
         rows.append((one / two, bare))
     ours, bare = (statistics.median(ratios) for ratios in zip(*rows, strict=True))

@@ -213,7 +213,7 @@ def speed(originals: list[Original], repeats: int) -> None:
         compute = metrics.get(spec.name).compute
 
         def ours(ref: Array = ref, test: Array = test, spec: Any = spec, compute: Any = compute) -> None:
-            compute(ref[None], test[None], RATE, jobs=1, **spec.options)
+            compute(ref[None], test[None], RATE, threads=1, **spec.options)
 
         ours()
         with warnings.catch_warnings():

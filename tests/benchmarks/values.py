@@ -58,7 +58,7 @@ def main() -> int:
 def cases(only: list[str] | None) -> Iterator[tuple[str, str]]:
     """(spec, pair) of all metrics: defaults, and each choice of each option by itself."""
     for name in only or metrics.names():
-        card = metrics.get(name).CARD
+        card = metrics.get(name).card
         pairs = ["speech"] if card.rate == 16000 or card.rate is None else []
         pairs += ["music"] if card.rate != 16000 else []
         for pair in pairs:
@@ -80,7 +80,7 @@ def measured(spec: str, pair: str) -> dict[str, Any]:
 
     parsed = metrics.parse(spec)
     metric = metrics.get(parsed.name)
-    card = metric.CARD
+    card = metric.card
     ref, test = signals(pair, card.rate, getattr(card, "shortest", 0.0))
     try:
         result = audiosim.compare(ref, test, spec, detail="map", length="trim")[spec]

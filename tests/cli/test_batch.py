@@ -155,7 +155,7 @@ def test_interrupted_it_says_how_to_go_on(process: Callable[..., Any], tmp_path:
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == ExitCode.INTERRUPTED
-    assert b"the same command goes on from there" in err
+    assert b"the same command resumes there" in err
     assert b"Traceback" not in err
     assert 10 <= len(list(read(tmp_path / "run.jsonl"))) < 2 * MANY
 

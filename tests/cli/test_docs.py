@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
 import pytest
 import typer
 
+from audiosim import metrics
 from audiosim.cli import docs
 from audiosim.errors import ExitCode
 
@@ -23,15 +25,50 @@ def test_the_files_are_current(capsys):
 
 def test_every_subcommand_has_a_page():
     pages = docs.pages()
-    assert {"man/audiosim.1", "man/audiosim-compare.1", "man/audiosim-explain.1"} <= set(pages)
+    names = ("audiosim", "audiosim-compare", "audiosim-batch", "audiosim-explain")
+    assert {f"man/man1/{name}.1" for name in names} <= set(pages)
     assert pages["completions/_audiosim"].startswith("#compdef audiosim\n")
 
 
-@pytest.mark.parametrize("page", ["man/audiosim.1", "man/audiosim-compare.1", "man/audiosim-explain.1"])
+@pytest.mark.parametrize("page", ["audiosim.1", "audiosim-compare.1", "audiosim-explain.1"])
 def test_pages_state_the_exit_codes(page):
-    text = docs.pages()[page]
+    text = docs.pages()[f"man/man1/{page}"]
     for code in ExitCode:
         assert f"\\fB{int(code)}\\fR" in text
+
+
+def test_the_page_of_metrics_has_them_all():
+    page = docs.pages()["man/man7/audiosim-metrics.7"].split(".SH METRICS")[1].split(".SH OPTIONS")[0]
+    told = re.findall(r"^\.TP\n\\fB(.+)\\fR\n(.+)$", page, re.MULTILINE)
+    assert sorted(name.replace("\\-", "-") for name, _ in told) == metrics.own_names()
+    for name, text in told:
+        card = metrics.get(name.replace("\\-", "-")).card
+        assert text.startswith(card.title.replace("-", "\\-"))
+        assert f"{card.better.capitalize()} is better; gradient: {card.gradient}" in text
+
+
+def test_the_page_of_training_has_every_loss():
+    page = docs.pages()["man/man7/audiosim-training.7"].split(".SH METRICS WITH A GRADIENT")[1].split(".PP\nNo gr")[0]
+    plain = re.sub(r"\\f[BR]", "", page.replace("\\-", "-"))
+    for name in metrics.own_names():
+        assert (metrics.get(name).card.gradient != "none") == bool(
+            re.search(rf"(^|\W){name}(\W|$)", plain, re.MULTILINE)
+        )
+
+
+def test_pages_of_topics_leave_nothing_of_their_source():
+    for topic in docs.TOPICS:
+        page = docs.pages()[f"man/man7/audiosim-{topic}.7"]
+        assert not re.search(r"<!--|```|\*\*|^[-#] |`\w", page, re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff")
+def test_groff_has_nothing_to_complain_about():
+    for name, page in docs.pages().items():
+        if name.startswith("man/"):
+            run = ["groff", "-man", "-ww", "-z", "-Kutf8"]
+            checked = subprocess.run(run, input=page.encode(), capture_output=True, check=True)
+            assert checked.stderr == b"", name
 
 
 @pytest.mark.skipif(not shutil.which("mandoc"), reason="no mandoc")

@@ -23,7 +23,7 @@ def test_the_catalogue_has_a_row_a_metric(cli):
 
 @pytest.mark.parametrize("name", metrics.names())
 def test_every_card_is_printed_in_every_format(cli, name):
-    card = metrics.get(name).CARD
+    card = metrics.get(name).card
     for form in ("table", "tsv", "csv", "json", "jsonl"):
         done = cli("explain", name, "--format", form)
         assert (done.code, done.err) == (0, "")

@@ -46,7 +46,7 @@ def test_the_sound_is_a_setting(cli, sounds, tmp_path, monkeypatch):
         ("--report", ".", "is a directory"),
         ("--report", "", "needs a file name"),
         ("--plot", "nowhere/out.png", "there is no directory"),
-        ("--plot", "out.gif", "ends in none of .png, .svg and .pdf"),
+        ("--plot", "out.gif", "must end in .png, .svg or .pdf"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_the_work(cli, sounds, option, path, said):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from math import inf
 
-from tests.test_summary import rated, two_systems
-
 from audiosim.cli import table
 from audiosim.judge import gates
 from audiosim.judge.summary import agreement, summarise
 from tests.batches import row
+from tests.judge.test_summary import rated, two_systems
 
 
 def printed(show, *arguments):

@@ -60,8 +60,8 @@ def test_float32_is_summed_in_float64() -> None:
 def test_same_bits_on_any_number_of_threads() -> None:
     ref, test = pair(3000, 0.85, 1)
     first = correlation.lags(ref, test, 10)
-    for jobs in (2, 8):
-        np.testing.assert_array_equal(first, correlation.lags(ref, test, 10, jobs=jobs))
+    for threads in (2, 8):
+        np.testing.assert_array_equal(first, correlation.lags(ref, test, 10, threads=threads))
 
 
 @pytest.mark.usefixtures("small_blocks")

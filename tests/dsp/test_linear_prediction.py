@@ -65,7 +65,7 @@ def test_filtered_streams_tasks_and_threads() -> None:
     y = naive.filtered(x, 0.85, 1)
     count = lp.frame_count(y.size, SIZE, HOP)
     a, r = lp.predictors(Stream(x, x.dtype.type(0.85), 1), WINDOW, HOP, count, 10)
-    b, s = lp.predictors(plain(y), WINDOW, HOP, count, 10, jobs=3)
+    b, s = lp.predictors(plain(y), WINDOW, HOP, count, 10, threads=3)
     np.testing.assert_allclose(r, s, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(b, lp.predictors(plain(y), WINDOW, HOP, count, 10)[0])

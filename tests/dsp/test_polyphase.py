@@ -28,10 +28,10 @@ def test_scipy_with_the_same_taps(rate: int, wanted: int, length: int) -> None:
 def test_blocks_threads_and_filters_change_nothing() -> None:
     x = noise(16000, 2.0, 2)[0].astype(np.float32)
     expected = naive.octave_resampled(naive.filtered(x, 0.5, 1), 16000, 10000)
-    for jobs in (1, 3):
-        filtered = polyphase.resampled(Stream(x, np.float32(0.5), 1), 16000, 10000, jobs)
+    for threads in (1, 3):
+        filtered = polyphase.resampled(Stream(x, np.float32(0.5), 1), 16000, 10000, threads)
         np.testing.assert_allclose(filtered, expected, rtol=0, atol=1e-7)
-    whole, two = (polyphase.resampled(plain(x), 16000, 10000, jobs) for jobs in (1, 2))
+    whole, two = (polyphase.resampled(plain(x), 16000, 10000, threads) for threads in (1, 2))
     assert (whole == two).all()
     assert whole.size > 2 * polyphase.BLOCK
 

@@ -314,7 +314,8 @@ def test_patches_share_distances_and_chunks_hand_on(monkeypatch: pytest.MonkeyPa
         assert end == cells[-1][1]
     assert costs[21] == 0
     assert ends[21] == m - 30 + 3 * (size - 1)
-    for other in (warping.subsequences(x, y, starts, size, jobs=3), warping.subsequences(x, y, starts, size, reach=m)):
+    for given in ({"threads": 3}, {"reach": m}):
+        other = warping.subsequences(x, y, starts, size, **given)
         np.testing.assert_array_equal(other, (costs, ends))
     near, _ = warping.subsequences(x, y, starts, size, reach=5)
     assert (near >= costs).all()

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim.engine import divergence, fft, fold, threads
+from audiosim.engine import divergence, fft, fold
 from audiosim.engine.frames import STFT
 from audiosim.engine.stream import Stream
+from audiosim.engine.threads import in_threads
 from audiosim.errors import UsageError
 from tests import naive
 from tests.signals import Array, noise
@@ -128,8 +129,8 @@ def test_fold(bands: list[int], length: int) -> None:
     x, y = np.abs(naive_spectra(streams, {"n_fft": 64, "hop": 16}))
     terms = naive.differences(x, y)
     inside = naive.in_ranges(terms, np.array(bands))
-    for jobs in (1, 3):
-        sums = fold.fold(*streams, STFT_64, differences, 3, bands=np.array(bands), keep_map=True, jobs=jobs)
+    for threads in (1, 3):
+        sums = fold.fold(*streams, STFT_64, differences, 3, bands=np.array(bands), keep_map=True, threads=threads)
         assert sums is not None
         assert (sums.frames, sums.bins) == terms.shape[:2]
         np.testing.assert_allclose(sums.total, terms.sum(axis=(0, 1)), rtol=1e-12)
@@ -179,8 +180,8 @@ def test_lookback(lookback: int) -> None:
         out[lookback:, 0, 0] = (m[lookback:] - m[:-lookback]).sum(axis=1)
 
     m = np.abs(naive_spectra(streams, {"n_fft": 64, "hop": 16}))[1].sum(axis=1)
-    for jobs in (1, 3):
-        sums = fold.fold(*streams, STFT_64, change, 1, bands=np.array([0, 33]), lookback=lookback, jobs=jobs)
+    for threads in (1, 3):
+        sums = fold.fold(*streams, STFT_64, change, 1, bands=np.array([0, 33]), lookback=lookback, threads=threads)
         assert sums is not None
         assert sums.by_frame is not None
         expected = np.concatenate([np.zeros(lookback), m[lookback:] - m[:-lookback]])
@@ -210,8 +211,8 @@ def test_same_bits_on_any_number_of_threads() -> None:
     streams = pair(2000, 0.85, 2)
     first = fold.fold(*streams, STFT_64, differences, 3, bands=np.array([0, 9, 33]), keep_map=True)
     assert first is not None
-    for jobs in (2, 8):
-        again = fold.fold(*streams, STFT_64, differences, 3, bands=np.array([0, 9, 33]), keep_map=True, jobs=jobs)
+    for threads in (2, 8):
+        again = fold.fold(*streams, STFT_64, differences, 3, bands=np.array([0, 9, 33]), keep_map=True, threads=threads)
         assert again is not None
         for field in ("total", "by_band", "by_frame", "map"):
             np.testing.assert_array_equal(getattr(first, field), getattr(again, field))
@@ -224,9 +225,9 @@ def test_spread_keeps_order_and_uses_threads() -> None:
         barrier.wait()
         return start
 
-    assert threads.in_threads(task, range(0, 80, 10), 4) == list(range(0, 80, 10))
-    assert threads.in_threads(lambda start: start, range(0), 4) == []
-    assert threads.in_threads(lambda start: start, range(5), 1) == list(range(5))
+    assert in_threads(task, range(0, 80, 10), 4) == list(range(0, 80, 10))
+    assert in_threads(lambda start: start, range(0), 4) == []
+    assert in_threads(lambda start: start, range(5), 1) == list(range(5))
 
 
 def test_what_breaks_in_a_thread_is_raised() -> None:
@@ -234,4 +235,4 @@ def test_what_breaks_in_a_thread_is_raised() -> None:
         raise ValueError(f"broken at {start}")
 
     with pytest.raises(ValueError, match="broken at 0"):
-        threads.in_threads(task, range(3), 2)
+        in_threads(task, range(3), 2)

@@ -10,8 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiosim.engine import fft, tensors  # noqa: E402  needs torch
+from audiosim.distance import ErrorKernels  # noqa: E402  needs torch
+from audiosim.engine import fft, moments, tensors  # noqa: E402
 from audiosim.engine.tensors import Joint, by_kernels, in_memory, mean_of_errors, segments  # noqa: E402
+from audiosim.metrics.mae import absolute_error  # noqa: E402
 
 SUMS = ("signal", "noise", "common", "offset")
 
@@ -26,7 +28,7 @@ def drawn(dtype: str = "float64", items: int = 3, samples: int = 50, grad: bool 
     return [x.requires_grad_(grad) for x in tensors]
 
 
-def text() -> Any:
+def on_tensors() -> Any:
     return mock.patch.object(tensors, "in_memory", return_value=False)
 
 
@@ -42,7 +44,7 @@ def test_joint_sums(dtype: str, scaled: bool, centre: bool, monkeypatch: pytest.
     """In blocks of many sizes, also several items at a time."""
     ref, test, gain = drawn(dtype, grad=False)
     given = gain if scaled else None
-    with text():
+    with on_tensors():
         wanted = joint(ref, test, given, centre)
     for chunk in (1, 7, 50, 110, 1 << 20):
         monkeypatch.setattr(tensors, "CHUNK", chunk)
@@ -60,14 +62,18 @@ def test_joint_sums_have_gradients_and_these_theirs(centre: bool) -> None:
     assert torch.autograd.gradgradcheck(function, drawn(items=2, samples=6))
 
 
-@pytest.mark.parametrize("kernel", ["absolute", "log_cosh"])
-def test_means_of_errors_have_gradients_and_these_theirs(kernel: str) -> None:
-    arguments = (2.0, 0.1) if kernel == "log_cosh" else ()
-    formula = torch.abs if kernel == "absolute" else lambda e: ((2 * e).cosh() + 0.1).log()
-    mean = mean_of_errors(formula, kernel, *arguments)
+def log_cosh(e: Any, a: float, eps: float) -> Any:
+    return ((a * e).cosh() + eps).log()
+
+
+@pytest.mark.parametrize("name", ["absolute", "log_cosh"])
+def test_means_of_errors_have_gradients_and_these_theirs(name: str) -> None:
+    kernels = ErrorKernels(moments.log_cosh, moments.log_cosh_slope, log_cosh)
+    term, arguments = {"absolute": (absolute_error, ()), "log_cosh": (kernels, (2.0, 0.1))}[name]
+    mean = mean_of_errors(term, arguments)
     ref, test, _ = drawn()
     value = mean(ref, test)
-    with text():
+    with on_tensors():
         torch.testing.assert_close(value, mean(ref, test))
     assert torch.autograd.gradcheck(mean, (ref, test))
     assert torch.autograd.gradgradcheck(mean, drawn(items=2, samples=6)[:2])
@@ -78,7 +84,7 @@ def test_segments_have_gradients_and_these_theirs(size: int, hop: int) -> None:
     energies = segments(np.hanning(size + 2)[1:-1], hop)
     ref, test, _ = drawn(samples=53)
     count = (53 - size) // hop
-    with text():
+    with on_tensors():
         wanted = energies(ref, test, count)
     for ours, theirs in zip(energies(ref, test, count), wanted, strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -95,8 +101,8 @@ def test_only_what_is_asked_for_is_differentiated() -> None:
         assert [x.grad is not None for x in pair] == [i == 0, i == 1]
 
 
-def quartic(ref: Any, test: Any, gradient: bool, jobs: int) -> Any:
-    assert not gradient or jobs
+def quartic(ref: Any, test: Any, gradient: bool, threads: int) -> Any:
+    assert not gradient or threads
     difference = test - ref
     return (difference**4).sum(axis=1), 4 * difference**3 if gradient else np.empty((0, 0))
 

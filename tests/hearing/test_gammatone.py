@@ -48,7 +48,7 @@ def test_levels_in_frames(size: int) -> None:
         frame[: max(0, low - start)] = 0
         expected = np.sqrt(np.mean(np.square(gammatone.filtered(frame * window, bank)), axis=1))
         np.testing.assert_allclose(levels, expected, rtol=1e-9)
-    again = gammatone.frame_levels(x, starts[::-1], window, bank, jobs=2, lowest=lowest[::-1])
+    again = gammatone.frame_levels(x, starts[::-1], window, bank, threads=2, lowest=lowest[::-1])
     np.testing.assert_array_equal(again[::-1], found, "a frame's level does not hang on its neighbours")
 
 
@@ -70,8 +70,8 @@ def test_adjoint_is_the_gradient_of_the_text_by_fft(size: int) -> None:
     lowest = np.where(np.arange(7) % 3 == 1, starts + 25, -1000)
     given = [torch.tensor(a) for a in (starts, lowest, window, gammatone.as_rows(bank))]
     x = torch.tensor(noise(1000, 0.3, 1, 2), requires_grad=True)
-    by_kernels, by_text = gammatone.frame_levels_torch()(x, *given), gammatone._levels_text(x, *given)
-    np.testing.assert_allclose(by_kernels.detach(), by_text.detach(), rtol=1e-8, atol=1e-12)
-    slopes = torch.tensor(np.random.default_rng(0).uniform(-1, 1, by_text.shape))
-    found, expected = (torch.autograd.grad(levels, x, slopes)[0] for levels in (by_kernels, by_text))
+    by_kernels, by_fft = gammatone.frame_levels_torch()(x, *given), gammatone._levels_by_fft(x, *given)
+    np.testing.assert_allclose(by_kernels.detach(), by_fft.detach(), rtol=1e-8, atol=1e-12)
+    slopes = torch.tensor(np.random.default_rng(0).uniform(-1, 1, by_fft.shape))
+    found, expected = (torch.autograd.grad(levels, x, slopes)[0] for levels in (by_kernels, by_fft))
     np.testing.assert_allclose(found, expected, atol=1e-8 * expected.abs().max().item())

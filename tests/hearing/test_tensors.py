@@ -1,4 +1,4 @@
-"""Losses by kernels against their torch text, which everything else rests on, and where which of them serves."""
+"""Losses by kernels against their implementation in torch, on which all else rests, and where which of them serves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tests.signals import COMPILED, added_noise, pink
 
 torch = pytest.importorskip("torch")
 
-from audiosim.engine import tensors as dsp  # noqa: E402
-from audiosim.engine import transposes  # noqa: E402  needs torch
+from audiosim.engine import tensors as dsp, transposes  # noqa: E402  needs torch
 from audiosim.hearing import tensors as hearing  # noqa: E402
 from audiosim.loss import Loss  # noqa: E402
 
@@ -32,19 +31,19 @@ every = pytest.mark.parametrize("spec", FUSED)
 
 
 class Served:
-    """Calls of the kernels, each with whether a gradient was asked for, and a way to enforce the text."""
+    """Calls of the kernels, each with whether a gradient was asked for, and a way to enforce torch."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kernels: list[bool] = []
-        self.only_text = False
+        self.only_torch = False
         evaluate, in_memory = hearing.evaluate, dsp.in_memory
 
-        def evaluated(objective: Any, ref: Any, test: Any, gradient: bool, jobs: int) -> Any:
+        def evaluated(objective: Any, ref: Any, test: Any, gradient: bool, threads: int) -> Any:
             self.kernels.append(gradient)
-            return evaluate(objective, ref, test, gradient, jobs)
+            return evaluate(objective, ref, test, gradient, threads)
 
         monkeypatch.setattr(hearing, "evaluate", evaluated)
-        monkeypatch.setattr(dsp, "in_memory", lambda *x: in_memory(*x) and not self.only_text)
+        monkeypatch.setattr(dsp, "in_memory", lambda *x: in_memory(*x) and not self.only_torch)
 
 
 @pytest.fixture
@@ -66,14 +65,14 @@ def pair(dtype: str = "float64", seconds: float = 0.2, channels: int = 1) -> tup
 
 
 def both(served: Served, spec: str, test: Any, ref: Any) -> Any:
-    """Values and gradients of kernels and of text, of signals [channel, sample], a batch of them."""
-    for served.only_text in (False, True):
+    """Values and gradients of kernels and of torch, of signals [channel, sample], a batch of them."""
+    for served.only_torch in (False, True):
         served.kernels.clear()
         y = torch.tensor(test[:, None], requires_grad=True)
         value = Loss(spec, RATE, "none")(y, torch.tensor(ref[:, None]))
         weights = torch.linspace(1, 2, len(value), dtype=value.dtype)
         (weights * value).sum().backward()
-        assert any(served.kernels) == (not served.only_text)
+        assert any(served.kernels) == (not served.only_torch)
         yield value.detach(), y.grad
 
 
@@ -83,18 +82,18 @@ def apart(ours: Any, expected: Any) -> float:
 
 
 @every
-def test_agree_with_the_text_and_with_compute(spec: str, served: Served) -> None:
+def test_agree_with_torch_and_with_compute(spec: str, served: Served) -> None:
     parsed = metrics.parse(spec)
     for dtype, of_value, of_gradient in (("float64", 1e-9, 1e-9), ("float32", 1e-4, 5e-3)):
         ref, test = pair(dtype, channels=2)
-        ours, text = both(served, spec, test, ref)
-        assert ours[0].dtype == text[0].dtype
-        assert ours[0].tolist() == pytest.approx(text[0].tolist(), rel=of_value)
+        ours, plain = both(served, spec, test, ref)
+        assert ours[0].dtype == plain[0].dtype
+        assert ours[0].tolist() == pytest.approx(plain[0].tolist(), rel=of_value)
         assert ours[0].tolist() == pytest.approx(
             metrics.get(parsed.name).compute(ref, test, RATE, **parsed.options).per_channel.tolist(), rel=of_value
         )
-        assert ours[1].dtype == text[1].dtype
-        assert apart(ours[1], text[1]) < of_gradient
+        assert ours[1].dtype == plain[1].dtype
+        assert apart(ours[1], plain[1]) < of_gradient
 
 
 @every
@@ -107,7 +106,7 @@ def test_the_gradient_is_the_derivative(spec: str, served: Served) -> None:
 
 
 @every
-def test_edges_agree_with_the_text(spec: str, served: Served) -> None:
+def test_edges_agree_with_torch(spec: str, served: Served) -> None:
     ref, test = (x[0] for x in pair())
     silent, click = np.zeros_like(ref), np.zeros_like(ref)
     click[click.size // 2] = 1.0
@@ -115,10 +114,10 @@ def test_edges_agree_with_the_text(spec: str, served: Served) -> None:
     cases = [(ref, ref), (ref, silent), (silent, test), (silent, silent), (silent, click), (click, silent)]
     cases += [(click, click), (ref, half), (half, ref), (ref, 1e-6 * ref)]
     refs, tests = (np.stack(x) for x in zip(*cases, strict=True))
-    (value, gradient), (expected, text) = both(served, spec, tests, refs)
+    (value, gradient), (expected, slope) = both(served, spec, tests, refs)
     assert torch.isfinite(gradient).all()
     assert value.tolist() == pytest.approx(expected.tolist(), rel=1e-9, abs=1e-12)
-    for ours, theirs in zip(gradient, text, strict=True):
+    for ours, theirs in zip(gradient, slope, strict=True):
         assert torch.linalg.norm(ours - theirs) <= 1e-9 * torch.linalg.norm(theirs)
 
 
@@ -157,7 +156,7 @@ def test_inputs_are_read_as_they_lie_and_left_as_they_are(served: Served) -> Non
         lambda x: (torch.tensor(x) * 1j).conj().imag.neg(),
     ):
         y, target = lie(test).detach().requires_grad_(), lie(ref)
-        served.only_text = False
+        served.only_torch = False
         found = loss(y, target)
         found.sum().backward()
         assert found.tolist() == value.tolist()
@@ -191,7 +190,7 @@ def test_no_gradient_is_made_where_none_is_asked_for(served: Served) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own, in forward mode
-def test_the_text_serves_where_more_than_the_gradient_of_the_test_is_wanted(served: Served) -> None:
+def test_torch_serves_where_more_than_the_gradient_of_the_test_is_wanted(served: Served) -> None:
     ref, test = (torch.tensor(x) for x in pair())
     loss = Loss("stft", RATE)
     y = test.clone().requires_grad_()
@@ -214,23 +213,23 @@ def test_the_text_serves_where_more_than_the_gradient_of_the_test_is_wanted(serv
 
 
 def test_a_gradient_can_have_one_itself(served: Served) -> None:
-    """A penalty on the gradient, as text and as text behind kernels."""
+    """A penalty on the gradient, by torch and by torch behind kernels."""
     ref, test = (torch.tensor(x) for x in pair())
     found = []
-    for served.only_text in (False, True):
+    for served.only_torch in (False, True):
         y = test.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(Loss("log-mel", RATE)(y, ref), y, create_graph=True)
         gradient.square().sum().backward()
         found.append((gradient.detach(), y.grad))
     assert served.kernels == [True]
-    for ours, text in zip(*found, strict=True):
-        assert apart(ours, text) < 1e-9
+    for ours, plain in zip(*found, strict=True):
+        assert apart(ours, plain) < 1e-9
 
 
 def test_too_short_is_said_in_the_same_words(served: Served) -> None:
     ref = test = torch.zeros(1, 300, dtype=torch.float64)
     said = []
-    for served.only_text in (False, True):
+    for served.only_torch in (False, True):
         with pytest.raises(InputError, match="too short") as error:
             Loss("stft", RATE)(test, ref)
         said.append(str(error.value))

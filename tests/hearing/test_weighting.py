@@ -10,6 +10,7 @@ import scipy.signal
 
 from audiosim.errors import UsageError
 from audiosim.hearing import weighting
+from audiosim.hearing.weighting import Weighted
 from tests import naive
 from tests.signals import Array, affordable, noise, pink, sine
 
@@ -193,7 +194,7 @@ def testauraloss_taps() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_streams(name: str) -> None:
     ref, test = noise(RATE, affordable(0.2), 1, 2), noise(RATE, affordable(0.2), 2, 2)
-    pairs = weighting.streams(ref, test, RATE, name, 0.85, False)
+    pairs = weighting.streams(ref, test, RATE, Weighted(weighting=name))
     assert len(pairs) == 2
     for channel, pair in enumerate(pairs):
         for stream, x in zip(pair, (ref[channel], test[channel]), strict=True):
@@ -206,7 +207,7 @@ def test_streams(name: str) -> None:
 
 def test_streams_of_mid_and_side() -> None:
     ref, test = noise(RATE, 0.01, 1, 2), noise(RATE, 0.01, 2, 2)
-    mid, side = weighting.streams(ref, test, RATE, "none", 0.85, True)
+    mid, side = weighting.streams(ref, test, RATE, Weighted(mid_side=True))
     np.testing.assert_array_equal(mid[0].samples, ref[0] + ref[1])
     np.testing.assert_array_equal(side[0].samples, ref[0] - ref[1])
     np.testing.assert_array_equal(side[1].samples, test[0] - test[1])
@@ -214,18 +215,18 @@ def test_streams_of_mid_and_side() -> None:
 
 def test_streams_are_of_one_type() -> None:
     ref, test = noise(RATE, 0.01, 1, 2).astype(np.float32), noise(RATE, 0.01, 2, 2)
-    for pair in weighting.streams(ref, test, RATE, "hp", 0.85, False):
+    for pair in weighting.streams(ref, test, RATE, Weighted(weighting="hp")):
         assert {s.samples.dtype for s in pair} == {np.dtype(np.float64)}
-    for pair in weighting.streams(ref, ref, RATE, "hp", 0.85, False):
+    for pair in weighting.streams(ref, ref, RATE, Weighted(weighting="hp")):
         assert {np.asarray(s.coef).dtype for s in pair} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize(
     ("name", "coef", "mid_side", "channels", "said"),
     [
-        ("d", 0.85, False, 1, "unknown weighting 'd'"),
-        ("hp", 1.01, False, 1, "coef must be within 0 and 1"),
-        ("hp", -0.1, False, 1, "coef must be within 0 and 1"),
+        ("d", 0.85, False, 1, "weighting is none, hp, .*, not 'd'"),
+        ("hp", 1.01, False, 1, "coef must be 0 to 1, not"),
+        ("hp", -0.1, False, 1, "coef must be 0 to 1, not"),
         ("none", 0.85, True, 1, "mid_side needs stereo, these have 1 channel$"),
         ("none", 0.85, True, 3, "these have 3 channels"),
     ],
@@ -233,4 +234,4 @@ def test_streams_are_of_one_type() -> None:
 def test_impossible_streams(name: str, coef: float, mid_side: bool, channels: int, said: str) -> None:
     x = noise(RATE, 0.01, channels=channels)
     with pytest.raises(UsageError, match=said):
-        weighting.streams(x, x, RATE, name, coef, mid_side)
+        weighting.streams(x, x, RATE, Weighted(weighting=name, coef=coef, mid_side=mid_side))

@@ -39,7 +39,7 @@ def test_identical_files_have_no_regions():
 
 def test_silence_has_a_reason():
     found = explain(*pair(np.zeros_like)[::-1], "si-sdr")
-    assert found.sentence.startswith("no answer: ")
+    assert found.sentence.startswith("no value: ")
     assert found.regions == ()
 
 
@@ -120,9 +120,10 @@ def test_every_card_makes_a_page():
     from audiosim import metrics
 
     for name in metrics.names():
-        rows = dict(explaining.card_rows(name))
-        assert rows["metric"] == name
-        assert all(isinstance(text, str) and text for text in rows.values())
+        rows = [row for part in explaining.card_parts(name).values() for row in part]
+        assert rows[0] == ("metric", name)
+        assert all(isinstance(text, str) and text for _, text in rows)
+        assert len({field for field, _ in rows}) == len(rows), "a field stands there twice"
 
 
 def test_the_gradient_points_at_a_planted_change():
@@ -138,7 +139,7 @@ def test_the_gradient_points_at_a_planted_change():
 def test_no_gradient_at_the_minimum():
     pytest.importorskip("torch")
     assert explain(*pair(lambda x: x.copy()), "log-mel", gradient=True).sentence.startswith("the gradient is zero")
-    assert explain(*pair(np.zeros_like)[::-1], "esr", gradient=True).sentence.startswith("no answer: ")
+    assert explain(*pair(np.zeros_like)[::-1], "esr", gradient=True).sentence.startswith("no value: ")
 
 
 def test_the_gradient_of_a_quiet_channel_is_there():

@@ -75,7 +75,7 @@ def test_a_mistyped_operator_is_not_taken_for_a_metric(text):
 def test_a_share_is_no_value_of_a_band():
     from audiosim import metrics
 
-    shares = [n for n in metrics.names() if metrics.get(n).CARD.profile == "share"]
+    shares = [n for n in metrics.names() if metrics.get(n).card.profile == "share"]
     for name in shares:
         with pytest.raises(UsageError, match="share of the error energy"):
             gates.parse(f"{name}@100-200<1")
@@ -290,7 +290,7 @@ def test_what_is_new_missing_or_without_a_number():
         "new": ("new", True),
         "gone": ("missing", False),  # and mse, which nobody asked for, is not missed
     }
-    assert found["b"].reason == "it had a number and is now error: made up as error"
+    assert found["b"].reason == "it had a value and is now error: made up as error"
     assert found["b"].severity == inf
     assert found["gone"].data()["passed"] is False
 
@@ -304,7 +304,7 @@ def test_systems_have_baselines_of_their_own():
 def test_another_version_or_other_options_cannot_be_compared(other):
     found = against(row("a", **other), row("a"))
     assert (found.kind, found.passed) == ("other", False)
-    assert "write the baseline anew" in found.reason
+    assert "write a new baseline" in found.reason
     assert next(iter(other.values())) == 99 or "weighting=hp" in found.reason
 
 

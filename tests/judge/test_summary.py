@@ -303,7 +303,7 @@ def test_ratings_are_joined_by_files_and_system(tmp_path, monkeypatch):
     [
         ("id,value\na,1\n", "need the columns rating"),
         ("name,rating\na,1\n", "need the columns rating"),
-        ("id,rating\na,good\n", "line 2: 'good' is no number"),
+        ("id,rating\na,good\n", "line 2: rating is 'good', not a number"),
         ("id,rating,higher_is_better\na,1,maybe\n", "1 or 0, not 'maybe'"),
     ],
 )

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from audiosim import compare, load
+from audiosim import compare, load, metrics
 from audiosim.engine.cache import caching
 from audiosim.errors import UsageError
 from audiosim.judge.explain import explain
 from audiosim.metrics import auditory
-from audiosim.metrics.auditory import compute
 from audiosim.models.auditory import complex_gammatone, levels, peakiness
 from audiosim.signal import Signal
 from tests.benchmarks import listeners
@@ -39,6 +38,7 @@ from tests.signals import (
 )
 
 RATE = 48000
+compute = metrics.get("auditory").compute
 PARTS = ("spectrum", "modulation", "course", "peakiness")
 compiled = pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")
 
@@ -144,8 +144,8 @@ def test_audibility_is_its_formula() -> None:
 
 def test_levels_that_nobody_listens_at_are_refused() -> None:
     x = noise(RATE, 0.05)
-    for level in (10.0, 150.0, float("nan")):
-        with pytest.raises(UsageError, match="full-scale sine"):
+    for level, says in ((10.0, "20 to 140"), (150.0, "20 to 140"), (float("nan"), "finite")):
+        with pytest.raises(UsageError, match=f"auditory: level must be {says}"):
             compute(x, x, RATE, level=level)
 
 

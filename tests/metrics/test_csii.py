@@ -61,11 +61,11 @@ def test_plain_formula() -> None:
 
 @compiled
 def test_a_second_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of recordings whose power spectra are too many to be kept."""
+    """Of recordings whose power spectra are too many to be cached."""
     x = speech_like(RATE, 1.0, 1)
     y = added_noise(x, RATE, 0.1, 1)
     once = csii(x, y)
-    monkeypatch.setattr(coherence_levels, "KEPT", 0)
+    monkeypatch.setattr(coherence_levels, "CACHED", 0)
     assert dict(csii(x, y).details) == dict(once.details)
 
 

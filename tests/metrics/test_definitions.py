@@ -83,7 +83,7 @@ def agrees(spec: str) -> None:
 
 
 def test_every_conventional_metric_is_defined_here() -> None:
-    assert {n for n in metrics.names() if metrics.get(n).CARD.family in ("conventional", "cepstral")} <= set(
+    assert {n for n in metrics.names() if metrics.get(n).card.family in ("conventional", "cepstral")} <= set(
         naive.DEFINITIONS
     )
 

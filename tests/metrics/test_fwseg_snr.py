@@ -75,7 +75,12 @@ def test_edges() -> None:
     assert fwseg(x, silent).value == pytest.approx(0, abs=1e-12)
     assert fwseg(x[:, :599], x[:, :599]).reason == "too short: two frames take 600 samples, there are 599"
     assert fwseg(x[:, :600], x[:, :600]).value == 35
-    for options, says in ((":low=3,high=3", "ascend"), (":frame=0", "frame of 0 samples"), (":overlap=1", "hop of 0")):
+    for options, says in (
+        (":low=3,high=3", "ascend"),
+        (":frame=0", "frame must be above 0"),
+        (":overlap=1", "overlap must be 0 to below 1"),
+        (":frame=1e-5", "frame of 0 samples"),
+    ):
         with pytest.raises(UsageError, match=says):
             fwseg(x, x, options)
 

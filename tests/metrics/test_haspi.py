@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from audiosim import compare
+from audiosim import compare, metrics
 from audiosim.errors import UsageError
 from audiosim.hearing import audiogram
-from audiosim.metrics import haspi
 from audiosim.models.haspi import impaired_ear, modulation_cepstra
 from tests.signals import COMPILED, Array, noise, speech_like
+
+haspi = metrics.get("haspi")
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="a quarter of a second takes uncompiled kernels minutes")
 
@@ -100,13 +101,13 @@ def test_what_is_no_audiogram_is_refused(text: str) -> None:
 # Edges
 
 
-def test_long_recordings_are_heard_twice_and_short_ones_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_recordings_are_heard_twice_and_short_ones_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = formula(16000)
-    kept = haspi.compute(*pair, 16000, detail="map")
-    monkeypatch.setattr(impaired_ear, "KEPT", 0)
-    again = haspi.compute(*pair, 16000, detail="map", jobs=2)
-    assert again.value == pytest.approx(kept.value, abs=1e-6)
-    np.testing.assert_allclose(again.map, kept.map, atol=1e-6)
+    cached = haspi.compute(*pair, 16000, detail="map")
+    monkeypatch.setattr(impaired_ear, "CACHED", 0)
+    again = haspi.compute(*pair, 16000, detail="map", threads=2)
+    assert again.value == pytest.approx(cached.value, abs=1e-6)
+    np.testing.assert_allclose(again.map, cached.map, atol=1e-6)
 
 
 def test_silence_has_a_reason_and_a_silent_test_a_value() -> None:

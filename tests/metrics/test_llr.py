@@ -63,10 +63,15 @@ def test_silence_that_both_share_is_no_distance() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("frame=0", "frame of 0 samples"),
-        ("overlap=1", "hop of 0"),
-        ("order=-1", "order"),
-        ("keep=0", "keep is above 0"),
+        ("frame=0", "frame must be above 0, not 0"),
+        ("frame=1e-5", "frame of 0 samples"),
+        ("frame=6.5e-5,overlap=0", "frame of 1 sample has no envelope"),
+        ("overlap=1", "overlap must be 0 to below 1, not 1"),
+        ("overlap=-0.1", "overlap must be 0 to below 1, not -0.1"),
+        ("overlap=0.999", "hop of 0"),
+        ("order=-1", "order must be 0 or more, not -1"),
+        ("limit=-1", "limit must be 0 or more, not -1"),
+        ("keep=0", "keep must be above 0 to 1, not 0"),
     ],
 )
 def test_impossible_options(options: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""masked-loss: its plain formula, what it hears of noise under and beside a masker, its gradients, kernels and text."""
+"""masked-loss: its plain formula, what it hears of noise under and beside a masker, its gradients."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.hearing.test_masking_threshold import plain
 
 from audiosim import metrics
 from audiosim.errors import UsageError
+from tests.models.masking.test_threshold import plain
 from tests.signals import COMPILED, Array, added_noise, affordable, harmonic, noise, pink, speech_like
 
 SECONDS = affordable(0.3)
@@ -90,14 +90,15 @@ def test_playback_level_moves_the_threshold_in_quiet() -> None:
     assert compute(ref, test, 48000, level=120.0).value > 1.0
 
 
-def test_a_negative_weight_is_refused() -> None:
+def test_impossible_options_are_refused() -> None:
     x = noise(8000, 0.1, 1)
-    with pytest.raises(UsageError, match="noise is a weight"):
-        compute(x, x, 8000, noise=-1.0)
+    for options, says in (({"noise": -1.0}, "noise must be 0 to 1e"), ({"level": 20.0}, "level must be 40 to 140")):
+        with pytest.raises(UsageError, match=f"masked-loss: {says}"):
+            compute(x, x, 8000, **options)
 
 
 def losses(spec: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Values and gradients of a batch of two, by kernels and by text."""
+    """Values and gradients of a batch of two, by kernels and by torch."""
     torch = pytest.importorskip("torch")
     from audiosim.engine import tensors
     from audiosim.loss import Loss
@@ -115,11 +116,11 @@ def losses(spec: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.skipif(not COMPILED, reason="too slow uncompiled")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("spec", ["masked-loss", "masked-loss:noise=0", "masked-loss:noise=100,level=80"])
-def test_kernels_and_text_agree(spec: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_and_torch_agree(spec: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = list(losses(spec, dtype, monkeypatch))
     tolerance = {"float64": 1e-11, "float32": 1e-4}[dtype]
-    for ours, text in zip(*found, strict=True):
-        assert (ours - text).norm() <= tolerance * text.norm()
+    for ours, other in zip(*found, strict=True):
+        assert (ours - other).norm() <= tolerance * other.norm()
 
 
 @pytest.mark.skipif(not COMPILED, reason="too slow uncompiled")

@@ -100,4 +100,4 @@ def test_six_channels() -> None:
 
 
 def test_its_map_is_a_level() -> None:
-    assert metrics.get("nmr").CARD.map == "level"
+    assert metrics.get("nmr").card.map == "level"

@@ -97,4 +97,4 @@ def test_six_channels() -> None:
 
 
 def test_its_card_says_what_identical_files_give() -> None:
-    assert metrics.get("noise-loudness").CARD.identical == 0
+    assert metrics.get("noise-loudness").card.identical == 0

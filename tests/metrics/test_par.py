@@ -1,4 +1,4 @@
-"""par: its plain formula, that it is a convex quadratic form of the error, its frames, loss by kernels and by text."""
+"""par: its plain formula, that it is a convex quadratic form of the error, its frames, loss by kernels and by torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import scipy.fft
 import scipy.optimize
 
 from audiosim import compare, metrics
+from audiosim.errors import UsageError
 from tests.signals import COMPILED, Array, added_noise, affordable, noise, pink
 
 SECONDS = affordable(0.7)
@@ -95,9 +96,24 @@ def test_too_short_is_said() -> None:
     assert "1536 samples" in (r.reason or "")
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"level": 20.0}, "level must be 40 to 140"),
+        ({"frame": 1.0}, "frame must be 0.01 to 0.2"),
+        ({"bands": 2}, "bands must be 16 to 256"),
+    ],
+)
+def test_impossible_options_are_refused_in_one_line(options: dict[str, Any], says: str) -> None:
+    x = noise(16000, 0.1, 1)
+    with pytest.raises(UsageError, match=f"par: {says}") as error:
+        metrics.get("par").compute(x, x, 16000, **options)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.skipif(not COMPILED, reason="too slow uncompiled")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_kernels_and_text_agree(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_and_torch_agree(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from audiosim.engine import tensors
     from audiosim.loss import Loss
@@ -112,5 +128,5 @@ def test_kernels_and_text_agree(dtype: str, monkeypatch: pytest.MonkeyPatch) -> 
         values.sum().backward()
         found.append((values.detach(), test.grad))
     tolerance = {"float64": 1e-12, "float32": 1e-4}[dtype]
-    for ours, text in zip(*found, strict=True):
-        assert torch.linalg.norm(ours - text) <= tolerance * torch.linalg.norm(text)
+    for ours, other in zip(*found, strict=True):
+        assert torch.linalg.norm(ours - other) <= tolerance * torch.linalg.norm(other)

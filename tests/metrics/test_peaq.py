@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim import compare, metrics
+from audiosim import compare
 from audiosim.errors import UsageError
-from audiosim.models.peaq import disturbance, fft_ear
+from audiosim.metrics import peaq, peaq_advanced
+from audiosim.models.peaq import disturbance, fft_ear, network
 from tests import naive
 from tests.signals import COMPILED, Array, added_noise, affordable, chord_music, low_pass, pink, silence, speech_like
 
@@ -213,8 +214,10 @@ def test_stereo_takes_the_better_ear_for_detection() -> None:
 
 
 def test_network_on_the_edges_of_its_range() -> None:
-    peaq: Any = metrics.get("peaq")
-    np.testing.assert_allclose(peaq.grade(-1e3), -3.98)
-    np.testing.assert_allclose(peaq.grade(1e3), 0.22)
-    hidden = 1 / (1 + np.exp(-peaq.HIDDEN_BIAS))
-    np.testing.assert_allclose(peaq.distortion_index(peaq.LEAST), peaq.OUTPUT_BIAS + peaq.OUTPUT @ hidden)
+    np.testing.assert_allclose(network.grade(-1e3), -3.98)
+    np.testing.assert_allclose(network.grade(1e3), 0.22)
+    for of in (peaq.NETWORK, peaq_advanced.GSTPEAQ, peaq_advanced.STANDARD):
+        hidden = 1 / (1 + np.exp(-of.hidden_bias))
+        lowest = of.index(of.least)
+        np.testing.assert_allclose(lowest, of.output_bias + of.output @ hidden)
+        assert of.index(of.least - 1, clamp=True) == lowest != of.index(of.least - 1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim import compare, metrics
+from audiosim import compare
 from audiosim.errors import UsageError
 from tests import naive
 from tests.metrics.test_peaq import audiotestsrc
@@ -86,13 +86,6 @@ def test_variables_are_their_plain_formulas(seconds: float) -> None:
     assert {name: details[name] for name in plain} == pytest.approx(plain, rel=1e-8, abs=1e-12)
 
 
-def test_network_on_the_edges_of_its_range() -> None:
-    module: Any = metrics.get("peaq-advanced")
-    hidden = 1 / (1 + np.exp(-module.HIDDEN_BIAS))
-    np.testing.assert_allclose(module.distortion_index(module.LEAST), module.OUTPUT_BIAS + module.OUTPUT @ hidden)
-    np.testing.assert_allclose([module.grade(-1e3), module.grade(1e3)], [-3.98, 0.22])
-
-
 @compiled
 def test_one_weight_is_not_that_of_the_standard() -> None:
     """Which tells by a few hundredths of a grade at most."""
@@ -140,7 +133,7 @@ def test_guards_leave_alone_what_is_within_range() -> None:
 @pytest.mark.parametrize("floor", ["1", "inf"])
 def test_a_floor_is_a_ratio_below_the_mask(floor: str) -> None:
     x = pink(RATE, 0.1, 1)
-    with pytest.raises(UsageError, match=r"at most 0 dB|must be finite"):
+    with pytest.raises(UsageError, match=r"floor must be .*0.*, not 1$|must be finite"):
         answer(x, x, f"floor={floor}")
 
 

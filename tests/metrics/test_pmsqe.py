@@ -148,7 +148,7 @@ def test_what_has_no_number_says_why() -> None:
     assert pmsqe(x, silent).value > pmsqe(x, added_noise(x, RATE, 0.1, 1)).value
     both = pmsqe(np.concatenate([x, silent]), np.concatenate([x, x]), detail="map")
     assert both.reason == "channel 2: the reference is silent between 350 and 3250 Hz"
-    assert metrics.get("pmsqe").CARD.rate == RATE
+    assert metrics.get("pmsqe").card.rate == RATE
 
 
 @compiled

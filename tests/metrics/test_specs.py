@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -15,40 +15,38 @@ import pytest
 from audiosim import metrics
 from audiosim.errors import ExitCode, UsageError
 from audiosim.metrics import parse
-from audiosim.result import Result, undefined
+from audiosim.options import ABOVE_ZERO, Option, Options, Within
 
 
-def compute(
-    ref: Any,
-    test: Any,
-    rate: int,
-    *,
-    weighting: Annotated[Literal["none", "hp", "auraloss-aw"], "pre-emphasis"] = "none",
-    order: Literal[1, 2] = 1,
-    bands: Annotated[int, "mel bands"] = 128,
-    floor: Annotated[float, "added to the power"] = 1e-10,
-    mid_side: Annotated[bool, "sum and difference instead of left and right"] = False,
-    note: str = "",
-    detail: str = "value",
-    band_edges: Any = None,
-    jobs: int = 1,
-) -> Result:
-    return undefined("a toy", 1)
+@dataclass(frozen=True, kw_only=True)
+class Shared(Options):
+    weighting: Annotated[Literal["none", "hp", "auraloss-aw"], "pre-emphasis"] = "none"
 
 
-LISTED = metrics.names()
+@dataclass(frozen=True, kw_only=True)
+class ToyOptions(Shared):
+    order: Annotated[Literal[1, 2], "how often"] = 1
+    bands: Annotated[int, Within(-5, 128), "mel bands"] = 128
+    floor: Annotated[float, ABOVE_ZERO, "added to the power"] = 1e-10
+    mid_side: Annotated[bool, "sum and difference instead of left and right"] = False
+    level: Annotated[float | None, Within(20, 140), "dB SPL of a full-scale sine; none: as recorded"] = None
+    note: str = ""
+
+    def check(self) -> None:
+        if self.bands == 7 and self.order == 2:
+            raise UsageError("seven bands go with order=1 only")
+
+
+LISTED = metrics.own_names()
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric `toy-metric` in the folder's place."""
     module = ModuleType("audiosim.metrics.toy_metric")
-    module.compute = compute  # type: ignore[attr-defined]
+    module.Options = ToyOptions  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(metrics, "names", lambda: ["mse", "si-sdr", "toy-metric"])
-    metrics.options.cache_clear()
-    yield
-    metrics.options.cache_clear()
+    monkeypatch.setattr(metrics, "own_names", lambda: ["mse", "si-sdr", "toy-metric"])
 
 
 def test_names_are_the_folder_listing() -> None:
@@ -63,14 +61,41 @@ def test_listing_imports_no_metric() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_options_are_the_keywords_of_compute() -> None:
+def test_options_are_the_fields_of_the_class_its_own_first() -> None:
     options = metrics.options("toy-metric")
-    assert list(options) == ["weighting", "order", "bands", "floor", "mid_side", "note"]
+    assert list(options) == ["order", "bands", "floor", "mid_side", "level", "note", "weighting"]
     assert options["weighting"].choices == ("none", "hp", "auraloss-aw")
     assert options["weighting"].help == "pre-emphasis"
-    assert options["bands"] == metrics.Option("bands", int, 128, "mel bands")
+    assert options["bands"] == Option("bands", int, 128, "mel bands", Within(-5, 128))
     assert options["bands"].choices == ()
     assert options["note"].help == ""
+    assert {name: option.legal for name, option in options.items()} == {
+        "weighting": "none, hp or auraloss-aw",
+        "order": "1 or 2",
+        "bands": "a whole number, -5 to 128",
+        "floor": "a number, above 0",
+        "mid_side": "true or false",
+        "level": "none, or a number, 20 to 140",
+        "note": "text",
+    }
+
+
+def test_python_is_held_to_the_same() -> None:
+    chosen = metrics.get("toy-metric").chosen
+    assert chosen({"bands": 3, "level": None}) == ToyOptions(bands=3)
+    for given, said in [
+        ({"bands": 129}, "toy-metric: bands must be -5 to 128, not 129"),
+        ({"bands": 1.5}, "toy-metric: bands must be a whole number, not 1.5"),
+        ({"bands": "many"}, "toy-metric: bands is a whole number, -5 to 128, not 'many'"),
+        ({"floor": float("nan")}, "toy-metric: floor must be finite, not nan"),
+        ({"order": 3}, "toy-metric: order is 1 or 2, not 3"),
+        ({"order": True}, "toy-metric: order is 1 or 2, not True"),
+        ({"mid_side": "yes"}, "toy-metric: mid_side is true or false, not 'yes'"),
+        ({"bands": 7, "order": 2}, "toy-metric: seven bands go with order=1 only"),
+        ({"band": 7}, "toy-metric has no option 'band'; it has: order, bands"),
+    ]:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            chosen(given)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +110,7 @@ def test_options_are_the_keywords_of_compute() -> None:
         ("toy-metric:mid-side=1", "toy-metric", {"mid_side": True}),
         ("toy-metric:order=2", "toy-metric", {"order": 2}),
         ("toy-metric:bands=-1", "toy-metric", {"bands": -1}),
+        ("toy-metric:level=none", "toy-metric", {"level": None}),
         ("toy-metric:note=a=b", "toy-metric", {"note": "a=b"}),
         ("toy-metric:", "toy-metric", {}),
         ("toy-metric:,bands=8,", "toy-metric", {"bands": 8}),
@@ -106,11 +132,11 @@ def test_spec_is_read(text: str, name: str, options: dict[str, Any]) -> None:
         ("../card", "unknown metric"),
         (
             "toy-metric:band=64",
-            "toy-metric has no option 'band', did you mean 'bands'?; it has: weighting",
+            "toy-metric has no option 'band', did you mean 'bands'?; it has: order",
         ),
-        ("toy-metric:zzz=1", "toy-metric has no option 'zzz'; it has: weighting"),
+        ("toy-metric:zzz=1", "toy-metric has no option 'zzz'; it has: order"),
         ("toy-metric:detail=map", "toy-metric has no option 'detail'"),
-        ("toy-metric:jobs=2", "toy-metric has no option 'jobs'"),
+        ("toy-metric:threads=2", "toy-metric has no option 'threads'"),
         ("toy-metric:bands=8,bands=9", "option 'bands' of toy-metric is given twice"),
         (
             "toy-metric:weighting=hpp",
@@ -123,6 +149,10 @@ def test_spec_is_read(text: str, name: str, options: dict[str, Any]) -> None:
         ("toy-metric:floor=x", "floor must be a number, not 'x'"),
         ("toy-metric:floor=nan", "floor must be finite"),
         ("toy-metric:floor=-inf", "floor must be finite"),
+        ("toy-metric:floor=0", "toy-metric: floor must be above 0, not 0"),
+        ("toy-metric:bands=-6", "toy-metric: bands must be -5 to 128, not -6"),
+        ("toy-metric:level=10", "toy-metric: level must be 20 to 140, not 10"),
+        ("toy-metric:bands=7,order=2", "toy-metric: seven bands go with order=1 only"),
         ("toy-metric:mid-side=perhaps", "mid_side is true or false, not 'perhaps'"),
     ],
 )
@@ -135,6 +165,6 @@ def test_wrong_spec_says_what_to_do(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("name", LISTED)
 def test_real_metrics_read_their_own_defaults(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "names", lambda: LISTED)
+    monkeypatch.setattr(metrics, "own_names", lambda: LISTED)
     for option in metrics.options(name).values():
         assert parse(f"{name}:{option.name}={option.default}").options == {option.name: option.default}

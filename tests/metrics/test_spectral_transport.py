@@ -82,7 +82,7 @@ def test_does_not_hear_level_in_any_frame() -> None:
 
 @pytest.mark.parametrize("weight", ["-0.1", "1.5"])
 def test_impossible_weights_are_refused(weight: str) -> None:
-    with pytest.raises(UsageError, match="weight is a power of 0 to 1"):
+    with pytest.raises(UsageError, match="spectral-transport: weight must be 0 to 1"):
         value(f"spectral-transport:weight={weight}", tone(500), tone(600))
 
 

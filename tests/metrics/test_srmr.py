@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from audiosim import compare, load
+from audiosim import compare, load, metrics
 from audiosim.engine.stream import plain
-from audiosim.metrics.srmr import compute
 from audiosim.models import srmr
 from tests.signals import COMPILED, Array, added_noise, clipping, low_pass, noise, reverb, speech_like
 
 RATE = 16000
+compute = metrics.get("srmr").compute
 compiled = pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")
 
 

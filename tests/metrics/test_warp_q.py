@@ -136,7 +136,7 @@ def test_search_keeps_near() -> None:
     assert warp_q(x, y, "search=4").value == warp_q(x, y).value
     assert warp_q(x, y, "search=0.5").value > warp_q(x, y).value + 0.03  # its syllables are much alike
     assert warp_q(x, x, "search=0.5").value == pytest.approx(warp_q(x, x).value, abs=0.02)
-    with pytest.raises(UsageError, match="search is 0 or more seconds"):
+    with pytest.raises(UsageError, match="search must be 0 or more"):
         warp_q(x, y, "search=-1")
 
 

@@ -62,9 +62,10 @@ def test_edges() -> None:
     assert not frames.any()
     assert wss(x[:, :599], x[:, :599]).reason == "too short: two frames take 600 samples, there are 599"
     for options, says in (
-        (":keep=0", "keep is above 0"),
-        (":frame=0", "frame of 0 samples"),
-        (":overlap=1", "hop of 0"),
+        (":keep=0", "keep must be above 0 to 1"),
+        (":frame=0", "frame must be above 0"),
+        (":overlap=1", "overlap must be 0 to below 1"),
+        (":frame=1e-5", "frame of 0 samples"),
     ):
         with pytest.raises(UsageError, match=says):
             wss(x, x, options)

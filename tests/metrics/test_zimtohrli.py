@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiosim import compare, load
+from audiosim import compare, load, metrics
 from audiosim.engine.stream import plain
 from audiosim.errors import InputError
-from audiosim.metrics.zimtohrli import compute
+from audiosim.metrics.zimtohrli import opinion
 from audiosim.models.zimtohrli import greedy_warping, phasor_bank, structure
 from tests import naive
 from tests.signals import (
@@ -29,6 +29,7 @@ from tests.signals import (
 )
 
 RATE = 48000
+compute = metrics.get("zimtohrli").compute
 compiled = pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")
 
 
@@ -101,7 +102,7 @@ def test_recorded_numbers(shared: Path) -> None:
         assert ref.rate == test.rate == RATE
         expected = pair["zimtohrli"]
         if "distance" in expected:
-            result = compute(ref.samples, test.samples, RATE, mos=True, jobs=2)
+            result = compute(ref.samples, test.samples, RATE, mos=True, threads=2)
             assert result.value == pytest.approx(expected["distance"], abs=1e-6)
             assert result.details["mos"] == pytest.approx(expected["mos"], abs=2e-4)
             for value, channel in zip(result.per_channel, expected["channels"], strict=True):
@@ -159,8 +160,6 @@ def test_channels_are_pooled_by_their_root_mean_square() -> None:
 
 
 def test_opinion_scores_of_mos_h() -> None:
-    from audiosim.metrics.zimtohrli import opinion
-
     for distance, score in ((0, 5), (0.001, 4.801), (0.01, 3.401), (0.02, 2.441), (0.03, 1.865), (0.04, 1.519)):
         assert opinion(distance) == pytest.approx(score, abs=5e-4)
 
@@ -230,7 +229,7 @@ def test_adjoint_of_the_filters_is_the_gradient_of_their_convolutions(length: in
     torch = pytest.importorskip("torch")
     x = np.stack([noise(RATE, length / RATE, seed)[0] for seed in (1, 2)])
     there = torch.tensor(x, requires_grad=True)
-    energies = phasor_bank._energies_text()(there)
+    energies = phasor_bank._energies_by_fft()(there)
     here = np.stack([phasor_bank.energies(plain(y)) for y in x])
     np.testing.assert_allclose(here, energies.detach().numpy(), rtol=1e-9, atol=1e-12 * here.max())
     slopes = torch.tensor(np.random.default_rng(0).uniform(-1, 1, here.shape))

@@ -69,8 +69,8 @@ def test_plain_formula_of_envelopes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "FRAMES_PER_TASK", 9)
     ref, test = pair()
     expected, expected_frames = plain_envelopes(ref, test)
-    for jobs in (1, 2):
-        found, kept = stage.envelopes(ref, test, jobs)
+    for threads in (1, 2):
+        found, kept = stage.envelopes(ref, test, threads)
         assert kept.tolist() == expected_frames.tolist()
         assert 15 < kept.size < stage.frames(ref.size)
         np.testing.assert_allclose(found, expected, atol=2e-4)  # 1.0186 stands for a longer number

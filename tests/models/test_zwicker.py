@@ -181,15 +181,9 @@ def test_loudness_level() -> None:
     assert zwicker.phon(0.5) == pytest.approx(40 * 0.5005**0.35)
 
 
-def test_impossible_settings_are_refused() -> None:
-    for call in (
-        lambda: zwicker.Listener(field="near"),
-        lambda: zwicker.Listener(level=-1),
-        lambda: zwicker.stationary(np.zeros(9), level=200),
-        lambda: zwicker.of_levels(np.zeros(27)),
-    ):
-        with pytest.raises(UsageError):
-            call()
+def test_a_missing_band_is_refused() -> None:
+    with pytest.raises(UsageError, match="28 third-octave levels"):
+        zwicker.of_levels(np.zeros(27))
 
 
 # ISO 532-1:2017, Annex B; full scale is 100 dB SPL, as in its files

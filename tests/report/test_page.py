@@ -305,7 +305,7 @@ def test_a_gate_is_drawn_over_time_where_it_is_in_reach(pair):
     result = compared.results["si-sdr"]
     limit = round(float(np.nanmedian(result.per_time)), 3)
     gates = [{"require": f"si-sdr>={at}"} for at in (limit, 900.0)] + [{"require": f"mean(si-sdr)>={limit}"}]
-    drawn = charts.course(result, "si-sdr", metrics.get("si-sdr").CARD, gates, (0.0, compared.ref.duration))
+    drawn = charts.course(result, "si-sdr", metrics.get("si-sdr").card, gates, (0.0, compared.ref.duration))
     assert [g["text"] for g in drawn["gates"]] == [f"≥ {limit}"]
     assert float(drawn["gates"][0]["top"]) + float(drawn["gates"][0]["height"]) == pytest.approx(100)
 

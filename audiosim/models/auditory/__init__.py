@@ -9,11 +9,7 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         complex_gammatone as complex_gammatone,
-    )
-    from . import (
         levels as levels,
-    )
-    from . import (
         peakiness as peakiness,
     )
 

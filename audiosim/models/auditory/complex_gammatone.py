@@ -77,8 +77,8 @@ def powers(x: Array, rate: int) -> Array:
 def powers_slope(x: Array, rate: int, slope: Array) -> Array:
     """What x [sample] gets for slopes [block, band] of its powers: float64.
 
-    The adjoint of a filter at rest is its conjugate on reversed time. Outputs are made again, a chunk of blocks at a
-    time, from states that are kept.
+    The adjoint of a filter at rest is its conjugate on reversed time. Outputs are made again, block by block, from the
+    states at which blocks begin.
     """
     b, count = bank(rate), blocks(x.size, rate)
     edges = cuts(count, rate)
@@ -100,8 +100,8 @@ def powers_slope(x: Array, rate: int, slope: Array) -> Array:
 @cache
 def powers_torch(rate: int) -> Callable[[Any], Any]:
     """powers for tensors: x [item, sample], float64 -> [item, block, band]."""
-    operator, text = _operator(), powers_text(rate)
-    return lambda x: operator(x, rate) if x.device.type in ("cpu", "meta") else text(x)
+    operator, by_fft = _operator(), powers_by_fft(rate)
+    return lambda x: operator(x, rate) if x.device.type in ("cpu", "meta") else by_fft(x)
 
 
 @cache
@@ -114,8 +114,8 @@ def _operator() -> Callable[..., Any]:
 
     def spread(task: Callable[..., Array], items: Any) -> Any:
         rows = list(items)
-        jobs = torch.get_num_threads()
-        return torch.from_numpy(np.stack(engine.threads.in_threads(lambda i: task(*rows[i]), range(len(rows)), jobs)))
+        done = engine.threads.in_threads(lambda i: task(*rows[i]), range(len(rows)), torch.get_num_threads())
+        return torch.from_numpy(np.stack(done))
 
     def value(x: Any, rate: int) -> Any:
         return spread(lambda y: powers(y, rate), arrays(x))
@@ -141,8 +141,8 @@ def _operator() -> Callable[..., Any]:
     return forward  # type: ignore[no-any-return]
 
 
-def powers_text(rate: int) -> Callable[[Any], Any]:
-    """powers as torch text, by FFT; one band after the other, because all take the memory of a GPU."""
+def powers_by_fft(rate: int) -> Callable[[Any], Any]:
+    """powers for tensors on any device; one band after the other, because all take the memory of a GPU."""
     import torch
     from torch.nn import functional
 
@@ -156,7 +156,7 @@ def powers_text(rate: int) -> Callable[[Any], Any]:
     rising = (n + 1.0) * (n + 2) * (n + 3) / 6
     responses = [(Constant(h.real.copy()), Constant(h.imag.copy())) for h in (rising * pole**n for pole in a)]
 
-    def text(x: Any) -> Any:
+    def by_fft(x: Any) -> Any:
         count = blocks(x.shape[-1], rate)
         ends = (torch.arange(count + 1, device=x.device) * rate + BLOCKS // 2) // BLOCKS
         x = functional.pad(x, (0, (count * rate + BLOCKS // 2) // BLOCKS - x.shape[-1]))
@@ -169,7 +169,7 @@ def powers_text(rate: int) -> Callable[[Any], Any]:
             rows.append(total.diff(dim=-1) * (gains[k] / ends.diff().to(x.dtype)))
         return torch.stack(rows, -1)
 
-    return text
+    return by_fft
 
 
 def _until_silent(b: Bank) -> int:

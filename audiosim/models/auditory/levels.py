@@ -99,7 +99,7 @@ def levels(excitation: Array) -> Array:
 
 
 def levels_torch(excitation: Any) -> Any:
-    """levels as torch text."""
+    """levels for tensors."""
     return _DB * (excitation / FLOOR).log1p()
 
 
@@ -125,7 +125,7 @@ def _downwards() -> Array:
 
 @cache
 def masked_torch() -> Callable[[Any], Any]:
-    """masked as torch text, of [item, window, band]."""
+    """masked for tensors [item, window, band]."""
     from torch.nn import functional
 
     from ...engine.tensors import Constant

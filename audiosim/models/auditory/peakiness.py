@@ -99,8 +99,8 @@ def peakiness_torch(rate: int) -> Callable[[Any], tuple[Any, Any]]:
 
 def filtered_torch(rate: int) -> Callable[[Any], Any]:
     """The filters for tensors [item, sample], float64."""
-    operator, text = _operator(), filtered_text(rate)
-    return lambda x: operator(x, rate, False) if x.device.type in ("cpu", "meta") else text(x)
+    operator, by_fft = _operator(), filtered_by_fft(rate)
+    return lambda x: operator(x, rate, False) if x.device.type in ("cpu", "meta") else by_fft(x)
 
 
 @cache
@@ -132,8 +132,8 @@ def _operator() -> Callable[..., Any]:
     return operator  # type: ignore[no-any-return]
 
 
-def filtered_text(rate: int) -> Callable[[Any], Any]:
-    """The filters as torch text, by FFT: their response until it falls below 1e-16."""
+def filtered_by_fft(rate: int) -> Callable[[Any], Any]:
+    """The filters for tensors on any device: their response until it falls below 1e-16."""
     import torch
 
     from ...engine.tensors import Constant, fast_length
@@ -143,11 +143,11 @@ def filtered_text(rate: int) -> Callable[[Any], Any]:
     _filter(impulse, sections(rate), np.zeros((2, 2)))
     response = Constant(impulse)
 
-    def text(x: Any) -> Any:
+    def by_fft(x: Any) -> Any:
         size = fast_length(x.shape[-1] + impulse.size)
         return torch.fft.irfft(torch.fft.rfft(x, size) * torch.fft.rfft(response(x), size), size)[..., : x.shape[-1]]
 
-    return text
+    return by_fft
 
 
 @kernel

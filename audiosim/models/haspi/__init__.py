@@ -9,14 +9,9 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         impaired_ear as impaired_ear,
-    )
-    from . import (
         lag as lag,
-    )
-    from . import (
+        listener as listener,
         membrane_coherence as membrane_coherence,
-    )
-    from . import (
         modulation_cepstra as modulation_cepstra,
     )
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ... import dsp, engine, models
 from ...engine.kernel import fused_kernel
+from ...hearing.audiogram import FREQUENCIES
 
 Array = NDArray[Any]
 
@@ -27,7 +28,6 @@ BANDS = 32
 LEVEL = 65.0  # dB SPL of an RMS of 1
 LOWEST, HIGHEST = 80.0, 8000.0  # Hz, centres of the bands
 EAR_Q, NARROWEST = 9.26449, 24.7  # equivalent rectangular bandwidth: f / EAR_Q + NARROWEST
-AUDIOMETRIC = (250, 500, 1000, 2000, 4000, 6000)  # Hz
 KNEE, CEILING = 30.0, 100.0  # dB SPL between which the normal ear compresses
 BROADEST = 100.0  # dB, hearing loss of the filters that control compression
 WIDENING = 50.0, 100.0  # dB SPL between which filters widen from quiet width to the controls'
@@ -44,7 +44,7 @@ QUIET = np.float32(1e-30)  # states of filters below are zero
 DB = 10 / np.log(10)  # dB per neper of power
 NOISE_PERIOD = 4093  # samples: prime, so that no frame meets the same piece again soon
 SPARSE = 2  # samples between those from which the delays are found: envelopes hold nothing above 6 kHz
-KEPT = 15 * RATE  # samples: of so short a pair the membranes' motion is kept, not found twice
+CACHED = 15 * RATE  # samples: of so short a pair the membranes' motion is cached, not found twice
 CHUNK = 384  # samples of motion in work at a time
 LAG_BLOCK = 11584  # samples of the reference at a time, where they are looked for: 16384 with the reach
 
@@ -69,8 +69,8 @@ def centres() -> Array:
 
 
 def ear(losses: Any) -> Ear:
-    """The ear with an audiogram: hearing losses in dB at AUDIOMETRIC frequencies, the outermost holding beyond them."""
-    loss = np.maximum(np.interp(centres(), AUDIOMETRIC, losses), 0)
+    """The ear with an audiogram: hearing losses in dB at audiogram.FREQUENCIES, the outermost holding beyond them."""
+    loss = np.maximum(np.interp(centres(), FREQUENCIES, losses), 0)
     ratio = np.linspace(1.25, 3.5, BANDS)
     most = 1.25 * 70 * (1 - 1 / ratio)  # beyond it nothing is left to compress
     outer = 0.8 * np.minimum(loss, most)
@@ -92,7 +92,7 @@ def gain_prescribed(losses: Any) -> Array | None:
     common = 0.05 * speech if speech <= 180 else 9.0 + 0.116 * (speech - 180)
     gain = np.maximum(common + 0.31 * loss + np.array([-17, -8, 1, -1, -2, -2]), 0)
     at = np.linspace(0, 1, NAL_TAPS + 1)
-    wanted = 10 ** (np.interp(at * RATE / 2, AUDIOMETRIC, gain) / 20)
+    wanted = 10 ** (np.interp(at * RATE / 2, FREQUENCIES, gain) / 20)
     # sampled on a grid of 513 as MATLAB's fir2 does: point i of `at` falls on line floor(513 at_i) - 1
     lines = 512
     last = np.floor(at[1:] * (lines + 1)).astype(int) - 1
@@ -123,11 +123,11 @@ class Aligned:
     start: int
 
 
-def presented(x: Array, rate: int, jobs: int) -> Array:
+def presented(x: Array, rate: int, threads: int) -> Array:
     """x [sample] at 24 kHz. From below that with the RMS that it had, which the filter's slope would change."""
     if rate == RATE:
         return x
-    found: Array = dsp.polyphase.resampled(engine.stream.plain(x), rate, RATE, jobs, dsp.polyphase.short_taps)
+    found: Array = dsp.polyphase.resampled(engine.stream.plain(x), rate, RATE, threads, dsp.polyphase.short_taps)
     power = float(np.mean(found**2))
     if rate < RATE and power > 0:
         found *= sqrt(float(np.mean(np.square(x, dtype=np.float64))) / power)
@@ -248,7 +248,7 @@ def decibels(powers: Array) -> Array:
 
 @cache
 def _broadest() -> Array:
-    return ear([BROADEST] * len(AUDIOMETRIC)).width
+    return ear([BROADEST] * len(FREQUENCIES)).width
 
 
 def corrections(width: Array) -> Array:
@@ -754,14 +754,14 @@ class Heard:
         return int(group_delays(self.widths[0]).max())
 
 
-def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard:
+def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, threads: int) -> Heard:
     """Levels, widths and delays of the bands, which need the whole of both. motion: find its delays too."""
     signals, spread = (pair.ref, pair.test), engine.threads.in_threads
-    control = np.array(spread(lambda s: control_powers(signals[s]), range(2), jobs))
+    control = np.array(spread(lambda s: control_powers(signals[s]), range(2), threads))
     width = np.array([widths(c, e) for c, e in zip(control, ears, strict=True)])
     membranes = [Membrane(*sew) for sew in zip(signals, ears, width, strict=True)]
     size = pair.ref.size
-    records = tuple(Recorded(size, motion) for _ in range(2)) if size <= KEPT else ()
+    records = tuple(Recorded(size, motion) for _ in range(2)) if size <= CACHED else ()
     # motion is narrower than the magnitude that makes the envelope; where it is asked for, both ears are alike, and an
     # envelope's delay is clear
     kinds: list[tuple[int, Any]] = [(4, np.float32), (4, np.complex64)] if motion else [(SPARSE, np.float32)]
@@ -783,12 +783,12 @@ def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard
     for rows, new in zip(ahead, read(1, 0, REACH), strict=True):
         rows[:, -new.shape[1] :] = new
     for start in range(0, size, LAG_BLOCK):
-        ref, test = spread(lambda s: read(s, start + s * REACH, LAG_BLOCK), range(2), jobs)  # noqa: B023
+        ref, test = spread(lambda s: read(s, start + s * REACH, LAG_BLOCK), range(2), threads)  # noqa: B023
         for correlation, rows, a, b in zip(found, ahead, ref, test, strict=True):
             kept = rows.shape[1] - b.shape[1]
             rows[:, :kept] = rows[:, b.shape[1] :].copy()
             rows[:, kept:] = b
-            spread(lambda k: correlation.add(k, a[k : k + 8], rows[k : k + 8]), range(0, BANDS, 8), jobs)  # noqa: B023
+            spread(lambda k: correlation.add(k, a[k : k + 8], rows[k : k + 8]), range(0, BANDS, 8), threads)  # noqa: B023
     lags = [correlation.by_lag(s) for correlation, (s, _) in zip(found, kinds, strict=True)]
     if motion:
         turn = 2 * pi / RATE * np.outer(centres(), np.arange(-REACH, REACH + 1))
@@ -799,7 +799,7 @@ def hear(pair: Aligned, ears: tuple[Ear, Ear], motion: bool, jobs: int) -> Heard
 
 
 def adapted(
-    heard: Heard, block: int, motion: bool, jobs: int, before: int = 0, after: int = 0
+    heard: Heard, block: int, motion: bool, threads: int, before: int = 0, after: int = 0
 ) -> Iterator[tuple[int, Array, Array]]:
     """Blocks one after the other: how many samples of them there are, and envelopes and motions (empty where not asked
     for) [2, before + block + after, band], with samples before the block, and zeros after it and after the end."""
@@ -814,7 +814,7 @@ def adapted(
     rows, here = before + block + after, slice(before, before + block)
     envelopes, motions = np.zeros((2, rows, BANDS)), np.zeros((2, rows if motion else 0, BANDS))
     for start in range(0, size, block):
-        engine.threads.in_threads(lambda s: cells[s].read(envelopes[s, here], motions[s, here]), range(2), jobs)
+        engine.threads.in_threads(lambda s: cells[s].read(envelopes[s, here], motions[s, here]), range(2), threads)
         count = min(block, size - start)
         for x in (envelopes, motions):
             x[:, before + count :] = 0

@@ -42,7 +42,7 @@ class Agreement:
     motions: Array
 
 
-def agreement(heard: Heard, cells: int, jobs: int) -> Agreement:
+def agreement(heard: Heard, cells: int, threads: int) -> Agreement:
     """cells: of CELL samples of 24 kHz, from the recording's start on; 0 where they are not wanted. Of SHORTEST samples
     or more."""
     size = heard.pair.ref.size
@@ -54,7 +54,7 @@ def agreement(heard: Heard, cells: int, jobs: int) -> Agreement:
     offset = heard.pair.start - heard.delay() + HOP
     total, weight, count = 0.0, 0.0, 0
     block = PER_BLOCK * HOP
-    for b, (_, envelopes, motions) in enumerate(impaired_ear.adapted(heard, block, True, jobs, HOP, 0)):
+    for b, (_, envelopes, motions) in enumerate(impaired_ear.adapted(heard, block, True, threads, HOP, 0)):
         first = max(PER_BLOCK * b - 1, 0)
         stop = min(PER_BLOCK * (b + 1) - 1, last + 1)
         if stop == last:  # its half lies in this block too
@@ -71,7 +71,7 @@ def agreement(heard: Heard, cells: int, jobs: int) -> Agreement:
             inverse = _inverse(part.size, bool(n))
             _covary(motions[0, rows], motions[1, rows], part, inverse, AUDIBLE, squares[i], covariance[i])  # noqa: B023
 
-        engine.threads.in_threads(measure, range(first, stop), jobs)
+        engine.threads.in_threads(measure, range(first, stop), threads)
         at_cell = np.clip((offset + HOP * np.arange(first, stop)) // CELL, 0, max(cells - 1, 0))
         loud = np.flatnonzero(np.mean(10 ** (found[0] / 20), axis=1) > 10 ** (AUDIBLE / 20))
         smooth.append(found[:2, loud])

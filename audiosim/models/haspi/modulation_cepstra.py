@@ -54,7 +54,7 @@ def modulation_filters() -> list[Array]:
     return filters
 
 
-def cepstra(heard: Heard, cells: int, jobs: int) -> tuple[Array, Array]:
+def cepstra(heard: Heard, cells: int, threads: int) -> tuple[Array, Array]:
     """Cepstra without the level [2, sample, BASES - 1], float32, of the samples where the reference is audible, and the
     squared difference of the envelopes without their means [cell, band], dB^2, summed over these samples.
 
@@ -66,13 +66,13 @@ def cepstra(heard: Heard, cells: int, jobs: int) -> tuple[Array, Array]:
     offset = heard.pair.start - heard.delay()
     low_pass = _low_pass()
     kept: list[Array] = []
-    for block, (_, rows, _) in enumerate(impaired_ear.adapted(heard, BLOCK, False, jobs, TAPS, TAPS)):
+    for block, (_, rows, _) in enumerate(impaired_ear.adapted(heard, BLOCK, False, threads, TAPS, TAPS)):
         start = block * BLOCK
         first = max(start // SPACING - _LATE, 0)
         stop = total if start + BLOCK >= size else start // SPACING + PER_BLOCK - _LATE
         ready = np.empty((2, stop - first, BANDS))
         at = SPACING * first - TAPS // 2 + 1 - start + TAPS  # row of the first sample that the first one needs
-        engine.threads.in_threads(lambda s: _smooth(rows[s, at:], low_pass, ready[s]), range(2), jobs)  # noqa: B023
+        engine.threads.in_threads(lambda s: _smooth(rows[s, at:], low_pass, ready[s]), range(2), threads)  # noqa: B023
         audible = np.flatnonzero(np.mean(10 ** (ready[0] / 20), axis=1) > 10 ** (AUDIBLE / 20))
         ready = ready[:, audible]
         if cells:

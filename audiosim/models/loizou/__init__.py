@@ -9,20 +9,10 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         band_envelopes as band_envelopes,
-    )
-    from . import (
         coherence_levels as coherence_levels,
-    )
-    from . import (
         critical_bands as critical_bands,
-    )
-    from . import (
         envelopes as envelopes,
-    )
-    from . import (
         segments as segments,
-    )
-    from . import (
         speech_bands as speech_bands,
     )
 

@@ -73,7 +73,7 @@ def low_pass(every: int) -> Array:
     return result
 
 
-def envelopes(stream: Stream, rate: int, jobs: int = 1) -> Array:
+def envelopes(stream: Stream, rate: int, threads: int = 1) -> Array:
     """[sample at 32 Hz, band] of a stream at 8 or 16 kHz."""
     every, length = rate // RATE, stream.length
     count = -(-length // every)
@@ -112,7 +112,7 @@ def envelopes(stream: Stream, rate: int, jobs: int = 1) -> Array:
 
     out = np.zeros((count + 2 * REACH + 1 + step // every, BANDS))
     starts = range(0, 0 if short else length - near, step)
-    for start, part in zip(starts, engine.threads.in_threads(task, starts, jobs), strict=True):
+    for start, part in zip(starts, engine.threads.in_threads(task, starts, threads), strict=True):
         out[start // every : start // every + len(part)] += part
     head, tail = (length // 2, length - length // 2) if short else (SEAM, SEAM)
     for band, seam in enumerate(_seam(stream, rate, head, tail, before)):

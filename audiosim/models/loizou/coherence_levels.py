@@ -31,17 +31,16 @@ NAMES = ("high", "mid", "low")
 FRAMES_AT_ONCE = 24
 TASK = 1024  # frames
 SAMPLES_AT_ONCE = 1 << 16
-KEPT = 1 << 26  # bytes of power spectra that are kept from the first reading to the second
+CACHED = 1 << 26  # bytes: so many power spectra are cached from the first reading to the second
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """level: [frame] 0 high, 1 mid, 2 low; -1 where neither recording has sound, and everywhere if the
-    reference has none. lacking: [frame] 1 less what is
-    audible in it, bands weighed by their importance.
+    """level: [frame] 0 high, 1 mid, 2 low; -1 where neither recording has sound, and everywhere if the reference has
+    none. lacking: [frame] 1 less what is audible in it, bands weighted by their importance.
 
-    Where asked for, else [0, band]: cells [frame, band], the same with its weight; residual: [frame, band] power of
-    what in the test is no linear image of the reference, the same image for all frames of one level.
+    Where asked for, else [0, band]: cells [frame, band], what each band adds to lacking; residual: [frame, band] power
+    of what in the test is no linear image of the reference, the same image for all frames of one level.
     """
 
     level: Array
@@ -60,16 +59,16 @@ def filters(rate: int, n_fft: int) -> Array:
     return gains
 
 
-def heard(ref: Stream, test: Stream, segments: Segments, jobs: int, detail: bool = False) -> Heard:
+def heard(ref: Stream, test: Stream, segments: Segments, threads: int, detail: bool = False) -> Heard:
     """Of a pair that is long enough for a frame; a long one is read twice."""
     stft, count = segments.stft(), segments.count(ref.length)
     gains = filters(segments.rate, stft.n_fft).T
     bins = len(gains)
-    found = _levels(ref, segments, jobs)
+    found = _levels(ref, segments, threads)
     if found is None:
         return Heard(np.full(count, -1), np.zeros(count), *np.zeros((2, count if detail else 0, BANDS)))
     level, silent = found
-    keep = 8 * count * bins <= KEPT
+    cached = 8 * count * bins <= CACHED
 
     def read(first: int, use: Callable[[slice, Array], None]) -> Array:
         """Powers of the test [frame, bin] in a task's frames; use(which of them, spectra) is called on the way."""
@@ -85,10 +84,10 @@ def heard(ref: Stream, test: Stream, segments: Segments, jobs: int, detail: bool
     def cross(first: int) -> tuple[Array, Array | None]:
         sums = np.zeros((len(NAMES), bins, 4))
         power = read(first, lambda part, z: _cross(z[0], z[1], level[first:][part], sums))
-        return sums, power if keep else None
+        return sums, power if cached else None
 
     starts = range(0, count, TASK)
-    crossed = engine.threads.in_threads(cross, starts, jobs)
+    crossed = engine.threads.in_threads(cross, starts, threads)
     re, im, xx, yy = np.moveaxis(np.sum([sums for sums, _ in crossed], axis=0), 2, 0)
     product = xx * yy
     coherence = np.divide(re * re + im * im, product, out=np.zeros(xx.shape), where=product > 0)
@@ -118,12 +117,12 @@ def heard(ref: Stream, test: Stream, segments: Segments, jobs: int, detail: bool
         return cells.sum(1), cells[: len(residual)], residual
 
     lacking, cells, residual = (
-        np.concatenate(z) for z in zip(*engine.threads.in_threads(hear, starts, jobs), strict=True)
+        np.concatenate(z) for z in zip(*engine.threads.in_threads(hear, starts, threads), strict=True)
     )
     return Heard(np.where(silent, -1, level), lacking, cells, residual)
 
 
-def _levels(ref: Stream, segments: Segments, jobs: int) -> tuple[Array, Array] | None:
+def _levels(ref: Stream, segments: Segments, threads: int) -> tuple[Array, Array] | None:
     """[frame] 0 to 2, by the root mean square of a frame re that of the recording, and whether it is silent [frame];
     None where the recording is."""
     total, block = 0.0, np.empty(SAMPLES_AT_ONCE, ref.samples.dtype)
@@ -133,7 +132,7 @@ def _levels(ref: Stream, segments: Segments, jobs: int) -> tuple[Array, Array] |
     if total == 0:
         return None
     flat = Segments(segments.rate, np.ones(segments.window.size), segments.hop)
-    power, _ = energies(ref, ref, flat, jobs)
+    power, _ = energies(ref, ref, flat, threads)
     with np.errstate(divide="ignore"):  # a silent frame
         db = 20 * np.log10(np.sqrt(power / flat.window.size) / np.sqrt(total / ref.length))
     return np.where(db >= HIGH, 0, np.where(db >= LOW, 1, 2)), power == 0

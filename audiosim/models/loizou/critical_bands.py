@@ -67,7 +67,7 @@ def over_frames(
     squared: bool,
     offset: float,
     measure: Callable[[Array, Array], tuple[Array, ...]],
-    jobs: int,
+    threads: int,
 ) -> list[Array]:
     """What the measure says of all frames, a block at a time: its arrays, joined along their first axis.
 
@@ -93,7 +93,7 @@ def over_frames(
                 _behind(z[s], squared, gains, starts, stops, bands[s, part], totals[s, part])
         return measure(bands, totals)
 
-    parts = engine.threads.in_threads(task, range(0, count, TASK), jobs)
+    parts = engine.threads.in_threads(task, range(0, count, TASK), threads)
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
@@ -164,7 +164,7 @@ def slope_distances(x: Array, y: Array, weights: Array, terms: Array) -> None:
 
 
 def weighted_slopes(
-    ref: Stream, test: Stream, segments: Segments, jobs: int, detail: bool = False
+    ref: Stream, test: Stream, segments: Segments, threads: int, detail: bool = False
 ) -> tuple[Array, Array, Array, Array]:
     """Distance of every frame [frame] in dB^2 per band; whether the reference is digital silence there [frame]; with
     detail also weights and terms of slope_distances [frame, 24], else [0, 24]."""
@@ -176,7 +176,7 @@ def weighted_slopes(
         kept = slice(None) if detail else slice(0)
         return terms.sum(1) / weights.sum(1), totals[0] == 0, weights[kept], terms[kept]
 
-    distances, silent, weights, terms = over_frames(ref, test, segments, True, 0.0, measure, jobs)
+    distances, silent, weights, terms = over_frames(ref, test, segments, True, 0.0, measure, threads)
     return distances, silent, weights, terms
 
 
@@ -189,7 +189,7 @@ def by_band(slopes: Array) -> Array:
 
 
 def magnitudes_torch(segments: Segments, offset: float) -> Callable[[Any], tuple[Any, Any]]:
-    """over_frames' magnitudes as torch text: x [item, sample] -> bands [item, frame, band], totals [item, frame]."""
+    """over_frames' magnitudes on tensors: x [item, sample] -> bands [item, frame, band], totals [item, frame]."""
     import torch
 
     from ...engine.tensors import Constant, modulus

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ... import engine
 from ...engine.frames import STFT
 from ...errors import UsageError
+from ...hearing.weighting import Weighted
+from ...options import ABOVE_ZERO, Within
 
 if TYPE_CHECKING:
     from ...engine.stream import Stream
@@ -21,6 +23,30 @@ FRAME, OVERLAP = 0.03, 0.75  # seconds; share of a frame
 LOWEST, HIGHEST = -10.0, 35.0  # dB: clips of a frame's signal-to-noise ratio
 EPS = 2.220446049250313e-16
 TASK = 1024  # frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framed(Weighted):
+    """Options of a metric of frames as Loizou's programs cut them."""
+
+    frame: Annotated[float, ABOVE_ZERO, "seconds of a frame"] = FRAME
+    overlap: Annotated[float, Within(0, 1, open_high=True), "share of a frame that it shares with the next"] = OVERLAP
+
+    def segments(self, rate: int) -> Segments:
+        """Their frames at this rate."""
+        return Segments.of(rate, self.frame, self.overlap)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clipped(Framed):
+    """The same, of a metric that clips the signal-to-noise ratio of each frame."""
+
+    low: Annotated[float, "dB, lower clip of a frame"] = LOWEST
+    high: Annotated[float, "dB, upper clip of a frame"] = HIGHEST
+
+    def check(self) -> None:
+        if not self.low < self.high:
+            raise UsageError(f"low and high must ascend, not {self.low:g} and {self.high:g}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +94,7 @@ def lowest(distances: Array, keep: float) -> Array:
     return kept
 
 
-def energies(ref: Stream, test: Stream, segments: Segments, jobs: int) -> Array:
+def energies(ref: Stream, test: Stream, segments: Segments, threads: int) -> Array:
     """(sum (w ref)^2, sum (w (ref - test))^2) of every frame: [2, frame]; as many samples of both as a frame takes."""
     count = segments.count(ref.length)
 
@@ -77,12 +103,12 @@ def energies(ref: Stream, test: Stream, segments: Segments, jobs: int) -> Array:
         engine.moments.segments(ref.samples, test.samples, ref.coef, ref.lag, segments.window, segments.hop, first, out)
         return out
 
-    found: Array = np.concatenate(engine.threads.in_threads(task, range(0, count, TASK), jobs)).T
+    found: Array = np.concatenate(engine.threads.in_threads(task, range(0, count, TASK), threads)).T
     return found
 
 
-def ratios(ref: Stream, test: Stream, segments: Segments, low: float, high: float, jobs: int) -> Array:
+def ratios(ref: Stream, test: Stream, segments: Segments, low: float, high: float, threads: int) -> Array:
     """Signal-to-noise ratio of every frame in dB, clipped to low..high: [frame]."""
-    signal, noise = energies(ref, test, segments, jobs)
+    signal, noise = energies(ref, test, segments, threads)
     clipped: Array = np.clip(10 * np.log10(signal / (noise + EPS) + EPS), low, high)
     return clipped

@@ -9,8 +9,6 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         detectability as detectability,
-    )
-    from . import (
         threshold as threshold,
     )
 

@@ -32,9 +32,7 @@ Array = NDArray[Any]
 # frequency and phase, which is a change in level of about 1 dB
 FREQUENCY = 1000.0  # Hz
 MASKER, PROBE = 70.0, 52.0  # dB SPL
-WIDTH = (
-    8 * 6 / (15 * np.pi)
-)  # parameter of a gammatone of fourth order, in ERB, that is one ERB wide: 2^3 3! / (pi 5!!)
+WIDTH = 8 * 6 / (15 * np.pi)  # of a fourth-order gammatone that is one ERB wide, in ERB: 2^3 3! / (pi 5!!)
 
 NOTHING = 1e-30  # of the largest weight: less would only be slow, since it lies below the normal numbers of float32
 
@@ -60,16 +58,10 @@ class Detector:
     def of(cls, rate: int, level: float, frame: float, bands: int) -> Detector:
         """level: dB SPL of a full-scale sine. frame: seconds, about. bands: how many filters.
 
-        UsageError for what is impossible, or a rate that holds no tone of 1 kHz.
+        UsageError for a rate that is too low for a calibration at 1 kHz.
         """
-        if not 40 <= level <= 140:
-            raise UsageError(f"level is that of a full-scale sine, 40 to 140 dB SPL, not {level:g}")
-        if not 0.01 <= frame <= 0.2:
-            raise UsageError(f"frame is 0.01 to 0.2 s, the model's own 0.02 to 0.04, not {frame:g}")
-        if not 16 <= bands <= 256:
-            raise UsageError(f"bands are 16 to 256 filters, not {bands}")
         if rate < 4 * FREQUENCY:
-            raise UsageError(f"par is calibrated at 1 kHz: the rate must be at least 4000 Hz, not {rate}")
+            raise UsageError(f"the model is calibrated at 1 kHz: the rate must be at least 4000 Hz, not {rate}")
         return _detector(rate, float(level), float(frame), bands)
 
     def measure(self, dtype: Any, gradient: bool = False) -> Measure:

@@ -79,9 +79,7 @@ class MaskingModel:
 
     @classmethod
     def of(cls, rate: int, level: float) -> MaskingModel:
-        """level: dB SPL of a full-scale sine. UsageError for an impossible level or rate."""
-        if not 40 <= level <= 140:
-            raise UsageError(f"level is that of a full-scale sine, 40 to 140 dB SPL, not {level:g}")
+        """level: dB SPL of a full-scale sine. UsageError for a rate that is too low."""
         if rate < 4000:
             raise UsageError(f"the masking threshold needs a rate of at least 4000 Hz, not {rate}")
         return _model(rate, float(level))

@@ -9,23 +9,13 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         advanced_variables as advanced_variables,
-    )
-    from . import (
+        audible as audible,
         disturbance as disturbance,
-    )
-    from . import (
         fft_ear as fft_ear,
-    )
-    from . import (
         filter_bank_ear as filter_bank_ear,
-    )
-    from . import (
+        network as network,
         output_variables as output_variables,
-    )
-    from . import (
         tensors as tensors,
-    )
-    from . import (
         transposes as transposes,
     )
 

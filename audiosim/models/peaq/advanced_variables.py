@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from .disturbance import adapt, harmonic_error, loudness, modulate, modulation_d
 from .fft_ear import RATE, BarkEar, add_up
 from .filter_bank_ear import FilterBankEar
 from .output_variables import SOUNDING
+
+if TYPE_CHECKING:
+    from .audible import Audible
 
 Array = NDArray[Any]
 Frames = tuple[int, int]  # the first that counts, and the first behind it that does not
@@ -55,25 +58,18 @@ class Heard:
     cells: Array
 
 
-def listen(
-    ref: Sequence[Array],
-    test: Sequence[Array],
-    ear: BarkEar,
-    fine_ear: FilterBankEar,
-    frames: Frames,
-    fine: Frames,
-    cuts: Array | None,
-    jobs: int,
-) -> list[Heard]:
-    """ref, test: one [sample] per ear. frames, fine: those of FFT and filter bank that count. cuts: band numbers
-    [part + 1] between which cells are summed."""
+def listen(sound: Audible, level: float) -> list[Heard]:
+    """What is heard in each ear. level: dB SPL of a full-scale sine."""
+    ref, test, frames = sound.ref, sound.test, sound.frames
+    fine_ear = FilterBankEar.of(level)
+    fine = fft_ear.data_boundary(ref, filter_bank_ear.HOP, filter_bank_ear.HOP)
     sounding = np.max([_half_energies(x, frames) for x in (*ref, *test)], axis=0) >= SOUNDING
 
     def hear(c: int) -> Heard:
         fines = _listen_finely(ref[c], test[c], fine_ear, fine[1])
-        return Heard(fine, *fines, *_listen(ref[c], test[c], ear, frames, cuts, sounding))
+        return Heard(fine, *fines, *_listen(ref[c], test[c], sound.ear, frames, sound.cuts, sounding))
 
-    return in_threads(hear, range(len(ref)), jobs)
+    return in_threads(hear, range(len(ref)), sound.threads)
 
 
 def _half_energies(x: Array, frames: Frames) -> Array:

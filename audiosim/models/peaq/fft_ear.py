@@ -6,7 +6,7 @@ interpretation of ITU-R BS.1387", McGill 2003. Energy 1 is that of 0 dB SPL.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from ... import engine
 from ...engine.elementary import exponentials, logarithms
 from ...engine.kernel import kernel
-from ...errors import UsageError
 from ...hearing.scales import support
 
 Array = NDArray[Any]
@@ -75,8 +74,8 @@ class BarkEar:
 
     @classmethod
     def of(cls, level: float = 92.0, step: float = STEP) -> BarkEar:
-        """level: dB SPL of a full-scale sine; step: width of a band, Bark. UsageError where hearing ends."""
-        return _ear(checked(level), step)
+        """level: dB SPL of a full-scale sine; step: width of a band, Bark."""
+        return _ear(level, step)
 
     @property
     def bands(self) -> int:
@@ -87,13 +86,6 @@ class BarkEar:
         out = np.empty_like(energy)
         _spread(energy, self.down, self.up, self.rise, self.below, self.unity, out)
         return out
-
-
-def checked(level: float) -> float:
-    """A level in dB SPL of a full-scale sine; UsageError where hearing ends."""
-    if not 0 <= level <= 130:
-        raise UsageError(f"level is the dB SPL of a full-scale sine, 0 to 130, not {level:g}")
-    return level
 
 
 def decays(centres: Array, longest: float, shortest: float = 0.008, hop: int = HOP) -> Array:
@@ -160,8 +152,8 @@ def count(length: int) -> int:
     return (length - FRAME) // HOP + 2 if length >= FRAME else 0
 
 
-def sounding(ref: Array, test: Array) -> list[int]:
-    """Channels [channel, sample] that are not silent in both."""
+def sounding(ref: Sequence[Array], test: Sequence[Array]) -> list[int]:
+    """Numbers of the channels [sample] that are not silent in both."""
     return [c for c in range(len(ref)) if any(_first_loud(x[c], LOUD, RUN) >= 0 for x in (ref, test))]
 
 
@@ -172,20 +164,16 @@ def without_frames(length: int) -> str:
     return "the reference is silent"
 
 
-def times(first: int, stop: int) -> Array:
-    """Centres of these frames, seconds."""
-    return (np.arange(first, stop) * HOP + FRAME / 2) / RATE
-
-
-def data_boundary(ref: Array, frame: int = FRAME, hop: int = HOP) -> tuple[int, int]:
-    """First and one past the last frame in which any channel of the reference [channel, sample] sounds; frames between
-    them count, sounding or not. (0, 0) when there is none, or not one frame of the FFT."""
+def data_boundary(ref: Sequence[Array], frame: int = FRAME, hop: int = HOP) -> tuple[int, int]:
+    """First and one past the last frame in which any channel [sample] of the reference sounds; frames between them
+    count, sounding or not. (0, 0) when there is none, or not one frame of the FFT."""
+    length = len(ref[0])
     found = [(_first_loud(x, LOUD, RUN), _last_loud(x, LOUD, RUN)) for x in ref]
     found = [(a, b) for a, b in found if a >= 0]
-    if not found or not count(ref.shape[1]):
+    if not found or not count(length):
         return 0, 0
     begin, end = min(a for a, _ in found), max(b for _, b in found)
-    most = -(-(ref.shape[1] - frame) // hop) + 1 if frame == hop else count(ref.shape[1])
+    most = -(-(length - frame) // hop) + 1 if frame == hop else count(length)
     return max(0, -((frame - RUN - begin) // hop)), min(most, end // hop + 1)
 
 

@@ -65,8 +65,8 @@ class FilterBankEar:
 
     @classmethod
     def of(cls, level: float = 92.0) -> FilterBankEar:
-        """level: dB SPL of a full-scale sine. UsageError where hearing ends."""
-        return _ear(fft_ear.checked(level))
+        """level: dB SPL of a full-scale sine."""
+        return _ear(level)
 
 
 @lru_cache(maxsize=2)

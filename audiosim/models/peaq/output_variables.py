@@ -6,18 +6,21 @@ GstPEAQ 0.6.1 (Holters and Zoelzer, DAFx-15).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import fft_ear
 from .disturbance import Disturbance, detect, highest_smoothed
-from .fft_ear import BLOCK, BarkEar, add_up, listener
+from .fft_ear import BLOCK, add_up, listener
+
+if TYPE_CHECKING:
+    from .audible import Audible
 
 Array = NDArray[Any]
 
@@ -55,23 +58,17 @@ class Heard:
         return max(self.first, DELAY) if self.stop - DELAY >= WINDOW else self.first
 
 
-def listen(
-    ref: Sequence[Array],
-    test: Sequence[Array],
-    ear: BarkEar,
-    frames: tuple[int, int],
-    cuts: Array | None,
-    everything: bool,
-    jobs: int,
-) -> Heard:
-    """ref, test: one [sample] per ear; frames: first and one past the last that count; others as Disturbance's."""
-    first, stop = frames
-    ears = [Disturbance(r, t, ear, stop, cuts, everything) for r, t in zip(ref, test, strict=True)]
+def listen(sound: Audible, everything: bool) -> Heard:
+    """What each ear and both together hear. everything: False for modulation differences and detection alone."""
+    first, stop = sound.frames
+    ears = [
+        Disturbance(r, t, sound.ear, stop, sound.cuts, everything) for r, t in zip(sound.ref, sound.test, strict=True)
+    ]
     together = [slice(c, c + 1) for c in range(len(ears))] + [slice(0, len(ears))] * (len(ears) > 1)
     probability, steps = np.empty((2, len(together), stop))
     sounding = np.zeros(stop, np.bool_)
-    with ThreadPoolExecutor(min(jobs, len(ears))) as threads:
-        every: Callable[..., Any] = threads.map if jobs > 1 and len(ears) > 1 else map
+    with ThreadPoolExecutor(min(sound.threads, len(ears))) as pool:
+        every: Callable[..., Any] = pool.map if sound.threads > 1 and len(ears) > 1 else map
         for start in range(0, stop, BLOCK):
             n = min(BLOCK, stop - start)
             here = slice(start, start + n)
@@ -86,16 +83,15 @@ def listen(
     return Heard(ears, probability, steps, sounding, first, stop)
 
 
-def noise_to_mask(
-    ref: Array, test: Array, ear: BarkEar, frames: tuple[int, int], cuts: Array | None
-) -> tuple[Array, Array, Array]:
-    """Of one channel [sample], in the mean and in the worst of the bands [frame], and added up between cuts
+def noise_to_mask(sound: Audible, channel: int) -> tuple[Array, Array, Array]:
+    """Of one of the channels that sound, in the mean and in the worst of the bands [frame], and added up between cuts
     [frame, part], for the frames that count; no other variable is looked at."""
-    first, stop = frames
+    ear, cuts, (first, stop) = sound.ear, sound.cuts, sound.frames
     mean, highest = np.empty((2, stop))
     cells = np.empty((stop, 0 if cuts is None else len(cuts) - 1))
     ratio = np.empty((BLOCK, ear.bands))
-    hear_ref, hear_test = listener(ref, ear, stop), listener(test, ear, stop, excite=False)
+    hear_ref = listener(sound.ref[channel], ear, stop)
+    hear_test = listener(sound.test[channel], ear, stop, excite=False)
     for start in range(0, stop, BLOCK):
         n = min(BLOCK, stop - start)
         here = slice(start, start + n)

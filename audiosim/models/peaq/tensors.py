@@ -1,4 +1,5 @@
-"""PEAQ's ear and what disturbs it on tensors, for gradients on any device."""
+"""PEAQ's ear with an FFT (fft_ear) and what disturbs it (disturbance) on tensors, in float64, for gradients on any
+device. Patterns are [item, frame, band]."""
 
 from __future__ import annotations
 
@@ -10,17 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...engine import threads
 from ...engine.tensors import Constant, in_memory, power, root
+from ...engine.threads import in_threads
 from ...errors import InputError
 from . import disturbance, fft_ear, output_variables, transposes
 from .fft_ear import BarkEar, decays
 
-# PEAQ's ear (bark_excitation) and what disturbs it (disturbance), float64. Patterns are [item, frame, band].
-
 
 class BarkListener:
-    """bark_excitation of a level of playback."""
+    """The ear at a level of playback, dB SPL of a full-scale sine."""
 
     def __init__(self, level: float) -> None:
         self.ear = ear = BarkEar.of(level)
@@ -58,7 +57,7 @@ class BarkListener:
         return torch.maximum(self.over_time(spread), spread)
 
     def noise_to_mask(self, ref: Tensor, test: Tensor) -> Tensor:
-        """bark_excitation.noise_to_mask of signals [item, sample]."""
+        """As fft_ear.noise_to_mask, of each band, of signals [item, sample]."""
         r, t = self.weighted(ref), self.weighted(test)
         noise = self.grouped((root(t) - root(r)).square())
         return noise * self.offset(noise) / self.smeared(self.spread(r))
@@ -112,13 +111,13 @@ class _OnePole(torch.autograd.Function):  # type: ignore[misc]
 
 
 def _spread(ear: BarkEar) -> Callable[[Tensor], Tensor]:
-    """BarkEar.spread. The text holds the share of every band in every other, so it takes their square in memory."""
+    """BarkEar.spread. Without kernels every band's share in every other one is held, for each frame."""
     steps = np.arange(ear.bands) - np.arange(ear.bands)[:, None]  # from a band to those above it
     upwards, above = Constant(np.maximum(steps, 0)), Constant(steps > 0)
     downwards = Constant(np.where(steps <= 0, np.exp(0.4 * ear.down * np.maximum(-steps, 0)), 0.0))
     up, below, unity, rest = (Constant(a) for a in (ear.up, ear.below, ear.unity, ear.bands - np.arange(ear.bands)))
 
-    def text(energy: Tensor) -> Tensor:
+    def plain(energy: Tensor) -> Tensor:
         log = energy.log()
         slope = up(log) + 0.2 * fft_ear.STEP * log
         area = below(log) + (1 - (rest(log) * slope).exp()) / (1 - slope.exp())
@@ -126,15 +125,15 @@ def _spread(ear: BarkEar) -> Callable[[Tensor], Tensor]:
         shares = (0.4 * slope[..., None] * upwards(log)).exp() * above(log) + downwards(log)
         return (part[..., None, :] @ shares)[..., 0, :] ** 2.5 / unity(log)
 
-    return lambda energy: cast(Tensor, _Spread.apply(energy, ear, text) if in_memory(energy) else text(energy))
+    return lambda energy: cast(Tensor, _Spread.apply(energy, ear, plain) if in_memory(energy) else plain(energy))
 
 
 class _Spread(torch.autograd.Function):  # type: ignore[misc]
     """Spreading over bands by kernels."""
 
     @staticmethod
-    def forward(ctx: Any, energy: Tensor, ear: BarkEar, text: Any) -> Tensor:
-        ctx.ear, ctx.text = ear, text
+    def forward(ctx: Any, energy: Tensor, ear: BarkEar, plain: Any) -> Tensor:
+        ctx.ear, ctx.plain = ear, plain
         ctx.save_for_backward(energy)
         values = energy.detach().contiguous().numpy()
         out = np.empty_like(values)
@@ -149,7 +148,7 @@ class _Spread(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, slope: Tensor) -> Any:
         (energy,) = ctx.saved_tensors
         if torch.is_grad_enabled():  # this gradient is to have one itself
-            return torch.autograd.grad(ctx.text(energy), energy, slope, create_graph=True)[0], None, None
+            return torch.autograd.grad(ctx.plain(energy), energy, slope, create_graph=True)[0], None, None
         values, slopes = (x.detach().contiguous().numpy() for x in (energy, slope))
         out = np.empty_like(values)
 
@@ -161,7 +160,7 @@ class _Spread(torch.autograd.Function):  # type: ignore[misc]
 
 
 def _each_item(task: Callable[[int], None], items: int) -> None:
-    threads.in_threads(task, range(items), torch.get_num_threads())
+    in_threads(task, range(items), torch.get_num_threads())
 
 
 class Disturbed:

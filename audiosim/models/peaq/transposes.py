@@ -1,4 +1,4 @@
-"""Transposes of stages of PEAQ's ear that no plain array text does fast: spreading over bands, one-pole means."""
+"""Transposes of stages of PEAQ's ear for which array operations are slow: spreading over bands, one-pole means."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _spread_slope(
     energy: Array, gradient: Array, down: float, up: Array, below: Array, unity: Array, out: Array
 ) -> None:
     """With s = up + 0.2 STEP ln E, A = below + (1 - e^(n s)) / (1 - e^s), n bands from a band upwards, p = (E / A)^0.4
-    and q = e^(0.4 s), bark_excitation spreads W_i = sum_{l >= i} p_l e^(0.4 down (l - i)) + sum_{l < i} p_l q_l^(i - l)
+    and q = e^(0.4 s), fft_ear spreads W_i = sum_{l >= i} p_l e^(0.4 down (l - i)) + sum_{l < i} p_l q_l^(i - l)
     and gives W^2.5 / unity."""
     bands = energy.shape[1]
     logarithm, area, far, near, slope, part, power, whole, g = np.empty((9, bands))

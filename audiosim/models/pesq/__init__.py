@@ -9,14 +9,8 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         alignment as alignment,
-    )
-    from . import (
         disturbance as disturbance,
-    )
-    from . import (
         pmsqe as pmsqe,
-    )
-    from . import (
         score as score,
     )
 

@@ -2,8 +2,8 @@
 
 ITU-T P.862 (2001), 10.1; Rix, Hollier, Hekstra and Beerends 2002 (J. Audio Eng. Soc. 50, 755-764). Delays are found
 first from the envelopes, in steps of 4 ms, then from the waveforms, to the sample; an utterance during which the delay
-changes is split where both parts then agree better. What the recommendation leaves open was found by measuring how the
-published program answers: the responses of its filters for alignment, and where utterances are split.
+changes is split where both parts then agree better. The recommendation leaves two things open, which were measured on
+the published program: the responses of its filters for alignment, and where utterances are split.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ SPLIT_FROM, SPLIT_MARGIN = 200, 75  # blocks
 SPLITS, COVERED = 41, 0.801  # breaks that are tried, and the part of an utterance in which they lie
 AFTER_BREAK = 3  # blocks from a break to the first frame that counts behind it
 
-PART = 4096  # samples of the torch text that have one delay
+PART = 4096  # samples that have one delay in torch
 BETTER = 1.3  # times the correlation without that delay, from which it is believed
-QUIETEST = 1e-20  # mean power that the torch text takes for silence
+QUIETEST = 1e-20  # mean power that counts as silence in torch
 
 WHOLE = 1 << 22  # samples of which the spectrum is taken at once
 TAPS, SPAN = 1 << 10, 1 << 15  # of the aligning and of the receiving filter
@@ -527,8 +527,7 @@ def heard_torch(band: str) -> Callable[[Any, Any], tuple[Any, Any]]:
     import torch
     from torch.nn import functional
 
-    from ...engine.tensors import fast_length as length_for
-    from ...engine.tensors import power
+    from ...engine.tensors import fast_length as length_for, power
 
     rate = 16000
     after, farthest = round(AFTER * rate), MARGIN * (rate // BLOCKS_PER_SECOND)

@@ -61,7 +61,7 @@ AGREES = 0.5  # correlation of magnitudes from which that is believed
 SPURT, STEP = 20, 10  # frames over which disturbance is a sixth-power mean, and from one such mean to the next
 LONG, RECENT = 1000, 5500  # frames from which on late disturbance counts more, and over which that grows
 FRAMES_AT_ONCE = 1024
-MEMORY = 16  # frames that the level of the torch text remembers, by a fifth each
+MEMORY = 16  # frames that the level remembers in torch, by a fifth each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -386,10 +386,10 @@ def loudness_torch(model: Bands) -> Callable[[Any], Any]:
 
 
 def disturbance_torch(rate: int) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """ref, test [item, sample] as pesq_alignment.heard_torch gives them -> symmetric and asymmetric disturbance [item].
+    """ref, test [item, sample] as alignment.heard_torch gives them -> symmetric and asymmetric disturbance [item].
 
-    As above without second alignments and weights of late parts; the asymmetric factor rises from 2.5 on to what it is
-    at 3.5, where above it sets in at 3.
+    As disturbance, without second alignments and weights of late parts. The asymmetric factor rises smoothly from 2.5
+    to 3.5, where that of differ sets in at 3.
     """
     import torch
     from torch.nn import functional

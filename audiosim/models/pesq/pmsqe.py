@@ -1,7 +1,7 @@
 """PESQ's disturbance on short-time power spectra, frame by frame and without alignment: what PMSQE is made of.
 
 Martin-Donas, Gomez, Gonzalez and Peinado 2018, IEEE SPL 25(11), 1680-1684. Bands, thresholds, loudness and disturbance
-are those of P.862, in models.pesq.disturbance.
+are those of P.862, in .disturbance.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def power_weights() -> Array:
     return weights
 
 
-def powers(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
+def powers(ref: Array, test: Array, threads: int = 1) -> tuple[Array, Array]:
     """Of ref and test [sample] at 16 kHz, of one length: power density [2, frame, band], and mean power [2] between 350
     and 3250 Hz. Not brought to a level yet."""
     count, model, weights = stft().count(ref.size), bands(RATE), power_weights()
@@ -60,13 +60,13 @@ def powers(ref: Array, test: Array, jobs: int = 1) -> tuple[Array, Array]:
         inside = spectra[..., SPEECH]
         levels[:, first:stop] = (inside.real**2 + inside.imag**2) @ weights
 
-    in_threads(task, range(0, count, FRAMES_PER_TASK), jobs)
+    in_threads(task, range(0, count, FRAMES_PER_TASK), threads)
     return out, levels.mean(axis=1)
 
 
 def disturbance(p: Array, q: Array, bands_equal: bool, frames_equal: bool, where: bool) -> tuple[Array, Array]:
     """Symmetric and asymmetric disturbance [2, frame] of powers p, of the reference, and q [frame, band] at LEVEL, at
-    most 45; and, where asked for, the cells [frame, band, 3] of pesq_disturbance.Disturbance.
+    most 45; and, where asked for, the cells [frame, band, 3] of disturbance.Disturbance.
 
     bands_equal: bands of the test are brought to the mean power of the reference where that is loud; frames_equal:
     frames to its level, without the memory that PESQ has. The band of 0 Hz, which PESQ leaves out, counts.

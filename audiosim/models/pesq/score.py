@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import models
+from ... import dsp, models
+from ...signal import Signal
 
 if TYPE_CHECKING:
     from .alignment import Utterance
@@ -30,9 +31,10 @@ def opinion(raw: float, band: str) -> float:
     return WORST + (BEST - WORST) / (1 + exp(offset - slope * raw))
 
 
-def too_short(samples: int, rate: int) -> str:
-    """Why so many samples have no score."""
-    return f"too short: {SHORTEST:g} s are needed, there are {samples / rate:.3g} s"
+def narrow_band(x: Array, rate: int) -> Array:
+    """x [sample] at 8 kHz."""
+    narrow: Array = dsp.resampling.to_rate(Signal.of(x, rate, "speech"), 8000).samples[0]
+    return narrow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +64,12 @@ class Score:
 
 
 def score(ref: Array, test: Array, rate: int, band: str, cells: bool = False) -> Score | str:
-    """Of ref and test [sample] at 8 or 16 kHz, of any lengths; or why there is none.
+    """Of ref and test [sample] at 8 or 16 kHz, each of SHORTEST or more; or why there is none.
 
     band: narrow, wide or wide-cor2, wide ones at 16 kHz. cells: whether Score.cells will be asked for.
     """
     alignment, model = models.pesq.alignment, models.pesq.disturbance
-    shortest, longest = sorted((ref.size, test.size))
-    if shortest < SHORTEST * rate:
-        return too_short(shortest, rate)
+    longest = max(ref.size, test.size)
     r, t = (alignment.brought_to_level(x, rate, longest, band) for x in (ref, test))
     if r is None or t is None:
         return f"the {'test' if r else 'reference'} is silent between 350 and 3250 Hz"

@@ -8,15 +8,10 @@ from ... import lazy
 
 if TYPE_CHECKING:
     from . import (
+        mos as mos,
         nsim as nsim,
-    )
-    from . import (
         patches as patches,
-    )
-    from . import (
         rectified_lag as rectified_lag,
-    )
-    from . import (
         support_vectors as support_vectors,
     )
 

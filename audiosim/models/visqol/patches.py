@@ -7,18 +7,17 @@ rms_vad.cc, misc_audio.cc, gammatone_spectrogram_builder.cc, alignment.cc; Chine
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import engine, models
-from ...answer import Detail
 from ...engine.kernel import exact_kernel
-from ...errors import InputError, UsageError
-from ...hearing import gammatone, scales
+from ...errors import InputError
+from ...hearing import gammatone
 from . import nsim
 
 Array = NDArray[Any]
@@ -26,7 +25,6 @@ Array = NDArray[Any]
 FRAME = 0.08  # seconds; a frame begins every quarter of it
 LOWEST = 50.0  # Hz, centre of the lowest band
 LEAST_RATE = 1000  # Hz
-DISSIMILAR = 0.15  # mean similarity below which a score is 1
 FLOOR_DB, RANGE_DB = -45.0, 45.0  # of 10 lg of amplitudes: absolute, and below the louder of both in a frame
 EPS = float(np.finfo(np.float64).eps)  # stands for an amplitude of 0
 ACTIVE = 5000.0  # root mean square of 16-bit samples in a hop that holds a voice
@@ -76,9 +74,9 @@ class Ear(NamedTuple):
     def starts(self, samples: int) -> Array:
         return np.arange(self.count(samples)) * self.hop
 
-    def levels(self, x: Array, starts: Array, jobs: int = 1) -> Array:
+    def levels(self, x: Array, starts: Array, threads: int = 1) -> Array:
         """Amplitudes [frame, band] in frames of x [sample]."""
-        return gammatone.frame_levels(x, starts, self.window, self.bank, jobs)
+        return gammatone.frame_levels(x, starts, self.window, self.bank, threads)
 
 
 class Plan(NamedTuple):
@@ -105,16 +103,14 @@ class Likeness(NamedTuple):
     plan: Plan
 
 
-def likeness(ref: Array, test: Array, ear: Ear, search: int, jobs: int = 1) -> Likeness | str:
-    """How alike patches of ref [channel, sample] are to test [channel, sample], both averaged to one channel; or why
-    there is no answer.
+def likeness(ref: Sequence[Array], test: Sequence[Array], ear: Ear, search: int, threads: int = 1) -> Likeness | str:
+    """How alike patches of ref are to test, both channels [sample] that are averaged to one; or why there is no value.
 
-    search: how far from its place a patch is looked for, in patches. UsageError where it is not 1 or more.
+    search: how far from its place a patch is looked for, in patches, 1 or more.
     """
-    check(ear, search)
     if ear.rate < LEAST_RATE:
         return f"the bands begin at {LOWEST:g} Hz: the rate must be {LEAST_RATE} Hz or more, not {ear.rate} Hz"
-    x, y = (engine.cache.cached(z, "one channel", partial(_one_channel, z)) for z in (ref, test))
+    x, y = (_one_channel(z) for z in (ref, test))
     if len(x) < ear.shortest:
         return too_short(ear, len(x))
     if len(y) <= ear.window.size:
@@ -126,11 +122,11 @@ def likeness(ref: Array, test: Array, ear: Ear, search: int, jobs: int = 1) -> L
         return f"nothing of the test is left where it lies best, {-late / ear.rate:.3f} s earlier"
     starts = ear.starts(len(x)), ear.starts(len(y) + late)
     gain = level_ratio(x, y, late)
-    a = engine.cache.cached(x, ("gammatone levels", ear.mode, ear.rate), lambda: ear.levels(x, starts[0], jobs))
-    b = gain * ear.levels(y, starts[1] - late, jobs)
+    a = engine.cache.cached(x, ("gammatone levels", ear.mode, ear.rate), lambda: ear.levels(x, starts[0], threads))
+    b = gain * ear.levels(y, starts[1] - late, threads)
     patches = reference_patches(x, len(a), ear)
     r, t = decibels(a, b)
-    found = find(r, patches, t, ear.mode.frames, search, jobs)
+    found = find(r, patches, t, ear.mode.frames, search, threads)
     patches = patches[: len(found)]
     by_patch = np.zeros((len(found), ear.mode.bands))
     size = ear.mode.frames
@@ -140,10 +136,10 @@ def likeness(ref: Array, test: Array, ear: Ear, search: int, jobs: int = 1) -> L
             continue
         by_patch[k] = nsim.similarity(r[i : i + size], t[j : j + size]).mean(0)
     tried = range(len(found))
-    moved = np.array(engine.threads.in_threads(lambda k: _moved(x, y, late, patches[k], found[k], ear), tried, jobs))
+    moved = np.array(engine.threads.in_threads(lambda k: _moved(x, y, late, patches[k], found[k], ear), tried, threads))
     counts = moved[:, 0]
-    fine_x = _fine(x, a, 0, counts, moved[:, 1], moved[:, 1], ear, jobs)
-    fine_y = _fine(y, b, late, counts, moved[:, 2], moved[:, 3], ear, jobs, gain)
+    fine_x = _fine(x, a, 0, counts, moved[:, 1], moved[:, 1], ear, threads)
+    fine_y = _fine(y, b, late, counts, moved[:, 2], moved[:, 3], ear, threads, gain)
     for m, (u, v) in enumerate(zip(fine_x, fine_y, strict=True)):
         if len(u):
             again = nsim.similarity(*decibels(u, v)).mean(0)
@@ -157,15 +153,14 @@ def likeness(ref: Array, test: Array, ear: Ear, search: int, jobs: int = 1) -> L
 
 def bands_torch(ear: Ear, search: int) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Similarity by band for tensors: ref, test [item, channel, sample] -> float64 [item, band], and 1 for the items
-    that have an answer, else 0 [item].
+    that have a value, else 0 [item].
 
-    What is compared with what is found on detached samples. InputError where ref is too short for a patch.
+    What is compared with what is found without a gradient. InputError where ref is too short for a patch.
     """
     import torch
 
     from ...engine.tensors import Constant, root
 
-    check(ear, search)
     find_plan, levels = _plan_torch(), gammatone.frame_levels_torch()
     window, filters = Constant(ear.window), Constant(gammatone.as_rows(ear.bank))
     size, silent = ear.mode.frames, 10 ** (FLOOR_DB / 10)
@@ -264,10 +259,10 @@ def _plan_torch() -> Callable[..., Any]:
         late, table = like(x, y, voice, rate, search)
         ear = Ear.of(SPEECH if voice else AUDIO, rate)
         for item, (r, t) in enumerate(zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)):
-            answer = likeness(r[None], t[None], ear, search, torch.get_num_threads())
-            if isinstance(answer, str):
+            alike = likeness([r], [t], ear, search, torch.get_num_threads())
+            if isinstance(alike, str):
                 continue
-            p = answer.plan
+            p = alike.plan
             kind = np.where(p.found < 0, LOST, np.where(p.moved[:, 0] > 0, MOVED, STAYS))
             rows = np.column_stack([kind, p.patches, p.found, p.moved])
             late[item] = p.late
@@ -280,57 +275,20 @@ def _plan_torch() -> Callable[..., Any]:
     return operator  # type: ignore[no-any-return]
 
 
-def check(ear: Ear, search: int) -> None:
-    """UsageError for a search that is not 1 patch or more."""
-    if search < 1:
-        raise UsageError(f"search is 1 patch or more, not {search}")
+def _one_channel(channels: Sequence[Array]) -> Array:
+    """float64 [sample], the mean of channels [sample]; cached with the first of them."""
 
+    def mean() -> Array:
+        total = np.array(channels[0], np.float64)
+        for x in channels[1:]:
+            total += x
+        total /= len(channels)
+        return total
 
-def held_torch(score: Any, vnsim: Any) -> Any:
-    """The score of a vnsim within 1 and 5, and 1 where vnsim is below DISSIMILAR: as the metrics have it. Its gradient
-    is that of the score before, so that there is a way out of 1."""
-    held = 1 + (score.clamp(1, 5) - 1) * (vnsim >= DISSIMILAR)
-    return score + (held - score).detach()
-
-
-def held(score: float, vnsim: float) -> float:
-    """The score of a vnsim within 1 and 5, and 1 where vnsim is below DISSIMILAR."""
-    return 1.0 if vnsim < DISSIMILAR else min(max(score, 1.0), 5.0)
-
-
-def _one_channel(samples: Array) -> Array:
-    """float64 [sample], the mean of [channel, sample]."""
-    if len(samples) == 1:
-        return np.ascontiguousarray(samples[0], np.float64)
-    mean: Array = samples.mean(0, dtype=np.float64)
-    return mean
-
-
-def details(found: Likeness, rate: int) -> dict[str, float]:
-    """Named parts of a Result: how the two were aligned."""
-    return {
-        "alignment_lag_s": found.plan.late / rate,
-        "patches": float(len(found.by_patch)),
-        "lost": float(np.count_nonzero(found.plan.found < 0)),
-    }
-
-
-def profile(found: Likeness, ear: Ear, detail: Detail, band_edges: Any) -> dict[str, Any]:
-    """Fields of a Result: similarity by band and by patch, and in the map how much each lacks, as shares of it all."""
-    cuts, edges = scales.bands(ear.bank.frequencies, ear.top, band_edges)
-    if detail == "value":
-        return {}
-    lacks = np.maximum(1 - found.by_patch, 0.0)
-    shares = np.add.reduceat(lacks[:, : cuts[-1]], cuts[:-1], axis=1) / (lacks.sum() or 1.0)
-    bands = found.by_patch.mean(0)
-    return {
-        "per_band": np.add.reduceat(bands[: cuts[-1]], cuts[:-1]) / np.diff(cuts),
-        "per_time": found.by_patch.mean(1),
-        "bands": scales.centres(ear.bank.frequencies, cuts),
-        "edges": edges,
-        "times": found.times,
-        "map": shares if detail == "map" else None,
-    }
+    if len(channels) == 1 and channels[0].dtype == np.float64:
+        return np.ascontiguousarray(channels[0])
+    places = tuple(x.__array_interface__["data"][0] for x in channels)
+    return engine.cache.cached(channels[0], ("one channel", places), mean)
 
 
 def too_short(ear: Ear, samples: int) -> str:
@@ -390,7 +348,7 @@ def _voice(x: Array, start: int, hops: int, hop: int) -> Array:
     return active
 
 
-def find(r: Array, patches: Array, t: Array, size: int, search: int, jobs: int = 1) -> Array:
+def find(r: Array, patches: Array, t: Array, size: int, search: int, threads: int = 1) -> Array:
     """First frames of t [frame, band] where the patches of r [frame, band] are most alike in sum, one after the other:
     int64 [patch], -1 for a patch without which the sum is larger. What begins half a patch after the end is left out.
 
@@ -407,7 +365,7 @@ def find(r: Array, patches: Array, t: Array, size: int, search: int, jobs: int =
         alike = engine.threads.in_threads(
             lambda k: table.along(r[here[k] : here[k] + size], *windows[k]),  # noqa: B023  it is used at once
             range(len(here)),
-            jobs,
+            threads,
         )
         for (first, stop), row in zip(windows, alike, strict=True):
             best, pointers = _step(row, first, ranges[-1][0] if ranges else -1, best)
@@ -490,7 +448,7 @@ def _fine(
     firsts: Array,
     lowest: Array,
     ear: Ear,
-    jobs: int,
+    threads: int,
     gain: float = 1.0,
 ) -> list[Array]:
     """Levels [frame, band] from the samples `firsts` of x on, in so many frames each. What lies where frames of the
@@ -501,7 +459,7 @@ def _fine(
     starts = np.concatenate(
         [np.empty(0, np.int64), *(f + np.arange(n) * ear.hop for f, n in zip(firsts, new, strict=True))]
     )
-    made = gain * gammatone.frame_levels(x, starts, ear.window, ear.bank, jobs, np.repeat(lowest, new))
+    made = gain * gammatone.frame_levels(x, starts, ear.window, ear.bank, threads, np.repeat(lowest, new))
     parts = np.split(made, np.cumsum(new)[:-1])
     return [
         levels[place // ear.hop : place // ear.hop + count] if whole else part

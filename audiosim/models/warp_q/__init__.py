@@ -9,8 +9,6 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         normalised_cepstra as normalised_cepstra,
-    )
-    from . import (
         voice_activity as voice_activity,
     )
 

@@ -9,11 +9,7 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         greedy_warping as greedy_warping,
-    )
-    from . import (
         phasor_bank as phasor_bank,
-    )
-    from . import (
         structure as structure,
     )
 

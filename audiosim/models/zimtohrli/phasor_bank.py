@@ -86,8 +86,8 @@ def fade(hop: int) -> Array:
 def spectrogram(stream: Stream) -> Array:
     """Logarithmic energies [step, band] in the dtype of the stream, of at least SHORTEST samples at 48 kHz.
 
-    Step t lies around sample t hop, hop = samples // steps. The last step ends TAPS samples before the end. It may be
-    kept for others: not to be changed.
+    Step t lies around sample t hop, hop = samples // steps. The last step ends TAPS samples before the end. It may come
+    from the cache, so nobody may change it.
     """
     if stream.lag:
         return _spectrogram(stream)
@@ -124,8 +124,8 @@ def energies(stream: Stream) -> Array:
 def energies_slope(x: Array, slope: Array) -> Array:
     """What x [sample] gets for slopes of energies(x) [step, band], float64.
 
-    Time runs backwards through the adjoints of the same filters. Their outputs are made again from the state that is
-    kept at each step, so memory is that of two steps per second more.
+    Time runs backwards through the adjoints of the same filters. Their outputs are made again from the state at
+    which each step begins, so memory is that of two steps per second more.
     """
     count = steps(x.size)
     hop = x.size // count
@@ -157,18 +157,18 @@ def spectrogram_torch() -> Callable[[Any], Any]:
 
     from ...engine.tensors import Constant
 
-    text, noise, factor = _energies_text(), Constant(bank().noise), Constant(bank().factor)
+    by_fft, noise, factor = _energies_by_fft(), Constant(bank().noise), Constant(bank().factor)
 
     def value(x: Any) -> Any:
         if x.device.type != "cpu":
-            return text(x)
+            return by_fft(x)
         return torch.from_numpy(np.stack([energies(plain(y)) for y in x.detach().contiguous().numpy()]))
 
     def slopes(x: Any, slope: Any) -> Any:
         if x.device.type != "cpu":
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
-                return torch.autograd.grad(text(x), x, slope)[0]
+                return torch.autograd.grad(by_fft(x), x, slope)[0]
         pairs = zip(*(z.detach().contiguous().numpy() for z in (x, slope)), strict=True)
         return torch.from_numpy(np.stack([energies_slope(*pair) for pair in pairs]))
 
@@ -191,8 +191,8 @@ def spectrogram_torch() -> Callable[[Any], Any]:
     return levels
 
 
-def _energies_text() -> Callable[[Any], Any]:
-    """energies as torch text: convolutions with the filters' responses, until these fall below 1e-16."""
+def _energies_by_fft() -> Callable[[Any], Any]:
+    """energies for tensors on any device: convolved with the filters' responses until these fall below 1e-16."""
     import torch
     from torch.nn import functional
 
@@ -207,7 +207,7 @@ def _energies_text() -> Callable[[Any], Any]:
     _resonate(impulse, np.zeros(2), ring)
     drum = Constant(ring)
 
-    def text(x: Any) -> Any:
+    def by_fft(x: Any) -> Any:
         count = steps(x.shape[-1])
         hop, used = x.shape[-1] // count, x.shape[-1] - TAPS
         n = min(used, _LONGEST)
@@ -226,7 +226,7 @@ def _energies_text() -> Callable[[Any], Any]:
         total = torch.cat([here[..., :-1], whole[..., -1:]], -1) + functional.pad((whole - here)[..., :-1], (1, 0))
         return total.transpose(1, 2)
 
-    return text
+    return by_fft
 
 
 def too_short(samples: int) -> str:

@@ -69,7 +69,7 @@ def _attributed(whole: Array, weights: Array) -> Array:
 
 
 def dissimilarities_torch() -> Callable[[Any, Any], Any]:
-    """The same as torch text: x, y [item, step, band] -> that of the window that ends there [item, step, band]."""
+    """The same for tensors: x, y [item, step, band] -> that of the window that ends there [item, step, band]."""
     import torch
     from torch.nn import functional
 

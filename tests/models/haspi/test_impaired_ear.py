@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiosim.models.haspi import impaired_ear as ear
-from audiosim.models.haspi import membrane_coherence, modulation_cepstra
+from audiosim.models.haspi import impaired_ear as ear, membrane_coherence, modulation_cepstra
 from audiosim.models.haspi.lag import Correlation
 from tests.signals import Array
 

@@ -86,13 +86,7 @@ def test_the_kernel_is_its_formula() -> None:
     np.testing.assert_allclose(out[..., 0], np.stack([quotients[:, :4].sum(1), quotients[:, 4:].sum(1)], 1), rtol=1e-12)
 
 
-def test_impossible_detectors_are_refused_in_one_line() -> None:
-    for arguments, says in (
-        ((2000, 92.0, 0.032, 64), "at least 4000 Hz"),
-        ((48000, 20.0, 0.032, 64), "40 to 140 dB SPL"),
-        ((48000, 92.0, 1.0, 64), "0.01 to 0.2 s"),
-        ((48000, 92.0, 0.032, 2), "16 to 256 filters"),
-    ):
-        with pytest.raises(UsageError, match=says) as error:
-            Detector.of(*arguments)
-        assert "\n" not in str(error.value)
+def test_a_rate_that_holds_no_calibration_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="at least 4000 Hz") as error:
+        Detector.of(2000, 92.0, 0.032, 64)
+    assert "\n" not in str(error.value)

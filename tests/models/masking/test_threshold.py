@@ -227,7 +227,6 @@ def test_the_operator_is_the_model() -> None:
     assert not found.requires_grad
 
 
-def test_impossible_models_are_refused_in_one_line() -> None:
-    for arguments, says in (((48000, 20.0), "40 to 140 dB SPL"), ((3000, 96.0), "at least 4000 Hz")):
-        with pytest.raises(UsageError, match=says):
-            MaskingModel.of(*arguments)
+def test_a_rate_that_is_too_low_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 4000 Hz"):
+        MaskingModel.of(3000, 96.0)

@@ -52,8 +52,8 @@ def test_plain_formula_of_powers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "FRAMES_PER_TASK", 3)
     x = noise(RATE, 0.15, 1)
     y = dc(added_noise(x, RATE, 0.3, 1), RATE, 0.3)
-    for jobs in (1, 2):
-        powers, levels = stage.powers(x[0], y[0], jobs)
+    for threads in (1, 2):
+        powers, levels = stage.powers(x[0], y[0], threads)
         for z, found, level in zip((x[0], y[0]), powers, levels, strict=True):
             expected, mean = plain_powers(z)
             np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from audiosim.models.pesq import alignment as alignment
-from audiosim.models.pesq import disturbance as model
+from audiosim.models.pesq import alignment as alignment, disturbance as model
 from audiosim.models.pesq.alignment import Recording, Utterance
 from tests.signals import Array, noise
 

@@ -64,7 +64,7 @@ def test_a_patch_that_is_not_there_is_lost() -> None:
 def test_patches_beyond_the_end_are_left_out() -> None:
     r, _ = spectrograms(4, 40)
     assert len(patches.find(r, np.arange(4, 34, 10), r[:12], 10, 60)) == 2
-    assert patches.find(r, np.arange(4, 34, 10), r, 10, 60, jobs=2).tolist() == [4, 14, 24]
+    assert patches.find(r, np.arange(4, 34, 10), r, 10, 60, threads=2).tolist() == [4, 14, 24]
 
 
 @pytest.mark.parametrize("length", [2, 31, 32, 33, 64, 500])

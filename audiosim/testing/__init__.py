@@ -1,6 +1,8 @@
-"""Assertions about sound for tests: `from audiosim.testing import assert_audio_similar`. They need no pytest.
+"""For tests, with any test runner: assertions about sound, and the contract that a metric must keep.
 
-The fixture `audio_golden` of the pytest plugin stands on them.
+    from audiosim.testing import assert_audio_similar, check_metric
+
+The fixture `audio_golden` of the pytest plugin stands on these.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import AudiosimError, InputError
+from ..errors import AudiosimError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from .comparison import Comparison
-    from .judge.gates import Gate, Verdict
-    from .match import Policy
-    from .signal import Signal
+    from ..comparison import Comparison
+    from ..judge.gates import Gate, Verdict
+    from ..match import Policy
+    from ..signal import Signal
 
 # What is asked where no rule is given: about half a decibel of level, a noise floor some 70 dB down.
 RULES = ("mr-stft<=0.1",)
@@ -55,8 +57,8 @@ def assert_audio_similar(
     cannot be read; UsageError for wrong rules.
     """
     __tracebackhide__ = True
-    from .comparison import policy_of, signal_of
-    from .judge import gates
+    from ..comparison import policy_of, signal_of
+    from ..judge import gates
 
     try:
         asked = [gates.parse(rule) for rule in rules or RULES]
@@ -90,7 +92,7 @@ class Similarity:
 
     def error(self, *hints: tuple[str, str]) -> AudioDiffers:
         """What to raise, with further lines (field, text) below."""
-        from .match import describe
+        from ..match import describe
 
         failed = [v for v in self.verdicts if not v.passed]
         rows = [("expected", _described(self.expected))]
@@ -111,10 +113,10 @@ class Similarity:
 
     def page(self) -> str | None:
         """The report as HTML, to look at and listen to; None where there is nothing to see or it takes long."""
-        from .comparison import compare_signals
-        from .judge.gates import row
-        from .judge.rows import flat, pair_row
-        from .report import page
+        from ..comparison import compare_signals
+        from ..judge.gates import row
+        from ..judge.rows import flat, pair_row
+        from ..report import page
 
         done = self.comparison
         if self.actual is None or done is None or self.expected.duration > EXPLAINED:
@@ -136,7 +138,7 @@ class Similarity:
 
     def _where(self, failed: Sequence[Verdict]) -> str:
         """A sentence on where the two differ by the first rule that can tell, empty where none can or it takes long."""
-        from .judge.explain import explain
+        from ..judge.explain import explain
 
         if self.actual is None or self.expected.duration > EXPLAINED:
             return ""
@@ -159,8 +161,8 @@ def similarity(
     jobs: int | None = None,
 ) -> Similarity:
     """Ask the rules about the two; a problem with the actual one is an answer too."""
-    from .comparison import compare_signals, signal_of
-    from .judge import gates as judging
+    from ..comparison import compare_signals, signal_of
+    from ..judge import gates as judging
 
     sound = None
     try:
@@ -174,7 +176,7 @@ def similarity(
 
 
 def _described(sound: Signal) -> str:
-    from .audio import display_name
+    from ..audio import display_name
 
     channels = {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels")
     name = "" if sound.name in ("actual", "expected") else f"{display_name(sound.name)}: "
@@ -183,9 +185,9 @@ def _described(sound: Signal) -> str:
 
 def _fared(verdict: Verdict) -> str:
     """The rule, its value and by how much it was missed."""
-    from . import metrics
+    from .. import metrics
 
-    unit = metrics.get(metrics.parse(verdict.gate.spec).name).CARD.unit
+    unit = metrics.get(metrics.parse(verdict.gate.spec).name).card.unit
     unit = "" if unit == "1" else f" {unit}"
     if verdict.value != verdict.value:
         return f"{verdict.gate.text}: {_in_words(verdict.reason or 'no number')}"
@@ -196,3 +198,38 @@ def _fared(verdict: Verdict) -> str:
 def _in_words(sentence: str) -> str:
     """In a test's own words: its reference is what it expects."""
     return sentence.replace("the test", "the actual sound").replace("the reference", "the expected sound")
+
+
+def check_metric(module: Any, *, only: str = "") -> None:
+    """Hold a metric from outside audiosim to what every metric must keep; takes some minutes.
+
+    module: an imported module, or the path of a file. only: the checks whose name contains this.
+    Raises AssertionError with a line for each check that failed.
+    """
+    import traceback
+    from types import ModuleType
+
+    from ..metric import Metric
+    from ..outside import from_file
+    from .contract import CHECKS, Skip
+
+    if isinstance(module, ModuleType):
+        metric = Metric(module.__name__.rpartition(".")[2].replace("_", "-"), module)
+    else:
+        metric = from_file(module)
+    if metric.fault:
+        raise AssertionError(f"{metric.name}: {metric.fault}")
+    failed = []
+    for check in CHECKS:
+        if only in check.name:
+            try:
+                check.run(metric)
+            except Skip:
+                pass
+            except Exception as wrong:  # noqa: BLE001  whatever a metric does
+                line = traceback.extract_tb(wrong.__traceback__)[-1].line or ""
+                said = str(wrong).strip().splitlines()
+                kind = "" if isinstance(wrong, AssertionError) else f"{type(wrong).__name__}: "
+                failed.append(f"{check.name}: {kind}{said[0] if said else line}")
+    if failed:
+        raise AssertionError("\n".join([f"{metric.name} does not keep the contract:", *failed]))

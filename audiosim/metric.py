@@ -1,0 +1,144 @@
+"""Metric: a file that describes a metric, as the rest of audiosim sees it. Here options are checked, channels weighted,
+taken apart, given to threads and pooled, once for all metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import watch
+from .answer import Channel, Detail, Pair, pool, result
+from .card import Card
+from .dsp.resampling import to_rate
+from .engine.threads import in_threads
+from .errors import InputError, MetricError, UsageError
+from .hearing.weighting import PLAIN, Weighted, streams
+from .options import Option, Options, described
+from .result import Result, Twin, undefined
+from .signal import Signal
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. Its file offers
+
+    CARD, a Card: what it promises.
+    Options: a subclass of options.Options, or hearing.weighting.Weighted for those that may be weighted.
+    measure(pair, options) -> Channel: the metric of one channel; where the card says joint_channels, of a list of
+        pairs, one per channel.
+    twin(rate, options) -> Twin: the same on tensors; where the card says that there is a gradient.
+    words(result) -> the sounds of what `explain` has found, the largest first; may be missing.
+    """
+
+    name: str
+    module: ModuleType
+    sha256: str | None = None  # of the source of a metric from outside audiosim
+    fault: str = ""  # why a metric from outside cannot be used
+
+    @property
+    def card(self) -> Card:
+        return self.module.CARD  # type: ignore[no-any-return]
+
+    @property
+    def version(self) -> int | str:
+        """Of its values: those of another version are computed again."""
+        return self.card.version if self.sha256 is None else f"{self.card.version}-{self.sha256[:16]}"
+
+    @property
+    def doc(self) -> str:
+        return (self.module.__doc__ or "").strip()
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        """Its options by name, in the order in which they are told."""
+        return described(self.module.Options)
+
+    @property
+    def words(self) -> Callable[[Result], list[str]] | None:
+        return getattr(self.module, "words", None)
+
+    def chosen(self, given: Mapping[str, Any]) -> Options:
+        """Its options with these values; UsageError for what it does not know or does not allow."""
+        if self.fault:
+            return Options()
+        for name in given:
+            if name not in self.options:
+                raise UsageError(f"{self.name} has no option {name!r}; it has: {', '.join(self.options) or 'none'}")
+        try:
+            return self.module.Options(**given)  # type: ignore[no-any-return]
+        except UsageError as wrong:
+            raise UsageError(f"{self.name}: {wrong}") from None
+
+    def compute(
+        self,
+        ref: Array,
+        test: Array,
+        rate: int,
+        *,
+        detail: Detail = "value",
+        band_edges: Any = None,
+        threads: int = 1,
+        **options: Any,
+    ) -> Result:
+        """The metric of ref, test [channel, sample] at rate Hz. Other arguments as in audiosim.compare.
+
+        Raises MetricError where a metric from outside audiosim does not do what its card says.
+        """
+        if self.fault:
+            raise MetricError(self.fault)
+        if self.sha256 is None:
+            return self.measured(ref, test, rate, detail, band_edges, threads, options)
+        with watch.watched(self.name):
+            watch.examine(self.name, self.sha256, self.card, self.measured)
+            return self.measured(ref, test, rate, detail, band_edges, threads, options)
+
+    def measured(
+        self,
+        ref: Array,
+        test: Array,
+        rate: int,
+        detail: Detail = "value",
+        band_edges: Any = None,
+        threads: int = 1,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Result:
+        """As compute, of a metric that is known to be sound."""
+        o = self.chosen(options)
+        if o.resampled_to is not None:
+            try:
+                both = (Signal(x, rate, name) for x, name in ((ref, "the reference"), (test, "the test")))
+                ref, test = (to_rate(signal, o.resampled_to).samples for signal in both)
+            except InputError as short:
+                return undefined(str(short), len(ref))
+            rate = o.resampled_to
+        weighting = o if isinstance(o, Weighted) else PLAIN
+        if weighting.float64:
+            ref, test = (np.asarray(x, np.float64) for x in (ref, test))
+        at_once = 1 if self.card.joint_channels else min(threads, len(ref))
+        each = max(1, threads // at_once)
+        pairs = [
+            Pair(rate=rate, detail=detail, band_edges=band_edges, threads=each, ref=r, test=t)
+            for r, t in streams(ref, test, rate, weighting)
+        ]
+
+        def ask(what: Any) -> Channel:
+            answer = self.module.measure(what, o)
+            if self.sha256 is not None:
+                watch.check_channel(answer)
+            return answer  # type: ignore[no-any-return]
+
+        if self.card.joint_channels:
+            return result(ask(pairs), len(ref))
+        channels = in_threads(lambda c: ask(pairs[c]), range(len(pairs)), at_once)
+        return result(pool(channels, self.card.pooling), len(ref))
+
+    def twin(self, rate: int, options: Options) -> Twin:
+        """The same on tensors, made for this rate."""
+        return self.module.twin(rate, options)  # type: ignore[no-any-return]
