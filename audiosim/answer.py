@@ -316,7 +316,7 @@ def local_distances(
         squares = np.square(difference(part))
         whole = squares.sum(1, keepdims=True)
         squares /= np.where(whole > 0, whole, 1)
-        bands = np.add.reduceat(squares[:, : cuts[-1]], cuts[:-1], axis=1)
+        bands = scales.by_band(squares, cuts)
         weight = shares[part] * distances[part]
         per_band += weight @ np.sqrt(bands * (squares.shape[1] / counts))
         np.add.at(local, frames[part], weight[:, None] * bands)

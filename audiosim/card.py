@@ -62,7 +62,7 @@ class Promises:
 
     symmetric: bool = False  # d(a, b) == d(b, a)
     triangle: bool = False  # d(a, c) <= d(a, b) + d(b, c)
-    insensitive_to: tuple[str, ...] = ()  # names of distortions in tests/signals.py that it does not hear, by design
+    insensitive_to: tuple[str, ...] = ()  # names of distortions in testing/signals.py that it does not hear
     loses_track: tuple[str, ...] = ()  # those that, at full strength, mislead its alignment and profiles
     saturates: float | None = None  # value beyond which worse sound is no longer told from bad sound
     identity_tolerance: float = 0.0  # how much better than an identical file a degraded one may score

@@ -146,11 +146,12 @@ class PowerDistance:
 
         transform, project = spectra(self.stft), mel(self.mel) if self.mel else None
         arguments = [Constant(a) if isinstance(a, np.ndarray) else a for a in self.arguments]
+        distance = self.distance.tensors  # made here: a compiler does not follow how
 
         def plain(ref: Any, test: Any) -> Any:
             x, y = (power(transform(s), self.floor) for s in (ref, test))
             x, y = (project(z) for z in (x, y)) if project else (x, y)
-            terms = self.distance.tensors(x, y, *(a(x) if isinstance(a, Constant) else a for a in arguments))
+            terms = distance(x, y, *(a(x) if isinstance(a, Constant) else a for a in arguments))
             terms = terms.mean(2) if self.mean else terms.sum(2)
             return self.scale * (root(terms) if self.root else terms).mean(1)
 

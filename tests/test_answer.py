@@ -12,8 +12,8 @@ from audiosim import compare
 from audiosim.answer import Channel, Grid, error_frames, pool, result
 from audiosim.errors import UsageError
 from audiosim.result import Result
+from audiosim.testing.signals import COMPILED, Array, noise
 from tests import naive
-from tests.signals import COMPILED, Array, noise
 
 RATE = 16000
 LENGTHS = (1, 2, 100, 10007) if COMPILED else (1, 2, 100, 1501)

@@ -20,7 +20,7 @@ import soundfile
 from audiosim import Signal, load
 from audiosim.audio import _decoded, data_name, display_name, encode, lossless, save
 from audiosim.errors import InputError, UsageError
-from tests.signals import noise, pink
+from audiosim.testing.signals import noise, pink
 
 RATE = 48000
 

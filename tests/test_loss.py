@@ -17,7 +17,7 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.errors import InputError, UsageError
-from tests.signals import COMPILED, added_noise, affordable, noise, pink, speech_like
+from audiosim.testing.signals import COMPILED, added_noise, affordable, noise, pink, speech_like
 
 torch = pytest.importorskip("torch")
 
@@ -255,7 +255,7 @@ def test_bad_losses_are_refused_when_they_are_made(spec: str, rate: Any, options
 
 def test_a_fixed_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     metric: Any = metrics.get("mse")
-    monkeypatch.setattr(metric, "CARD", replace(metric.CARD, rate=8000))
+    monkeypatch.setattr(metric.module, "CARD", replace(metric.card, rate=8000))
     assert Loss("mse", 8000).rate == 8000
     with pytest.raises(UsageError, match="mse is defined at 8000 Hz, this loss is for 16000 Hz"):
         Loss("mse", 16000)

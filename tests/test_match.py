@@ -14,7 +14,7 @@ from audiosim.dsp.resampling import to_rate
 from audiosim.errors import InputError, UsageError
 from audiosim.match import Policy, describe, match
 from audiosim.signal import Signal
-from tests.signals import added_noise, noise, speech_like
+from audiosim.testing.signals import added_noise, noise, speech_like
 
 RATE = 16000
 LATE = 1600  # samples, 100 ms

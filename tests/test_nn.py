@@ -14,8 +14,8 @@ import pytest
 
 from audiosim.dsp import mel_cepstrum
 from audiosim.errors import UsageError
+from audiosim.testing.signals import COMPILED, Array, speech_like
 from tests import naive, peers
-from tests.signals import COMPILED, Array, speech_like
 
 torch = pytest.importorskip("torch")
 

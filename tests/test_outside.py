@@ -12,7 +12,7 @@ import pytest
 from audiosim import Signal, compare, metrics, outside, watch
 from audiosim.errors import UsageError
 from audiosim.testing import check_metric
-from tests.signals import COMPILED, added_noise, pink
+from audiosim.testing.signals import COMPILED, added_noise, pink
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 RATE = 16000

@@ -12,8 +12,8 @@ import pytest
 
 from audiosim import metrics
 from audiosim.errors import ExitCode
+from audiosim.testing.signals import COMPILED
 from tests.conftest import Done
-from tests.signals import COMPILED
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/training.md", "samples/README.md")

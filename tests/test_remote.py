@@ -17,8 +17,8 @@ import pytest
 import audiosim
 from audiosim import Signal, audio, remote
 from audiosim.errors import InputError, MissingExtra, UsageError
+from audiosim.testing.signals import affordable, noise
 from tests.conftest import Done
-from tests.signals import affordable, noise
 
 pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from audiosim.testing.signals import COMPILED
 from tests.benchmarks import screenshot
-from tests.signals import COMPILED
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="the samples are too long for uncompiled kernels")
 

@@ -286,11 +286,12 @@ def _joint(ref: Tensor, test: Tensor, gain: Tensor, centre: bool) -> tuple[Tenso
 def mean_of_errors(term: Any, arguments: tuple[float, ...]) -> Callable[[Tensor, Tensor], Tensor]:
     """(ref, test) [item, sample] -> the mean of a term of test - ref with these arguments [item]; by its kernels where
     they serve."""
+    of_error = term.tensors  # made here: a compiler does not follow how
 
     def mean(ref: Tensor, test: Tensor) -> Tensor:
         if in_memory(ref, test):
             return cast(Tensor, _Errors.apply(ref, test, term, arguments))
-        return cast(Tensor, term.tensors(test - ref, *arguments).mean(-1))
+        return cast(Tensor, of_error(test - ref, *arguments).mean(-1))
 
     return mean
 

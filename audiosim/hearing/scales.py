@@ -100,6 +100,12 @@ def bands(frequencies: Array, top: float, wanted: Any = None) -> tuple[Array, Ar
     return cuts.astype(np.int64), middles[cuts]
 
 
+def by_band(values: Array, cuts: Array) -> Array:
+    """Sums of values [..., point] within bands that `bands` has cut [..., band]."""
+    sums: Array = np.add.reduceat(values[..., : cuts[-1]], cuts[:-1], axis=-1)
+    return sums
+
+
 def centres(frequencies: Array, cuts: Array) -> Array:
     """Mean frequency of each band, Hz [band], from bands()'s edges in bins."""
     sums = np.concatenate([[0.0], np.cumsum(frequencies)])

@@ -77,9 +77,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     placed = lacking.sum(0) * share
     missing = placed if placed.any() else levels.WEIGHTS * share
     cuts, edges = scales.bands(levels.CENTRES, levels.TOP, pair.band_edges)
-    weights, lacking, cells = (
-        np.add.reduceat(z[..., : cuts[-1]], cuts[:-1], axis=-1) for z in (levels.WEIGHTS, lacking, missing)
-    )
+    weights, lacking, cells = (scales.by_band(z, cuts) for z in (levels.WEIGHTS, lacking, missing))
     per_time, local = np.full(counts.size, nan), np.zeros((counts.size, len(weights)))
     per_time[counts] = 1 - placed.sum(1)
     local[counts] = cells / (missing.sum() or 1.0)

@@ -91,9 +91,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     share = residual / np.where(residual.any(0), residual.sum(0), 1)
     placed = share * (lacking if lacking.any() else weights * (1 - squared))
     cuts, edges = scales.bands(centres, bands.edges(pair.rate)[-1], pair.band_edges)
-    parts, local, cells = (
-        np.add.reduceat(z[..., : cuts[-1]], cuts[:-1], axis=-1) for z in (weights, weights * heard, placed)
-    )
+    parts, local, cells = (scales.by_band(z, cuts) for z in (weights, weights * heard, placed))
     return Channel(
         value=value,
         per_band=np.divide(local, parts, out=np.full(parts.size, nan), where=parts > 0),

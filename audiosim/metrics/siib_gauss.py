@@ -80,7 +80,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     cells[counting] = stage.lost_in(found, envelopes, pair.threads)
     cuts, edges = scales.bands(stage.centres(), pair.rate / 2, pair.band_edges)
     times = (np.arange(len(cells)) * stage.HOP + stage.FRAME / 2) / stage.RATE
-    inside = np.add.reduceat(cells[:, : cuts[-1]], cuts[:-1], axis=1)
+    inside = scales.by_band(cells, cuts)
     where = shares(inside, times, stage.centres(), cuts, edges, pair.detail)
     return Channel(value=value, details=details, **where)
 

@@ -63,7 +63,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     if not located:
         return Channel(value=value)
     cuts, edges = critical.edges(pair.rate / 2, pair.band_edges)
-    weight, term = (np.add.reduceat(critical.by_band(z)[:, : cuts[-1]], cuts[:-1], axis=1) for z in (weights, terms))
+    weight, term = (scales.by_band(critical.by_band(z), cuts) for z in (weights, terms))
     cells = np.zeros(term.shape)
     cells[counting] = term[counting] / (weights[counting].sum(1, keepdims=True) * counting.size)
     return Channel(

@@ -114,7 +114,7 @@ def _channel(pair: Pair) -> Channel:
     totals, parts = [], []
     for whole, local in models.zimtohrli.structure.dissimilarities(x[i], y[j], pair.detail != "value"):
         totals.append(whole.sum())
-        parts.append(np.hstack([np.add.reduceat(local[:, : cuts[-1]], cuts[:-1], axis=1), local.sum(1)[:, None]]))
+        parts.append(np.hstack([scales.by_band(local, cuts), local.sum(1)[:, None]]))
     pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1
     value = min(float(np.sum(totals)) / cells, 1.0)
     details = {"reference_compared": compared / len(x), "test_compared": float(j[-1] + 1) / len(y)}

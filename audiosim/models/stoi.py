@@ -152,6 +152,9 @@ def correlations(x: Array, y: Array, extended: bool, where: bool, threads: int =
     return values[:, :BANDS], lost[:, :BANDS]
 
 
+# Kernels, as the array formula of correlations_torch takes 8 to 20 times as long in NumPy.
+
+
 @exact_kernel
 def _plain(x: Array, y: Array, segment: int, clip: float, out: Array, lost: Array) -> None:
     """STOI's: y brought to the energy of x, clipped, both without their means. Loops run over all bands at once, frames

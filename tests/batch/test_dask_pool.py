@@ -27,8 +27,8 @@ from audiosim.batch.workers import Terms, outstanding, run
 from audiosim.errors import InputError, MissingExtra, UsageError
 from audiosim.match import Policy
 from audiosim.signal import Signal
+from audiosim.testing.signals import noise
 from tests.conftest import PACKAGE
-from tests.signals import noise
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")

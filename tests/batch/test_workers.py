@@ -23,7 +23,7 @@ from audiosim.batch.pairing import Pair
 from audiosim.batch.workers import Job, Processes, Terms, outstanding, run
 from audiosim.errors import ExitCode, MetricError
 from audiosim.match import Policy
-from tests.signals import noise
+from audiosim.testing.signals import noise
 
 RATE = 8000
 TERMS = Terms(specs=("snr", "mse"), policy=Policy())

@@ -34,7 +34,7 @@ from audiosim.batch import pairing, workers
 from audiosim.batch.journal import Content, Journal
 from audiosim.comparison import compare_signals
 from audiosim.match import Policy
-from tests import signals
+from audiosim.testing import signals
 
 
 def folders(root: Path, count: int, rate: int, seconds: float, channels: int = 1) -> list[pairing.Pair]:

@@ -23,7 +23,7 @@ from audiosim.dsp.resampling import to_rate
 from audiosim.hearing.loudness import EXPONENT, Ear
 from audiosim.hearing.tensors import specific_loudness
 from audiosim.loss import parse
-from tests import signals
+from audiosim.testing import signals
 from tests.benchmarks.pitch import available
 
 RATE = 22050

@@ -30,7 +30,7 @@ import numpy as np
 import soundfile
 
 from audiosim import metrics
-from tests import signals
+from audiosim.testing import signals
 from tests.recorded import RECORDED
 
 RATE = 48000

@@ -25,7 +25,7 @@ import numpy as np
 
 from audiosim import Signal, compare, load, metrics
 from audiosim.metrics import auditory
-from tests import signals
+from audiosim.testing import signals
 from tests.conftest import SHARED
 
 AUDIO = SHARED / "audio"

@@ -22,7 +22,7 @@ THREADS = torch.get_num_threads()  # before the module below asks for one
 
 from audiosim.hearing.magnitudes import MelFilters
 from audiosim.loss import Loss
-from tests import signals
+from audiosim.testing import signals
 from tests.benchmarks.speed import CASES, RATE, milliseconds
 
 KERNELS = (  # sdr not: the LU of its text fails (oneMKL 2024.2, torch 2.13) once the number of threads was set back up

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 
 from audiosim import metrics
-from tests import signals
+from audiosim.testing import signals
 
 RATE = 48000
 MAIN = "import sys; from audiosim.cli import main; sys.argv[0] = 'audiosim'; main()"

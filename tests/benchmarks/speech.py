@@ -23,7 +23,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from audiosim import metrics
-from tests import signals
+from audiosim.testing import signals
 from tests.benchmarks.hearing_models import cpu
 from tests.recorded import LOSSES, SPEECH, Recorded
 

@@ -24,7 +24,7 @@ import torch
 import torchmetrics.functional.audio as torchmetrics_audio
 
 from audiosim import metrics
-from tests import signals
+from audiosim.testing import signals
 
 RATE = 48000
 torch.set_num_threads(1)

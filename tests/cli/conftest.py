@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.signals import COMPILED, noise
+from audiosim.testing.signals import COMPILED, noise
 
 RATE = 16000
 SECONDS = 0.5 if COMPILED else 0.1

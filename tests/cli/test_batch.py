@@ -18,8 +18,8 @@ import soundfile
 from audiosim import compare
 from audiosim.batch.journal import read, slot
 from audiosim.errors import ExitCode
+from audiosim.testing.signals import COMPILED, noise
 from tests.conftest import Done
-from tests.signals import COMPILED, noise
 
 RATE = 8000
 MANY = 500 if COMPILED else 60

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from audiosim.dsp.alignment import SHORTEST, advanced, correlation, delay, overlap
-from tests.signals import SIGNALS, added_noise, clipping, low_pass, noise, pink, quantisation, sine, speech_like
+from audiosim.testing.signals import (
+    SIGNALS,
+    added_noise,
+    clipping,
+    low_pass,
+    noise,
+    pink,
+    quantisation,
+    sine,
+    speech_like,
+)
 
 RATE = 16000
 BROAD = ("noise", "pink", "sweep", "speech_like", "clicks", "chord_music")  # have one delay, not one a period

@@ -9,8 +9,8 @@ import pytest
 
 from audiosim.dsp import correlation
 from audiosim.engine.stream import Stream, plain
+from audiosim.testing.signals import noise
 from tests import naive
-from tests.signals import noise
 
 
 def pair(length: int, coef: float = 0.0, lag: int = 0, dtype: type = np.float64) -> tuple[Stream, Stream]:

@@ -10,8 +10,8 @@ import scipy.linalg
 
 from audiosim.dsp import linear_prediction as lp
 from audiosim.engine.stream import Stream, plain
+from audiosim.testing.signals import Array, affordable, noise, silence, sine, speech_like
 from tests import naive
-from tests.signals import Array, affordable, noise, silence, sine, speech_like
 
 RATE, SIZE, HOP = 8000, 240, 60
 WINDOW = np.hanning(SIZE + 2)[1:-1]

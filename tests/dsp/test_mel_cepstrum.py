@@ -11,8 +11,8 @@ import pytest
 
 from audiosim.dsp import mel_cepstrum as stage
 from audiosim.errors import UsageError
+from audiosim.testing.signals import COMPILED, SIGNALS, Array, affordable
 from tests import naive, peers
-from tests.signals import COMPILED, SIGNALS, Array, affordable
 
 GAMMAS = (0.0, -0.1, -1 / 3, -0.5, -1.0)
 RATE = 16000

@@ -8,8 +8,8 @@ import pytest
 from audiosim.dsp import polyphase
 from audiosim.engine.stream import Stream, plain
 from audiosim.errors import UsageError
+from audiosim.testing.signals import COMPILED, noise
 from tests import naive
-from tests.signals import COMPILED, noise
 
 RATES = [(48000, 10000), (44100, 10000), (16000, 10000), (8000, 10000), (11025, 10000), (10000, 10000), (16000, 8000)]
 

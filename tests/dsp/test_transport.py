@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from audiosim.dsp.transport import differentiable, transport
+from audiosim.testing.signals import Array
 from tests import naive
-from tests.signals import Array
 
 FRAMES = 3
 BINS = (1, 2, 3, 17, 129, 1025)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from audiosim.dsp import warping
+from audiosim.testing.signals import COMPILED, Array
 from tests import naive
-from tests.signals import COMPILED, Array
 
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 9), (20, 20), (20, 23), (31, 17)]
 BANDS = [None, 0, 2, 3.5]

@@ -10,7 +10,7 @@ from audiosim.dsp import resampling
 from audiosim.engine import cache
 from audiosim.engine.cache import caching
 from audiosim.signal import Signal
-from tests.signals import COMPILED
+from audiosim.testing.signals import COMPILED
 
 
 class Counted:

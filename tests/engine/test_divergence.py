@@ -10,8 +10,8 @@ import pytest
 import scipy.fft
 
 from audiosim.engine import divergence
+from audiosim.testing.signals import Array
 from tests import naive
-from tests.signals import Array
 
 FRAMES = 3
 BINS = (1, 2, 3, 17, 129, 2500)

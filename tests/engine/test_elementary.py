@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiosim.engine.elementary import exponentials, logarithms
-from tests.signals import COMPILED, Array
+from audiosim.testing.signals import COMPILED, Array
 
 COUNT = 100_000 if COMPILED else 1000
 

@@ -13,8 +13,8 @@ from audiosim.engine.frames import STFT
 from audiosim.engine.stream import Stream
 from audiosim.engine.threads import in_threads
 from audiosim.errors import UsageError
+from audiosim.testing.signals import Array, noise
 from tests import naive
-from tests.signals import Array, noise
 
 FRAMES = [  # as options of STFT.of
     {"n_fft": 64, "hop": 16},

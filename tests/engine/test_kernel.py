@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from audiosim.engine import kernel
-from tests.signals import COMPILED
+from audiosim.testing.signals import COMPILED
 
 ROOT = hasattr(os, "getuid") and os.getuid() == 0
 STRANGER = 54321

@@ -11,8 +11,8 @@ import pytest
 from audiosim.engine import moments
 from audiosim.engine.stream import Stream
 from audiosim.metrics.mae import absolute_error
+from audiosim.testing.signals import COMPILED, Array, noise
 from tests import naive
-from tests.signals import COMPILED, Array, noise
 
 KERNELS = {  # name: (terms, arguments to try)
     "means": (2, [()]),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from audiosim.engine.stream import Stream, plain, read, read_reflected
+from audiosim.testing.signals import noise
 from tests import naive
-from tests.signals import noise
 
 LENGTHS = (1, 2, 3, 7, 50)
 FILTERS = ((0.0, 0), (0.85, 1), (0.85, 2), (1.0, 1))

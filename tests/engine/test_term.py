@@ -17,9 +17,9 @@ from audiosim.engine.term import ErrorTerm, PairTerm, absolute, exp, ln, maximum
 from audiosim.metrics.cosh import half_sum
 from audiosim.metrics.itakura_saito import divergence
 from audiosim.metrics.mae import absolute_error
+from audiosim.testing.signals import COMPILED, Array
 from tests import naive
 from tests.engine.test_divergence import BINS, FLOOR, FRAMES, cuts, powers
-from tests.signals import COMPILED, Array
 
 SHIFT = 0.25
 

@@ -11,8 +11,8 @@ import pytest
 from audiosim.engine import divergence, fft, fold, stream, transposes
 from audiosim.engine.frames import STFT
 from audiosim.errors import InputError
+from audiosim.testing.signals import Array
 from tests import naive
-from tests.signals import Array
 
 FLOOR = 1e-3
 FRAMES = 3

@@ -7,8 +7,8 @@ import pytest
 import scipy.signal
 
 from audiosim.hearing import gammatone
+from audiosim.testing.signals import COMPILED, noise
 from tests import naive
-from tests.signals import COMPILED, noise
 
 RATE = 16000
 

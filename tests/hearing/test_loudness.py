@@ -11,8 +11,8 @@ from audiosim import engine
 from audiosim.errors import UsageError
 from audiosim.hearing.loudness import EXPONENT, Ear, erb, filters, internal_noise, transmission
 from audiosim.hearing.scales import erb_rate
+from audiosim.testing.signals import COMPILED, Array, noise, pink
 from tests import naive
-from tests.signals import COMPILED, Array, noise, pink
 
 RATES = [8000, 16000, 22050, 44100, 48000, 96000]
 

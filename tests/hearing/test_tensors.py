@@ -10,7 +10,7 @@ import pytest
 
 from audiosim import metrics
 from audiosim.errors import InputError
-from tests.signals import COMPILED, added_noise, pink
+from audiosim.testing.signals import COMPILED, added_noise, pink
 
 torch = pytest.importorskip("torch")
 

@@ -11,8 +11,8 @@ import scipy.signal
 from audiosim.errors import UsageError
 from audiosim.hearing import weighting
 from audiosim.hearing.weighting import Weighted
+from audiosim.testing.signals import Array, affordable, noise, pink, sine
 from tests import naive
-from tests.signals import Array, affordable, noise, pink, sine
 
 RATE = 48000
 ALL = get_args(weighting.Weighting.__origin__)  # type: ignore[attr-defined]

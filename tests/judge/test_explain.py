@@ -8,7 +8,7 @@ import pytest
 from audiosim.judge import explain as explaining
 from audiosim.judge.explain import _region, explain, frequencies, narrowest
 from audiosim.signal import Signal
-from tests.signals import COMPILED, noise
+from audiosim.testing.signals import COMPILED, noise
 
 RATE = 16000
 pytestmark = pytest.mark.skipif(not COMPILED, reason="needs seconds of sound, too slow uncompiled")

@@ -13,8 +13,8 @@ from audiosim.judge import gates
 from audiosim.match import Policy
 from audiosim.result import Result, undefined
 from audiosim.signal import Signal
+from audiosim.testing.signals import affordable, noise
 from tests.batches import row
-from tests.signals import affordable, noise
 
 RATE = 16000
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load
-from tests import signals
+from audiosim.testing import signals
 
 pytestmark = pytest.mark.skipif(not signals.COMPILED, reason="recordings are too long for uncompiled kernels")
 

@@ -18,8 +18,7 @@ from audiosim.judge.explain import explain
 from audiosim.metrics import auditory
 from audiosim.models.auditory import complex_gammatone, levels, peakiness
 from audiosim.signal import Signal
-from tests.benchmarks import listeners
-from tests.signals import (
+from audiosim.testing.signals import (
     COMPILED,
     Array,
     added_noise,
@@ -36,6 +35,7 @@ from tests.signals import (
     quantisation,
     speech_like,
 )
+from tests.benchmarks import listeners
 
 RATE = 48000
 compute = metrics.get("auditory").compute

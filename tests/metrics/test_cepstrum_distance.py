@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from audiosim import compare
+from audiosim.testing.signals import COMPILED, noise, silence, speech_like
 from tests.metrics.test_llr import RATE, recorded, recursive, silent_frames, value
-from tests.signals import COMPILED, noise, silence, speech_like
 
 K = 6.141851463713754  # 10 sqrt(2) / ln 10
 

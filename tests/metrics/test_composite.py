@@ -11,8 +11,8 @@ import scipy.signal
 
 from audiosim import compare, metrics
 from audiosim.result import Result
+from audiosim.testing.signals import COMPILED, Array, added_noise, dropout, low_pass, silence, speech_like
 from tests.recorded import speech
-from tests.signals import COMPILED, Array, added_noise, dropout, low_pass, silence, speech_like
 
 RATE = 16000
 SCALES = ("sig", "bak", "ovl")  # the order in which pysepm returns them

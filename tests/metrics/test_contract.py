@@ -9,7 +9,7 @@ pytest.register_assert_rewrite("audiosim.testing.contract")
 
 from audiosim import metrics  # noqa: E402
 from audiosim.testing.contract import CHECKS, Check, Skip  # noqa: E402
-from tests.signals import COMPILED  # noqa: E402
+from audiosim.testing.signals import COMPILED  # noqa: E402
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

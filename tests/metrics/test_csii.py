@@ -10,9 +10,9 @@ import pytest
 from audiosim import compare
 from audiosim.models.loizou import coherence_levels, speech_bands
 from audiosim.result import Result
+from audiosim.testing.signals import COMPILED, Array, added_noise, clipping, gain, low_pass, noise, silence, speech_like
 from tests import naive
 from tests.recorded import speech
-from tests.signals import COMPILED, Array, added_noise, clipping, gain, low_pass, noise, silence, speech_like
 
 RATE = 16000
 LEVELS = ("high", "mid", "low")

@@ -10,8 +10,8 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.hearing.weighting import Weighting
+from audiosim.testing.signals import COMPILED, Array, low_pass, noise, pink, speech_like
 from tests import naive
-from tests.signals import COMPILED, Array, low_pass, noise, pink, speech_like
 
 RATE = 16000
 SECONDS = 0.5 if COMPILED else 0.15

@@ -8,8 +8,8 @@ import pytest
 from audiosim import compare
 from audiosim.errors import UsageError
 from audiosim.result import Result
+from audiosim.testing.signals import COMPILED, Array, added_noise, added_tone, gain, noise, silence, speech_like
 from tests.recorded import speech
-from tests.signals import COMPILED, Array, added_noise, added_tone, gain, noise, silence, speech_like
 
 RATE = 16000
 

@@ -11,7 +11,7 @@ from audiosim import compare, metrics
 from audiosim.errors import UsageError
 from audiosim.hearing import audiogram
 from audiosim.models.haspi import impaired_ear, modulation_cepstra
-from tests.signals import COMPILED, Array, noise, speech_like
+from audiosim.testing.signals import COMPILED, Array, noise, speech_like
 
 haspi = metrics.get("haspi")
 

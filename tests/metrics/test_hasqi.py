@@ -10,8 +10,8 @@ from audiosim.judge import explain
 from audiosim.match import Policy
 from audiosim.models.haspi import impaired_ear
 from audiosim.signal import Signal
+from audiosim.testing.signals import COMPILED, added_tone, speech_like
 from tests.metrics.test_haspi import IMPAIRED, formula
-from tests.signals import COMPILED, added_tone, speech_like
 
 hasqi = metrics.get("hasqi")
 

@@ -11,7 +11,7 @@ import pytest
 
 from audiosim import compare, load
 from audiosim.errors import UsageError
-from tests.signals import COMPILED, Array, added_noise, noise, silence, speech_like
+from audiosim.testing.signals import COMPILED, Array, added_noise, noise, silence, speech_like
 
 RATE = 16000
 

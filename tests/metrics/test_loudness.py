@@ -12,7 +12,7 @@ from audiosim.errors import UsageError
 from audiosim.judge.explain import explain
 from audiosim.models import zwicker as zwicker
 from audiosim.signal import Signal
-from tests.signals import COMPILED, Array, added_noise, affordable, pink, silence, sine
+from audiosim.testing.signals import COMPILED, Array, added_noise, affordable, pink, silence, sine
 
 RATE = 48000
 

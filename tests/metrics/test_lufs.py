@@ -16,8 +16,8 @@ from audiosim.hearing import weighting
 from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
+from audiosim.testing.signals import COMPILED, SIGNALS, Array, affordable, low_pass, noise, pink
 from tests import naive
-from tests.signals import COMPILED, SIGNALS, Array, affordable, low_pass, noise, pink
 
 RATE = 48000
 Levels = list[tuple[float, float]]

@@ -9,8 +9,8 @@ import pytest
 
 from audiosim import metrics
 from audiosim.errors import UsageError
+from audiosim.testing.signals import COMPILED, Array, added_noise, affordable, harmonic, noise, pink, speech_like
 from tests.models.masking.test_threshold import plain
-from tests.signals import COMPILED, Array, added_noise, affordable, harmonic, noise, pink, speech_like
 
 SECONDS = affordable(0.3)
 

@@ -17,8 +17,8 @@ import pytest
 from audiosim import compare, load, metrics
 from audiosim.dsp.mel_cepstrum import alpha_of
 from audiosim.errors import InputError, MissingExtra, UsageError
+from audiosim.testing.signals import COMPILED, Array, added_noise, affordable, noise, pink, speech_like
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, affordable, noise, pink, speech_like
 
 RATE = 16000
 K = 6.141851463713754  # 10 sqrt(2) / ln 10

@@ -11,8 +11,8 @@ import scipy.signal
 from audiosim import compare, metrics
 from audiosim.models.loizou import band_envelopes, speech_bands
 from audiosim.result import Result
+from audiosim.testing.signals import COMPILED, Array, added_noise, gain, noise, silence, speech_like
 from tests.recorded import speech
-from tests.signals import COMPILED, Array, added_noise, gain, noise, silence, speech_like
 
 RATE = 16000
 compiled = pytest.mark.skipif(not COMPILED, reason="takes 0.5 s")

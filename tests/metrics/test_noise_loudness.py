@@ -10,8 +10,18 @@ import pytest
 from audiosim import compare, metrics
 from audiosim.judge.explain import explain
 from audiosim.signal import Signal
+from audiosim.testing.signals import (
+    COMPILED,
+    Array,
+    added_noise,
+    added_tone,
+    affordable,
+    chord_music,
+    low_pass,
+    pink,
+    silence,
+)
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, added_tone, affordable, chord_music, low_pass, pink, silence
 
 RATE = 48000
 

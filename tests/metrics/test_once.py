@@ -6,7 +6,7 @@ import pytest
 
 from audiosim import Signal, compare, metrics
 from audiosim.testing.contract import pairs, rate_of
-from tests.signals import COMPILED
+from audiosim.testing.signals import COMPILED
 
 
 @pytest.mark.parametrize("name", metrics.names())

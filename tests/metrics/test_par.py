@@ -11,7 +11,7 @@ import scipy.optimize
 
 from audiosim import compare, metrics
 from audiosim.errors import UsageError
-from tests.signals import COMPILED, Array, added_noise, affordable, noise, pink
+from audiosim.testing.signals import COMPILED, Array, added_noise, affordable, noise, pink
 
 SECONDS = affordable(0.7)
 

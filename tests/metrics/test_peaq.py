@@ -11,8 +11,18 @@ from audiosim import compare
 from audiosim.errors import UsageError
 from audiosim.metrics import peaq, peaq_advanced
 from audiosim.models.peaq import disturbance, fft_ear, network
+from audiosim.testing.signals import (
+    COMPILED,
+    Array,
+    added_noise,
+    affordable,
+    chord_music,
+    low_pass,
+    pink,
+    silence,
+    speech_like,
+)
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, affordable, chord_music, low_pass, pink, silence, speech_like
 
 RATE = 48000
 compiled = pytest.mark.skipif(not COMPILED, reason="takes seconds of sound")

@@ -9,9 +9,19 @@ import pytest
 
 from audiosim import compare
 from audiosim.errors import UsageError
+from audiosim.testing.signals import (
+    COMPILED,
+    Array,
+    added_noise,
+    affordable,
+    chord_music,
+    low_pass,
+    pink,
+    silence,
+    speech_like,
+)
 from tests import naive
 from tests.metrics.test_peaq import audiotestsrc
-from tests.signals import COMPILED, Array, added_noise, affordable, chord_music, low_pass, pink, silence, speech_like
 
 RATE = 48000
 NAMES = ("RmsModDiff", "RmsNoiseLoudAsym", "SegmentalNMR", "EHS", "AvgLinDist")

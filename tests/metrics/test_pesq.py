@@ -13,7 +13,7 @@ from audiosim import compare, load, metrics
 from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
-from tests.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, noise, speech_like
+from audiosim.testing.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, noise, speech_like
 
 RATE = 16000
 BANDS = ("wide", "wide-cor2", "narrow", "narrow-8k")

@@ -14,7 +14,7 @@ from audiosim import compare, load, metrics
 from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
-from tests.signals import (
+from audiosim.testing.signals import (
     COMPILED,
     Array,
     added_noise,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from audiosim.testing.signals import COMPILED
 from tests.recorded import RECORDED, Recorded
-from tests.signals import COMPILED
 
 
 @pytest.mark.skipif(not COMPILED, reason="the recordings are too long for uncompiled kernels")

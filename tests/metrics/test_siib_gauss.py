@@ -14,7 +14,7 @@ from audiosim.judge.explain import explain
 from audiosim.metrics.siib_gauss import MOST
 from audiosim.result import Result
 from audiosim.signal import Signal
-from tests.signals import (
+from audiosim.testing.signals import (
     COMPILED,
     Array,
     added_noise,

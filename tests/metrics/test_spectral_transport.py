@@ -10,8 +10,8 @@ from scipy.stats import wasserstein_distance
 
 from audiosim import compare
 from audiosim.errors import UsageError
+from audiosim.testing.signals import COMPILED, Array, added_noise, low_pass, pink, sine, speech_like
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, low_pass, pink, sine, speech_like
 
 RATE = 16000
 

@@ -13,7 +13,7 @@ import scipy.signal
 from audiosim import compare, load, metrics
 from audiosim.engine.stream import plain
 from audiosim.models import srmr
-from tests.signals import COMPILED, Array, added_noise, clipping, low_pass, noise, reverb, speech_like
+from audiosim.testing.signals import COMPILED, Array, added_noise, clipping, low_pass, noise, reverb, speech_like
 
 RATE = 16000
 compute = metrics.get("srmr").compute

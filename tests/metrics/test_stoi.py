@@ -12,8 +12,7 @@ from audiosim import compare, load, models
 from audiosim.judge.explain import explain
 from audiosim.result import Result
 from audiosim.signal import Signal
-from tests import naive
-from tests.signals import (
+from audiosim.testing.signals import (
     COMPILED,
     Array,
     added_noise,
@@ -26,6 +25,7 @@ from tests.signals import (
     sine,
     speech_like,
 )
+from tests import naive
 
 RATE = 10000
 DAMAGES = {

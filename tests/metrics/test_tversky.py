@@ -11,8 +11,18 @@ import scipy.signal
 from audiosim import compare, metrics
 from audiosim.errors import UsageError
 from audiosim.metrics import tversky
+from audiosim.testing.signals import (
+    COMPILED,
+    Array,
+    added_noise,
+    affordable,
+    chord_music,
+    noise,
+    pink,
+    silence,
+    speech_like,
+)
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, affordable, chord_music, noise, pink, silence, speech_like
 
 RATE = 22050
 compute = metrics.get("tversky").compute

@@ -9,8 +9,18 @@ import pytest
 
 from audiosim import compare
 from audiosim.metrics import two_f
+from audiosim.testing.signals import (
+    COMPILED,
+    Array,
+    added_noise,
+    affordable,
+    chord_music,
+    low_pass,
+    pink,
+    silence,
+    speech_like,
+)
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, affordable, chord_music, low_pass, pink, silence, speech_like
 
 RATE = 48000
 

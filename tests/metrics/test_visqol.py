@@ -15,8 +15,8 @@ from audiosim.errors import InputError, UsageError
 from audiosim.metrics.visqol_speech import fit
 from audiosim.models.visqol import mos, support_vectors
 from audiosim.models.visqol.support_vectors import installed_model
+from audiosim.testing.signals import COMPILED, Array, added_noise, chord_music, delay, dropout, pink, speech_like
 from tests import naive
-from tests.signals import COMPILED, Array, added_noise, chord_music, delay, dropout, pink, speech_like
 
 VISQOL, SPEECH = metrics.get("visqol"), metrics.get("visqol-speech")
 MODEL = installed_model()  # that of the package visqol-python, which is what test models stand in for

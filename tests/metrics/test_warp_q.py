@@ -14,7 +14,7 @@ from audiosim.judge.explain import explain
 from audiosim.judge.rows import result_row
 from audiosim.result import Result
 from audiosim.signal import Signal
-from tests.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, reverb, speech_like
+from audiosim.testing.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, reverb, speech_like
 
 RATE = 16000
 compiled = pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")

@@ -8,7 +8,7 @@ import pytest
 from audiosim import compare
 from audiosim.errors import UsageError
 from audiosim.result import Result
-from tests.signals import Array, added_noise, gain, low_pass, noise, silence, speech_like
+from audiosim.testing.signals import Array, added_noise, gain, low_pass, noise, silence, speech_like
 
 RATE = 16000
 

@@ -13,8 +13,7 @@ from audiosim.engine.stream import plain
 from audiosim.errors import InputError
 from audiosim.metrics.zimtohrli import opinion
 from audiosim.models.zimtohrli import greedy_warping, phasor_bank, structure
-from tests import naive
-from tests.signals import (
+from audiosim.testing.signals import (
     COMPILED,
     Array,
     added_click,
@@ -27,6 +26,7 @@ from tests.signals import (
     pink,
     speech_like,
 )
+from tests import naive
 
 RATE = 48000
 compute = metrics.get("zimtohrli").compute

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audiosim.models import siib as stage
-from tests.signals import Array, added_noise, noise
+from audiosim.testing.signals import Array, added_noise, noise
 
 RATE = stage.RATE
 

@@ -12,7 +12,7 @@ import scipy.signal
 
 from audiosim.errors import UsageError
 from audiosim.models import zwicker as zwicker
-from tests.signals import COMPILED, Array, affordable, noise
+from audiosim.testing.signals import COMPILED, Array, affordable, noise
 
 RATE = 48000
 RNG = np.random.default_rng(7)

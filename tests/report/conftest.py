@@ -12,7 +12,7 @@ from audiosim.judge import gates
 from audiosim.judge.rows import flat, pair_row
 from audiosim.match import Policy
 from audiosim.signal import Signal
-from tests.signals import affordable, noise
+from audiosim.testing.signals import affordable, noise
 
 RATE = 16000
 SPECS = ("mse", "si-sdr")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from audiosim import report
-from tests.signals import COMPILED
+from audiosim.testing.signals import COMPILED
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")

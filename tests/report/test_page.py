@@ -21,7 +21,7 @@ from audiosim.judge.rows import to_jsonl
 from audiosim.match import Policy
 from audiosim.report import charts, sound
 from audiosim.signal import Signal
-from tests.signals import affordable, noise
+from audiosim.testing.signals import affordable, noise
 
 RATE = 16000
 EVIL = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audiosim.report import pictures
-from tests.signals import noise, sine
+from audiosim.testing.signals import noise, sine
 
 RATE = 48000
 

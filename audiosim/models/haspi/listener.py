@@ -64,7 +64,7 @@ def located(where: Array, size: int, view: View) -> dict[str, Any]:
         return {}
     ear = models.haspi.impaired_ear
     cuts, edges = scales.bands(ear.centres(), ear.RATE / 2, view.band_edges)
-    inside = np.add.reduceat(where[:, : cuts[-1]], cuts[:-1], axis=1)
+    inside = scales.by_band(where, cuts)
     times = (np.arange(len(where)) + 0.5) * (size / ear.RATE)
     return shares(inside, times, ear.centres(), cuts, edges, view.detail)
 

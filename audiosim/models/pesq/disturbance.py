@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,13 +55,16 @@ LOUDNESS_SCALE = 0.1866055
 SILENCE = 500.0  # of five magnitudes in a row: below it the ends of the reference are left out
 AUDIBLE = 1e7  # power of a frame in bands 100 times above threshold, below which it counts as silent
 MOST = 45.0  # of a frame's disturbance
+GAINS = (3e-4, 5.0)  # limits of what brings a frame of the test to the level of the reference
+REMEMBERED = 0.2  # of that gain: the one before
+RATIOS = (0.01, 100.0)  # limits of the filter between reference and test
 BAD, SMEAR, SHORTEST_BAD = 30.0, 2, 5  # disturbance, frames, frames
 SEARCH = 4  # frames, end to end, in which a bad interval is aligned once more
 AGREES = 0.5  # correlation of magnitudes from which that is believed
 SPURT, STEP = 20, 10  # frames over which disturbance is a sixth-power mean, and from one such mean to the next
 LONG, RECENT = 1000, 5500  # frames from which on late disturbance counts more, and over which that grows
 FRAMES_AT_ONCE = 1024
-MEMORY = 16  # frames that the level remembers in torch, by a fifth each
+MEMORY = 16  # frames that the gain remembers in torch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +131,16 @@ def disturbance(
     frames = np.arange(last + 1)
     model = bands(ref.rate)
     p, raw = where.powers(ref, frames, 0), where.powers(test, frames, where.delays(frames))
-    _equalise(p, raw, where.length // where.hop - 1, model.threshold)
-    d, shares = np.empty((2, last + 1)), np.zeros((last + 1 if cells else 0, model.width.size, 3), np.float32)
-    differ(p, raw, model.threshold, model.exponent, model.width, d, shares)
+    ear = hearing(model)
+    p *= filter_between(p, raw, ear.threshold, where.length // where.hop - 1)
+    reference = audible(p, ear.threshold)
+
+    def compared() -> tuple[Array, Array]:
+        slowly = remembered(gain(reference, raw, ear.threshold))
+        shares = np.zeros((last + 1 if cells else 0, model.width.size, 3), np.float32)
+        return by_frame(p, raw * slowly.clip(*GAINS)[:, None], ear, shares), shares
+
+    d, shares = compared()
     for before, after in pairwise(utterances):
         jump = after.delay - before.delay
         if jump < -where.hop:  # what was heard just before is heard once more
@@ -142,16 +152,14 @@ def disturbance(
         for a, b in intervals:
             inside = frames[a:b]
             raw[a:b] = where.powers(test, inside, where.delays(inside) + where.lag(a, b))
-        again, their_shares = np.empty_like(d), np.zeros_like(shares)
-        differ(p, raw, model.threshold, model.exponent, model.width, again, their_shares)
+        again, their_shares = compared()
         for a, b in intervals:
             better = a + np.flatnonzero(again[0, a:b] < d[0, a:b])
             realigned += better.size
             if cells:
                 shares[better] = their_shares[better]
             d[:, a:b] = np.minimum(d[:, a:b], again[:, a:b])
-    weight = ((audible(p, model.threshold) + 1e5) / 1e7) ** 0.04
-    symmetric, asymmetric = np.minimum(d / weight, MOST)
+    symmetric, asymmetric = np.minimum(d / weight(reference), MOST)
     return Disturbance(symmetric, asymmetric, first, last, where.hop, realigned, shares if cells else None)
 
 
@@ -245,100 +253,99 @@ def group(spectra: Array, cuts: Array, scale: Array, out: Array, lowest: int = 1
             out[i, b] = total * scale[b]
 
 
-@kernel
-def _equalise(p: Array, q: Array, frames: int, threshold: Array) -> None:
-    """The reference [frame, band] through the mean linear filter that lies between it and the test; frames: by how many
-    the means are divided."""
-    means = np.zeros((2, threshold.size))
-    for i in range(len(p)):
-        total = 0.0
-        for b in range(1, threshold.size):
-            if p[i, b] > 100 * threshold[b]:
-                total += p[i, b]
-        if total >= AUDIBLE:
-            for b in range(threshold.size):
-                if p[i, b] > 100 * threshold[b]:
-                    means[0, b] += p[i, b]
-                if q[i, b] > 100 * threshold[b]:
-                    means[1, b] += q[i, b]
-    for b in range(threshold.size):
-        ratio = (means[1, b] / frames + 1000) / (means[0, b] / frames + 1000)
-        ratio = min(max(ratio, 0.01), 100.0)
-        for i in range(len(p)):
-            p[i, b] *= ratio
+# How much frames disturb is written for NumPy and torch alike: xp is one or the other; p, of the reference, and q, of
+# the test, are powers [..., frame, band].
 
 
-def audible(p: Array, threshold: Array, first: int = 1) -> Array:
-    """Power [frame] above threshold, of p [frame, band], from the first band that counts on."""
-    result: Array = np.where(p > threshold, p, 0)[:, first:].sum(axis=1)
-    return result
+class Hearing(NamedTuple):
+    """What the formulas take of Bands, as arrays or tensors [band].
 
-
-@kernel
-def differ(
-    p: Array,
-    q: Array,
-    threshold: Array,
-    exponent: Array,
-    width: Array,
-    d: Array,
-    shares: Array,
-    first: int = 1,
-    memory: float = 0.2,
-    least: float = 3e-4,
-    most: float = 5.0,
-) -> None:
-    """d: [2, frame], symmetric and asymmetric disturbance of powers p and q [frame, band]; shares as in Disturbance.
-    first: the band from which on they count; that of 0 Hz does not in PESQ.
-
-    The level of each frame of the test is brought to that of the reference, slowly: by a gain of least to most, of
-    which memory is the one before. Differences of less than a quarter of the softer loudness are masked; what is added
-    counts 3 to 12 times in the asymmetric one, other differences not at all.
+    sones: factor of loudness; width: 0 where a band does not count; whole: its sum.
     """
-    count = width.size
-    whole = width[first:].sum()
-    scale = LOUDNESS_SCALE * (threshold / 0.5) ** exponent
-    before = 1.0
-    for i in range(len(p)):
-        a = b = 0.0
-        for k in range(first, count):
-            if p[i, k] > threshold[k]:
-                a += p[i, k]
-            if q[i, k] > threshold[k]:
-                b += q[i, k]
-        gain = (a + 5e3) / (b + 5e3)
-        if i > 0:
-            gain = memory * before + (1 - memory) * gain
-        before = gain
-        gain = min(max(gain, least), most)
-        squares = total = 0.0
-        for k in range(first, count):
-            u, v = p[i, k], gain * q[i, k]
-            x = y = 0.0
-            if u > threshold[k]:
-                x = scale[k] * ((0.5 + 0.5 * u / threshold[k]) ** exponent[k] - 1)
-            if v > threshold[k]:
-                y = scale[k] * ((0.5 + 0.5 * v / threshold[k]) ** exponent[k] - 1)
-            heard = (abs(y - x) - 0.25 * min(x, y)) * width[k]
-            if heard <= 0:
-                continue
-            squares += heard * heard
-            part = 0.0
-            if v + 50 > 2.498 * (u + 50):  # 3 ** (1 / 1.2)
-                ratio = ((v + 50) / (u + 50)) ** 1.2
-                if ratio >= 3:
-                    part = min(ratio, 12.0) * heard
-                    total += part
-            if shares.size:
-                shares[i, k, 0] = heard * heard
-                shares[i, k, 1] = part
-                shares[i, k, 2] = y - x
-        d[0, i] = np.sqrt(squares * whole)
-        d[1, i] = total
-        if shares.size:
-            for k in range(count):
-                shares[i, k, 0] /= max(squares, 1e-30)
-                shares[i, k, 1] /= max(total, 1e-30)
+
+    threshold: Any
+    exponent: Any
+    sones: Any
+    width: Any
+    whole: float
+
+
+def hearing(model: Bands, first: int = 1) -> Hearing:
+    """first: the band from which on they count; that of 0 Hz does not in PESQ."""
+    sones = LOUDNESS_SCALE * (model.threshold / 0.5) ** model.exponent
+    width = np.where(np.arange(model.width.size) < first, 0, model.width)
+    return Hearing(model.threshold, model.exponent, sones, width, float(width.sum()))
+
+
+def hearing_torch(model: Bands, first: int = 1) -> Callable[[Any], Hearing]:
+    """The same as tensors, of the dtype and on the device of what is given."""
+    from ...engine.tensors import Constant
+
+    *arrays, whole = hearing(model, first)
+    threshold, exponent, sones, width = (Constant(array) for array in arrays)
+    return lambda like: Hearing(threshold(like), exponent(like), sones(like), width(like), whole)
+
+
+def audible(p: Any, threshold: Any, first: int = 1) -> Any:
+    """Power [..., frame] of p above threshold, from the first band that counts on."""
+    return (p * (p > threshold))[..., first:].sum(-1)
+
+
+def filter_between(p: Any, q: Any, threshold: Any, frames: int) -> Any:
+    """Factors [..., 1, band] that bring p through the mean linear filter that lies between p and q; frames: by how many
+    the means are divided."""
+    loud_p, loud_q = (z * (z > 100 * threshold) for z in (p, q))
+    speaks = loud_p[..., 1:].sum(-1)[..., None] >= AUDIBLE
+    a, b = ((z * speaks).sum(-2) / frames for z in (loud_p, loud_q))
+    return ((b + 1000) / (a + 1000)).clip(*RATIOS)[..., None, :]
+
+
+def gain(reference: Any, q: Any, threshold: Any, first: int = 1) -> Any:
+    """What brings each frame of q to the level of the reference, whose audible power is given: [..., frame]."""
+    return (reference + 5e3) / (audible(q, threshold, first) + 5e3)
+
+
+def weight(reference: Any) -> Any:
+    """What the disturbance of frames of that audible power is divided by."""
+    return ((reference + 1e5) / 1e7) ** 0.04
+
+
+def differ(xp: Any, p: Any, q: Any, ear: Hearing, smooth: bool = False) -> tuple[Any, Any, tuple[Any, Any, Any]]:
+    """Symmetric and asymmetric disturbance [..., frame] of p and q at one level; and by band what is heard, what is
+    added, how much louder q is.
+
+    Differences of less than a quarter of the softer loudness are masked. What is added counts 3 to 12 times in the
+    asymmetric one, other differences not at all; smooth: the factor rises from 2.5 to 3.5, where it else sets in at 3.
+    """
+    x, y = (
+        ear.sones * ((0.5 + 0.5 * xp.maximum(z, ear.threshold) / ear.threshold) ** ear.exponent - 1) for z in (p, q)
+    )
+    louder = y - x
+    heard = (abs(louder) - 0.25 * xp.minimum(x, y)).clip(0) * ear.width
+    ratio = ((q + 50) / (p + 50)) ** 1.2
+    added = ratio.clip(max=12) * ((ratio - 2.5).clip(0, 1) if smooth else ratio >= 3) * heard
+    energy = ear.whole * xp.square(heard).sum(-1)
+    differs = energy > 0  # else the gradient of the root is 0, not infinite
+    return xp.sqrt(xp.where(differs, energy, 1)) * differs, added.sum(-1), (heard, added, louder)
+
+
+def remembered(gains: Array) -> Array:
+    """Gains [frame], each with a part of the one before, as it has become."""
+    slowly = accumulate(gains.tolist(), lambda before, now: REMEMBERED * before + (1 - REMEMBERED) * now)
+    return np.array(list(slowly))
+
+
+def by_frame(p: Array, q: Array, ear: Hearing, cells: Array) -> Array:
+    """What differ makes of p and q [frame, band]: [2, frame]; cells, unless empty, become those of Disturbance."""
+    d = np.empty((2, len(p)))
+    for i in range(0, len(p), FRAMES_AT_ONCE):
+        part = slice(i, i + FRAMES_AT_ONCE)
+        d[0, part], d[1, part], (heard, added, louder) = differ(np, p[part], q[part], ear)
+        if cells.size:
+            for k, x in enumerate((heard * heard, added)):
+                cells[part, :, k] = x.astype(cells.dtype) / np.maximum(x.sum(axis=1, keepdims=True), 1e-30)
+            cells[part, :, 2] = louder
+    return d
 
 
 def bad_intervals(d: Array) -> list[tuple[int, int]]:
@@ -369,27 +376,10 @@ def grouping(model: Bands, lowest: int = 1) -> Array:
     return matrix
 
 
-def loudness_torch(model: Bands) -> Callable[[Any], Any]:
-    """Power [..., band] -> loudness density, sone per Bark; 0 below threshold."""
-    import torch
-
-    from ...engine.tensors import Constant
-
-    limits, exponents = Constant(model.threshold), Constant(model.exponent)
-    sones = Constant(LOUDNESS_SCALE * (model.threshold / 0.5) ** model.exponent)
-
-    def loudness(p: Any) -> Any:
-        limit = limits(p)
-        return sones(p) * ((0.5 + 0.5 * torch.maximum(p, limit) / limit) ** exponents(p) - 1)
-
-    return loudness
-
-
 def disturbance_torch(rate: int) -> Callable[[Any, Any], tuple[Any, Any]]:
     """ref, test [item, sample] as alignment.heard_torch gives them -> symmetric and asymmetric disturbance [item].
 
-    As disturbance, without second alignments and weights of late parts. The asymmetric factor rises smoothly from 2.5
-    to 3.5, where that of differ sets in at 3.
+    As disturbance, without second alignments and weights of late parts, with a smooth asymmetric factor.
     """
     import torch
     from torch.nn import functional
@@ -400,13 +390,7 @@ def disturbance_torch(rate: int) -> Callable[[Any, Any], tuple[Any, Any]]:
     size = 8 * (rate // 250)
     model = bands(rate)
     transform = spectra(STFT(size, size // 2, periodic("hann", size), 0, size // 2, "zero"))
-    groups, limits, loudness = Constant(grouping(model)), Constant(model.threshold), loudness_torch(model)
-    inner = model.width.copy()
-    inner[0] = 0  # which counts nowhere
-    widths, whole = Constant(inner), float(inner.sum())
-
-    def above(p: Any, limit: Any) -> Any:
-        return p * (p > limit)
+    groups, hears = Constant(grouping(model)), hearing_torch(model)
 
     def sounding(x: Any, frames: int) -> Any:
         """[item, frame] between the silent ends of the reference: 1, else 0."""
@@ -426,25 +410,17 @@ def disturbance_torch(rate: int) -> Callable[[Any, Any], tuple[Any, Any]]:
 
     def measure(ref: Any, test: Any) -> tuple[Any, Any]:
         p, q = (power(transform(x), 0.0) @ groups(x) for x in (ref, test))
-        limit = limits(p)
-        loud_p, loud_q = above(p, 100 * limit), above(q, 100 * limit)
-        speaks = loud_p[..., 1:].sum(-1, keepdim=True) >= AUDIBLE
-        a, b = ((z * speaks).mean(1, keepdim=True) for z in (loud_p, loud_q))
-        p = p * ((b + 1000) / (a + 1000)).clamp(0.01, 100)
-        reference = above(p, limit)[..., 1:].sum(-1)
-        gain = (reference + 5e3) / (above(q, limit)[..., 1:].sum(-1) + 5e3)
-        before = torch.cat([gain[:, :1].expand(-1, MEMORY), gain], 1).unfold(1, MEMORY + 1, 1)
-        weights = 0.8 * 0.2 ** torch.arange(MEMORY, -1, -1, dtype=gain.dtype, device=gain.device)
-        q = q * (before * weights).sum(-1).clamp(3e-4, 5)[..., None]
-        x, y = loudness(p), loudness(q)
-        heard = ((y - x).abs() - 0.25 * torch.minimum(x, y)).clamp(min=0) * widths(x)
-        ratio = ((q + 50) / (p + 50)) ** 1.2
-        added = ratio.clamp(max=12) * (ratio - 2.5).clamp(0, 1)
-        weight = ((reference + 1e5) / 1e7) ** 0.04
-        symmetric = root(whole * heard.square().sum(-1)) / weight
-        asymmetric = (heard * added).sum(-1) / weight
+        ear = hears(p)
+        p = p * filter_between(p, q, ear.threshold, p.shape[1])
+        reference = audible(p, ear.threshold)
+        at_once = gain(reference, q, ear.threshold)
+        before = torch.cat([at_once[:, :1].expand(-1, MEMORY), at_once], 1).unfold(1, MEMORY + 1, 1)
+        ages = torch.arange(MEMORY, -1, -1, dtype=p.dtype, device=p.device)
+        slowly = (before * ((1 - REMEMBERED) * REMEMBERED**ages)).sum(-1)
+        symmetric, asymmetric, _ = differ(torch, p, q * slowly.clamp(*GAINS)[..., None], ear, smooth=True)
         counts = sounding(ref, symmetric.shape[1])
-        symmetric, asymmetric = (over_time(d.clamp(max=MOST) * counts, counts) for d in (symmetric, asymmetric))
+        limited = ((d / weight(reference)).clamp(max=MOST) for d in (symmetric, asymmetric))
+        symmetric, asymmetric = (over_time(d * counts, counts) for d in limited)
         return symmetric, asymmetric
 
     return measure

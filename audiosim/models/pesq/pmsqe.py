@@ -18,15 +18,28 @@ from ...engine.frames import STFT
 from ...engine.stream import plain
 from ...engine.threads import in_threads
 from ...engine.windows import periodic
-from .disturbance import AUDIBLE, MOST, audible, bands, differ, group, grouping, loudness_torch
+from .disturbance import (
+    AUDIBLE,
+    GAINS,
+    MOST,
+    RATIOS,
+    audible,
+    bands,
+    by_frame,
+    differ,
+    gain,
+    group,
+    grouping,
+    hearing,
+    hearing_torch,
+    weight,
+)
 
 Array = NDArray[Any]
 
 RATE, FRAME, HOP = 16000, 512, 256  # Hz, samples
 LEVEL = 1e7  # power between 350 and 3250 Hz to which both are brought
 SPEECH = slice(11, 105)  # bins that are about there
-GAINS = (3e-4, 5.0)  # limits of the gain of a frame
-RATIOS = (0.01, 100.0)  # and of that of a band
 FRAMES_PER_TASK = 32  # fixed, so that nothing depends on the number of threads; their spectra stay in cache
 
 
@@ -66,41 +79,37 @@ def powers(ref: Array, test: Array, threads: int = 1) -> tuple[Array, Array]:
 
 def disturbance(p: Array, q: Array, bands_equal: bool, frames_equal: bool, where: bool) -> tuple[Array, Array]:
     """Symmetric and asymmetric disturbance [2, frame] of powers p, of the reference, and q [frame, band] at LEVEL, at
-    most 45; and, where asked for, the cells [frame, band, 3] of disturbance.Disturbance.
+    most 45; and, where asked for, the cells [frame, band, 3] of disturbance.Disturbance. Options as of matched."""
+    ear = hearing(bands(RATE), 0)
+    q, reference = matched(p, q, ear.threshold, bands_equal, frames_equal)
+    cells = np.zeros((len(p) if where else 0, p.shape[1], 3))
+    return np.minimum(by_frame(p, q, ear, cells) / weight(reference), MOST), cells
+
+
+def matched(p: Any, q: Any, threshold: Any, bands_equal: bool, frames_equal: bool) -> tuple[Any, Any]:
+    """q, arrays or tensors [..., frame, band], as it is compared with p, and the audible power of p [..., frame].
 
     bands_equal: bands of the test are brought to the mean power of the reference where that is loud; frames_equal:
     frames to its level, without the memory that PESQ has. The band of 0 Hz, which PESQ leaves out, counts.
     """
-    model = bands(RATE)
     if bands_equal:
-        q = q * _ratios(p, q)
-    d = np.empty((2, len(p)))
-    cells = np.zeros((len(p) if where else 0, model.width.size, 3))
-    limits = GAINS if frames_equal else (1.0, 1.0)
-    differ(p, q, model.threshold, model.exponent, model.width, d, cells, 0, 0.0, *limits)
-    d /= ((audible(p, model.threshold, 0) + 1e5) / 1e7) ** 0.04
-    return np.minimum(d, MOST), cells
-
-
-def _ratios(p: Array, q: Array) -> Array:
-    """Of reference to test in each band [band], over the frames that are no silence."""
-    limit = 100 * bands(RATE).threshold
-    loud = p > limit
-    loud &= np.where(loud, p, 0).sum(axis=1, keepdims=True) >= AUDIBLE
-    a, b = (np.where(loud, z, 0).sum(axis=0) for z in (p, q))
-    result: Array = np.clip((a + 1000) / (b + 1000), *RATIOS)
-    return result
+        loud = (p > 100 * threshold) & (audible(p, 100 * threshold, 0)[..., None] >= AUDIBLE)
+        a, b = ((z * loud).sum(-2)[..., None, :] for z in (p, q))
+        q = q * ((a + 1000) / (b + 1000)).clip(*RATIOS)
+    reference = audible(p, threshold, 0)
+    if frames_equal:
+        q = q * gain(reference, q, threshold, 0).clip(*GAINS)[..., None]
+    return q, reference
 
 
 def disturbance_torch(bands_equal: bool, frames_equal: bool) -> Callable[[Any, Any], Any]:
     """ref, test [item, sample] at 16 kHz -> symmetric and asymmetric disturbance [item, frame]."""
     import torch
 
-    from ...engine.tensors import Constant, power, root, spectra
+    from ...engine.tensors import Constant, power, spectra
 
     model, transform = bands(RATE), spectra(stft())
-    groups, limits, loudness = Constant(grouping(model, 0)), Constant(model.threshold), loudness_torch(model)
-    widths, whole, weights = Constant(model.width), float(model.width.sum()), Constant(power_weights())
+    groups, hears, weights = Constant(grouping(model, 0)), hearing_torch(model, 0), Constant(power_weights())
 
     def levelled(x: Any) -> Any:
         powers = power(transform(x), 0.0)
@@ -108,26 +117,12 @@ def disturbance_torch(bands_equal: bool, frames_equal: bool) -> Callable[[Any, A
         there = mean > 0
         return powers @ groups(powers) * torch.where(there, LEVEL / torch.where(there, mean, 1), 0)
 
-    def above(p: Any, limit: Any) -> Any:
-        return p * (p > limit)
-
     def measure(ref: Any, test: Any) -> tuple[Any, Any]:
         p, q = levelled(ref), levelled(test)
-        limit = limits(p)
-        if bands_equal:
-            loud = p > 100 * limit
-            loud = loud & ((p * loud).sum(-1, keepdim=True) >= AUDIBLE)
-            a, b = ((z * loud).sum(1, keepdim=True) for z in (p, q))
-            q = q * ((a + 1000) / (b + 1000)).clamp(*RATIOS)
-        reference = above(p, limit).sum(-1, keepdim=True)
-        if frames_equal:
-            q = q * ((reference + 5e3) / (above(q, limit).sum(-1, keepdim=True) + 5e3)).clamp(*GAINS)
-        x, y = loudness(p), loudness(q)
-        heard = ((y - x).abs() - 0.25 * torch.minimum(x, y)).clamp(min=0) * widths(x)
-        ratio = ((q + 50) / (p + 50)) ** 1.2
-        added = ratio.clamp(max=12) * (ratio >= 3)
-        weight = ((reference[..., 0] + 1e5) / 1e7) ** 0.04
-        symmetric, asymmetric = root(whole * heard.square().sum(-1)), (heard * added).sum(-1)
-        return (symmetric / weight).clamp(max=MOST), (asymmetric / weight).clamp(max=MOST)
+        ear = hears(p)
+        q, reference = matched(p, q, ear.threshold, bands_equal, frames_equal)
+        symmetric, asymmetric, _ = differ(torch, p, q, ear)
+        each = weight(reference)
+        return (symmetric / each).clamp(max=MOST), (asymmetric / each).clamp(max=MOST)
 
     return measure

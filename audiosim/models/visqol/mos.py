@@ -102,10 +102,10 @@ def _profile(found: Likeness, ear: Ear, view: Pair) -> dict[str, Any]:
         return {}
     cuts, edges = scales.bands(ear.bank.frequencies, ear.top, view.band_edges)
     lacks = np.maximum(1 - found.by_patch, 0.0)
-    shares = np.add.reduceat(lacks[:, : cuts[-1]], cuts[:-1], axis=1) / (lacks.sum() or 1.0)
+    shares = scales.by_band(lacks, cuts) / (lacks.sum() or 1.0)
     bands = found.by_patch.mean(0)
     return {
-        "per_band": np.add.reduceat(bands[: cuts[-1]], cuts[:-1]) / np.diff(cuts),
+        "per_band": scales.by_band(bands, cuts) / np.diff(cuts),
         "per_time": found.by_patch.mean(1),
         "bands": scales.centres(ear.bank.frequencies, cuts),
         "edges": edges,

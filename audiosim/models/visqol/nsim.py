@@ -16,52 +16,32 @@ from ...engine.kernel import kernel
 
 Array = NDArray[Any]
 
-CORNER, EDGE, CENTRE = 0.0113033910173052, 0.0838251475442633, 0.619485845753726  # weights of the window
-WINDOW = np.array([[CORNER, EDGE, CORNER], [EDGE, CENTRE, EDGE], [CORNER, EDGE, CORNER]])
+CORNER, EDGE, CENTRE = 0.0113033910173052, 0.0838251475442633, 0.619485845753726  # weights of the 3 by 3 window
 C1, C3 = 0.01**2, 0.03**2 / 2
+TINY = 1e-300  # a product of variances: the gradient of its root is 0 below, where it would be infinite
 OFFSETS_PER_TASK = 512
 
 
-def similarity(r: Array, d: Array) -> Array:
+# Written for NumPy and torch alike: xp is one or the other.
+
+
+def similarity(xp: Any, r: Any, d: Any) -> Any:
     """Of each cell of patches r, d [..., frame, band]: 1 where they are the same there, 0 or below where unrelated."""
-    mean_r, mean_d = windowed(r), windowed(d)
-    variance_r, variance_d = windowed(r * r) - mean_r * mean_r, windowed(d * d) - mean_d * mean_d
-    covariance = windowed(r * d) - mean_r * mean_d
-    deviations = np.sqrt(np.maximum(variance_r * variance_d, 0.0))
-    intensity = (2 * mean_r * mean_d + C1) / (mean_r * mean_r + mean_d * mean_d + C1)
-    result: Array = intensity * ((covariance + C3) / (deviations + C3))
-    return result
-
-
-def windowed(x: Array) -> Array:
-    """Means of [..., frame, band] over the windows around each cell."""
-    y = np.concatenate([x[..., :1], x, x[..., -1:]], axis=-1)
-    y = np.concatenate([y[..., :1, :], y, y[..., -1:, :]], axis=-2)
-    middle, sides = y[..., 1:-1], y[..., :-2] + y[..., 2:]
-    outer, inner = EDGE * middle + CORNER * sides, CENTRE * middle + EDGE * sides
-    result: Array = inner[..., 1:-1, :] + (outer[..., :-2, :] + outer[..., 2:, :])
-    return result
-
-
-def similarity_torch(r: Any, d: Any) -> Any:
-    """similarity of tensors."""
-    import torch
-
-    from ...engine.tensors import root
-
-    def windowed(x: Any) -> Any:
-        y = torch.cat([x[..., :1], x, x[..., -1:]], -1)
-        y = torch.cat([y[..., :1, :], y, y[..., -1:, :]], -2)
-        middle, sides = y[..., 1:-1], y[..., :-2] + y[..., 2:]
-        outer, inner = EDGE * middle + CORNER * sides, CENTRE * middle + EDGE * sides
-        return inner[..., 1:-1, :] + (outer[..., :-2, :] + outer[..., 2:, :])
-
-    mean_r, mean_d = windowed(r), windowed(d)
-    variance_r, variance_d = windowed(r * r) - mean_r * mean_r, windowed(d * d) - mean_d * mean_d
-    covariance = windowed(r * d) - mean_r * mean_d
-    deviations = root((variance_r * variance_d).clamp(min=0))
+    mean_r, mean_d = windowed(xp, r), windowed(xp, d)
+    variance_r, variance_d = windowed(xp, r * r) - mean_r * mean_r, windowed(xp, d * d) - mean_d * mean_d
+    covariance = windowed(xp, r * d) - mean_r * mean_d
+    deviations = xp.sqrt((variance_r * variance_d).clip(TINY))
     intensity = (2 * mean_r * mean_d + C1) / (mean_r * mean_r + mean_d * mean_d + C1)
     return intensity * ((covariance + C3) / (deviations + C3))
+
+
+def windowed(xp: Any, x: Any) -> Any:
+    """Means of [..., frame, band] over the windows around each cell."""
+    y = xp.concatenate([x[..., :1], x, x[..., -1:]], -1)
+    y = xp.concatenate([y[..., :1, :], y, y[..., -1:, :]], -2)
+    middle, sides = y[..., 1:-1], y[..., :-2] + y[..., 2:]
+    outer, inner = EDGE * middle + CORNER * sides, CENTRE * middle + EDGE * sides
+    return inner[..., 1:-1, :] + (outer[..., :-2, :] + outer[..., 2:, :])
 
 
 class Search:
@@ -82,8 +62,8 @@ class Search:
 
     def along(self, patch: Array, first: int, stop: int) -> Array:
         """Of the patch [frame, band] and what begins at each of the frames first to stop - 1."""
-        mean = windowed(patch)
-        deviation = _signed_root(windowed(patch * patch) - mean * mean)
+        mean = windowed(np, patch)
+        deviation = _signed_root(windowed(np, patch * patch) - mean * mean)
         out = np.zeros(stop - first)
         for start in range(first, stop, OFFSETS_PER_TASK):
             end = min(start + OFFSETS_PER_TASK, stop)

@@ -134,7 +134,7 @@ def likeness(ref: Sequence[Array], test: Sequence[Array], ear: Ear, search: int,
     for k, (i, j) in enumerate(zip(patches, found, strict=True)):
         if j < 0:
             continue
-        by_patch[k] = nsim.similarity(r[i : i + size], t[j : j + size]).mean(0)
+        by_patch[k] = nsim.similarity(np, r[i : i + size], t[j : j + size]).mean(0)
     tried = range(len(found))
     moved = np.array(engine.threads.in_threads(lambda k: _moved(x, y, late, patches[k], found[k], ear), tried, threads))
     counts = moved[:, 0]
@@ -142,7 +142,7 @@ def likeness(ref: Sequence[Array], test: Sequence[Array], ear: Ear, search: int,
     fine_y = _fine(y, b, late, counts, moved[:, 2], moved[:, 3], ear, threads, gain)
     for m, (u, v) in enumerate(zip(fine_x, fine_y, strict=True)):
         if len(u):
-            again = nsim.similarity(*decibels(u, v)).mean(0)
+            again = nsim.similarity(np, *decibels(u, v)).mean(0)
             if again.mean() >= by_patch[m].mean():
                 by_patch[m] = again
             else:
@@ -224,12 +224,12 @@ def bands_torch(ear: Ear, search: int) -> Callable[[Any, Any], tuple[Any, Any]]:
 
         r, t = decibels(a[:, :n], b[:, :longest], torch.ones_like(real[:, :n]), real)
         t = torch.cat([t, torch.zeros_like(t[:, :1])], 1)
-        coarse = nsim.similarity_torch(frames(r, patch, size), frames(t, found, size)).mean(2)
+        coarse = nsim.similarity(torch, frames(r, patch, size), frames(t, found, size)).mean(2)
 
         u, v = (z.unflatten(1, (patch.shape[1], most)) for z in (a[:, n:], b[:, longest:]))
         u, v = decibels(u, v, moved, moved)
         last = torch.minimum(step, (count[..., None] - 1).clamp(min=0))[..., None].expand(u.shape)
-        fine = nsim.similarity_torch(u.gather(2, last), v.gather(2, last)) * moved[..., None]
+        fine = nsim.similarity(torch, u.gather(2, last), v.gather(2, last)) * moved[..., None]
         fine = fine.sum(2) / count.clamp(min=1)[..., None]
 
         kind = kind[..., None]

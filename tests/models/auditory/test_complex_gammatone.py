@@ -9,7 +9,7 @@ import pytest
 
 from audiosim.hearing.loudness import erb
 from audiosim.models.auditory import complex_gammatone
-from tests.signals import COMPILED, Array, noise
+from audiosim.testing.signals import COMPILED, Array, noise
 
 
 def naive(x: Array, rate: int) -> Array:

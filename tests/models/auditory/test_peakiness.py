@@ -7,7 +7,7 @@ import pytest
 import scipy.signal
 
 from audiosim.models.auditory import peakiness
-from tests.signals import COMPILED, Array, affordable, gain, harmonic, noise, polarity
+from audiosim.testing.signals import COMPILED, Array, affordable, gain, harmonic, noise, polarity
 
 
 def naive(x: Array, rate: int) -> float:

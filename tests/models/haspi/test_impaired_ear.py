@@ -7,7 +7,7 @@ import pytest
 
 from audiosim.models.haspi import impaired_ear as ear, membrane_coherence, modulation_cepstra
 from audiosim.models.haspi.lag import Correlation
-from tests.signals import Array
+from audiosim.testing.signals import Array
 
 BLOCK = 2 * ear.ROWS
 

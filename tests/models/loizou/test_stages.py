@@ -8,8 +8,8 @@ import pytest
 from audiosim.engine.stream import plain
 from audiosim.models.loizou import band_envelopes, coherence_levels, critical_bands, speech_bands
 from audiosim.models.loizou.segments import Segments, lowest
+from audiosim.testing.signals import Array, added_noise, noise, speech_like
 from tests import naive
-from tests.signals import Array, added_noise, noise, speech_like
 
 RATE = 16000
 

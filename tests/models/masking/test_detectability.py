@@ -8,7 +8,7 @@ import pytest
 from audiosim import metrics
 from audiosim.errors import UsageError
 from audiosim.models.masking.detectability import Detector, calibrate, detectability
-from tests.signals import COMPILED, Array
+from audiosim.testing.signals import COMPILED, Array
 
 RATES = [8000, 44100, 48000, 96000] if COMPILED else [8000]
 

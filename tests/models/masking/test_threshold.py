@@ -10,7 +10,7 @@ import pytest
 from audiosim import engine
 from audiosim.errors import UsageError
 from audiosim.models.masking.threshold import MaskingModel, bark, masked_error, masked_error_slope, threshold_in_quiet
-from tests.signals import COMPILED, Array, harmonic, noise, pink, speech_like
+from audiosim.testing.signals import COMPILED, Array, harmonic, noise, pink, speech_like
 
 # ISO/IEC 11172-3:1993, tables D.1d to f and D.2d to f (layer II)
 CRITICAL_BANDS = {

@@ -7,8 +7,8 @@ import pytest
 
 from audiosim.models.peaq import filter_bank_ear
 from audiosim.models.peaq.filter_bank_ear import BLOCK, HOP, FilterBankEar
+from audiosim.testing.signals import COMPILED, Array, noise, pink
 from tests import naive
-from tests.signals import COMPILED, Array, noise, pink
 
 RATE = 48000
 

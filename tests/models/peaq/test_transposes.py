@@ -9,7 +9,7 @@ import pytest
 
 from audiosim import metrics
 from audiosim.models.peaq import fft_ear, transposes
-from tests.signals import COMPILED, added_noise, chord_music, pink, speech_like
+from audiosim.testing.signals import COMPILED, added_noise, chord_music, pink, speech_like
 
 RATE = 48000
 

@@ -7,7 +7,7 @@ import pytest
 
 from audiosim.models.pesq import pmsqe as stage
 from audiosim.models.pesq.disturbance import bands
-from tests.signals import Array, added_noise, dc, noise, sine
+from audiosim.testing.signals import Array, added_noise, dc, noise, sine
 
 RATE = stage.RATE
 SWITCHES = [(True, True), (False, True), (True, False), (False, False)]

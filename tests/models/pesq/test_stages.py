@@ -11,7 +11,7 @@ import scipy.signal
 
 from audiosim.models.pesq import alignment as alignment, disturbance as model
 from audiosim.models.pesq.alignment import Recording, Utterance
-from tests.signals import Array, noise
+from audiosim.testing.signals import Array, noise
 
 RATE = 16000
 
@@ -172,13 +172,8 @@ def test_bands() -> None:
 
 
 def plain_differences(p: Array, q: Array, bands: model.Bands) -> Array:
-    """P.862, 10.2.5 to 10.2.10, band by band of whole arrays."""
+    """P.862, 10.2.7 to 10.2.10, band by band."""
     threshold, exponent, width = bands.threshold, bands.exponent, bands.width
-    a, b = (model.audible(z, threshold) for z in (p, q))
-    gain = (a + 5e3) / (b + 5e3)
-    for i in range(1, gain.size):
-        gain[i] = 0.2 * gain[i - 1] + 0.8 * gain[i]
-    q = q * np.clip(gain, 3e-4, 5)[:, None]
 
     def loudness(z: Array) -> Array:
         sones = 0.1866055 * (threshold / 0.5) ** exponent * ((0.5 + 0.5 * z / threshold) ** exponent - 1)
@@ -192,16 +187,30 @@ def plain_differences(p: Array, q: Array, bands: model.Bands) -> Array:
     return np.stack([np.sqrt(np.sum((d[:, 1:] * w) ** 2, 1) * w.sum()), np.sum((d * h)[:, 1:] * w, 1)])
 
 
-def test_plain_formula_of_disturbance() -> None:
+def test_plain_formula_of_disturbance(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     bands = model.bands(16000)
     p, q = 10 ** rng.uniform(-2, 7, (2, 6, 49))
-    d, shares = np.empty((2, 6)), np.zeros((6, 49, 3), np.float32)
-    model.differ(p, q, bands.threshold, bands.exponent, bands.width, d, shares)
+    shares, ear = np.zeros((6, 49, 3), np.float32), model.hearing(bands)
+    monkeypatch.setattr(model, "FRAMES_AT_ONCE", 4)
+    d = model.by_frame(p, q, ear, shares)
     np.testing.assert_allclose(d, plain_differences(p, q, bands), rtol=1e-12)
     np.testing.assert_allclose(shares[:, :, :2].sum(1), 1, rtol=1e-5)
-    model.differ(p, p.copy(), bands.threshold, bands.exponent, bands.width, d, shares[:0])
-    assert (d == 0).all()
+    assert (shares[:, 0, :2] == 0).all(), "0 Hz does not count"
+    assert (model.by_frame(p, p.copy(), ear, shares[:0]) == 0).all()
+
+
+def test_plain_formula_of_gains() -> None:
+    rng = np.random.default_rng(4)
+    threshold = model.bands(16000).threshold
+    p, q = 10 ** rng.uniform(-2, 7, (2, 6, 49))
+    a, b = (np.where(z > threshold, z, 0)[:, 1:].sum(1) for z in (p, q))
+    at_once = (a + 5e3) / (b + 5e3)
+    np.testing.assert_allclose(model.gain(model.audible(p, threshold), q, threshold), at_once, rtol=1e-12)
+    slowly = [at_once[0]]
+    for each in at_once[1:]:
+        slowly.append(0.2 * slowly[-1] + 0.8 * each)
+    np.testing.assert_allclose(model.remembered(at_once), slowly, rtol=1e-14)
 
 
 def test_plain_formula_of_equalisation() -> None:
@@ -213,9 +222,8 @@ def test_plain_formula_of_equalisation() -> None:
     speaks = loud_p[:, 1:].sum(1) >= 1e7
     assert 0 < speaks.sum() < 5
     a, b = (z[speaks].sum(0) / 7 for z in (loud_p, loud_q))
-    expected = p * np.clip((b + 1000) / (a + 1000), 0.01, 100)
-    model._equalise(p, q, 7, bands.threshold)
-    np.testing.assert_allclose(p, expected, rtol=1e-12)
+    expected = np.clip((b + 1000) / (a + 1000), 0.01, 100)
+    np.testing.assert_allclose(model.filter_between(p, q, bands.threshold, 7)[0], expected, rtol=1e-12)
 
 
 def test_powers_of_frames() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from audiosim.models.visqol import nsim, patches, rectified_lag
+from audiosim.testing.signals import COMPILED, noise
 from tests import naive
-from tests.signals import COMPILED, noise
 
 
 def spectrograms(seed: int, frames: int, bands: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -19,10 +19,10 @@ def spectrograms(seed: int, frames: int, bands: int = 6) -> tuple[np.ndarray, np
 def test_similarity_of_cells() -> None:
     r, d = spectrograms(0, 20)
     for a, b in ((r, d), (r, 0 * d), (0 * r, 0 * d), (r[:1], d[:1]), (r[:, :1], d[:, :1])):
-        np.testing.assert_allclose(nsim.similarity(a, b), naive.nsim(a, b), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(nsim.similarity(r, r), 1, rtol=1e-12)
-    both = nsim.similarity(np.stack([r, d]), np.stack([d, d]))
-    np.testing.assert_allclose(both[0], nsim.similarity(r, d), rtol=1e-12)
+        np.testing.assert_allclose(nsim.similarity(np, a, b), naive.nsim(a, b), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(nsim.similarity(np, r, r), 1, rtol=1e-12)
+    both = nsim.similarity(np, np.stack([r, d]), np.stack([d, d]))
+    np.testing.assert_allclose(both[0], nsim.similarity(np, r, d), rtol=1e-12)
 
 
 @pytest.mark.parametrize("size", [2, 3, 7])

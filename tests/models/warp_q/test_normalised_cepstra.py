@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiosim.models.warp_q import normalised_cepstra as cepstra
-from tests.signals import COMPILED, Array, gain, noise, speech_like
+from audiosim.testing.signals import COMPILED, Array, gain, noise, speech_like
 
 RATE = cepstra.RATE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from audiosim.models.warp_q import voice_activity
-from tests.signals import noise
+from audiosim.testing.signals import noise
 
 RATE = 16000
 BLOCK = 480

@@ -13,7 +13,7 @@ import pytest
 from audiosim import Signal, audio, testing
 from audiosim.errors import InputError, UsageError
 from audiosim.testing import AudioDiffers, assert_audio_similar
-from tests.signals import COMPILED, added_noise, affordable, noise
+from audiosim.testing.signals import COMPILED, added_noise, affordable, noise
 
 RATE = 16000
 SOUND = noise(RATE, affordable(1.0), 1)

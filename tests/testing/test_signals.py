@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.signals import DISTORTIONS, SIGNALS, Array, added_click, added_tone, delay, noise, pink, sine
+from audiosim.testing.signals import DISTORTIONS, SIGNALS, Array, added_click, added_tone, delay, noise, pink, sine
 
 STRENGTHS = (0.05, 0.2, 0.5, 1.0)
 UNORDERED = ("delay",)  # the sample-wise difference of a periodic sound comes and goes with the delay

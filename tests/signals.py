@@ -1,1 +1,0 @@
-from audiosim.testing.signals import *
