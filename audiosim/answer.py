@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, isnan, nan
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .engine.stream import Stream
 
 Array = NDArray[Any]
+T = TypeVar("T")
 Detail = Literal["value", "profile", "map"]
 Finish = Callable[[Array, Any, Any], Array]
 
@@ -69,6 +70,15 @@ class Pair(View):
     def samples(self) -> tuple[Array, Array]:
         """Of reference and test [sample], of a metric without weighting."""
         return self.ref.samples, self.test.samples
+
+
+def each_of(pairs: Sequence[Pair], function: Callable[[Pair], T]) -> list[T]:
+    """function of each channel, on the threads that they have together."""
+    threads, count = pairs[0].threads, len(pairs)
+    if count == 1:
+        return [function(pairs[0])]
+    shared = [replace(pair, threads=max(1, threads // count)) for pair in pairs]
+    return engine.threads.in_threads(lambda c: function(shared[c]), range(count), min(threads, count))
 
 
 def pool(channels: Sequence[Channel], pooling: str = "mean") -> Channel:
@@ -174,7 +184,7 @@ def result(answer: Channel, channels: int) -> Result:
 
 
 def spectral(
-    pair: Pair,
+    pair: Pair | Sequence[Pair],
     stft: STFT,
     measure: Measure,
     terms: int,
@@ -187,7 +197,8 @@ def spectral(
     added: Callable[[Any], Array] | None = None,
     details: Callable[[Any], Mapping[str, float]] | None = None,
 ) -> Channel:
-    """One channel's answer of a metric that is a function of sums over frames and bins.
+    """One channel's answer of a metric that is a function of sums over frames and bins; or that of some channels whose
+    sums are added.
 
     finish(sums [..., term], frames, bins): the metric of such sums: of all, of a band, of a frame.
     parts(sums): contributions [frame, band] from sums.map.
@@ -195,23 +206,29 @@ def spectral(
     added(sums): what of the contributions is Result.added. details(sums): named parts, from sums.total.
     Other arguments as in engine.fold.fold.
     """
+    pairs = [pair] if isinstance(pair, Pair) else pair
+    pair = pairs[0]
     centres = stft.frequencies(pair.rate) if frequencies is None else frequencies
     cuts = edges = None
     if pair.detail != "value":
         cuts, edges = scales.bands(centres, pair.rate / 2, pair.band_edges)
-    sums = engine.fold.fold(
-        pair.ref,
-        pair.test,
-        stft,
-        measure,
-        terms,
-        bins=centres.size,
-        bands=cuts,
-        per_frame=per_frame,
-        keep_map=pair.detail == "map",
-        lookback=lookback,
-        threads=pair.threads,
-    )
+
+    def fold(channel: Pair) -> Sums | None:
+        return engine.fold.fold(
+            channel.ref,
+            channel.test,
+            stft,
+            measure,
+            terms,
+            bins=centres.size,
+            bands=cuts,
+            per_frame=per_frame,
+            keep_map=channel.detail == "map",
+            lookback=lookback,
+            threads=channel.threads,
+        )
+
+    sums = engine.frames.added(each_of(pairs, fold))
     if sums is None:
         return Channel(value=nan, reason=stft.too_short(pair.ref.length))
     value = float(finish(sums.total, sums.frames, sums.bins))
@@ -342,20 +359,37 @@ def waveform(
     reason: str | None = None,
     means: tuple[float, ...] = (0.0, 0.0),
 ) -> Channel:
-    """One channel's answer of a metric whose value was computed from the samples.
+    """One channel's answer of a metric whose value was computed from the samples: as waveforms."""
+    return waveforms([pair], value, finish, scale, gain, reason, [means])
+
+
+def waveforms(
+    pairs: Sequence[Pair],
+    value: float,
+    finish: Callable[[Array, Any], Array] | None = None,
+    scale: float | None = None,
+    gain: float = 1.0,
+    reason: str | None = None,
+    means: Sequence[tuple[float, ...]] = (),
+) -> Channel:
+    """The answer about channels whose energies are added, of a metric whose value was computed from the samples.
 
     Profile and map come from the energies of reference, test and error (test - gain * reference) in frames under a sine
     window, half overlapping: its squares add up to one, so the energies of all frames and bins add up to that of the
     samples (Parseval).
-    finish(energies [..., 3], samples): the metric of such energies; None: the share of error energy.
-    means: of reference and test, where the metric removes them.
+    finish(energies [..., 3], samples): the metric of such energies, of so many samples of all channels together; None:
+        the share of error energy.
+    means: of reference and test of each channel, where the metric removes them.
     scale: what error energy is divided by in the map; None: all of it, so that the map sums to 1.
     """
+    pair = pairs[0]
     if pair.detail == "value":
         return Channel(value=value, reason=reason)
-    if any(means):
-        ref, test = (engine.stream.centred(s, m) for s, m in zip((pair.ref, pair.test), means, strict=True))
-        pair = replace(pair, ref=ref, test=test)
+    if any(any(both) for both in means):
+        pairs = [
+            replace(p, ref=engine.stream.centred(p.ref, of_ref), test=engine.stream.centred(p.test, of_test))
+            for p, (of_ref, of_test) in zip(pairs, means, strict=True)
+        ]
     stft = error_frames(pair.rate)
 
     def measure(spectra: Array, edges: Array, out: Array) -> None:
@@ -365,13 +399,14 @@ def waveform(
     def local(sums: Array, frames: Any, bins: Any) -> Array:
         if finish is None:
             return sums[..., 2]
-        return finish(sums, stft.hop if frames == 1 else pair.ref.length)  # every signal has two frames or more
+        samples = stft.hop if frames == 1 else pair.ref.length  # every signal has two frames or more
+        return finish(sums, samples * len(pairs))
 
     def parts(sums: Sums) -> Array:
         assert sums.map is not None
         return sums.map[:, :, 2] / (sums.total[2] if scale is None else scale)
 
-    channel = spectral(pair, stft, measure, 3, local, parts)
+    channel = spectral(pairs, stft, measure, 3, local, parts)
     share = 1.0 if finish or not channel.value else channel.value
     return replace(
         channel,

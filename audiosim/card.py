@@ -33,7 +33,7 @@ class Input:
 
     rate: int | None = None  # Hz that it demands; None: any
     channels: str = "any"
-    pooling: Literal["mean", "rms", "downmix"] = "mean"  # of channels
+    pooling: Literal["mean", "rms", "downmix", "energy"] = "mean"  # of channels; energy: sums of them, before the ratio
     joint_channels: bool = False  # measure takes a list of all channels, and the twin [batch, channel, sample]
     lengths: Literal["equal", "any"] = "equal"
     minimum: str = "one sample"  # the shortest recording that has a value
@@ -53,6 +53,9 @@ class Training:
     surrogate: str = ""  # what Loss minimises instead of the metric
     cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
     target_gradient_ignores: str = ""  # what of the target a gradient with respect to it takes for constant
+    ratio: bool = False  # to the energy of the target: Loss(silent=) says what becomes of a silent one
+    twice: bool = True  # its gradient has a gradient itself
+    steepest: float = 1e9  # Loss bounds the gradient of each item: its norm, times the root of its samples
     zero_gradient_on_silence: bool = False  # the gradient on a silent test is exactly zero: use Loss(dither=)
 
 

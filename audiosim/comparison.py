@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from . import metrics as catalogue
+from .channels import examine
 from .engine.cache import caching
 from .engine.threads import cores
 from .errors import AudiosimError, InputError, MetricError, NothingToCompare, UsageError
-from .match import Policy, check, match
-from .result import Result, failed, undefined
+from .match import Policy, check, match, warn
+from .result import IDENTICAL, Result, failed, undefined
 from .signal import Signal
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
@@ -32,7 +34,8 @@ Backend = Literal["numba", "torch"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One pair: what was compared, what was done to make it comparable, and each metric's answer by its spec."""
+    """One pair: what was compared, each metric's answer by its spec, and what was done to make the two comparable, with
+    what is wrong with their channels (channels.examine)."""
 
     ref: Signal
     test: Signal
@@ -62,15 +65,25 @@ def compare(
     jobs: threads; None for all cores. The numbers do not depend on it.
     backend: "torch" gives the numbers of audiosim.Loss, on the GPU where there is one; values only.
     policy: fields of match.Policy.
+    Warns once a process of samples beyond full scale (FullScaleWarning), and once more of those above +6 dBFS.
     Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
     """
     asked = policy_of(policy)
     specs = [metrics] if isinstance(metrics, str) else list(metrics)
-    first, second = (signal_of(x, rate, n) for x, n in ((ref, "reference"), (test, "test")))
+    first, second = (signal_of(x, rate, n, asked) for x, n in ((ref, "reference"), (test, "test")))
     done = compare_signals(
         first, second, specs, asked, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
     )
+    warn(done.match)
     return dict(done.results)
+
+
+def _of_identical(spec: str, found: Result) -> Result:
+    """The result of recordings that are identical, with the reason for a value that the card does not know."""
+    known = catalogue.get(catalogue.parse(spec).name).card.identical
+    if found.status == "infinite" or (found.status == "ok" and found.value != known):
+        return replace(found, reason=IDENTICAL)
+    return found
 
 
 def policy_of(given: Mapping[str, Any]) -> Policy:
@@ -82,14 +95,16 @@ def policy_of(given: Mapping[str, Any]) -> Policy:
     return Policy(**given)
 
 
-def signal_of(sound: Signal | ArrayLike | str | os.PathLike[str], rate: int | None, name: str) -> Signal:
-    """A Signal as it is, of a path or URL, or of an array with its rate; errors as in `compare`."""
+def signal_of(
+    sound: Signal | ArrayLike | str | os.PathLike[str], rate: int | None, name: str, policy: Policy | None = None
+) -> Signal:
+    """A Signal as it is, of a path or URL by the policy, or of an array with its rate; errors as in `compare`."""
     if isinstance(sound, Signal):
         return sound
     if isinstance(sound, str | os.PathLike):
         from .audio import load
 
-        return load(sound)
+        return load(sound, **(policy or Policy()).reading)
     if rate is None:
         raise UsageError("arrays need their sampling rate, such as rate=48000")
     return Signal.of(sound, rate, name)
@@ -123,6 +138,7 @@ def compare_signals(
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
     jobs = jobs or cores()
+    whole = ref, test
     ref, test, done = match(ref, test, policy)
     at_rate: dict[int, tuple[Signal, Signal]] = {ref.rate: (ref, test)}
     results: dict[str, Result] = {}
@@ -131,10 +147,10 @@ def compare_signals(
         metric = catalogue.get(spec.name)
         card = metric.card
         if card.lengths == "equal" and ref.length != test.length:
-            raise InputError(
-                f"{spec.name} needs equal lengths, these are {ref.length} and {test.length} samples; "
-                "use --length trim or pad instead of keep"
-            )
+            own = f"these are {whole[0].length} and {whole[1].length} samples"
+            if done.get("align", {}).get("delay_samples"):
+                own += f", which differ by {abs(ref.length - test.length)} once they are aligned"
+            raise InputError(f"{spec.name} needs equal lengths, {own}; use --length trim or pad instead of keep")
         wanted = card.rate or ref.rate
         if wanted not in at_rate:
             from .dsp import resampling
@@ -162,6 +178,9 @@ def compare_signals(
     with caching(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
         for spec in parsed:
             results[spec.text] = ask(spec)
+    if np.array_equal(ref.samples, test.samples):
+        results = {text: _of_identical(text, found) for text, found in results.items()}
+    done = {**done, **examine(ref, test)}
     for option, value in policy.listener.items():
         listening = [spec.text for spec in parsed if spec.options.get(option) == value]
         done = {**done, option: {"value": value, "metrics": listening}}

@@ -17,13 +17,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import UsageError
 
+Tables = Literal["table", "tsv", "csv", "json", "jsonl"]  # the formats of explain
 Format = Literal["table", "tsv", "csv", "json", "jsonl", "value", "markdown", "junit", "html", "parquet"]
 Rate = Literal["error", "resample"]
 Channels = Literal["error", "mono", "match"]
 Length = Literal["auto", "error", "trim", "pad", "keep"]
-Align = Literal["none", "auto"]
+FullScale = Literal["error", "int16", "int24", "keep"]
 Gain = Literal["none", "match"]
 Polarity = Literal["keep", "match"]
+Damaged = Literal["error", "allow"]
 Backend = Literal["numba", "torch"]
 ReportAudio = Literal["worst", "full", "none"]
 
@@ -42,11 +44,14 @@ class Settings:
     rate: Rate = "error"
     channels: Channels = "error"
     length: Length = "auto"
-    align: Align = "none"
+    align: str = "none"  # auto: a delay of up to 1 s; auto:SECONDS
     gain: Gain = "none"
     polarity: Polarity = "keep"
     level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own
     audiogram: str | None = None  # the listener's hearing losses; None: each metric's own
+    damaged: Damaged = "error"
+    raw: str | None = None  # RATE:CHANNELS:FORMAT of files without a header; None: there are none
+    full_scale: FullScale = "keep"  # of peaks above +6 dBFS
     backend: Backend = "numba"
     report_audio: ReportAudio = "worst"
     jobs: int | None = None  # None: all cores
@@ -64,6 +69,9 @@ class Settings:
             "polarity": self.polarity,
             "level": self.level,
             "audiogram": self.audiogram,
+            "damaged": self.damaged,
+            "raw": self.raw,
+            "full_scale": self.full_scale,
         }
 
 

@@ -63,6 +63,10 @@ class MissingExtra(UsageError, ImportError):
     """A feature needs packages that are not installed."""
 
 
+class FullScaleWarning(UserWarning):
+    """Samples run beyond full scale, 1.0; the first time in a process that this is seen."""
+
+
 class InputError(AudiosimError, ValueError):
     """A recording that cannot be read, or two that cannot be compared under the policies in force."""
 

@@ -1,13 +1,19 @@
-"""Make two Signals comparable as a policy asks: rate, channels, delay, length, polarity, gain. All is reported."""
+"""Make two Signals comparable as a policy asks: full scale, rate, channels, delay, length, polarity, gain.
+
+All is reported.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import ceil, log10, sqrt
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
+from . import channels as faults
 from .errors import InputError, UsageError
+from .signal import LOUD, dbfs, warn_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,11 +21,15 @@ if TYPE_CHECKING:
     from .signal import Signal
 
 LENGTH_TOLERANCE = 0.05  # s, by which lengths may differ under `auto`
-SEARCH = 1.0  # s either way, in which `align` looks for the delay
+SEARCH = 1.0  # s either way, in which `align` looks for the delay where it is not told
+LONGEST_SEARCH = 60.0  # s
+ECHOES = 0.05  # s, within which peaks of the correlation are echoes of one another
+AT_END = 2  # samples from the end of the search, where the delay may be longer
 NO_SHIFT = 1e-3  # samples; a smaller fraction is not worth filtering the test for
 CLEAR = 0.5  # correlation from which the polarity is read off without looking for a delay
 SURE = 0.1  # correlation below which the polarity cannot be told
 SILENT = 1e-10  # RMS, -200 dB: nothing to scale to or by
+UNITS = {"int16": float(1 << 15), "int24": float(1 << 23)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +39,36 @@ class Policy:
     rates: Literal["error", "resample"] = "error"
     channels: Literal["error", "mono", "match"] = "error"
     length: Literal["auto", "error", "trim", "pad", "keep"] = "auto"  # auto: trim within 50 ms, else error
-    align: Literal["none", "auto"] = "none"
+    align: str = "none"  # auto: a delay of up to 1 s either way, auto:SECONDS: of up to so many
     gain: Literal["none", "match"] = "none"
     polarity: Literal["keep", "match"] = "keep"
     level: float | None = None  # dB SPL of a full-scale sine, for metrics with an option level; None: their own
     audiogram: str | None = None  # hearing losses, for metrics with an option audiogram; None: their own
+    damaged: Literal["error", "allow"] = "error"  # what to do with a file that is damaged or would be read in part
+    raw: str | None = None  # RATE:CHANNELS:FORMAT of files without a header, as audio.load reads them
+    full_scale: Literal["error", "int16", "int24", "keep"] = "keep"  # of peaks above +6 dBFS; int16: divided by 2**15
+
+    @property
+    def search(self) -> float | None:
+        """Seconds either way in which the delay is looked for; None: it is not. UsageError for what is no range."""
+        if self.align == "none":
+            return None
+        word, colon, text = str(self.align).partition(":")
+        try:
+            seconds = float(text) if colon else SEARCH
+        except ValueError:
+            seconds = 0.0
+        if word != "auto" or not 0 < seconds <= LONGEST_SEARCH:
+            raise UsageError(
+                f"align={self.align!r} is not possible; one of: none, auto, auto:SECONDS "
+                f"with more than 0 and at most {LONGEST_SEARCH:g} s"
+            )
+        return seconds
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of audio.load."""
+        return {"damaged": self.damaged, "raw": self.raw}
 
     @property
     def listener(self) -> dict[str, Any]:
@@ -44,20 +79,24 @@ class Policy:
 def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
     """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was).
 
-    In this order: rate (to the higher of the two), channels, delay, length, polarity, gain. Delay and gain are
-    reported whenever they were looked for. Only the test is ever inverted or scaled.
+    In this order: full scale, rate (to the higher of the two), channels, delay, length, polarity, gain. Peaks beyond
+    full scale are reported whenever there are any, delay and gain whenever they were looked for. Only the test is ever
+    inverted, or scaled to the reference.
     Raises InputError where the two differ in what the policy does not let change, UsageError for an unknown policy.
     """
     check(policy)
-    done: dict[str, Any] = {}
+    done: dict[str, Any] = _read(ref, test)
+    ref, test, report = _at_full_scale(ref, test, policy)
+    done |= report
     if ref.rate != test.rate:
         ref, test, done["rate"] = _same_rate(ref, test, policy)
     if ref.channels != test.channels or (policy.channels == "mono" and ref.channels > 1):
         ref, test, done["channels"] = _same_channels(ref, test, policy)
-    if policy.align == "auto":
+    whole = ref, test
+    if policy.search is not None:
         ref, test, done["align"] = _aligned(ref, test, policy)
     if ref.length != test.length and policy.length != "keep":
-        ref, test, done["length"] = _same_length(ref, test, policy)
+        ref, test, done["length"] = _same_length(ref, test, policy, whole, done.get("align"))
     if policy.polarity == "match":
         test, report = _same_polarity(ref, test)
         done |= report
@@ -67,8 +106,14 @@ def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, di
 
 
 def describe(done: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that `match` did, or tried without success."""
+    """One sentence for each thing that `match` did, or tried without success, and for each faulty channel."""
     said = []
+    for which, step in done.get("read", {}).items():
+        said += [f"the {which} {note}" for note in step.get("notes", ())]
+        if decoder := step.get("decoder"):
+            said.append(f"the {which} was read {'by' if decoder == 'ffmpeg' else 'as'} {decoder}")
+    if step := done.get("full_scale"):
+        said.append(_full_scale(step))
     if step := done.get("rate"):
         changed, other = ("reference", "test") if step["reference_hz"] < step["test_hz"] else ("test", "reference")
         text = f"resampled the {changed} from {step[f'{changed}_hz']} to {step['to_hz']} Hz, the {other}'s rate"
@@ -83,7 +128,7 @@ def describe(done: Mapping[str, Any]) -> list[str]:
         )
         said.append(f"{how} (the reference has {step['reference_channels']}, the test {step['test_channels']})")
     if step := done.get("align"):
-        said.append(_alignment(step) if step["found"] else f"did not align: {step['reason']}")
+        said.append(_alignment(step))
     if step := done.get("length"):
         verb, preposition = ("trimmed", "from") if "trimmed" in step else ("added", "of silence to")
         changed = step.get("trimmed") or step["padded"]
@@ -116,10 +161,22 @@ def describe(done: Mapping[str, Any]) -> list[str]:
         )
     if rates := done.get("metric_rates"):
         said.append(f"resampled both to {', '.join(map(str, rates))} Hz for the metrics that need it")
-    return said
+    return said + faults.describe(done.get("channel_faults", ()))
+
+
+def _read(ref: Signal, test: Signal) -> dict[str, Any]:
+    """What read the files where it was not libsndfile, and what is wrong with them."""
+    steps = {
+        which: {k: v for k, v in (("decoder", s.decoder), ("notes", list(s.notes))) if v}
+        for which, s in (("reference", ref), ("test", test))
+    }
+    steps = {which: step for which, step in steps.items() if step}
+    return {"read": steps} if steps else {}
 
 
 def _alignment(step: Mapping[str, Any]) -> str:
+    if not step["found"]:
+        return f"did not align: {step['reason']}"
     late, correlation = step["delay_ms"], f"correlation {step['correlation']:.3f}"
     if not late:
         return f"the test is neither late nor early ({correlation})"
@@ -135,22 +192,126 @@ def _alignment(step: Mapping[str, Any]) -> str:
     ]
     if step["delay_samples"] % 1:
         changes.append("shifted the test by the fraction of a sample that is left")
-    return f"the test is {abs(late):.4g} ms {'late' if late > 0 else 'early'} ({correlation}): {', '.join(changes)}"
+    said = f"the test is {_lateness(late)} ({correlation}): {', '.join(changes)}"
+    if step.get("at_end"):
+        said += f"; this is the end of the search, and the delay may be longer: {_further(step['search_s'])}"
+    return said
+
+
+def _lateness(ms: float) -> str:
+    return f"{abs(ms):.4g} ms {'late' if ms > 0 else 'early'}" if ms else "neither late nor early"
+
+
+def _further(seconds: float, likely: float = 0.0) -> str:
+    """likely: s, a delay that is worth a search."""
+    return (
+        f"--align auto:{min(max(2 * seconds, ceil(1.1 * likely)), LONGEST_SEARCH):g} searches further"
+        if seconds < LONGEST_SEARCH
+        else "cut what only one of the recordings holds"
+    )
+
+
+def _channels(numbers: list[int]) -> str:
+    return f"channel{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _full_scale(step: Mapping[str, Any]) -> str:
+    peaks = [f"the {name} peaks at {peak:+.1f} dBFS" for name, peak in step["peak_dbfs"].items()]
+    if "scaled" in step:
+        return (
+            f"divided the {' and the '.join(step['scaled'])} by {UNITS[step['policy']]:.0f}, taking the samples as "
+            f"units of {step['policy']} ({', '.join(peaks)})"
+        )
+    loudest = max(step["peak_dbfs"].values())
+    if loudest <= dbfs(LOUD):
+        return f"{', '.join(peaks)}: samples beyond full scale are compared as they are"
+    return f"{', '.join(peaks)}: samples far beyond full scale are compared as they are; {_unit(loudest)}"
+
+
+def _unit(peak: float) -> str:
+    """What to do about a peak above +6 dBFS, in dBFS."""
+    for unit, full in UNITS.items():
+        if dbfs(128.0) < peak <= dbfs(LOUD * full):
+            return f"if its samples are in units of {unit}, use --full-scale {unit}"
+    return "full scale is 1.0; check its level, or export it again"
+
+
+def doubts(done: Mapping[str, Any]) -> dict[str, str]:
+    """What makes one ask whether the values mean anything: a sentence by its kind."""
+    found = {}
+    if (step := done.get("full_scale")) and "scaled" not in step:
+        loud = max(step["peak_dbfs"].values()) > dbfs(LOUD)
+        found["peaks above +6 dBFS" if loud else "peaks above full scale"] = _full_scale(step)
+    if (step := done.get("align")) and not step["found"]:
+        found["not aligned"] = _alignment(step)
+    return found
+
+
+def warn(done: Mapping[str, Any], stacklevel: int = 2) -> None:
+    """A FullScaleWarning if `match` reports samples beyond full scale: one a process, and one more above +6 dBFS."""
+    step = done.get("full_scale")
+    if step and "scaled" not in step:
+        loud = max(step["peak_dbfs"].values()) > dbfs(LOUD)
+        warn_once(loud, as_keywords(_full_scale(step)), stacklevel + 1)
+
+
+def as_keywords(text: str) -> str:
+    """A message for Python: flags as fields of Policy."""
+    text = text.replace("--rate ", "--rates ")
+    return re.sub(r"--([a-z-]+) ([\w:.]*\w)", lambda flag: f"{flag[1].replace('-', '_')}='{flag[2]}'", text)
 
 
 def check(policy: Policy) -> None:
     """UsageError for a policy that is not possible."""
     hints = get_type_hints(Policy)
+    _ = policy.search
     if policy.level is not None and not 0 <= policy.level <= 200:
         raise UsageError(f"level={policy.level:g} is not possible; 0 to 200 dB SPL of a full-scale sine")
     if policy.audiogram is not None:
         from .hearing.audiogram import losses
 
         losses(policy.audiogram)
+    if policy.raw is not None:
+        from .formats.raw import parse
+
+        parse(policy.raw)
     for field in fields(policy):
         value, possible = getattr(policy, field.name), get_args(hints[field.name])
-        if field.name not in ("level", "audiogram") and value not in possible:
+        if field.name not in ("level", "audiogram", "raw", "align") and value not in possible:
             raise UsageError(f"{field.name}={value!r} is not possible; one of: {', '.join(possible)}")
+
+
+def _at_full_scale(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    """Samples beyond full scale are reported; a recording that peaks above +6 dBFS is treated as the policy says."""
+    signals = {"reference": ref, "test": test}
+    peaks = {name: _peak(s) for name, s in signals.items()}
+    beyond = {name: dbfs(peak) for name, peak in peaks.items() if peak > 1}
+    loud = [name for name, peak in peaks.items() if peak > LOUD]
+    if not beyond:
+        return ref, test, {}
+    done: dict[str, Any] = {"policy": policy.full_scale, "peak_dbfs": beyond}
+    if not loud or policy.full_scale == "keep":
+        return ref, test, {"full_scale": done}
+    said = ", ".join(f"{signals[name].name} peaks at {beyond[name]:+.1f} dBFS" for name in loud)
+    if policy.full_scale == "error":
+        raise InputError(
+            f"{said}, far beyond full scale: {_unit(max(beyond.values()))}, or --full-scale keep to compare it as it is"
+        )
+    full = UNITS[policy.full_scale]
+    for name in loud:
+        if peaks[name] > LOUD * full:
+            raise InputError(
+                f"{signals[name].name} peaks at {beyond[name]:+.1f} dBFS, which is too much for units of "
+                f"{policy.full_scale}: {_unit(beyond[name])}"
+            )
+        samples = signals[name].samples
+        signals[name] = _with(signals[name], samples * samples.dtype.type(1 / full))
+    done["scaled"] = loud
+    return signals["reference"], signals["test"], {"full_scale": done}
+
+
+def _peak(signal: Signal) -> float:
+    return max(float(signal.samples.max()), -float(signal.samples.min()))
 
 
 def _same_rate(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
@@ -203,26 +364,48 @@ def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal,
 
     from .dsp import alignment
 
-    found = alignment.delay(ref.samples, test.samples, round(SEARCH * ref.rate))
+    search = policy.search or SEARCH
+    limit = max(round(search * ref.rate), 1)
+    found = alignment.delay(ref.samples, test.samples, limit, round(ECHOES * ref.rate))
     if not found.found:
-        reason = f"the test has nothing in common with the reference within {SEARCH:g} s either way"
+        seen = {"search_s": search, "seen_ms": 1000 * found.samples / ref.rate, "seen_correlation": found.correlation}
+        reason = (
+            f"nothing in common sticks out within {search:g} s either way; the likeliest is a test that is "
+            f"{_lateness(seen['seen_ms'])}, with a correlation of {found.correlation:.3f} and a confidence of "
+            f"{found.confidence:.2f} where {alignment.CONFIDENCE:g} is needed; "
+            f"{_further(search, abs(ref.length - test.length) / ref.rate)}"
+        )
+        if abs(found.samples) > limit:
+            reason = (
+                f"the test is perhaps {_lateness(seen['seen_ms'])} (correlation {found.correlation:.3f}), which is "
+                f"beyond the search of {search:g} s; {_further(search, abs(found.samples) / ref.rate)}"
+            )
+        if found.correlation == 0:
+            reason = f"the test has nothing in common with the reference within {search:g} s either way"
         if min(ref.length, test.length) < alignment.SHORTEST:
             reason = f"fewer than {alignment.SHORTEST} samples are too short to find a delay"
         silent = [name for name, s in (("reference", ref), ("test", test)) if not s.samples.any()]
         if silent:
             reason = _silence(silent)
-        return ref, test, {"policy": "auto", "found": False, "reason": reason}
+        seen["confidence"] = found.confidence
+        return ref, test, {"policy": policy.align, "found": False, "reason": reason, **seen}
     late = round(found.samples)
     fraction = found.samples - late
     if abs(fraction) < NO_SHIFT:
         fraction = 0.0
     done = {
-        "policy": "auto",
+        "policy": policy.align,
         "found": True,
+        "search_s": search,
         "delay_ms": 1000 * (late + fraction) / ref.rate,
         "delay_samples": late + fraction,
         "correlation": found.correlation,
+        "confidence": found.confidence,
     }
+    if found.inverted:
+        done["inverted_channels"] = [c + 1 for c in found.inverted]
+    if abs(late) >= limit - AT_END and limit < max(ref.length, test.length) - 1:
+        done["at_end"] = True
     a, b = ref.samples, test.samples
     if fraction:
         b = alignment.advanced(b, fraction)
@@ -242,7 +425,10 @@ def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal,
     return _with(ref, a), _with(test, b), done
 
 
-def _same_length(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+def _same_length(
+    ref: Signal, test: Signal, policy: Policy, whole: tuple[Signal, Signal], aligned: Mapping[str, Any] | None
+) -> tuple[Signal, Signal, dict[str, Any]]:
+    """Errors speak of the whole recordings, as they were before the alignment, and say what that did."""
     import numpy as np
 
     excess = abs(ref.length - test.length)
@@ -250,11 +436,18 @@ def _same_length(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Sig
     done: dict[str, Any] = {"policy": policy.length}
     if policy.length == "error" or (policy.length == "auto" and excess > LENGTH_TOLERANCE * ref.rate):
         limit = f" (over {1000 * LENGTH_TOLERANCE:g} ms)" if policy.length == "auto" else ""
-        hint = "" if policy.align == "auto" else ", --align auto if one starts late"
+        hint = "" if aligned else ", --align auto if one starts late"
+        after, note = "", ""
+        if aligned and aligned["found"]:
+            late = aligned["delay_ms"]
+            after = f" once the test, which is {_lateness(late)}, is aligned" if late else ""
+            note = "" if late else f"; {_alignment(aligned)}"
+        elif aligned:
+            note = f"; {_alignment(aligned)}"
         raise InputError(
-            f"lengths differ by {_samples(excess)}{limit}: {ref.name} lasts {ref.duration:.3f} s, "
-            f"{test.name} {test.duration:.3f} s; use --length trim or --length pad{hint}, "
-            "or --length keep for metrics that warp time"
+            f"lengths differ by {_samples(excess)}{limit}{after}: {ref.name} lasts {whole[0].duration:.3f} s, "
+            f"{test.name} {whole[1].duration:.3f} s; use --length trim or --length pad{hint}, "
+            f"or --length keep for metrics that warp time{note}"
         )
     if policy.length == "pad":
         done |= {"padded": shorter, "padded_samples": excess, "padded_ms": 1000 * excess / ref.rate}
@@ -272,10 +465,16 @@ def _same_polarity(ref: Signal, test: Signal) -> tuple[Signal, dict[str, Any]]:
     """The test, inverted if its polarity is opposite to the reference's, whether it is late or not."""
     from .dsp import alignment
 
-    rho = alignment.correlation(*alignment.overlap(ref.samples, test.samples, 0))
-    if abs(rho) < CLEAR:
-        found = alignment.delay(ref.samples, test.samples, round(SEARCH * ref.rate))
-        rho = found.correlation if found.found else rho
+    pair = alignment.overlap(ref.samples, test.samples, 0)
+    rho, inverted = alignment.correlation(*pair), alignment.opposite(alignment.channel_correlations(*pair))
+    if abs(rho) < CLEAR and not inverted:
+        limit, apart = round(SEARCH * ref.rate), round(ECHOES * ref.rate)
+        found = alignment.delay(ref.samples, test.samples, limit, apart)
+        rho, inverted = (found.correlation, found.inverted) if found.found else (rho, ())
+    if inverted:
+        are = "is" if len(inverted) == 1 else "are"
+        reason = f"{_channels([c + 1 for c in inverted])} {are} inverted, others are not"
+        return test, {"polarity": {"policy": "match", "flipped": False, "correlation": rho, "reason": reason}}
     if abs(rho) < SURE:
         reason = f"the correlation of {rho:.3f} is too small to tell"
         return test, {"polarity": {"policy": "match", "flipped": False, "correlation": rho, "reason": reason}}

@@ -20,7 +20,7 @@ from .errors import InputError, MetricError, UsageError
 from .hearing.weighting import PLAIN, Weighted, streams
 from .options import Option, Options, described
 from .result import Result, Twin, undefined
-from .signal import Signal
+from .signal import Signal, in_order
 
 Array = NDArray[Any]
 
@@ -111,6 +111,7 @@ class Metric:
     ) -> Result:
         """As compute, of a metric that is known to be sound."""
         o = self.chosen(options)
+        ref, test = in_order(ref), in_order(test)
         if o.resampled_to is not None:
             try:
                 both = (Signal(x, rate, name) for x, name in ((ref, "the reference"), (test, "the test")))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FORMS = ("flac", "wav")
 KEPT = (*(f"{which}.{form}" for which in ("actual", "expected") for form in FORMS), "report.txt", "report.html")
 REPORT = "audio-failures"
-WRITTEN, KEPT_IN = "audio written", "audio kept in"  # user properties: what the workers tell the terminal
+# User properties: what the workers tell the terminal.
+WRITTEN, KEPT_IN, FAULTY = "audio written", "audio kept in", "audio faulty in"
 LONGEST = 80  # characters of a file name
 
 
@@ -89,15 +90,17 @@ def _check(
     asked = [gates.parse(rule) for rule in rules or RULES]
     policies = policy_of(policy)
     try:
-        sound = signal_of(actual, rate, "actual")
+        sound = signal_of(actual, rate, "actual", policies)
     except InputError as problem:
         raise AudioDiffers(f"the audio is broken: {problem}") from None
 
     def similar_to(golden: Path) -> Similarity:
-        expected = replace(load(golden), name=_shown(golden, item))
+        expected = replace(load(golden, **policies.reading), name=_shown(golden, item))
         jobs = 1 if "PYTEST_XDIST_WORKER" in os.environ else None  # the workers have the cores already
         answer = similarity(sound, expected, asked, policies, jobs=jobs)
         _note_scores(item, name, answer.verdicts)
+        for sentence in answer.faults:
+            item.user_properties.append((FAULTY, f"{_node_from_here(item)}: {sentence}"))
         return answer
 
     accept = ("accept", f"pytest {shlex.quote(_node_from_here(item))} --audio-update")
@@ -181,9 +184,9 @@ def _keep(differs: AudioDiffers, item: pytest.Item) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the golden files that were written and the folders that hold audio of failed tests."""
+    """Name the golden files that were written, the folders that hold audio of failed tests, and faulty channels."""
     reports = (r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "teardown")
-    notes = [(key, text) for r in reports for key, text in r.user_properties if key in (WRITTEN, KEPT_IN)]
+    notes = [(key, text) for r in reports for key, text in r.user_properties if key in (WRITTEN, KEPT_IN, FAULTY)]
     if notes:
         terminalreporter.section("audio")
         for key, text in sorted(notes):

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-# Torch text of a metric: (ref, test) [item, sample], weighted -> value [item]; where the card says that channels go
-# together, [batch, channel, sample] -> [batch, channel].
+# Torch implementation of a metric: (ref, test) [item, sample], weighted -> value [item]; where the card says
+# joint_channels, [batch, channel, sample] -> [batch, channel].
 Twin = Callable[[Any, Any], Any]
 Status = Literal["ok", "undefined", "infinite", "error"]
+IDENTICAL = "identical recordings"  # the reason of a value that depends on the signal even when the two are identical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +31,8 @@ class Result:
     added: [frame, band], what of the map is sound that only the test has, the rest being what only the reference has;
         None where the metric does not tell them apart.
     details: named parts.
+    reason: why the value is nan or infinite; of a pair, also that the recordings are identical (IDENTICAL), where the
+        value depends on the signal even then: it says nothing about a difference.
     unit, better: of the value, where an option asked for something else than the card says.
     """
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from math import inf, log10
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError
+from .errors import FullScaleWarning, InputError
 
+LOUD = 2.0  # +6 dBFS: decoders overshoot by less; samples beyond are probably in other units
 MOST_CHANNELS = 256  # more of them than samples are taken for [sample, channel], the other way round
 
 
@@ -20,11 +23,14 @@ class Signal:
     samples: float32 or float64 [channel, sample], C-contiguous, finite; full scale is 1.0.
     rate: sampling rate in Hz.
     name: what messages call it (usually its path).
+    decoder: what read it, empty for libsndfile and arrays; notes: what is wrong with its file.
     """
 
     samples: NDArray[Any]
     rate: int
     name: str = ""
+    decoder: str = ""
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, samples: ArrayLike, rate: int, name: str = "array") -> Signal:
@@ -60,7 +66,7 @@ class Signal:
             whole = 0
         if whole != rate or whole <= 0:
             raise InputError(f"{name}: the sampling rate must be a positive whole number of Hz, not {rate}")
-        array = np.ascontiguousarray(array)
+        array = in_order(array)
         check_finite(array, name)
         return cls(array, whole, name)
 
@@ -79,6 +85,14 @@ class Signal:
         return self.length / self.rate
 
 
+def in_order(samples: NDArray[Any]) -> NDArray[Any]:
+    """The samples one after the other, aligned, in the byte order of this machine; a copy only where they are not.
+
+    Sums in another order of memory have other last digits.
+    """
+    return np.require(samples, samples.dtype.newbyteorder("="), ["C", "A"])
+
+
 def check_finite(samples: NDArray[Any], name: str) -> None:
     """InputError when a sample is NaN or infinite; one cheap pass when all are fine."""
     with np.errstate(invalid="ignore", over="ignore"):
@@ -92,3 +106,33 @@ def check_finite(samples: NDArray[Any], name: str) -> None:
             raise InputError(
                 f"{name}: {many} sample {sample} of channel {channel + 1}; repair the recording or export it again"
             )
+
+
+def dbfs(amplitude: float) -> float:
+    """Of an amplitude above 0, relative to full scale."""
+    return 20 * log10(amplitude)
+
+
+_warned: set[bool] = set()
+
+
+def may_warn() -> bool:
+    """Whether anything is left to warn of in this process."""
+    return True not in _warned
+
+
+def warn_once(loud: bool, said: str, stacklevel: int) -> None:
+    """A FullScaleWarning: one a process, and one more of samples above +6 dBFS."""
+    if loud not in _warned:
+        _warned.add(loud)
+        warnings.warn(said, FullScaleWarning, stacklevel + 1)
+
+
+def warn_of_loss(target: float, estimate: float, stacklevel: int) -> None:
+    """The same for these peaks of a loss; an estimate may overshoot by 6 dB without a word."""
+    peaks = {"target": target, "input": estimate if estimate > LOUD else 0.0}
+    beyond = {name: dbfs(peak) for name, peak in peaks.items() if 1 < peak < inf}
+    if beyond:
+        said = " and ".join(f"the {name} peaks at {peak:+.1f} dBFS" for name, peak in beyond.items())
+        advice = "scale the samples to full scale 1.0; those in units of int16 are divided by 32768"
+        warn_once(max(beyond.values()) > dbfs(LOUD), f"{said}, beyond full scale: {advice}", stacklevel + 1)

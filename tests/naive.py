@@ -426,23 +426,36 @@ def sd_sdr(r: Array, t: Array, rate: int, convention: str = "torchmetrics", zero
 
 def sdr(r: Array, t: Array, rate: int, taps: int = 512, load: float = 0.0, zero_mean: bool = False) -> float:
     """The test projected on all delays of the reference below `taps` samples."""
+    c = _explained(r, t, taps, load, zero_mean)
+    return float(10 * np.log10(c / (1 - c))) if c < 1 else inf
+
+
+def sdr_of_all(rs: Array, ts: Array, rate: int, taps: int = 512, load: float = 0.0, zero_mean: bool = False) -> float:
+    """Of [channel, sample]: each channel has its own filter."""
+    ts = np.stack([t - t.mean() for t in ts]) if zero_mean else ts
+    energies = np.sum(ts**2, axis=1)
+    explained = energies * [_explained(r, t, taps, load, zero_mean) for r, t in zip(rs, ts, strict=True)]
+    return float(10 * np.log10(np.sum(explained) / np.sum(energies - explained)))
+
+
+def _explained(r: Array, t: Array, taps: int, load: float, zero_mean: bool) -> float:
     r, t = _without_means(r, t, "", zero_mean)
     r, t = (np.pad(x / np.linalg.norm(x), (0, taps)) for x in (r, t))
     delayed = np.stack([np.roll(r, k) for k in range(taps)])
     b = delayed @ t
-    c = b @ np.linalg.solve(delayed @ delayed.T + load * np.eye(taps), b)
-    return float(10 * np.log10(c / (1 - c))) if c < 1 else inf
+    return float(b @ np.linalg.solve(delayed @ delayed.T + load * np.eye(taps), b))
 
 
 def seg_snr(
     r: Array, t: Array, rate: int, frame: float = 0.03, overlap: float = 0.75, low: float = -10.0, high: float = 35.0
 ) -> float:
+    """Of one channel [sample], or of [channel, sample] together."""
     n, hop = round(frame * rate), int((1 - overlap) * frame * rate)
     window = np.hanning(n + 2)[1:-1]
     eps = TORCHMETRICS_EPS
     scores = []
-    for start in range(0, r.size - n + 1, hop):
-        signal, noise = (np.sum((window * x[start : start + n]) ** 2) for x in (r, r - t))
+    for start in range(0, r.shape[-1] - n + 1, hop):
+        signal, noise = (np.sum((window * x[..., start : start + n]) ** 2) for x in (r, r - t))
         scores.append(np.clip(10 * np.log10(signal / (noise + eps) + eps), low, high))
     return float(np.mean(scores[:-1]))  # the last frame is left out
 
@@ -1025,6 +1038,28 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
 }
 
 
+def _end_to_end(definition: Callable[..., float]) -> Callable[..., float]:
+    """The metric of channels [channel, sample] laid end to end, each without its own mean where the metric removes it.
+
+    Of equally long channels whose means are gone, the mean of all samples is 0.
+    """
+
+    def of_all(r: Array, t: Array, rate: int, **options: Any) -> float:
+        if options.get("zero_mean") or (definition is not esr and options.get("convention") == "auraloss"):
+            r, t = (x - x.mean(axis=1, keepdims=True) for x in (r, t))
+        return definition(r.ravel(), t.ravel(), rate, **options)
+
+    return of_all
+
+
+# Metrics whose channels=pooled is of all channels [channel, sample] together
+POOLED: dict[str, Callable[..., float]] = {
+    **{f.__name__.replace("_", "-"): _end_to_end(f) for f in (esr, snr, si_sdr, sd_sdr)},
+    "sdr": sdr_of_all,
+    "seg-snr": seg_snr,
+}
+
+
 def value(text: str, ref: Array, test: Array, rate: int) -> float:
     """A metric as the user writes it, of [channel, sample]."""
     spec = metrics.parse(text)
@@ -1033,6 +1068,8 @@ def value(text: str, ref: Array, test: Array, rate: int) -> float:
     if options.pop("mid_side", False):
         ref, test = (np.stack([x[0] + x[1], x[0] - x[1]]) for x in (ref, test))
     channels = [[weighted(x, rate, weighting, coef) for x in pair] for pair in zip(ref, test, strict=True)]
+    if options.pop("channels", "pooled") == "pooled" and spec.name in POOLED:
+        return POOLED[spec.name](*(np.stack(x) for x in zip(*channels, strict=True)), rate, **options)
     return float(np.mean([DEFINITIONS[spec.name](r, t, rate, **options) for r, t in channels]))
 
 

@@ -19,7 +19,7 @@ def test_the_choices_are_those_of_the_policy():
         ("rates", config.Rate),
         ("channels", config.Channels),
         ("length", config.Length),
-        ("align", config.Align),
+        ("full_scale", config.FullScale),
         ("gain", config.Gain),
         ("polarity", config.Polarity),
     ):

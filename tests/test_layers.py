@@ -21,6 +21,7 @@ ORDER = (
     {"errors", "card", "lazy"},
     {"options"},
     {"signal", "result", "config", "remote"},
+    {"channels"},
     {"engine"},
     {"dsp"},
     {"hearing"},
@@ -31,6 +32,7 @@ ORDER = (
     {"metric"},
     {"outside"},
     {"metrics"},
+    {"formats"},
     {"audio", "match", "loss", "nn"},
     {"comparison"},
     {"judge"},
@@ -110,7 +112,7 @@ def test_metrics_never_import_metrics(file):
 
 # The metrics that use the stages of a family, where it is not just the one of the family's name.
 USERS = {
-    "energy_ratio": {"sd_sdr", "si_sdr", "snr"},
+    "energy_ratio": {"esr", "sd_sdr", "sdr", "seg_snr", "si_sdr", "snr"},
     "haspi": {"haspi", "hasqi"},
     "loizou": {"cepstrum_distance", "composite", "csii", "fwseg_snr", "llr", "ncm", "seg_snr", "wss"},
     "masking": {"masked_loss", "par"},

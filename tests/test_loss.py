@@ -18,6 +18,7 @@ import pytest
 from audiosim import compare, metrics
 from audiosim.errors import InputError, UsageError
 from audiosim.testing.signals import COMPILED, added_noise, affordable, noise, pink, speech_like
+from tests.benchmarks.same_bits import tensors
 
 torch = pytest.importorskip("torch")
 
@@ -145,6 +146,24 @@ def test_short_signals_are_refused_or_have_a_number(name: str) -> None:
 
 
 # Where and how it runs
+
+
+@every
+def test_memory_layout_and_alignment_change_no_bit(name: str) -> None:
+    ref, test = (torch.as_tensor(np.stack([x, x[::-1]]), dtype=torch.float32) for x in pairs(name, 2)[1])
+
+    def bits(lay: Any) -> Any:
+        x = lay(test).detach().requires_grad_()
+        value = Loss(name, rate_of(name), "none")(x, lay(ref).detach())
+        value.sum().backward()
+        return value.tolist(), x.grad
+
+    value, gradient = bits(torch.clone)
+    for what, lay in tensors().items():
+        assert torch.equal(lay(ref), ref)
+        same_value, same_gradient = bits(lay)
+        assert same_value == value, what
+        assert torch.equal(same_gradient, gradient), what
 
 
 @every

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audiosim import compare
-from audiosim.dsp.alignment import advanced
+from audiosim.dsp.alignment import CONFIDENCE, advanced
 from audiosim.dsp.resampling import to_rate
 from audiosim.errors import InputError, UsageError
 from audiosim.match import Policy, describe, match
@@ -75,7 +75,12 @@ def test_identical_recordings_stay_identical() -> None:
         ("rates", "yes", "error, resample"),
         ("channels", "stereo", "error, mono, match"),
         ("length", "cut", "auto, error, trim, pad, keep"),
-        ("align", True, "none, auto"),
+        ("align", True, "none, auto, auto:SECONDS"),
+        ("align", "auto:0", "none, auto, auto:SECONDS"),
+        ("align", "auto:61", "none, auto, auto:SECONDS"),
+        ("align", "auto:", "none, auto, auto:SECONDS"),
+        ("align", "auto:nan", "none, auto, auto:SECONDS"),
+        ("full_scale", "float", "error, int16, int24, keep"),
         ("gain", "auto", "none, match"),
         ("polarity", None, "keep, match"),
     ],
@@ -257,7 +262,7 @@ def test_one_delay_for_all_channels() -> None:
 def test_no_delay_to_be_found() -> None:
     x = _speech()
     for other, reason in (
-        (noise(RATE, 2.0, 9), "nothing in common"),
+        (noise(RATE, 2.0, 9), "nothing in common sticks out within 1 s either way"),
         (0 * x, "the test is silent"),
     ):
         a, b, done = _matched(x, other, align="auto")
@@ -269,6 +274,71 @@ def test_no_delay_to_be_found() -> None:
     assert "the reference is silent" in _matched(0 * x, x, align="auto")[2]["align"]["reason"]
     assert "both are silent" in _matched(0 * x, 0 * x, align="auto")[2]["align"]["reason"]
     assert "fewer than 32 samples" in _matched(x[:, :9], x[:, :9], align="auto")[2]["align"]["reason"]
+
+
+@pytest.mark.parametrize("late", [0, LATE, -LATE])
+@pytest.mark.parametrize("signs", [(1, -1), (-1, 1), (1, -1, 1, -1)])
+def test_opposite_polarities_do_not_cancel(late: int, signs: tuple[int, ...]) -> None:
+    x = _speech(1).repeat(len(signs), axis=0)  # the sum of all channels would be silent
+    y = np.array(signs)[:, None] * np.pad(x, ((0, 0), (LATE, 0)))[:, LATE - late : x.shape[1] + LATE - late]
+    a, b, done = _matched(x, y, align="auto")
+    assert done["align"]["delay_samples"] == late
+    assert abs(done["align"]["correlation"]) == pytest.approx(1, abs=1e-6)
+    assert done["align"]["inverted_channels"] == [c + 1 for c, sign in enumerate(signs) if sign < 0]
+    common = min(a.length, x.shape[1] - LATE)
+    assert np.array_equal(a.samples[:, :common], np.array(signs)[:, None] * b.samples[:, :common])
+
+
+@pytest.mark.parametrize("late", [0, LATE])
+def test_one_inverted_channel_is_no_polarity_of_the_recording(late: int) -> None:
+    x = _speech(2)
+    y = np.pad(x, ((0, 0), (late, 0))) * np.array([[1.0], [-1.0]])
+    _, b, done = _matched(x, y, polarity="match", length="trim")
+    assert done["polarity"]["flipped"] is False
+    assert "channel 2 is inverted, others are not" in describe(done)[-1]
+    assert np.array_equal(b.samples, y[:, : x.shape[1]])
+
+
+def test_what_is_not_shifted_says_what_was_seen() -> None:
+    x = _speech()
+    for other in (noise(RATE, 2.0, 9), speech_like(RATE, 2.0, 77)):
+        _, b, done = _matched(x, other, align="auto")
+        assert np.array_equal(b.samples, other)
+        step = done["align"]
+        assert step["found"] is False
+        assert step["confidence"] < CONFIDENCE
+        said = describe(done)[0]
+        for part in (f"correlation of {step['seen_correlation']:.3f}", "confidence", f"{CONFIDENCE:g} is needed", "ms"):
+            assert part in said
+
+
+def test_the_range_of_the_delay() -> None:
+    x = _speech(seconds=4.0)
+    late = np.pad(x, ((0, 0), (int(1.5 * RATE), 0)))
+    a, b, done = _matched(x, late, align="auto:2")
+    assert np.array_equal(a.samples, b.samples)
+    assert done["align"]["delay_ms"] == 1500
+    assert "may be longer" not in describe(done)[0]
+    assert done["align"]["policy"] == "auto:2"
+    for policy in ("auto:1.5", f"auto:{1.5 + 1 / RATE}"):  # found, but at the end
+        assert "the delay may be longer: --align auto:3" in describe(_matched(x, late, align=policy)[2])[0]
+    message = _refusal(x, late, align="auto")
+    for part in ("lasts 4.000 s", "5.500 s", "did not align", "within 1 s either way", "--align auto:2 searches"):
+        assert part in message
+    near = np.pad(x, ((0, 0), (int(0.4 * RATE), 0)))[:, : x.shape[1]]
+    _, b, done = _matched(x, near, align="auto:0.1")
+    assert np.array_equal(b.samples, near)
+    assert "400 ms late (correlation" in done["align"]["reason"]
+    assert "beyond the search of 0.1 s" in done["align"]["reason"]
+
+
+def test_lengths_after_alignment_are_those_of_the_files() -> None:
+    x = _speech()
+    message = _refusal(x, np.pad(x, ((0, 0), (LATE, 4000))), align="auto")
+    for part in ("differ by 4000 samples", "100 ms late, is aligned", "ref.wav lasts 2.000 s", "test.wav 2.350 s"):
+        assert part in message
+    with pytest.raises(InputError, match=r"32000 and 37600 samples, which differ by 4000 once they are aligned"):
+        compare(x, np.pad(x, ((0, 0), (LATE, 4000))), "mse", RATE, align="auto", length="keep")
 
 
 # Polarity and gain

@@ -338,6 +338,34 @@ def test_scores_reach_junit(pytester: pytest.Pytester, run: Run) -> None:
     assert found["snr"] == found["left: snr"] > 60
 
 
+def test_faulty_channels_are_told_though_the_rules_hold(pytester: pytest.Pytester, run: Run) -> None:
+    pytester.makepyfile(
+        test_stereo=HEAD
+        + """
+    import os
+
+    def test_it(audio_golden):
+        right = -NOISE if float(os.environ["HISS"]) else NOISE
+        audio_golden(np.stack([SOUND, right]), RATE)
+    """
+    )
+    run("--audio-update").assert_outcomes(passed=1)
+    done = run()
+    done.stdout.no_fnmatch_line("*audio faulty*")
+    done = run(hiss=1)
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines(["*faulty in test_stereo.py::test_it: channel 2 (right) of the actual sound is inv*"])
+
+
+def test_a_rule_on_channels() -> None:
+    x = 0.1 * np.random.default_rng(1).standard_normal((2, 1600))
+    y = x * [[1], [-1]]
+    assert_audio_similar(x, x, "min_channel(snr)>=60", rate=16000)
+    with pytest.raises(AudioDiffers, match=r"min_channel\(snr\)>=60: -6.02\d* dB in channel 2, missed by") as failed:
+        assert_audio_similar(y, x, "min_channel(snr)>=60", rate=16000)
+    assert "channel 2 (right) of the actual sound is inverted" in str(failed.value)
+
+
 def test_the_command_is_right_from_another_directory(
     pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

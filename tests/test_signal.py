@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim import Signal
+from audiosim import Signal, compare, metrics
 from audiosim.errors import InputError
 from audiosim.signal import check_finite
+from audiosim.testing.signals import noise
+from tests.benchmarks.same_bits import ARRAYS
 
 
 def test_shape_rate_and_duration() -> None:
@@ -26,6 +28,23 @@ def test_dtypes(given: str, kept: str) -> None:
     samples = Signal.of(np.ones((1, 3), given), 8000).samples
     assert samples.dtype == np.dtype(kept)
     assert samples.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("layout", ARRAYS)
+def test_memory_layout_and_alignment_change_no_bit(layout: str, dtype: str) -> None:
+    ref, test = (noise(16000, 0.3, seed, 2).astype(dtype) for seed in (1, 2))
+    lay = ARRAYS[layout]
+    assert np.array_equal(lay(ref), ref)
+    samples = Signal.of(lay(ref), 16000).samples
+    assert samples.flags.c_contiguous
+    assert samples.flags.aligned
+    assert samples.dtype == np.dtype(dtype)
+    for name in ("snr", "lsd"):
+        known = compare(ref, test, name, 16000, gain="match")[name].value
+        assert compare(lay(ref), lay(test), name, 16000, gain="match")[name].value == known
+        given = metrics.get(name).compute(ref, test, 16000)
+        assert metrics.get(name).compute(lay(ref), lay(test), 16000).value == given.value
 
 
 @pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8", "u1", "u2", "u4"])

@@ -1,4 +1,8 @@
-"""The journal of a batch: one JSON row per line, appended and flushed one by one, so that no finished work is lost."""
+"""The journal of a batch: one JSON row per line, appended and flushed one by one, so that no finished work is lost.
+
+A row that is computed again is appended too. The row that it replaces is removed when the batch ends, or, if the batch
+was killed, when the next one begins: then each row stands in the file once.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +24,7 @@ from ..judge.rows import SCHEMA, Row, to_jsonl
 
 HEAD = b'{"schema":'
 SYNC = 2.0  # s between two writings through to the disk
+REOPENED = 3  # times at most, where the open file is not the one that the path names
 
 Slot = tuple[Any, ...]  # what a row is about
 
@@ -64,9 +70,15 @@ class Journal:
                 f"-o {self.name}: a journal grows row by row, which only a local file can; write one here, then "
                 "export it with --from FILE -o URL"
             )
+        if not os.fspath(path) or os.fspath(path) == "-":
+            raise UsageError(
+                f"-o {os.fspath(path) or repr('')}: is not the name of a file, which a journal needs; without -o, "
+                "--format jsonl writes the rows to standard output"
+            )
         self.entries: dict[Slot, Entry] = {}
         self.contents: dict[str, Content] = {}
         self.repaired: str | None = None
+        self._stale = 0  # lines that a later one replaces
         self._file = self._opened()
         try:
             if not resume and self._file.seek(0, os.SEEK_END):
@@ -79,6 +91,7 @@ class Journal:
                 self._read(settings)
             if not self._end:
                 self._append({"schema": SCHEMA, "audiosim": __version__, "settings": dict(settings)})
+            self.settle()
         except BaseException:
             self._file.close()
             raise
@@ -91,6 +104,18 @@ class Journal:
         if time.monotonic() - self._synced > SYNC:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
+
+    def replace(self, rows: Iterable[Row]) -> None:
+        """Write the rows in the place of those of the same slots, all at once."""
+        new = {slot(row): row for row in rows}
+        if new and not self._rewritten(new):
+            for row in new.values():
+                self.write(row)
+
+    def settle(self) -> None:
+        """Remove the lines that later ones replace. Where the file cannot be written anew they stay, and do no harm."""
+        if self._stale:
+            self._rewritten({})
 
     def rows(self, slots: Iterable[Slot] | None = None) -> Iterator[Row]:
         """The last row of each slot, in the order of the slots, or of the journal; slots without a row are skipped."""
@@ -108,6 +133,7 @@ class Journal:
     def close(self) -> None:
         """Write everything to the disk, and release the file."""
         with suppress(OSError, ValueError):
+            self.settle()
             os.fsync(self._file.fileno())
         self._file.close()
 
@@ -121,17 +147,30 @@ class Journal:
         offset: int = self._end
         data = to_jsonl([row]).encode()
         try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError:
+            _write_through(self._file.fileno(), data)
+        except BaseException:  # a full disk takes part of a row
             with suppress(OSError):
-                self._file.truncate(offset)
+                os.ftruncate(self._file.fileno(), offset)
             raise
         self._end += len(data)
         return offset
 
     def _opened(self) -> Any:
+        file = self._locked()
+        for _ in range(REOPENED):
+            if self._is(file):
+                break
+            file.close()  # another batch wrote the journal anew after this one opened it
+            file = self._locked()
+        return file
+
+    def _locked(self) -> Any:
         try:
+            if self.path.exists() and not self.path.is_file():  # before it is opened: a pipe would wait for a reader
+                raise UsageError(
+                    f"-o {self.name}: is {_kind(self.path)}, and a journal is a file that the next run reads; give a "
+                    "file, or leave -o out"
+                )
             file = self.path.open("a+b")
         except OSError as broken:
             raise UsageError(f"-o {self.name}: cannot be written: {broken.strerror}") from None
@@ -141,6 +180,49 @@ class Journal:
             file.close()
             raise
         return file
+
+    def _is(self, file: Any) -> bool:
+        """Whether the open file is the one that the path names."""
+        with suppress(OSError):
+            return os.path.samestat(self.path.stat(), os.fstat(file.fileno()))
+        return False
+
+    def _rewritten(self, new: Mapping[Slot, Row]) -> bool:
+        """Write the file anew: the last row of each slot once, or the new one instead. False where that cannot be; the
+        journal is then as it was."""
+        real = Path(os.path.realpath(self.path))
+        draft = real.with_name(f".{real.name}.tmp")
+        offsets: dict[Slot, int] = {}
+        try:
+            draft.unlink(missing_ok=True)  # of a batch that was killed at this
+            file = draft.open("a+b")
+        except OSError:
+            return False
+        try:
+            _lock(file, self.name)
+            with self.path.open("rb") as old:
+                end = file.write(old.readline())
+                for key, entry in self.entries.items():
+                    old.seek(entry.offset)
+                    offsets[key] = end
+                    end += file.write(to_jsonl([new[key]]).encode() if key in new else old.readline())
+            file.flush()
+            os.fsync(file.fileno())
+            shutil.copymode(real, draft)
+            draft.replace(real)
+        except OSError:
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):
+                draft.unlink()
+            return False
+        self._file.close()
+        self._file, self._end, self._stale = file, end, 0
+        self._synced = time.monotonic()
+        self.entries = {key: entry._replace(offset=offsets[key]) for key, entry in self.entries.items()}
+        for row in new.values():
+            self._note(row, self.entries[slot(row)].offset, again=False)
+        return True
 
     def _mend(self) -> None:
         """Remove the line that a killed process left unfinished."""
@@ -179,7 +261,8 @@ class Journal:
         for row, offset in _lines(self._file, self.name):
             self._note(row, offset)
 
-    def _note(self, row: Row, offset: int) -> None:
+    def _note(self, row: Row, offset: int, again: bool = True) -> None:
+        """again: whether a row of the same slot stands in the file before it."""
         try:
             key = slot(row)
             said = carried(row["group"], row["rating"], row["higher_is_better"], row["columns"])
@@ -189,10 +272,25 @@ class Journal:
             raise InputError(
                 f"{self.name}: holds a line that is not a row of a batch (byte {offset}); give another file with -o"
             ) from None
+        self._stale += again and key in self.entries
         self.entries[key] = entry
         for which in ("reference", "test"):
             if content[which] is not None:
                 self.contents[row[which]] = Content(*content[which])
+
+
+def _write_through(file: int, data: bytes) -> None:
+    """All of the data, past every buffer: what a buffer held back would be written by a later flush."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _kind(path: Path) -> str:
+    """What a path names that is no file."""
+    if path.is_dir():
+        return "a directory"
+    return "a pipe" if path.is_fifo() else "a socket" if path.is_socket() else "a device"
 
 
 def carried(group: str | None, rating: float | None, better: bool | None, columns: Mapping[str, str]) -> int:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 from .. import remote
 from ..audio import data_name, display_name
 from ..errors import InputError, NothingToCompare, UsageError
+from ..judge.rows import composed
 
 # What is taken for a recording when nobody says --include. audio.load goes by content, not by name.
 SUFFIXES = frozenset(
@@ -24,8 +26,10 @@ SUFFIXES = frozenset(
     for name in (
         *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64"),
         *("aac", "ac3", "amr", "m4a", "mka", "mp4", "webm", "wma", "wv"),
+        *("bwf", "mp2", "spx", "m4b", "ape", "tta", "dsf"),
     )
 )
+MOST_SUFFIXES = 6  # that a line on what was passed over names
 ALIASES = {"ref": "reference", "score": "rating", "set": "group"}
 KNOWN = ("reference", "test", "id", "group", "system", "metrics", "require", "start", "duration")
 JUDGED = ("rating", "higher_is_better")
@@ -60,10 +64,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """pairs, in a stable order, and a line on each recording that has no partner."""
+    """pairs, in a stable order, and a line on each recording that has no partner. notes: what else to say."""
 
     pairs: list[Pair]
     unpaired: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 def folders(
@@ -78,17 +83,22 @@ def folders(
     rule: "relpath" (the same path below the folder; the suffix may differ), "stem" (the same file name without suffix,
         in any folder), "order" (the n-th with the n-th), or "regex:PATTERN" (the same groups, or the same match).
     include, exclude: patterns such as "*.wav" for the path below the folder, or for the file's name.
+    Names that differ only in their Unicode form are paired too, with a note, where the others leave both without a
+    partner.
     Several folders of tests are systems, called as the folders. Raises InputError for what is no folder or pairs in two
     ways, UsageError for a rule that does not exist, NothingToCompare where no recording has a partner.
     """
     key = _key(rule)
     wanted = _wanted(include, exclude)
-    refs = _listed(reference, wanted)
+    passed: Counter[str] = Counter()
+    over = None if include else passed
+    refs = _listed(reference, wanted, over)
     systems: list[str | None] = [None] if len(tests) == 1 else list(_names(tests))
     pairs: list[Pair] = []
     unpaired: list[str] = []
+    alike: list[str] = []
     for folder, system in zip(tests, systems, strict=True):
-        found = _listed(folder, wanted)
+        found = _listed(folder, wanted, over)
         if key is None:
             if len(refs) != len(found):
                 raise InputError(
@@ -97,15 +107,16 @@ def folders(
                 )
             together = list(zip(refs, found, strict=True))
         else:
-            together, lonely = _joined(list(refs), list(found), key, reference, folder)
+            together, lonely, formed = _joined(list(refs), list(found), key, _key(composed(rule)), reference, folder)
             unpaired += lonely
+            alike += formed
         pairs += [Pair(reference=refs[a], test=found[b], id=data_name(b), system=system) for a, b in together]
     if not pairs:
         raise NothingToCompare(
             f"no recording below {display_name(reference)} has a partner below {display_name(tests[0])}; "
-            f"see --pair ({RULES}), --include and --exclude"
+            f"see --pair ({RULES}), --include and --exclude{'; ' + _on_passed(passed)[0] if passed else ''}"
         )
-    return Pairing(pairs, unpaired)
+    return Pairing(pairs, unpaired, [*_on_forms("paired", alike), *_on_passed(passed)])
 
 
 def manifest(path: str, source: TextIO | None = None) -> Pairing:
@@ -126,6 +137,9 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
     folder = "" if path == "-" else path.rpartition("/")[0] if remote.is_url(path) else str(Path(path).parent)
     read = [(line, *_pair(row, folder, f"{name}, line {line}")) for line, row in _table(text, name)]
+    found = [_on_disk(pair) for _, pair, _ in read]
+    alike = list(dict.fromkeys(path for _, paths in found for path in paths))
+    read = [(line, pair, names) for (line, _, names), (pair, _) in zip(read, found, strict=True)]
     pairs: dict[tuple[str, str | None], Pair] = {}
     lines: dict[tuple[str, str | None], int] = {}
     repeated: list[str] = []
@@ -143,7 +157,7 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
         pairs[same], lines[same] = named, line
     if not pairs:
         raise NothingToCompare(f"{name}: names no pair")
-    return Pairing(list(pairs.values()), repeated)
+    return Pairing(list(pairs.values()), repeated, _on_forms("found", alike))
 
 
 def shard(pairs: Iterable[Pair], index: int, count: int) -> list[Pair]:
@@ -180,7 +194,10 @@ def _key(rule: str) -> Callable[[str], str] | None:
 
 
 def _wanted(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
+    include, exclude = ([composed(p) for p in patterns] for patterns in (include, exclude))
+
     def matches(path: str, patterns: Sequence[str]) -> bool:
+        path = composed(path)
         return any(fnmatchcase(path, p) or fnmatchcase(PurePosixPath(path).name, p) for p in patterns)
 
     def wanted(path: str) -> bool:
@@ -201,14 +218,34 @@ def _names(folders: Sequence[str]) -> list[str]:
     return [data_name("/".join(p[-depth:])) for p in parts]
 
 
-def _listed(folder: str, wanted: Callable[[str], bool]) -> dict[str, str]:
-    """{path below the folder, with / between its parts: path}, sorted."""
+def _on_passed(passed: Counter[str]) -> list[str]:
+    """A line on the files that were passed over because of their suffixes."""
+    if not passed:
+        return []
+    kinds = [f"{n} {display_name(suffix) if suffix else 'without a suffix'}" for suffix, n in passed.most_common()]
+    more = f" and {len(kinds) - MOST_SUFFIXES} other suffixes" if len(kinds) > MOST_SUFFIXES else ""
+    return [f"passed over by their suffix: {', '.join(kinds[:MOST_SUFFIXES])}{more}; --include '*.SUFFIX' takes them"]
+
+
+def _listed(folder: str, wanted: Callable[[str], bool], passed: Counter[str] | None = None) -> dict[str, str]:
+    """{path below the folder, with / between its parts: path}, sorted, whatever the Unicode form of a name.
+
+    passed: gets the suffixes of files that are not taken because of them.
+    """
+
+    def taken(path: str) -> bool:
+        suffix = PurePosixPath(path).suffix.lower()
+        if passed is not None and suffix not in SUFFIXES:
+            passed[suffix] += 1
+        return wanted(path)
+
     if remote.is_url(folder):
-        return {below: url for below, url in remote.walk(folder).items() if wanted(below)}
+        below = {path: url for path, url in remote.walk(folder).items() if taken(path)}
+        return {path: below[path] for path in sorted(below, key=_place)}
     if not Path(folder).is_dir():
         what = "is a file; batch takes folders, compare takes files" if Path(folder).exists() else "no such folder"
         raise InputError(f"{display_name(folder)}: {what}")
-    found = sorted(path for path in _below_folder(folder, "", set()) if wanted(path))
+    found = sorted((path for path in _below_folder(folder, "", set()) if taken(path)), key=_place)
     return {path: os.path.join(folder, path) for path in found}  # noqa: PTH118
 
 
@@ -232,16 +269,67 @@ def _below_folder(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Itera
             yield prefix + entry.name
 
 
+def _place(path: str) -> tuple[str, str]:
+    return composed(path), path
+
+
 def _joined(
+    refs: Sequence[str],
+    tests: Sequence[str],
+    key: Callable[[str], str],
+    form: Callable[[str], str] | None,
+    reference: str,
+    folder: str,
+) -> tuple[list[tuple[str, str]], list[str], list[str]]:
+    """References and tests of the same key, in the order of the tests; a line on each without a partner; and the tests
+    whose names differ from the reference's in their Unicode form only.
+
+    form: the key of a name in the one Unicode form.
+    """
+
+    def plain(path: str) -> str:
+        return composed(form(composed(path))) if form is not None else path
+
+    together, left = _matched(refs, tests, key, reference, folder)
+    used = {ref for ref, _ in together}
+    more, left = _matched([r for r in refs if r not in used], left, plain, reference, folder)
+    alike = [_shown(folder, test) for _, test in more]
+    places = {test: place for place, test in enumerate(tests)}
+    together = sorted(together + more, key=lambda pair: places[pair[1]])
+    partner = {plain(ref): (ref, test) for ref, test in together}
+    lonely = []
+    for test in left:
+        line = f"{_shown(folder, test)} has no reference below {display_name(reference)}"
+        if plain(test) in partner:
+            ref, other = (_told(path) for path in partner[plain(test)])
+            line += f": {ref} differs in its Unicode form only, but belongs to {other}"
+        lonely.append(line)
+    used |= {ref for ref, _ in more}
+    lonely += [f"{_shown(reference, ref)} has no test below {display_name(folder)}" for ref in refs if ref not in used]
+    return together, lonely, alike
+
+
+def _told(name: str) -> str:
+    """A name in which the characters beyond ASCII are escaped, so that forms that look alike can be told apart."""
+    return name.encode("ascii", "backslashreplace").decode()
+
+
+def _on_forms(done: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    several = f"{len(names)} recordings were" if len(names) > 1 else "1 recording was"
+    return [f"{several} {done} by a name that differs in its Unicode form only (NFC, NFD), such as {names[0]}"]
+
+
+def _matched(
     refs: Sequence[str], tests: Sequence[str], key: Callable[[str], str], reference: str, folder: str
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """References and tests of the same key, in the order of the tests, and a line on each without a partner."""
+    """References and tests of the same key, in the order of the tests, and the tests without a reference."""
     by_key: dict[str, list[str]] = {}
     for ref in refs:
         by_key.setdefault(key(ref), []).append(ref)
     together: list[tuple[str, str]] = []
-    lonely: list[str] = []
-    used: set[str] = set()
+    left: list[str] = []
     taken: dict[str, str] = {}
     for test in tests:
         candidates = by_key.get(key(test), [])
@@ -252,7 +340,7 @@ def _joined(
                 f"{display_name(candidates[1])}; leave one out with --exclude, or pair by another rule"
             )
         if not candidates:
-            lonely.append(f"{_shown(folder, test)} has no reference below {display_name(reference)}")
+            left.append(test)
             continue
         (ref,) = same or candidates
         if ref in taken and not same:
@@ -261,10 +349,8 @@ def _joined(
                 f"{display_name(test)}; leave one out with --exclude, or give each system a folder of its own"
             )
         taken[ref] = test
-        used.add(ref)
         together.append((ref, test))
-    lonely += [f"{_shown(reference, ref)} has no test below {display_name(folder)}" for ref in refs if ref not in used]
-    return together, lonely
+    return together, left
 
 
 def _shown(folder: str, path: str) -> str:
@@ -357,6 +443,33 @@ def _from(folder: str, path: str) -> str:
     if remote.is_url(path) or Path(path).is_absolute() or not folder or folder == ".":
         return path
     return f"{folder}/{path}" if remote.is_url(folder) else os.path.join(folder, path)  # noqa: PTH118
+
+
+def _on_disk(pair: Pair) -> tuple[Pair, list[str]]:
+    """The pair with the names that its files have, and those that the table has in another Unicode form."""
+    own = {name: _existing(getattr(pair, name)) for name in ("reference", "test")}
+    changed: dict[str, Any] = {name: path for name, path in own.items() if path != getattr(pair, name)}
+    return (replace(pair, **changed), [display_name(path) for path in changed.values()]) if changed else (pair, [])
+
+
+def _existing(path: str) -> str:
+    """The path, or the one that exists and differs from it in its Unicode form only."""
+    if path.isascii() or remote.is_url(path) or os.path.exists(path):  # noqa: PTH110
+        return path
+    found = Path(path).anchor
+    for part in Path(path).parts[1:] if found else Path(path).parts:
+        exact = os.path.join(found, part)  # noqa: PTH118
+        if os.path.lexists(exact):
+            found = exact
+            continue
+        try:
+            alike = [name for name in os.listdir(found or ".") if composed(name) == composed(part)]  # noqa: PTH208
+        except OSError:
+            return path
+        if len(alike) != 1:
+            return path
+        found = os.path.join(found, alike[0])  # noqa: PTH118
+    return found
 
 
 def _items(value: Any, separator: str | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from .. import audio, metrics, remote
 from ..comparison import Backend, compare_signals
 from ..errors import AudiosimError, ExitCode, InputError, MetricError, MissingExtra, UsageError
 from ..judge import gates
-from ..judge.rows import Row, flat, number, pair_row
+from ..judge.rows import Row, flat, pair_row
 from ..match import Policy
 from ..result import failed
 from .journal import Content, Journal, Slot, carried, slot
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..result import Result
     from ..signal import Signal
 
+LATER = ("damaged", "raw", "full_scale")  # policies that journals of 0.1 do not name
 AHEAD = 2  # jobs that a worker has in hand: one that it computes, one that it decodes meanwhile
 GROUP = 8  # jobs on one reference that go to one worker in a row, which decodes and analyses it once
 HASHED = 1 << 20  # bytes of a file that are hashed at a time
@@ -56,7 +57,8 @@ class Terms:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings that values depend on; all rows of a journal have the same."""
-        return {**asdict(self.policy), "backend": self.backend}
+        policy, default = asdict(self.policy), asdict(Policy())
+        return {k: v for k, v in policy.items() if k not in LATER or v != default[k]} | {"backend": self.backend}
 
     @property
     def detail(self) -> Detail:
@@ -176,6 +178,7 @@ def run(jobs: Iterable[Job], terms: Terms, journal: Journal, pool: Pool) -> Iter
     A job that kills its worker is tried again metric by metric, so that only the one at fault has no value.
     """
     queue = deque(_grouped(jobs))
+    placed: list[Row] = []  # rows that now tell the worst second: they replace those without it, all at once
 
     def take() -> Sequence[Job] | None:
         return queue.popleft() if queue else None
@@ -189,9 +192,13 @@ def run(jobs: Iterable[Job], terms: Terms, journal: Journal, pool: Pool) -> Iter
         if job.where:
             found = (row for row in answer if row["worst_s"] is not None)
             answer = [{**journal.row(slot(row)), "worst_s": row["worst_s"]} for row in found]
-        for row in answer:
-            journal.write(row)
+            placed += answer
+        else:
+            for row in answer:
+                journal.write(row)
         yield [*answer]
+    journal.replace(placed)
+    journal.settle()
 
 
 def unanswered(
@@ -227,7 +234,7 @@ def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
     pair = Pair(
         reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
     )
-    ref, test = (_piece(audio.load(path), pair) for path in (pair.reference, pair.test))
+    ref, test = (_piece(audio.load(path, **policy.reading), pair) for path in (pair.reference, pair.test))
     return compare_signals(ref, test, [row["spec"] for row in rows], policy, detail="map")
 
 
@@ -255,7 +262,7 @@ class Bench:
         """Begin to decode what the job needs."""
         for path in (job.pair.reference, job.pair.test):
             if path not in self._decoded:
-                self._decoded[path] = self._decoders.submit(_load, path)
+                self._decoded[path] = self._decoders.submit(_load, path, self.terms.policy)
 
     def work(self, job: Job, following: Job | None = None) -> Answer:
         """The rows of the job, while the files of the following one are decoded. Raises UsageError only."""
@@ -492,7 +499,7 @@ def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[s
         return known or gates.row(gates.unanswered([gate], "its band was not asked for when this was computed")[0])
     if row["status"] == "error":
         return gates.row(gates.unanswered([gate], row["reason"])[0])
-    return gates.row(gates.verdict_on(number(row), gate, row["status"], row["reason"]))
+    return gates.row(gates.verdict_of_row(gate, row))
 
 
 def _said(pair: Pair) -> dict[str, Any]:
@@ -544,12 +551,12 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
     return replace(signal, samples=signal.samples[:, first:last].copy())
 
 
-def _load(path: str) -> tuple[Signal, Content]:
+def _load(path: str, policy: Policy) -> tuple[Signal, Content]:
     if remote.is_url(path):
         data = remote.read(path)
-        return audio.decode(data, audio.display_name(path)), _content_of(path, data)
+        return audio.decode(data, audio.display_name(path), **policy.reading), _content_of(path, data)
     content = _content(path)
-    return audio.load(path), content
+    return audio.load(path, **policy.reading), content
 
 
 def _content(path: str) -> Content:

@@ -8,7 +8,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..config import KEYS, Align, Backend, Channels, Format, Gain, Length, Polarity, Rate, ReportAudio, resolve, whole
+from ..config import (
+    KEYS,
+    Backend,
+    Channels,
+    Damaged,
+    Format,
+    FullScale,
+    Gain,
+    Length,
+    Polarity,
+    Rate,
+    ReportAudio,
+    Tables,
+    resolve,
+    whole,
+)
 
 
 class _AsTyped:
@@ -93,6 +108,10 @@ def _metric_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return [n for n in names if n.startswith(incomplete)]
 
 
+def _alignments(incomplete: str) -> list[str]:
+    return [word for word in ("none", "auto", "auto:") if word.startswith(incomplete)]
+
+
 MetricOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -120,7 +139,7 @@ RequireOption = Annotated[
         "--require",
         metavar="GATE",
         help="A gate, which must hold or the exit code is 1: 'si-sdr>=20', 'log-mel<3', 'si-sdr@4000-8000>=10' in a "
-        "band (Hz); repeatable.",
+        "band (Hz), 'min_channel(snr)>=60' in every channel; repeatable.",
     ),
 ]
 BandsOption = Annotated[
@@ -166,14 +185,28 @@ LengthOption = Annotated[
     typer.Option("--length", help="If the lengths differ; auto trims up to 50 ms and refuses more (default: auto)."),
 ]
 AlignOption = Annotated[
-    Align | None,
-    typer.Option("--align", help="Find and remove a delay, to a fraction of a sample (default: none)."),
+    str | None,
+    typer.Option(
+        "--align",
+        metavar="[none|auto|auto:SECONDS]",
+        autocompletion=_alignments,
+        help="Find and remove a delay of up to 1 s, or up to SECONDS, to a fraction of a sample. Nothing is shifted "
+        "where no delay is clear (default: none).",
+    ),
 ]
 GainOption = Annotated[
     Gain | None, typer.Option("--gain", help="Scale the test to the RMS level of the reference (default: none).")
 ]
 PolarityOption = Annotated[
     Polarity | None, typer.Option("--polarity", help="Invert the test if its polarity is opposite (default: keep).")
+]
+FullScaleOption = Annotated[
+    FullScale | None,
+    typer.Option(
+        "--full-scale",
+        help="If samples peak above +6 dBFS: refuse, divide them by 32768 (int16) or 8388608 (int24), or keep them "
+        "with a note (default: keep).",
+    ),
 ]
 LevelOption = Annotated[
     float | None,
@@ -192,8 +225,29 @@ AudiogramOption = Annotated[
         "standard audiogram, N1 to N7 or S1 to S3; for the metrics that use one (default: their own).",
     ),
 ]
+DamagedOption = Annotated[
+    Damaged | None,
+    typer.Option(
+        "--damaged",
+        help="A file that is damaged, cut short or can be read only in part: refuse it, or go on with what can be read "
+        "and say so (default: error).",
+    ),
+]
+RawOption = Annotated[
+    str | None,
+    typer.Option(
+        "--raw",
+        metavar="RATE:CHANNELS:FORMAT",
+        help="Read files without a header as PCM, such as 48000:2:s16le; formats: u8, s8, s16le, s24le, s32le, f32le, "
+        "f64le, the same with be, ulaw, alaw.",
+    ),
+]
 FormatOption = Annotated[
     Format | None,
+    typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
+]
+ExplainFormatOption = Annotated[
+    Tables | None,
     typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
 ]
 BatchFormatOption = Annotated[
@@ -248,6 +302,9 @@ def compare(
     polarity: PolarityOption = None,
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
+    full_scale: FullScaleOption = None,
+    damaged: DamagedOption = None,
+    raw: RawOption = None,
     backend: BackendOption = None,
     jobs: JobsOption = None,
     output: OutputOption = None,
@@ -397,6 +454,9 @@ def batch(
     polarity: PolarityOption = None,
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
+    full_scale: FullScaleOption = None,
+    damaged: DamagedOption = None,
+    raw: RawOption = None,
     backend: BackendOption = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
     quiet: QuietOption = None,
@@ -464,7 +524,7 @@ def explain(
     ] = None,
     test: Annotated[str | None, typer.Argument(metavar="TEST", help="The recording to compare with REF.")] = None,
     metric_file: MetricFileOption = None,
-    format: FormatOption = None,
+    format: ExplainFormatOption = None,
     rate: RateOption = None,
     channels: ChannelsOption = None,
     length: LengthOption = None,
@@ -473,6 +533,9 @@ def explain(
     polarity: PolarityOption = None,
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
+    full_scale: FullScaleOption = None,
+    damaged: DamagedOption = None,
+    raw: RawOption = None,
     gradient: Annotated[
         bool, typer.Option("--gradient", help="With REF and TEST: show what training on this loss would change first.")
     ] = False,

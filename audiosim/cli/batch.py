@@ -21,7 +21,7 @@ from ..config import Settings
 from ..errors import ExitCode, UsageError, worst
 from ..judge import gates
 from ..judge.rows import Row, number
-from ..match import Policy
+from ..match import Policy, check
 from . import formats, outcome
 from .compare import panel, say
 
@@ -61,8 +61,9 @@ def run(request: Request, settings: Settings) -> ExitCode:
     begun = datetime.now(UTC)
     if request.merge:
         return _merge(request, settings)
-    outcome.chosen(settings)
-    outcome.check(request.wishes, settings)
+    outcome.check(request.wishes)
+    if request.source is None and not request.dry_run:
+        outcome.chosen(settings)
     if request.source is not None:
         return _from_journal(request, settings, begun)
     found = _pairs(request)
@@ -70,7 +71,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
         found.pairs[:] = pairing.shard(found.pairs, *_shard(request.shard))
     if request.dry_run:
         return _print_pairs(found, request, settings)
-    for line in found.unpaired:
+    for line in [*found.unpaired, *(() if settings.quiet else found.notes)]:
         say(line)
     missing = [ExitCode.INPUT] if _is_short(found, request) else []
     if request.metric_files and request.dask and not request.remote_metric_files:
@@ -80,7 +81,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
     terms = _terms(request, settings)
     for pair in found.pairs:
         terms.specs_of(pair)  # report a wrong spec or gate of a manifest before the work
-    path = request.output or _temporary()
+    path = request.output if request.output is not None else _temporary()
     with Journal(path, terms.settings, resume=request.resume) as journal:
         if journal.repaired:
             say(journal.repaired)
@@ -91,7 +92,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
             if isinstance(stopped, KeyboardInterrupt):
                 return ExitCode.INTERRUPTED
             raise
-        form = outcome.chosen(settings, "table" if request.output else None)
+        form = outcome.chosen(settings)
         outcome.write(ended, request.wishes, settings, form, None)
         outcome.tell(ended, settings)
     if request.output is None:
@@ -194,9 +195,11 @@ def _terms(request: Request, settings: Settings) -> Terms:
     specs = settings.metric or panel(settings.preset)
     for spec in specs:
         metrics.parse(spec)
+    policy = Policy(**settings.policy())
+    check(policy)
     return Terms(
         specs=tuple(dict.fromkeys(specs)),
-        policy=Policy(**settings.policy()),
+        policy=policy,
         require=settings.require,
         bands=settings.bands,
         bins=settings.bins,
@@ -298,7 +301,7 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
     """Print the pairs that would be compared."""
     columns = ("id", "system", "reference", "test")
     rows = [{c: getattr(pair, c) for c in columns} for pair in found.pairs]
-    form = formats.chosen(settings.format, None, sys.stdout.isatty())
+    form = formats.chosen(settings.format, None, sys.stdout.isatty(), formats.TABLES)
     if form == "table":
         from .table import console, rows_table
 
@@ -307,7 +310,7 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
         rows_table(shown, columns if systems else tuple(c for c in columns if c != "system"), console())
     else:
         sys.stdout.write(formats.rows_text(rows, form))
-    for line in found.unpaired:
+    for line in [*found.unpaired, *(() if settings.quiet else found.notes)]:
         say(line)
     return ExitCode.INPUT if _is_short(found, request) else ExitCode.OK
 
@@ -326,8 +329,9 @@ def _from_journal(request: Request, settings: Settings, begun: datetime) -> Exit
 
     over_all = [gate for gate in required if gate.pooled is not None]
     ended = outcome.judge(rows, header(source), over_all, request.wishes, begun)
-    form = outcome.chosen(settings, outcome.form_of(request.output) if request.output else None)
-    outcome.write(ended, request.wishes, settings, form, request.output)
+    output = None if request.output == "-" else request.output
+    form = outcome.chosen(settings, output)
+    outcome.write(ended, request.wishes, settings, form, output)
     outcome.tell(ended, settings)
     return worst(list(ended.codes))
 

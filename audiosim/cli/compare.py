@@ -6,7 +6,8 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..config import Settings, nearest
 from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
 from ..judge import gates
-from ..judge.rows import pair_row
+from ..judge.rows import flat, pair_row
 from ..match import Policy
 from ..result import failed
 from ..signal import Signal
@@ -38,8 +39,10 @@ def run(
     """Compare, print, and return the exit code. Raises AudiosimError when nothing at all could be compared."""
     form = formats.chosen(settings.format, output, sys.stdout.isatty())
     detail = _detail(settings, with_map, form)
-    if report is not None or plot is not None:
+    pictured = form == "html" or report is not None or plot is not None
+    if pictured:
         detail = "map"
+    started, now = datetime.now(UTC), perf_counter()
     if [reference, *tests].count("-") > 1:
         raise UsageError("standard input can be read only once: give - for one recording only")
     if output not in (None, "-"):
@@ -59,6 +62,7 @@ def run(
 
     pairs: list[Row] = []
     codes: list[ExitCode] = []
+    told: set[str] = set()
     kept = figures.Worst()
     for name, loaded in _decoded(reference, tests, settings):
         begun = perf_counter()
@@ -84,6 +88,10 @@ def run(
             continue
         if not settings.quiet:
             for sentence in matching.describe(done.match):
+                if sentence.startswith("the reference peaks"):  # the same for every test
+                    if sentence in told:
+                        continue
+                    told.add(sentence)
                 say(f"{audio.display_name(name)}: {sentence}" if len(tests) > 1 else sentence)
         if settings.verbose:
             say(f"{audio.display_name(name)}: compared in {perf_counter() - begun:.3f} s")
@@ -91,13 +99,21 @@ def run(
         codes += [ExitCode.GATE for v in verdicts if not v.passed]
         _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet)
         pairs.append(_answered(reference, name, done, verdicts, settings, with_map))
-        if report is not None or plot is not None:
+        if pictured:
             kept.add(pairs[-1], done)
     pairs = _ranked(pairs)
-    write(pairs, form, output)
-    if report is not None:
-        for sentence in figures.write_report(report, pairs, kept, settings):
+    if form == "html" or report is not None:
+        page, left_out = figures.page(pairs, kept, settings)
+        for sentence in left_out:
             say(sentence)
+    if form == "html":
+        put(page, output)
+    elif form == "junit":
+        put(_junit(pairs, started, perf_counter() - now), output)
+    else:
+        write(pairs, form, output)
+    if report is not None:
+        formats.write_file(report, page, "--report")
     if plot is not None:
         figures.write_plot(plot, kept, specs)
     return worst(codes)
@@ -105,7 +121,14 @@ def run(
 
 def write(pairs: Sequence[Row], form: str, output: str | None) -> None:
     """Write the results to stdout, or to the file."""
-    if form != "table":
+    text: str | bytes
+    if form == "parquet":
+        text = formats.to_parquet(flat(pairs), ())
+    elif form == "markdown":
+        from .markdown import of_pairs
+
+        text = of_pairs(pairs)
+    elif form != "table":
         text = formats.pairs_text(pairs, form)
     elif output in (None, "-"):
         from . import table
@@ -122,10 +145,22 @@ def write(pairs: Sequence[Row], form: str, output: str | None) -> None:
     put(text, output)
 
 
-def put(text: str, output: str | None) -> None:
-    """Write text to stdout, or to the file."""
+def _junit(pairs: Sequence[Row], started: datetime, seconds: float) -> str:
+    import socket
+
+    from .junit import to_junit
+
+    timestamp = started.replace(tzinfo=None).isoformat(timespec="seconds")
+    return to_junit(flat(pairs), seconds=seconds, timestamp=timestamp, hostname=socket.gethostname())
+
+
+def put(text: str | bytes, output: str | None) -> None:
+    """Write text or bytes to stdout, or to the file."""
     if output in (None, "-"):
-        sys.stdout.write(text)
+        if isinstance(text, bytes):
+            sys.stdout.buffer.write(text)
+        else:
+            sys.stdout.write(text)
         sys.stdout.flush()
     else:
         formats.write_file(str(output), text)
@@ -155,16 +190,17 @@ def _decoded(
 
     The reference is decoded and analysed once, and the next test is decoded while this one is compared.
     """
+    load = partial(audio.load, **Policy(**settings.policy()).reading)
     pool = ThreadPoolExecutor(2, "decode")
     try:
-        ref = pool.submit(audio.load, reference)
-        ahead = pool.submit(audio.load, tests[0])
+        ref = pool.submit(load, reference)
+        ahead = pool.submit(load, tests[0])
         announce_compilation(settings.quiet)  # loads numba, while the files are read
         with caching(ref.result().samples) if len(tests) > 1 else nullcontext():
             for i, name in enumerate(tests):
                 test = ahead
                 if i + 1 < len(tests):
-                    ahead = pool.submit(audio.load, tests[i + 1])
+                    ahead = pool.submit(load, tests[i + 1])
                 yield name, (ref, test)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -174,8 +210,10 @@ def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
     if with_map and form not in ("json", "jsonl"):
         raise UsageError(f"--map needs --format json or jsonl, not {form}")
     profile = settings.bands or settings.bins or settings.times
-    if form == "value" and profile:
-        raise UsageError("--format value prints only values; use tsv, csv or json with --bands and --times")
+    if form in ("value", "markdown", "junit") and profile:
+        raise UsageError(f"--format {form} prints only values; use tsv, csv or json with --bands and --times")
+    if form == "html" and settings.backend == "torch":
+        raise UsageError("--format html shows bands and times, which --backend torch does not have; leave one out")
     return "map" if with_map else "profile" if profile else "value"
 
 
@@ -239,7 +277,8 @@ def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> No
         if v.value != v.value:
             say(f"{where}gate failed: {v.gate.text}: {v.reason}")
         elif not v.passed:
-            say(f"{where}gate failed: {v.gate.text}: {v.value:.6g}{unit}, missed by {v.missed_by:.6g}{unit}")
+            channel = f" {v.reason}" if v.gate.channel and v.reason else ""
+            say(f"{where}gate failed: {v.gate.text}: {v.value:.6g}{unit}{channel}, missed by {v.missed_by:.6g}{unit}")
         elif not quiet:
             say(f"{where}gate held: {v.gate.text}: {v.value:.6g}{unit}")
 

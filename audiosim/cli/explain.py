@@ -42,9 +42,7 @@ def run(
     plot: str | None = None,
 ) -> ExitCode:
     """Print what was asked for."""
-    form = formats.chosen(settings.format, output, sys.stdout.isatty())
-    if form == "value":
-        raise UsageError("--format value is only for compare; use table, tsv, csv, json or jsonl")
+    form = formats.chosen(settings.format, output, sys.stdout.isatty(), formats.TABLES)
     if output not in (None, "-"):
         formats.check_output(str(output))
     if gradient and test is None:

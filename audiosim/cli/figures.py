@@ -34,12 +34,13 @@ class Worst:
     def of(self, rows: Sequence[Row]) -> Comparison:
         """Of the pair that the rows are about."""
         if rows[0]["test"] not in self.comparisons:
-            raise AudiosimError(rows[0]["reason"] or "it is not among the worst pairs")
+            failed = rows[0]["status"] == "error"
+            raise AudiosimError(rows[0]["reason"] if failed else "it is not among the worst pairs")
         return self.comparisons[rows[0]["test"]][1]
 
 
-def write_report(path: str, pairs: Sequence[Row], kept: Worst, settings: Settings) -> list[str]:
-    """Write the page; return a sentence for each thing that it had to leave out."""
+def page(pairs: Sequence[Row], kept: Worst, settings: Settings) -> tuple[str, list[str]]:
+    """The page, and a sentence for each thing that it had to leave out."""
     from .. import report
     from ..audio import display_name
 
@@ -51,8 +52,7 @@ def write_report(path: str, pairs: Sequence[Row], kept: Worst, settings: Setting
         title=f"{display_name(test)} against {display_name(reference)}",
         audio=settings.report_audio,
     )
-    formats.write_file(path, made.text, "--report")
-    return [f"left out of the report, to keep it small: {what}" for what in made.left_out]
+    return made.text, [f"left out of the report, to keep it small: {what}" for what in made.left_out]
 
 
 def check_plot(path: str) -> None:

@@ -55,7 +55,7 @@ def pairs_text(pairs: Sequence[Row], form: str) -> str:
     if form == "jsonl":
         return to_jsonl(rows)
     if form == "value":
-        return "".join(f"{r['value']!r}\n" for r in rows)
+        return "".join(f"{number(r)!r}\n" for r in rows)
     return WRITERS[form](rows, (*COLUMNS, *arrays_of(pairs)))
 
 
@@ -87,7 +87,9 @@ def to_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def batch_text(rows: Iterable[Row], form: str, columns: Sequence[str]) -> str:
-    """Rows of a batch as tsv, csv or jsonl. columns: the manifest's extra ones, which come last."""
+    """Rows of a batch as tsv, csv, jsonl or value. columns: the manifest's extra ones, which come last."""
+    if form == "value":
+        return "".join(f"{number(row)!r}\n" for row in rows)
     if form == "jsonl":
         return "".join(to_jsonl([row]) for row in rows)
     names = _named(columns)
@@ -128,22 +130,48 @@ def to_parquet(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
 WRITERS: Mapping[str, Callable[[Sequence[Row], Sequence[str]], str]] = {"tsv": to_tsv, "csv": to_csv}
 
 
-PAIR = ("table", "tsv", "csv", "json", "jsonl", "value")
+TABLES = ("table", "tsv", "csv", "json", "jsonl")
+EVERY = (*TABLES, "value", "markdown", "junit", "html", "parquet")  # those of compare and batch
+BY_SUFFIX = {
+    "xml": "junit",
+    "md": "markdown",
+    "html": "html",
+    "htm": "html",
+    "parquet": "parquet",
+    **{name: name for name in ("csv", "tsv", "json", "jsonl")},
+}
 
 
-def chosen(form: str | None, output: str | None, terminal: bool, known: Sequence[str] = PAIR) -> str:
+def chosen(form: str | None, output: str | None, terminal: bool, known: Sequence[str] = EVERY) -> str:
     """The format: what was asked for, else what the suffix of the file says, else table on a terminal and tsv.
 
-    UsageError for one that is not among the known.
+    UsageError for one that is not among the known, and for one that a terminal cannot show. MissingExtra for one that
+    needs a package.
     """
-    if form:
-        if form not in known:
-            raise UsageError(f"--format {form} is not for this command; one of: {', '.join(known)}")
-        return form
-    if output not in (None, "-"):
-        suffix = Path(str(output)).suffix.lower().lstrip(".")
-        return suffix if suffix in ("tsv", "csv", "json", "jsonl") else "tsv"
-    return "table" if terminal else "tsv"
+    found = form
+    if not form:
+        found = (form_of(str(output)) or "tsv") if output not in (None, "-") else "table" if terminal else "tsv"
+    if found not in known:
+        asked = f"--format {form}" if form else f"-o {_shown(str(output))}: {found}"
+        raise UsageError(f"{asked} is not for this command; one of: {', '.join(known)}")
+    if found in ("html", "parquet") and terminal and output in (None, "-"):
+        raise UsageError(f"--format {found} is not for a terminal; write it to a file")
+    if found == "parquet":
+        check_parquet()
+    return str(found)
+
+
+def form_of(path: str) -> str | None:
+    """The format that the suffix of a file says."""
+    return BY_SUFFIX.get(Path(path).suffix.lower().lstrip("."))
+
+
+def check_parquet() -> None:
+    """MissingExtra where nothing can write Parquet."""
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise MissingExtra("parquet needs pyarrow: pip install 'audiosim[parquet]'")
 
 
 def check_output(path: str, option: str = "--output") -> None:
@@ -218,6 +246,8 @@ def _parquet(row: Row, name: str, kind: str) -> Any:
     cell = row.get(name)
     if cell != cell:  # nan is no number
         return None
+    if kind == "whole" and isinstance(cell, str):  # the version of a metric from outside: number-digest
+        return int(cell.partition("-")[0])
     return to_json(cell, None).rstrip("\n") if kind == "json" and cell is not None else cell
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, isnan
 
+from ..audio import display_name
 from ..judge.gates import Verdict
+from ..judge.rows import Row
 from ..judge.summary import Agreements, Score, Summary
-from .findings import Finding, missed
-from .table import best_mean, heading, interval
+from .findings import Finding, missed, unmet
+from .table import best_mean, counts, heading, interval
 from .words import about, amount, number
 
 SHOWN = 20  # failures that are told
@@ -44,6 +46,50 @@ def to_markdown(
     if any(score.worst for score in summary.scores):
         parts.append(_worst(summary))
     return "\n".join(parts)
+
+
+def of_pairs(pairs: Sequence[Row]) -> str:
+    """Comparisons with one reference: a row a metric of one pair, a row a test of several, then what there is to say of
+    values, and the gates."""
+    first = pairs[0]
+    parts = [f"### audiosim: {_names([p['test'] for p in pairs])} against {code(display_name(first['reference']))}\n"]
+    if len(pairs) == 1:
+        rows = [[code(r["spec"]), _of_row(r), plain(_unit(r)), r["better"]] for r in first["results"]]
+        parts.append(_table(("metric", "value", "unit", "better"), rows))
+    else:
+        head = [code(" ".join(filter(None, (r["spec"], _unit(r))))) for r in first["results"]]
+        head = [f"{h}, {r['better']} is better" for h, r in zip(head, first["results"], strict=True)]
+        named = [[code(display_name(p["test"])), *map(_of_row, p["results"])] for p in pairs]
+        parts.append(_table(("test", *head), named, 1))
+    of = [code(display_name(p["test"])) + ": " if len(pairs) > 1 else "" for p in pairs]
+    said = [
+        f"- {name}{'' if pair['rate'] is None else code(r['spec']) + ': '}{plain(r['reason'])}\n"
+        for name, pair in zip(of, pairs, strict=True)
+        for r in pair["results"]
+        if r["reason"]
+    ]
+    if said:
+        parts.append("".join(dict.fromkeys(said)))
+    gates = [
+        [code(display_name(p["test"])), code(g["require"]), "held" if g["passed"] else "**failed**",
+         plain(unmet(g, units.get(g["spec"], "1")))]
+        for p in pairs for units in ({r["spec"]: r["unit"] for r in p["results"]},) for g in p["gates"]
+    ]  # fmt: skip
+    if gates:
+        parts.append("#### Gates\n\n" + _table(("test", "gate", "", "value"), gates))
+    return "\n".join(parts)
+
+
+def _names(tests: Sequence[str]) -> str:
+    return code(display_name(tests[0])) if len(tests) == 1 else f"{len(tests)} recordings"
+
+
+def _of_row(row: Row) -> str:
+    return str(row["status"]) if row["status"] in ("undefined", "error") else number(row["value"])
+
+
+def _unit(row: Row) -> str:
+    return "" if row["unit"] == "1" else str(row["unit"])
 
 
 def code(text: str) -> str:
@@ -93,12 +139,12 @@ def _scores(summary: Summary) -> str:
 def _cell(score: Score | None, best: float | None = None) -> str:
     if score is None:
         return ""
-    if not score.numbers:
+    if isnan(score.mean):
         return "no number"
     mean = number(score.mean)
-    without = score.pairs - score.numbers
     told = f"**{mean}**" if score.mean == best else mean
-    return f"{told} {interval(score.interval)}" + (f", {without} without" if without else "")
+    rest = counts(score)
+    return f"{told} {interval(score.interval)}" + (f", {rest}" if rest else "")
 
 
 def _agreement(agreements: Agreements) -> str:

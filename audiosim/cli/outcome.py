@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .. import match as matching
 from ..batch.journal import header, read
 from ..config import Settings
-from ..errors import ExitCode, MissingExtra, UsageError
+from ..errors import ExitCode, UsageError
 from ..judge import gates
 from ..judge.rows import SCHEMA, Row, to_jsonl
 from ..judge.summary import Agreements, Ratings, Summary, agreement, summarise
@@ -20,18 +21,10 @@ from ..judge.tally import Tally
 from . import formats
 from .compare import say
 from .findings import Finding, findings
+from .words import about, faulty_channels
 
-FORMS = ("table", "tsv", "csv", "json", "jsonl", "markdown", "junit", "html", "parquet")
 MOST_NAMED = 4  # systems in the title of a page
 TOLD = 10  # findings that are printed; the exports hold all
-BY_SUFFIX = {
-    "xml": "junit",
-    "md": "markdown",
-    "html": "html",
-    "htm": "html",
-    "parquet": "parquet",
-    **{name: name for name in ("csv", "tsv", "json", "jsonl")},
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,8 @@ class Wishes:
 class Outcome:
     """rows: all of them, read anew at each call. under: the settings that they were made with. begun: when, UTC.
 
-    columns: those of the manifest that are carried through.
+    columns: those of the manifest that are carried through. doubts: by kind (match.doubts), a sentence on each pair,
+    which is (id, system).
     """
 
     rows: Callable[[], Iterator[Row]]
@@ -64,9 +58,10 @@ class Outcome:
     codes: set[ExitCode]
     begun: datetime
     columns: list[str]
+    doubts: Mapping[str, Mapping[tuple[str, str | None], str]]
 
 
-def check(wishes: Wishes, settings: Settings) -> None:
+def check(wishes: Wishes) -> None:
     """UsageError for outputs that cannot be written, before any work is done."""
     for text in wishes.tolerance:
         gates.parse_tolerance(text)
@@ -85,27 +80,19 @@ def check(wishes: Wishes, settings: Settings) -> None:
         Ratings(wishes.ratings)
     for path in wishes.export:
         formats.check_output(path, "--export")
-        if form_of(path) is None:
-            raise UsageError(f"--export {path}: the suffix is not one of .{', .'.join(BY_SUFFIX)}")
+        if formats.form_of(path) is None:
+            raise UsageError(f"--export {path}: the suffix is not one of .{', .'.join(formats.BY_SUFFIX)}")
     if wishes.report is not None:
         formats.check_output(wishes.report, "--report")
-    if settings.format in ("html", "parquet") and sys.stdout.isatty():
-        raise UsageError(f"--format {settings.format} is not for a terminal; write it to a file")
-    if "parquet" in (settings.format, *map(form_of, wishes.export)):
-        from importlib.util import find_spec
-
-        if find_spec("pyarrow") is None:
-            raise MissingExtra("parquet needs pyarrow: pip install 'audiosim[parquet]'")
+    if "parquet" in map(formats.form_of, wishes.export):
+        formats.check_parquet()
 
 
-def chosen(settings: Settings, otherwise: str | None = None) -> str:
-    """The format that is asked for, else the other one, else what fits standard output."""
-    return formats.chosen(settings.format or otherwise, None, sys.stdout.isatty(), FORMS)
-
-
-def form_of(path: str) -> str | None:
-    """The format that the suffix of a file says."""
-    return BY_SUFFIX.get(Path(path).suffix.lower().lstrip("."))
+def chosen(settings: Settings, output: str | None = None) -> str:
+    """The format that is asked for, else what the suffix of the file says, else what fits standard output."""
+    if output is not None and formats.form_of(output) is None:
+        return formats.chosen(settings.format or ("table" if sys.stdout.isatty() else "tsv"), output, False)
+    return formats.chosen(settings.format, output, sys.stdout.isatty())
 
 
 def judge(
@@ -122,8 +109,11 @@ def judge(
         bare, ratings = rows, Ratings(wishes.ratings)
         rows = lambda: ratings.join(bare())  # noqa: E731
     tally, codes, failed = Tally(), set(), []
+    doubts: dict[str, dict[tuple[str, str | None], str]] = {}
     for row in rows():
         tally.add(row)
+        for kind, sentence in matching.doubts(row.get("match") or {}).items():
+            doubts.setdefault(kind, {})[row.get("id") or row["test"], row.get("system")] = sentence
         if wrong := exit_codes(row):
             codes |= set(wrong)
             failed.append(row)
@@ -148,6 +138,7 @@ def judge(
         codes,
         begun,
         tally.columns,
+        doubts,
     )
 
 
@@ -164,7 +155,14 @@ def tell(outcome: Outcome, settings: Settings) -> None:
             if verdict.passed:
                 of = f" ({verdict.system})" if verdict.system else ""
                 say(f"gate held: {verdict.gate.text}{of}: {verdict.value:.6g}")
-        for sentence in _against(outcome):
+        for pair in outcome.summary.faulty[:TOLD]:
+            say(f"{about(pair.id, pair.system)}: {'; '.join(pair.sentences)}")
+        if len(outcome.summary.faulty) > TOLD:
+            say(f"and {len(outcome.summary.faulty) - TOLD} more pairs with a faulty channel; see match in the rows")
+        for kind, pairs in outcome.doubts.items():
+            for (name, system), sentence in list(pairs.items())[: TOLD if "+6" in kind else 1]:
+                say(f"{about(name, system)}: {sentence}")
+        for sentence in [*_doubts(outcome), *_against(outcome)]:
             say(sentence)
     if github.wanted():
         sys.stderr.write(github.workflow_commands(outcome.found))
@@ -183,7 +181,7 @@ def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, outpu
     if wishes.ratings is not None:
         Ratings(wishes.ratings)
     for path in wishes.export:
-        formats.write_file(path, text(outcome, str(form_of(path)), settings), "--export")
+        formats.write_file(path, text(outcome, str(formats.form_of(path)), settings), "--export")
     if wishes.report is not None:
         formats.write_file(wishes.report, text(outcome, "html", settings), "--report")
     if wishes.update_baseline:
@@ -196,7 +194,7 @@ def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, outpu
 def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
     """The batch in one of the formats for programs and pages."""
     rows = outcome.rows()
-    if form in ("tsv", "csv", "jsonl"):
+    if form in ("tsv", "csv", "jsonl", "value"):
         return formats.batch_text(rows, form, outcome.columns)
     if form == "parquet":
         return formats.to_parquet(rows, outcome.columns)
@@ -228,7 +226,13 @@ def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
 def _markdown(outcome: Outcome) -> str:
     from .markdown import to_markdown
 
-    return to_markdown(outcome.summary, outcome.found, outcome.verdicts, outcome.people, _against(outcome))
+    notes = [*_against(outcome), *filter(None, [faulty_channels(outcome.summary)]), *_doubts(outcome)]
+    return to_markdown(outcome.summary, outcome.found, outcome.verdicts, outcome.people, notes)
+
+
+def _doubts(outcome: Outcome) -> list[str]:
+    """How many pairs there are of each kind."""
+    return [f"{len(pairs)} of {outcome.summary.pairs} pairs: {kind}" for kind, pairs in outcome.doubts.items()]
 
 
 def _against(outcome: Outcome) -> list[str]:

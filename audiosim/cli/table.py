@@ -8,7 +8,7 @@ from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..audio import display_name
-from .words import about, number, told
+from .words import about, faulty_channels, number, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,12 +45,12 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
     for pair in pairs:
         of = f"{display_name(pair['test'])}: " if len(pairs) > 1 else ""
         reasons = {
-            f"{of}{r['reason']}" if pair["rate"] is None else f"{of}{r['spec']}: {r['reason']}": None
+            f"{of}{r['reason']}" if pair["rate"] is None else f"{of}{r['spec']}: {r['reason']}": r["status"]
             for r in pair["results"]
-            if r["status"] != "ok"
+            if r["status"] != "ok" or r["reason"]
         }
-        for reason in reasons:
-            out.print(Text(reason, style="yellow"))
+        for reason, status in reasons.items():
+            out.print(Text(reason, style="dim" if status == "ok" else "yellow"))
         for result in pair["results"]:
             if result["per_band"] is not None:
                 if len(pairs) > 1:
@@ -61,7 +61,7 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
 def print_summary(summary: Summary, out: Console) -> None:
     """One system: a row a metric. Several: a ranking, a row a system, the best mean of each column in bold.
 
-    Below stands what has no finite number.
+    Below stands how many values are infinite, and what has none.
     """
     from rich.text import Text
 
@@ -87,11 +87,12 @@ def print_summary(summary: Summary, out: Console) -> None:
             table.add_row(Text(heading(score)), _mean(score), *numbers, score.better)
     out.print(table)
     for score in summary.scores:
-        counts = {"infinite": score.infinite, "undefined": score.undefined, "failed": score.error}
-        told = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+        told = counts(score, "pairs")
         if told:
             of = f"{display_name(score.system)}: " if score.system is not None else ""
-            out.print(Text(f"{of}{score.spec}: {told} of {score.pairs} pairs", style="yellow"))
+            out.print(Text(f"{of}{score.spec}: {told}", style="yellow"))
+    if faulty := faulty_channels(summary):
+        out.print(Text(faulty, style="yellow"))
 
 
 def print_differences(summary: Summary, out: Console) -> None:
@@ -203,8 +204,21 @@ def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> No
 
 def best_mean(scores: Sequence[Score]) -> float | None:
     """The best mean of one metric; None where no system has one."""
-    means = [s.mean for s in scores if isfinite(s.mean)]
+    means = [s.mean for s in scores if not isnan(s.mean)]
     return (max if scores[0].better == "higher" else min)(means, default=None)
+
+
+def counts(score: Score, things: str = "") -> str:
+    """How many values are infinite, missing or of identical recordings, and what was done with the infinite ones; empty
+    where there are none of these."""
+    kinds = {"infinite": score.infinite, "undefined": score.undefined, "failed": score.error}
+    told = ", ".join(f"{n} {name}" for name, n in (kinds | {"identical": score.identical}).items() if n)
+    if not told:
+        return ""
+    good, bad = score.infinite - score.infinitely_bad, score.infinitely_bad
+    done = f"; {good} infinitely good left out" if good and (score.numbers or bad) else ""
+    done += f"; {bad} infinitely bad counted" if bad else ""
+    return f"{told} of {score.pairs} {things}".rstrip() + done
 
 
 def heading(score: Score) -> str:
@@ -264,7 +278,7 @@ def hertz(frequency: float) -> str:
 def _mean(score: Score | None, best: float | None = None) -> Any:
     from rich.text import Text
 
-    if score is None or not isfinite(score.mean):
+    if score is None or isnan(score.mean):
         return Text("" if score is None else "no number", style="yellow")
     cell = Text(number(score.mean), style="bold green" if score.mean == best else "bold")
     cell.append(f" {interval(score.interval)}", style="not bold dim")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..audio import display_name
 from ..judge.gates import Change
+from ..judge.summary import Summary
 
 
 def number(value: float) -> str:
@@ -14,6 +15,16 @@ def number(value: float) -> str:
 def about(*names: str | None) -> str:
     """A pair and its system, or either, as people read it."""
     return " of ".join(display_name(n) for n in names if n is not None)
+
+
+def faulty_channels(summary: Summary) -> str:
+    """How many pairs have a faulty channel, and which faults these are; nothing where none has."""
+    count = summary.channel_faults
+    if not count:
+        return ""
+    kinds = ", ".join(f"{n} {kind}" for kind, n in count.items() if kind != "pairs")
+    number = count["pairs"]
+    return f"{number} of {summary.pairs} pairs {'have' if number > 1 else 'has'} a faulty channel: {kinds}"
 
 
 def told(change: Change) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,19 @@ class Fit:
     distortion: float
     gain: float
     taps: Array
+
+    def of_whole(self, energy: float, target: float, distortion: float) -> Fit:
+        """The same filter, where this signal is a part of one of that energy, of which these shares are explained and
+        left."""
+        return replace(self, other=energy, target=target, distortion=distortion)
+
+
+def shares_of_all(fits: Sequence[Fit]) -> tuple[float, float]:
+    """The shares of the energy of several signals together, not all silent, that their own filters explain, and leave;
+    none of which rounding takes below 0."""
+    whole = sum(fit.other for fit in fits)
+    target = sum(fit.other / whole * max(fit.target, 0.0) for fit in fits)
+    return target, sum(fit.other / whole * max(fit.distortion, 0.0) for fit in fits)
 
 
 def fit(
@@ -66,6 +80,8 @@ def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0
     explained, left = (2 / (found.other * share) for share in (found.target, found.distortion))
     out = np.empty(ref.length, ref.samples.dtype)
 
+    most = 1e-8 * float(np.finfo(out.dtype).max)  # of silence in float32 it would overflow, there and in sums
+
     def task(start: int) -> None:
         """The part that the filter adds counts as explained, and is gone from what is left."""
         r = _part(ref, start - lead, size, means[0])
@@ -73,7 +89,7 @@ def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0
         stop = min(start + step, out.size)
         rest = _part(test, start, step, means[1]) - found.gain * r[lead:]
         whole = explained * (found.gain * r[lead:] + added) + left * (added - rest)
-        out[start:stop] = whole[: stop - start]
+        out[start:stop] = whole[: stop - start].clip(-most, most)
 
     in_threads(task, range(0, ref.length, step), threads)
     return out

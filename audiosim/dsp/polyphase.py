@@ -27,7 +27,7 @@ Array = NDArray[Any]
 REJECTION = 60.0  # dB
 ROLL_OFF = 0.1  # of the cut-off frequency
 BLOCK = 1 << 13  # outputs per task; fixed, so that nothing depends on the number of threads
-LARGEST = 1 << 25  # taps of all phases that the torch text takes
+LARGEST = 1 << 25  # taps of all phases that the torch implementation takes
 
 
 def ratio(rate: int, wanted: int) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-"""What has been computed of a recording, kept while it is being compared: a reference is analysed once for several
-metrics and several tests."""
+"""Cache of intermediate results while recordings are compared: a reference is analysed once for several metrics and
+several tests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 T = TypeVar("T")
 
-LIMIT = 1 << 28  # bytes kept in all; beyond them everything is computed anew
+LIMIT = 1 << 28  # bytes cached in all; beyond them everything is computed again
 
 
 @dataclass(slots=True)
 class _Memory:
-    """Of one array and its slices. owners: how many keep it. arrays: those among the values, kept as long."""
+    """Of one array and its slices. owners: how many keep it. arrays: those among the values, cached as long."""
 
     owners: int = 0
     values: dict[Hashable, Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def cached(samples: Array, what: Hashable, make: Callable[[], T]) -> T:
     """make(), or, while somebody keeps the samples, what it gave before for the same `what` of the same samples.
 
     samples: an array or a slice of it. The value must not be changed by anyone; of an array, such as the samples at
-    another rate, is kept in turn what is computed of it.
+    another rate, what is computed of it is cached in turn.
     """
     memory = _memories.get(id(_root(samples)))
     if memory is None:

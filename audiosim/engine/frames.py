@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -98,3 +99,16 @@ class Sums:
     by_frame: Array | None = None
     map: Array | None = None
     band_bins: Array | None = None
+
+
+def added(channels: Sequence[Sums | None]) -> Sums | None:
+    """The sums of all channels, which have the same frames and bins; None where one of them has none."""
+    known = [sums for sums in channels if sums is not None]
+    if len(known) < len(channels) or len(known) == 1:
+        return channels[0] if len(channels) == 1 else None
+    summed = {
+        name: sum(getattr(sums, name) for sums in known)
+        for name in ("total", "by_band", "by_frame", "map")
+        if getattr(known[0], name) is not None
+    }
+    return replace(known[0], **summed)

@@ -14,6 +14,9 @@ from threading import Lock
 from typing import Any, TypeVar
 
 import numba
+from llvmlite.binding import Linkage
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,11 +62,50 @@ def _compile(function: F, fastmath: Any, sources: Iterable[str] = ()) -> F:
             numba.config.CACHE_DIR = folder
         try:
             # error_model: a division that may raise does not vectorise
-            compiled: F = numba.njit(function, cache=bool(folder), nogil=True, fastmath=fastmath, error_model="numpy")
+            compiled: F = numba.njit(
+                function,
+                cache=bool(folder),
+                nogil=True,
+                fastmath=fastmath,
+                error_model="numpy",
+                pipeline_class=_Compiler,
+            )
         finally:
             if ours:
                 numba.config.CACHE_DIR = ""
     return compiled
+
+
+class _Compiler(Compiler):  # type: ignore[misc]
+    """numba's, for kernels that run the functions they were compiled with.
+
+    A kernel holds copies of the functions that it calls, each optimised together with it, and so with other last
+    digits than its own. numba gives these copies one name, of which a process runs whatever it happened to load first.
+    """
+
+    def define_pipelines(self) -> Any:
+        state = self.state
+        if state.library is None:
+            state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.enable_object_caching()
+        return super().define_pipelines()
+
+
+class _Library(JITCodeLibrary):  # type: ignore[misc]
+    """Machine code whose copies of other functions are its own."""
+
+    def _finalize_final_module(self) -> None:
+        self._shared_module = _relinked(self._final_module.clone(), Linkage.external, Linkage.linkonce_odr)
+        _relinked(self._final_module, Linkage.linkonce_odr, Linkage.internal)
+        super()._finalize_final_module()
+
+
+def _relinked(module: Any, old: Linkage, new: Linkage) -> Any:
+    """The module, in which functions of one linkage have another."""
+    for function in module.functions:
+        if not function.is_declaration and function.linkage == old:
+            function.linkage = new
+    return module
 
 
 @cache

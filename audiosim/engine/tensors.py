@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..result import Twin
 from . import moments
 from .decibels import EPS
@@ -120,6 +120,134 @@ def energy(x: Tensor) -> Tensor:
     return x.square().sum(-1, dtype=torch.float64)
 
 
+def over_channels(x: Tensor, channels: int) -> Tensor:
+    """Sums of every so many items: [item, ...] -> [item / channels, ...]."""
+    return x if channels == 1 else x.unflatten(0, (-1, channels)).sum(1)
+
+
+def to_channels(x: Tensor, channels: int) -> Tensor:
+    """Each value for so many items: [item] -> [item * channels]."""
+    return x if channels == 1 else x[:, None].expand(-1, channels).flatten()
+
+
+def product(x: Tensor, weights: Tensor) -> Tensor:
+    """x @ weights in the precision of both, autocast or not, on the way back too; weights are constant."""
+    if x.dtype != torch.float32 or torch.compiler.is_compiling():
+        return x @ weights
+    return cast(Tensor, _Product.apply(x, weights))
+
+
+class _Product(torch.autograd.Function):  # type: ignore[misc]
+    """The gradient is such a product itself: whoever calls backward within autocast gets no half precision."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weights: Tensor) -> Tensor:
+        with torch.autocast(autocast_device(x), enabled=False):
+            return x @ weights
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        del output
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        (weights,) = ctx.saved_tensors
+        return product(slope, weights.mT if weights.ndim > 1 else weights), None
+
+    @staticmethod
+    def jvp(ctx: Any, of_x: Tensor, _: Any) -> Tensor:
+        (weights,) = ctx.saved_tensors
+        return product(of_x, weights)
+
+
+def autocast_device(x: Tensor) -> str:
+    """The type of x's device, or one that autocast knows."""
+    return x.device.type if torch.amp.is_autocast_available(x.device.type) else "cpu"
+
+
+def unit(x: Tensor) -> Tensor:
+    """x [item, sample] times a power of two that brings its peak near 1, so that no power of it leaves float32.
+
+    Exact: what is brought to one level afterwards keeps its bits. The factor takes no part in the gradient.
+    """
+    peak = x.detach().abs().amax(-1, keepdim=True)
+    exponent = torch.frexp(peak)[1].clamp(-126, 126)
+    return x * torch.ldexp(torch.ones_like(peak), -exponent)
+
+
+def bounded(x: Tensor, steepest: float, largest: float, once: str = "") -> tuple[Tensor, Tensor]:
+    """x [item, channel, sample], and a zero [item] to be added to the value of each item: with both, the gradient of
+    that value with respect to x is bounded.
+
+    Where its norm, times the root of the number of samples, is above steepest, its samples are limited so that it is
+    not; nothing of it is beyond largest. Other gradients keep their bits. The factor that the value is multiplied with
+    afterwards, as by a scaler, is no part of it: that reaches the zero too.
+
+    once: what a UsageError says when this gradient is to have a gradient itself; "" where it has one.
+    """
+    if torch.compiler.is_compiling():  # which cannot follow a gradient that is not asked for
+        return x, x.new_zeros(x.shape[0])
+    return cast("tuple[Tensor, Tensor]", _Bounded.apply(x, steepest, largest, once))
+
+
+class _Bounded(torch.autograd.Function):  # type: ignore[misc]
+    """bounded; every step back has a gradient itself."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, steepest: float, largest: float, once: str) -> tuple[Tensor, Tensor]:
+        del steepest, largest, once
+        return x.view_as(x), x.new_zeros(x.shape[0])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        del output
+        ctx.limits = inputs[1:]
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor | None, slope: Tensor | None) -> Any:
+        if gradient is None or slope is None:  # without a slope it is the gradient of a gradient
+            return gradient, None, None, None
+        steepest, largest, once = ctx.limits
+        if once and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            gradient = _Once.apply(gradient, once)
+        samples = gradient[0].numel()
+        slope = slope.detach().abs()[:, None, None].to(torch.float64)
+        if gradient.device.type == "cpu":  # elsewhere, to ask would be to wait
+            low, high = torch.aminmax(gradient.detach())
+            if max(-float(low), float(high)) <= float(slope.min()) * min(steepest / samples, largest):
+                return gradient, None, None, None  # no sample is beyond, so no norm is
+        norm = torch.linalg.vector_norm(gradient.detach(), dim=(1, 2), keepdim=True, dtype=torch.float64)
+        limit = (slope * min(steepest / samples, largest)).to(gradient.dtype)
+        most = (slope * largest).to(gradient.dtype)
+        odd = norm > slope * (steepest / samples**0.5)
+        limit = torch.where(odd, limit, most)
+        return torch.maximum(torch.minimum(gradient, limit), -limit), None, None, None
+
+    @staticmethod
+    def jvp(_: Any, of_x: Tensor, *__: Any) -> tuple[Tensor, Tensor]:
+        return of_x.view_as(of_x), of_x.new_zeros(of_x.shape[0])
+
+
+class _Once(torch.autograd.Function):  # type: ignore[misc]
+    """A gradient that has none itself, and says so."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, says: str) -> Tensor:
+        ctx.says = says
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor) -> Any:
+        raise UsageError(ctx.says)
+
+
 SILENCE = 1e-9  # mean power that stands for a silent reference where a ratio to it is wanted: -90 dB re full scale
 
 
@@ -166,11 +294,11 @@ def in_memory(*tensors: Tensor) -> bool:
 
 
 def by_kernels(text: Twin, evaluate: Callable[[Array, Array, bool, int], tuple[Array, Array]]) -> Twin:
-    """text, (ref, test) [item, sample] -> value [item], by kernels where they serve: on the CPU, where no gradient but
-    that of the test is wanted. They make it with the value, on as many threads as torch uses.
+    """text, (ref, test) [item, ..., sample] -> value [item], by kernels where they serve: on the CPU, where no gradient
+    but that of the test is wanted. They make it with the value, on as many threads as torch uses.
 
     evaluate(ref, test, gradient, threads) -> value [item], float64, and its gradient with respect to test
-        [item, sample] where that is asked for.
+        [item, ..., sample] where that is asked for.
     The text serves elsewhere: other devices, compilers, transforms, the gradient of the reference, that of a gradient.
     """
 
@@ -200,7 +328,7 @@ class _Fused(torch.autograd.Function):  # type: ignore[misc]
         if torch.is_grad_enabled():  # this gradient is to have one itself: that of the text has
             gradient = torch.autograd.grad(ctx.text(ref, test), test, slope, create_graph=True)[0]
         else:
-            gradient = slope[:, None] * gradient
+            gradient = slope.reshape(-1, *(1,) * (gradient.ndim - 1)) * gradient
         return gradient, None, None, None
 
 
@@ -391,7 +519,13 @@ def _through_text(
 ) -> Any:
     """Gradients of the saved tensors that can be differentiated themselves."""
     needed = [x for x, needs in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False) if needs]
-    followed = [pair for pair in zip(text(*ctx.saved_tensors, *options), slopes, strict=True) if pair[1] is not None]
+    followed = [
+        (value, slope)
+        for value, slope in zip(text(*ctx.saved_tensors, *options), slopes, strict=True)
+        if slope is not None and value.requires_grad
+    ]
+    if not followed:
+        return [None] * len(ctx.saved_tensors)
     results, given = zip(*followed, strict=True)
     found = iter(torch.autograd.grad(results, needed, given, create_graph=True, allow_unused=True))
     return [next(found) if needs else None for _, needs in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.tensors import Constant, by_kernels, fast_length, filtered, power, spectra
+from ..engine.tensors import Constant, by_kernels, fast_length, filtered, power, product, spectra
 from ..engine.transposes import Objective, evaluate
 from ..result import Twin
 from .loudness import EXPONENT, Ear
@@ -63,7 +63,7 @@ def _kept_gain(weighting: str, n: int, rate: int, coef: float) -> Constant:
 def mel(filters: MelFilters) -> Callable[[Tensor], Tensor]:
     """[item, frame, bin] -> mel bands [item, frame, band]."""
     weights = Constant(filters.weights.T)
-    return lambda values: cast(Tensor, values @ weights(values))
+    return lambda values: product(values, weights(values))
 
 
 def specific_loudness(ear: Ear) -> Callable[[Tensor], Tensor]:
@@ -72,7 +72,7 @@ def specific_loudness(ear: Ear) -> Callable[[Tensor], Tensor]:
 
     def loudness(x: Tensor) -> Tensor:
         z = power(transform(x), 0.0)
-        return torch.expm1(EXPONENT * torch.log1p(z @ weights(z)))
+        return torch.expm1(EXPONENT * torch.log1p(product(z, weights(z))))
 
     return loudness
 

@@ -150,9 +150,7 @@ def _of_gradient(result: Result, spec: metrics.Spec, comparison: Comparison) -> 
     slope = gradient(spec, ref.samples, test.samples, rate)
     slope /= np.abs(slope).max() or 1.0  # only its shape is wanted
     channels = [
-        waveform(
-            Pair(rate=rate, detail="map", ref=stream.plain(np.zeros_like(s)), test=stream.plain(s)), result.value
-        )
+        waveform(Pair(rate=rate, detail="map", ref=stream.plain(np.zeros_like(s)), test=stream.plain(s)), result.value)
         for s in slope
     ]
     weight = np.square(slope).sum(axis=1)
@@ -389,6 +387,9 @@ def card_parts(name: str) -> dict[str, list[tuple[str, str]]]:
             ("where it has no value", card.cap),
             ("gradient of the target", ignored and f"takes {ignored} for constant"),
             ("silent estimate", card.zero_gradient_on_silence and "has a gradient of zero; use Loss(dither=-100)"),
+            ("silent target", card.ratio and "Loss(silent=) says whether it counts"),
+            ("gradient of an item", f"its norm, times the root of its samples, is at most {card.steepest:g}"),
+            ("gradient of the gradient", not card.twice and "none"),
         ),
         "What tests hold it to": _known(
             ("symmetric", "yes" if card.symmetric else "no"),

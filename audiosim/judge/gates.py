@@ -22,7 +22,7 @@ from ..errors import UsageError
 from ..match import Policy
 from ..result import Result
 from . import statistics
-from .rows import Row, number
+from .rows import Row, composed, extreme, number, per_channel, silent_channels
 from .tally import STATUSES, Tally
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -33,9 +33,10 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 }
 # A spec may hold "=" itself, so the operator is the last one that stands before a number.
 _GATE = re.compile(r"(?P<spec>.*?)(?:@(?P<band>[^@<>=]*))?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>[^<>=]*)", re.DOTALL)
-_POOLED = re.compile(r"(?P<pooled>[a-z]\w*(?:\.\d+)?)\s*\((?P<spec>[^()]*)\)\s*(?P<rest>[<>=].*)", re.DOTALL)
+_POOLED = re.compile(r"(?P<pooled>[a-z]\w*(?:\.\d+)?)\s*\((?P<spec>.*)\)\s*(?P<rest>[<>=].*)", re.DOTALL)
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 POOLINGS = ("mean", "median", "min", "max", "worst")  # and p95, or p with any other number from 0 to 100
+CHANNELS = {"min_channel": "min", "max_channel": "max"}  # of a pair: the channel with the smallest or largest value
 # Another processor rounds differently, and files are decoded to single precision (1.2e-7): less than this is no change.
 ROUNDING = 1e-6
 
@@ -46,6 +47,7 @@ class Gate:
 
     pooled: what of a batch must keep the limit: "mean", "median", "min", "max", "worst" or a percentile such as "p95";
     None where every pair must.
+    channel: what of a pair must: its value (None), or the smallest ("min") or largest ("max") of those of its channels.
     """
 
     text: str
@@ -54,6 +56,7 @@ class Gate:
     limit: float
     band: tuple[float, float] | None = None
     pooled: str | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,12 @@ def parse(text: str, *, batch: bool = False) -> Gate:
     """
     over = _POOLED.fullmatch(text.strip())
     if over:
-        return _pooled(text, over, batch)
+        return _of_channels(text, over) if over["pooled"] in CHANNELS else _pooled(text, over, batch)
     found = _GATE.fullmatch(text.strip())
     if not found or not found["spec"].strip() or found["spec"].rstrip()[-1] in "=!":
         raise UsageError(
             f"the gate {text!r} is not METRIC OPERATOR NUMBER with one of < <= > >=, such as 'si-sdr>=20' "
-            "or 'si-sdr@4000-8000>=10'; of a batch also 'mean(si-sdr)>=20'"
+            "or 'si-sdr@4000-8000>=10', of channels 'min_channel(snr)>=60'; of a batch also 'mean(si-sdr)>=20'"
         )
     try:
         limit = float(found["limit"])
@@ -109,13 +112,29 @@ def _pooled(text: str, found: re.Match[str], batch: bool) -> Gate:
     share = _PERCENTILE.fullmatch(pooled)
     if pooled not in POOLINGS and not (share and float(share[1]) <= 100):
         raise UsageError(
-            f"the gate {text!r}: {pooled!r} is not one of {', '.join(POOLINGS)} or p0 to p100, such as p95"
+            f"the gate {text!r}: {pooled!r} is not one of {', '.join(POOLINGS)} or p0 to p100, such as p95, nor "
+            f"{' or '.join(CHANNELS)}"
         )
+    within = re.match(r"\s*(\w[\w.]*)\s*\(", found["spec"])
+    if within and within[1] not in CHANNELS:
+        raise UsageError(f"the gate {text!r} pools pairs twice; use one of {pooled} and {within[1]}")
     if "@" in found["spec"]:
         raise UsageError(f"the gate {text!r}: a gate over a batch takes whole values, not a band")
     if not batch:
         raise UsageError(f"the gate {text!r} is over many pairs, which `audiosim batch` compares")
     return replace(parse(found["spec"] + found["rest"]), text=text, pooled=pooled)
+
+
+def _of_channels(text: str, found: re.Match[str]) -> Gate:
+    which, spec = found["pooled"], found["spec"]
+    if "(" in spec or not spec.strip():
+        raise UsageError(
+            f"the gate {text!r}: {which} takes a metric, such as {which}(snr); a gate over a batch stands around it, "
+            f"such as worst({which}(snr))"
+        )
+    if "@" in spec:
+        raise UsageError(f"the gate {text!r}: a gate on channels takes whole values, not a band")
+    return replace(parse(spec + found["rest"]), text=text, channel=CHANNELS[which])
 
 
 def specs(gates: Sequence[Gate]) -> list[str]:
@@ -131,7 +150,8 @@ def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: i
     verdicts = []
     for gate in gates:
         if gate.band is None:
-            verdicts.append(verdict(gate, comparison.results[gate.spec]))
+            quiet = comparison.match.get("silent_channels", ())
+            verdicts.append(verdict(gate, comparison.results[gate.spec], quiet))
             continue
         card = catalogue.get(catalogue.parse(gate.spec).name).card
         rate = card.rate or comparison.ref.rate
@@ -150,12 +170,35 @@ def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: i
     return verdicts
 
 
-def verdict(gate: Gate, result: Result) -> Verdict:
-    """Whether the result passes. An undefined or failed one never does; infinity compares as infinity."""
+def verdict(gate: Gate, result: Result, silent: Sequence[int] = ()) -> Verdict:
+    """Whether the result passes. An undefined or failed one never does; infinity compares as infinity.
+
+    silent: channels, counted from 1, that are silent in both recordings and need no value of their own.
+    """
+    if gate.channel is not None:
+        return _on_channels(gate, result.per_channel.tolist(), result.status, result.reason, silent)
     value = result.value
     if gate.band is not None and result.status in ("ok", "infinite"):
         value = float(result.per_band[0]) if result.per_band is not None and len(result.per_band) else nan
     return verdict_on(value, gate, result.status, result.reason)
+
+
+def verdict_of_row(gate: Gate, row: Row) -> Verdict:
+    """The same of a row, for a gate that is not on a band."""
+    if gate.channel is not None:
+        return _on_channels(gate, per_channel(row), row["status"], row["reason"], silent_channels(row))
+    return verdict_on(number(row), gate, row["status"], row["reason"])
+
+
+def _on_channels(
+    gate: Gate, values: Sequence[float], status: str, reason: str | None, silent: Sequence[int]
+) -> Verdict:
+    value, channel = (nan, None) if status == "error" else extreme(values, str(gate.channel), silent)
+    if isnan(value):
+        why = f"undefined: channel {channel} has no value" if channel else "undefined: no channel has a value"
+        return Verdict(gate, nan, False, nan, f"{status}: {reason}" if status in ("undefined", "error") else why)
+    passed, missed = _against(value, gate)
+    return Verdict(gate, value, passed, missed, None if passed else f"in channel {channel}")
 
 
 def verdict_on(value: float, gate: Gate, status: str, reason: str | None) -> Verdict:
@@ -171,7 +214,7 @@ def judge_batch(gates: Sequence[Gate], rows: Tally | Iterable[Row], allow_failur
     """A verdict on every system per gate over the batch: the gate holds when all of its verdicts passed.
 
     A gate fails if a pair of the system is undefined or failed, unless `allow_failures`, and if there is no value at
-    all. A mean leaves out values that are infinitely good; one that is infinitely bad makes it infinite.
+    all. Infinite values count by the rule of all statistics (statistics.counted).
     """
     tally = rows if isinstance(rows, Tally) else Tally(rows)
     own = {system: tally.of_system(system) for system in tally.systems}
@@ -182,11 +225,13 @@ def judge_batch(gates: Sequence[Gate], rows: Tally | Iterable[Row], allow_failur
             continue
         better = tally.measures[gate.spec].better
         answers = tally.answers(gate.spec)
+        values = {None: answers.value, "min": answers.lowest, "max": answers.highest}[gate.channel]
         for system, mine in own.items():
             asked = np.flatnonzero(mine & (answers.status >= 0))
-            there = asked[~np.isnan(answers.value[asked])]
-            value = _pool(str(gate.pooled), answers.value[there], better)
-            without = [int(np.sum(answers.status[asked] == STATUSES.index(s))) for s in ("undefined", "error")]
+            missing, broken = np.isnan(values[asked]), answers.status[asked] == STATUSES.index("error")
+            there = asked[~missing]
+            value = _pool(str(gate.pooled), values[there], better)
+            without = [int(np.sum(missing & ~broken)), int(np.sum(broken))]
             counted = " and ".join(f"{n} {s}" for n, s in zip(without, ("undefined", "error"), strict=True) if n)
             failures = f"{counted} of {len(asked)} pairs" if counted else None
             if isnan(value):
@@ -197,7 +242,7 @@ def judge_batch(gates: Sequence[Gate], rows: Tally | Iterable[Row], allow_failur
             passed, missed = _against(value, gate)
             where = None
             if not passed and gate.pooled in ("worst", "min", "max"):
-                where = f"at {tally.pairs[int(there[answers.value[there] == value][0])].test}"
+                where = f"at {tally.pairs[int(there[values[there] == value][0])].test}"
             stopped = failures is not None and not allow_failures
             reason = "; ".join(filter(None, (failures, where))) or None
             verdicts.append(Verdict(gate, value, passed and not stopped, missed, reason, system))
@@ -359,7 +404,7 @@ def _tolerance(row: Row, tolerances: Sequence[Tolerance]) -> Tolerance | None:
 
 
 def _identity(row: Row) -> tuple[str, str | None, str]:
-    return row.get("id") or row["test"], row.get("system"), row["spec"]
+    return composed(row.get("id") or row["test"]), row.get("system"), row["spec"]
 
 
 def _settings(row: Row) -> str:
@@ -373,12 +418,11 @@ def _why(row: Row) -> str | None:
 
 
 def _pool(pooled: str, values: NDArray[np.float64], better: str) -> float:
+    values = statistics.counted(values, better)
     if len(values) == 0:
         return nan
     if pooled == "mean":
-        bad = -inf if better == "higher" else inf
-        finite = values[np.isfinite(values)]
-        return bad if bad in values else float(finite.mean()) if len(finite) else -bad
+        return float(values.mean())
     largest = pooled == "max" or (pooled == "worst" and better == "lower")
     if pooled in ("min", "max", "worst"):
         return float(values.max() if largest else values.min())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
     card = metric.card
     defaults = {o.name: o.default for o in metric.options.values()}
     reason = result.reason
-    if result.status == "infinite" and "inf" not in (reason or ""):
-        sign = "+inf" if result.value == inf else "-inf"
+    sign = "+inf" if result.value == inf else "-inf"
+    if result.status == "infinite" and not (reason or "").startswith(sign):  # which JSON does not know else
         reason = f"{sign}: {reason}" if reason else sign
     return {
         "metric": parsed.name,
@@ -35,6 +36,7 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
         "options": {**defaults, **parsed.options},
         "value": float(result.value),
         "per_channel": _list(result.per_channel),
+        "infinite_channels": _infinite(result.per_channel),
         "details": {k: float(v) for k, v in result.details.items()},
         "unit": result.unit or card.unit,
         "better": result.better or card.better,
@@ -88,6 +90,12 @@ def flat(pairs: Sequence[Row]) -> list[dict[str, Any]]:
     return rows
 
 
+def composed(name: str) -> str:
+    """The name in the one Unicode form in which names are compared (NFC): an accent may be part of its letter, as Linux
+    and git write it, or a character of its own, as archives from macOS have it."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def number(row: Row) -> float:
     """The row's value; one read from JSON, which knows no infinity, says by its status and reason which it was."""
     value = row["value"]
@@ -95,7 +103,35 @@ def number(row: Row) -> float:
         return float(value)
     if row["status"] != "infinite":
         return nan
-    return -inf if "-inf" in (row["reason"] or "") else inf
+    reason = row["reason"] or ""
+    return -inf if reason.startswith("-inf") or ("-inf" in reason and not reason.startswith("+inf")) else inf
+
+
+def per_channel(row: Row) -> list[float]:
+    """The row's value in each channel; what JSON does not know is told by infinite_channels."""
+    values = [nan if v is None else float(v) for v in row["per_channel"] or ()]
+    for sign, at in (row.get("infinite_channels") or {}).items():
+        for channel in at:
+            values[channel - 1] = float(sign)
+    return values
+
+
+def extreme(values: Sequence[float], which: str, silent: Sequence[int] = ()) -> tuple[float, int | None]:
+    """The smallest or largest of the values of the channels (which: "min" or "max"), and its channel, counted from 1.
+
+    nan and the channel where a channel has no value, unless it is one of the silent: those silent in both recordings.
+    """
+    known = [(float(value), channel) for channel, value in enumerate(values, 1) if value == value]
+    absent = (c for c, value in enumerate(values, 1) if value != value and c not in silent)
+    missing = next(absent, None)
+    if missing is not None or not known:
+        return nan, missing
+    return min(known) if which == "min" else max(known, key=lambda k: (k[0], -k[1]))
+
+
+def silent_channels(row: Row) -> Sequence[int]:
+    """The channels, counted from 1, that are silent in both recordings of the row."""
+    return (row.get("match") or {}).get("silent_channels") or ()
 
 
 def to_json(data: Any, indent: int | None = 2) -> str:
@@ -110,6 +146,13 @@ def to_json(data: Any, indent: int | None = 2) -> str:
 def to_jsonl(rows: Sequence[Row]) -> str:
     """One strict JSON object a line."""
     return "".join(to_json(row, None) for row in rows)
+
+
+def _infinite(per_channel: Any) -> dict[str, list[int]] | None:
+    """The channels, counted from 1, whose value is infinite, for JSON, which does not know such values."""
+    values = per_channel.tolist()
+    signs = {sign: [i for i, v in enumerate(values, 1) if v == float(sign)] for sign in ("+inf", "-inf")}
+    return {sign: at for sign, at in signs.items() if at} or None
 
 
 def _list(array: Any) -> list[Any] | None:

@@ -1,5 +1,7 @@
 """Statistics: percentiles, correlations, triplets, and the bootstrap. Arrays in, numbers out.
 
+One rule for infinite values holds in all of them but the correlations, which leave them out: `counted`.
+
 A resample of the bootstrap is held as counts: how often each of the n values was drawn. Means, Pearson and, through
 ranks made of the counts, Spearman then take a few passes over an array [draw, n] and no sorting at all.
 """
@@ -7,7 +9,7 @@ ranks made of the counts, Spearman then take a few passes over an array [draw, n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, floor, nan
+from math import ceil, floor, inf, nan
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,19 @@ Array = NDArray[Any]
 BLOCK = 1 << 16  # values of resamples that are worked on at a time: they stay in the cache
 
 
+def counted(values: Array, better: str) -> Array:
+    """Those of the values that a statistic counts. nan never does. Infinitely good values are left out, so that a pair
+    of identical files does not hide the others, unless all are infinitely good; infinitely bad ones count as what they
+    are.
+    """
+    values = values[~np.isnan(values)]
+    kept = values[values != (inf if better == "higher" else -inf)]
+    return kept if len(kept) else values
+
+
 def percentile(values: Array, share: float) -> float:
     """The value below which `share` percent of them lie, between two of them on a straight line (Hyndman and Fan 1996,
-    definition 7); +-inf counts as what it is, and nan answers for no value at all.
+    definition 7); +-inf counts as what it is, and nan is the value of none at all, and between -inf and +inf.
     """
     if len(values) == 0:
         return nan
@@ -42,13 +54,16 @@ def resamples(count: int, draws: int, seed: int) -> Iterator[Array]:
 
 
 def resampled_means(columns: Array, draws: int, seed: int) -> Array:
-    """Means [draw, column] of resamples of the rows of columns [row, column]; nan in them is a value that is missing.
+    """Means [draw, column] of resamples of the rows of columns [row, column]; nan in them is a value that is missing,
+    and an infinite one makes the means of the resamples that hold it infinite.
 
     All columns see the same resamples, so the difference of two means is that of a paired bootstrap.
     """
-    there = np.isfinite(columns)
+    there = ~np.isnan(columns)
     full = there.all(axis=0)
-    filled = np.ascontiguousarray(np.where(there, columns, 0.0).T)
+    filled = np.ascontiguousarray(np.where(np.isfinite(columns), columns, 0.0).T)
+    infinite = np.ascontiguousarray(np.where(np.isinf(columns), np.sign(columns), 0.0).T)
+    rows = np.flatnonzero(infinite.any(axis=0))
     weights = np.ascontiguousarray(there[:, ~full].T, dtype=np.float64)
     means = []
     for counts in resamples(len(columns), draws, seed):
@@ -57,14 +72,18 @@ def resampled_means(columns: Array, draws: int, seed: int) -> Array:
         number = np.full(total.shape, float(len(columns)))
         number[:, ~full] = np.einsum("dn,cn->dc", counts, weights)
         with np.errstate(invalid="ignore", divide="ignore"):  # a resample may miss all that a column has
-            means.append(total / number)
+            mean = total / number
+            for sign in (1.0, -1.0) if len(rows) else ():
+                drawn = np.einsum("dn,cn->dc", counts[:, rows], (infinite[:, rows] == sign).astype(np.float64))
+                mean = np.where(drawn > 0, mean + sign * inf, mean)
+        means.append(mean)
     return np.concatenate(means)
 
 
 def interval(draws: Array) -> tuple[float, float]:
-    """The middle 95 % of bootstrap draws (the percentile interval); draws without a number do not count."""
-    finite = draws[np.isfinite(draws)]
-    return percentile(finite, 2.5), percentile(finite, 97.5)
+    """The middle 95 % of bootstrap draws (the percentile interval); draws without a value do not count."""
+    known = draws[~np.isnan(draws)]
+    return percentile(known, 2.5), percentile(known, 97.5)
 
 
 def pearson(x: Array, y: Array) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite, isnan, nan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import statistics
-from .rows import Row
-from .tally import STATUSES, Answers, Measure, Tally
+from .rows import Row, composed
+from .tally import STATUSES, Answers, Faulty, Measure, Tally
 
 Interval = tuple[float, float]
 DRAWS = 1000  # of the bootstrap of means
@@ -40,10 +41,12 @@ class Score:
     """One metric on one system, in the metric's unit.
 
     pairs: that it was asked about; numbers: of those, with a finite value; infinite, undefined, error: the others.
-    mean, interval: of the finite values alone, with the 95 % percentile interval of the bootstrap over pairs.
-    p5 to maximum: percentiles of all values, infinite ones too.
+    infinitely_bad: of the infinite ones; identical: pairs of identical recordings whose value depends on the signal.
+    mean, interval, p5 to maximum, difference: by the one rule for infinite values, statistics.counted: infinitely good
+        ones are left out, unless all are; infinitely bad ones count as what they are.
+    interval: the 95 % percentile interval of the bootstrap over pairs.
     difference, difference_interval: mean of this system minus that of the summary's first, over the pairs of which both
-        have a finite value, with a paired bootstrap; nan for the first itself and where there is no such pair.
+        have a value that counts, with a paired bootstrap; nan for the first itself and where there is no such mean.
     worst: the worst first.
     """
 
@@ -55,8 +58,10 @@ class Score:
     pairs: int
     numbers: int
     infinite: int
+    infinitely_bad: int
     undefined: int
     error: int
+    identical: int
     mean: float
     interval: Interval
     p5: float
@@ -73,12 +78,22 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """systems: best first by the mean of the metric `ranked_by`; scores: metric by metric, in the order of systems."""
+    """systems: best first by the mean of the metric `ranked_by`, or where that is equal by the mean of finite values.
+    scores: metric by metric, in the order of systems. faulty: the pairs with a faulty channel."""
 
     pairs: int
     systems: tuple[str | None, ...]
     ranked_by: str | None
     scores: tuple[Score, ...]
+    faulty: tuple[Faulty, ...] = ()
+
+    @property
+    def channel_faults(self) -> dict[str, int]:
+        """How many pairs have a channel with this fault, and with any (`pairs`); empty where none has."""
+        if not self.faulty:
+            return {}
+        named = Counter(kind for pair in self.faulty for kind in pair.faults)
+        return {"pairs": len(self.faulty), **dict(sorted(named.items()))}
 
     def score(self, spec: str, system: str | None = None) -> Score | None:
         """The metric on the system; None where it was not asked."""
@@ -106,14 +121,15 @@ class Summary:
                 "minimum": s.minimum,
                 "maximum": s.maximum,
                 "pairs": s.pairs,
-                "without_number": s.pairs - s.numbers,
+                "infinite": s.infinite,
+                "without_number": s.undefined + s.error,
             }
             for s in self.scores
         ]
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self)
+        return {**asdict(self), "channel_faults": self.channel_faults}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +210,13 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
     first = next(iter(tally.measures), None)
     systems = list(tally.systems)
     if first is not None:
-        sign = 1.0 if tally.measures[first].better == "lower" else -1.0
-        place = {s: sign * _mean(answers[first].value[own[s]]) for s in systems}
-        systems.sort(key=lambda s: (isnan(place[s]), 0.0 if isnan(place[s]) else place[s]))
+        better = tally.measures[first].better
+        systems.sort(key=lambda s: _rank(answers[first].value[own[s]], better))
     scores: list[Score] = []
     for spec, measure in tally.measures.items():
         table = np.full((int(twin.max()) + 1, len(systems)), nan)
         for column, system in enumerate(systems):
-            table[twin[own[system]], column] = answers[spec].value[own[system]]
+            table[twin[own[system]], column] = _counting(answers[spec].value[own[system]], measure.better)
         means = statistics.resampled_means(table, draws, seed)
         for column, system in enumerate(systems):
             asked = np.flatnonzero(own[system] & (answers[spec].status >= 0))
@@ -209,7 +224,7 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
                 mean = statistics.interval(means[:, column])
                 gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan))
                 scores.append(_score(tally, measure, system, answers[spec], asked, mean, gap, worst))
-    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores))
+    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), tuple(tally.faulty))
 
 
 def agreement(
@@ -300,7 +315,7 @@ class Ratings:
                 )
             system = line.get("system") or None
             if "id" in columns:
-                key: tuple[str | None, ...] = ("id", line["id"], system)
+                key: tuple[str | None, ...] = ("id", composed(line["id"] or ""), system)
             else:
                 names = [_absolute(line[c] or "", file.parent) for c in ("test", reference) if c]
                 key = ("test", names[0], names[1] if reference else None, system)
@@ -313,7 +328,7 @@ class Ratings:
         system = row.get("system")
         test, reference = (_absolute(row[n], Path()) for n in ("test", "reference"))
         for key in (
-            ("id", row.get("id") or row["test"]),
+            ("id", composed(row.get("id") or row["test"])),
             ("test", test, reference),
             ("test", test, None),
         ):
@@ -324,7 +339,7 @@ class Ratings:
 
 
 def _absolute(name: str, folder: Path) -> str:
-    return os.path.abspath(folder / name)  # noqa: PTH100  Path.resolve would ask the disk about every row
+    return composed(os.path.abspath(folder / name))  # noqa: PTH100  Path.resolve would ask the disk about every row
 
 
 def _yes(text: str | None, file: Path, line: int) -> bool | None:
@@ -336,20 +351,32 @@ def _yes(text: str | None, file: Path, line: int) -> bool | None:
     raise InputError(f"the ratings {str(file)!r}, line {line}: higher_is_better is 1 or 0, not {text!r}")
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else nan
+def _counting(values: NDArray[np.float64], better: str) -> NDArray[np.float64]:
+    """The values, with nan for those that do not count."""
+    return np.where(np.isin(values, statistics.counted(values, better)), values, nan)
+
+
+def _rank(values: NDArray[np.float64], better: str) -> tuple[bool, float, float]:
+    """What systems are sorted by, the best first; those without a value come last."""
+    sign = 1.0 if better == "lower" else -1.0
+    mean = statistics.mean(statistics.counted(values, better).tolist())
+    finite = statistics.mean(values[np.isfinite(values)].tolist())
+    mean, finite = (nan if isnan(m) else sign * m for m in (mean, finite))
+    return isnan(mean), 0.0 if isnan(mean) else mean, 0.0 if isnan(finite) else finite
 
 
 def _difference(
     values: NDArray[np.float64], others: NDArray[np.float64], draws: int, seed: int
 ) -> tuple[float, Interval]:
-    """Mean of values minus others, over the pairs where both are finite, and its interval."""
-    both = np.isfinite(values) & np.isfinite(others)
-    if not both.any():
+    """Mean of values minus others, over the pairs where both count, and its interval. Two that are infinite in the same
+    way do not differ."""
+    with np.errstate(invalid="ignore"):
+        apart = np.where(np.isinf(values) & (values == others), 0.0, values - others)
+        apart = apart[~np.isnan(apart)]
+        mean = float(apart.mean()) if len(apart) else nan
+    if isnan(mean):
         return nan, (nan, nan)
-    apart = (values - others)[both]
-    return float(apart.mean()), statistics.interval(statistics.resampled_means(apart[:, None], draws, seed)[:, 0])
+    return mean, statistics.interval(statistics.resampled_means(apart[:, None], draws, seed)[:, 0])
 
 
 def _score(
@@ -365,6 +392,7 @@ def _score(
     value = answers.value[asked]
     there = asked[~np.isnan(value)]
     ordered = answers.value[there]
+    counts = statistics.counted(value, measure.better)
     badness = ordered if measure.better == "lower" else -ordered
     places = there[np.argsort(-badness, kind="stable")][:worst]
     _, infinite, undefined, error = (int(np.sum(answers.status[asked] == code)) for code in range(len(STATUSES)))
@@ -377,17 +405,19 @@ def _score(
         pairs=len(asked),
         numbers=int(np.isfinite(value).sum()),
         infinite=infinite,
+        infinitely_bad=int(np.sum(value == (-inf if measure.better == "higher" else inf))),
         undefined=undefined,
         error=error,
-        mean=_mean(value),
+        identical=int(answers.identical[asked].sum()),
+        mean=statistics.mean(counts.tolist()),
         interval=interval,
-        p5=statistics.percentile(ordered, 5),
-        p25=statistics.percentile(ordered, 25),
-        median=statistics.percentile(ordered, 50),
-        p75=statistics.percentile(ordered, 75),
-        p95=statistics.percentile(ordered, 95),
-        minimum=statistics.percentile(ordered, 0),
-        maximum=statistics.percentile(ordered, 100),
+        p5=statistics.percentile(counts, 5),
+        p25=statistics.percentile(counts, 25),
+        median=statistics.percentile(counts, 50),
+        p75=statistics.percentile(counts, 75),
+        p95=statistics.percentile(counts, 95),
+        minimum=statistics.percentile(counts, 0),
+        maximum=statistics.percentile(counts, 100),
         difference=difference[0],
         difference_interval=difference[1],
         worst=tuple(

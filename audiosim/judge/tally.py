@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import nan
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import Row, number
+from ..channels import describe, kinds
+from ..result import IDENTICAL
+from .rows import Row, composed, extreme, number, per_channel, silent_channels
 
 STATUSES = ("ok", "infinite", "undefined", "error")
 
@@ -39,16 +41,30 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Faulty:
+    """A pair with a faulty channel. faults: their kinds, each once; sentences: what is wrong with which channel."""
+
+    id: str
+    system: str | None
+    faults: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """One metric's values for all pairs of a tally, each [pair].
 
     value: nan where there is none; worst_s: second, nan where there is none; status: index into STATUSES, -1 where the
-    metric was not asked.
+    metric was not asked; identical: whether the recordings are, where the value depends on the signal even then.
+    lowest, highest: the value in the channel where it is smallest or largest; nan where a channel has none.
     """
 
     value: NDArray[np.float64]
     worst_s: NDArray[np.float64]
     status: NDArray[np.int8]
+    identical: NDArray[np.bool_]
+    lowest: NDArray[np.float64]
+    highest: NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -63,6 +79,9 @@ class Measure:
     _value: array[float] = field(default_factory=lambda: array("d"))
     _worst_s: array[float] = field(default_factory=lambda: array("d"))
     _status: array[int] = field(default_factory=lambda: array("b"))
+    _identical: array[int] = field(default_factory=lambda: array("b"))
+    _lowest: array[float] = field(default_factory=lambda: array("d"))
+    _highest: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Tally:
@@ -79,6 +98,7 @@ class Tally:
         self._sorted = 0  # so many of the pairs are in order
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._names: dict[str, str] = {}
+        self._faulty: dict[tuple[Any, ...], Faulty] = {}
         for row in rows:
             self.add(row)
 
@@ -93,6 +113,11 @@ class Tally:
         measure._value.append(number(row))
         measure._worst_s.append(nan if worst_s is None else worst_s)
         measure._status.append(STATUSES.index(row["status"]))
+        measure._identical.append(row["status"] == "ok" and row["reason"] == IDENTICAL)
+        values, silent = per_channel(row), silent_channels(row)
+        measure._lowest.append(extreme(values, "min", silent)[0])
+        measure._highest.append(extreme(values, "max", silent)[0])
+        self._note_faults(row)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -118,11 +143,26 @@ class Tally:
         size = len(self.pairs)
         measure = self.measures[spec]
         at = np.array(measure._pair, dtype=np.int64)
-        found = Answers(np.full(size, nan), np.full(size, nan), np.full(size, -1, dtype=np.int8))
+        found = Answers(
+            np.full(size, nan),
+            np.full(size, nan),
+            np.full(size, -1, dtype=np.int8),
+            np.zeros(size, dtype=bool),
+            np.full(size, nan),
+            np.full(size, nan),
+        )
         found.value[at] = np.array(measure._value)
         found.worst_s[at] = np.array(measure._worst_s)
         found.status[at] = np.array(measure._status, dtype=np.int8)
+        found.identical[at] = np.array(measure._identical, dtype=bool)
+        found.lowest[at] = np.array(measure._lowest)
+        found.highest[at] = np.array(measure._highest)
         return found
+
+    @property
+    def faulty(self) -> list[Faulty]:
+        """The pairs with a faulty channel, by name."""
+        return [fault for _, fault in sorted(self._faulty.items(), key=lambda f: str(f[0]))]
 
     def of_system(self, system: str | None) -> NDArray[np.bool_]:
         """Which pairs are the system's, [pair]."""
@@ -134,13 +174,13 @@ class Tally:
         That is the pair of the same id, or else, where each system has only one, the pair of the same reference; group
         and start of the piece are the same too.
         """
-        ids = Counter((p.id, p.reference, p.group, p.start) for p in self.pairs)
-        own = Counter((p.system, p.reference, p.group, p.start) for p in self.pairs)
+        named = [(composed(p.id), composed(p.reference), p.group, p.start) for p in self.pairs]
+        ids = Counter(named)
+        own = Counter((p.system, *name[1:]) for p, name in zip(self.pairs, named, strict=True))
         several = {key[1:] for key, count in own.items() if count > 1}
         numbers: dict[tuple[Any, ...], int] = {}
         found = []
-        for k, p in enumerate(self.pairs):
-            like: tuple[Any, ...] = (p.id, p.reference, p.group, p.start)
+        for k, like in enumerate(cast("list[tuple[Any, ...]]", named)):
             if ids[like] == 1:
                 like = like[1:] if like[1:] not in several else (k,)
             found.append(numbers.setdefault(like, len(numbers)))
@@ -150,6 +190,17 @@ class Tally:
     def rated(self) -> bool:
         """Whether people judged any of the pairs."""
         return any(p.rating == p.rating for p in self._pairs)
+
+    def _note_faults(self, row: Row) -> None:
+        """A pair that could not be compared keeps what is known of it."""
+        if row["rate"] is None:
+            return
+        name, system = row.get("id") or row["test"], row.get("system")
+        key = (name, system, row["reference"], row["test"], row.get("group"), row.get("start"))
+        if faults := (row.get("match") or {}).get("channel_faults"):
+            self._faulty[key] = Faulty(name, system, tuple(kinds(row["match"])), tuple(describe(faults)))
+        else:
+            self._faulty.pop(key, None)
 
     def _pair(self, row: Row) -> int:
         name = row.get("id") or row["test"]

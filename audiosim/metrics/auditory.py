@@ -92,6 +92,7 @@ CARD = Card(
     symmetric=True,
     insensitive_to=("gain", "polarity"),
     gradient="exact",
+    twice=False,
     zero_gradient_on_silence=True,
     profile="local",
     map="sum",
@@ -129,7 +130,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     if pair.rate < SLOWEST:
         return Channel(value=nan, reason=_too_slow(pair.rate))
     files = pair.samples
-    hear: Any = _heard if o.form == "quality" else _excitation
+    hear: Any = _heard if o.form == "quality" else _excited
     compare: Any = _quality if o.form == "quality" else _audibility
     heard = engine.threads.in_threads(lambda i: hear(files[i], pair.rate, o.level), range(2), pair.threads)
     return compare(*heard, pair)  # type: ignore[no-any-return]
@@ -138,15 +139,11 @@ def measure(pair: Pair, o: Options) -> Channel:
 def twin(rate: int, o: Options) -> Twin:
     """In float64. Lags, and what counts as silent, are decided on detached values."""
     import torch
-    from torch.nn import functional
 
-    ear = models.auditory.levels
-    powers = models.auditory.complex_gammatone.powers_torch(rate)
-    calibrated, masked, modulation = ear.calibrated_torch(o.level), ear.masked_torch(), ear.modulation_torch()
-    peakiness = models.auditory.peakiness.peakiness_torch(rate)
-    sensitivity, quiet, unheard = (
-        engine.tensors.Constant(x)
-        for x in (10 ** (-ear.threshold(rate) / 10), 10 ** (QUIET * ear.threshold(rate) / 10), UNHEARD)
+    ear, powers = models.auditory.levels, models.auditory.complex_gammatone.powers_torch(rate)
+    squares, peakiness = ear.modulation_torch(), models.auditory.peakiness.peakiness_torch(rate)
+    sensitivity, quiet, unheard, downwards = (
+        engine.tensors.Constant(x) for x in (_sensitivity(rate), _quiet(rate), UNHEARD, ear.masking_downwards())
     )
 
     def moved(x: Any, late: Any, count: int) -> Any:
@@ -155,45 +152,24 @@ def twin(rate: int, o: Options) -> Twin:
         inside = ((place >= 0) & (place < x.shape[1]))[..., None]
         return torch.take_along_dim(x, place.clamp(0, x.shape[1] - 1)[..., None], 1) * inside
 
-    def windows(x: Any) -> Any:
-        means = x.unflatten(1, (-1, ear.PIECE)).mean(2)
-        return (functional.pad(means, (0, 0, 0, 1)) + functional.pad(means, (0, 0, 1, 0))) / 2
-
-    def loudness(x: Any) -> Any:
-        return (1 + windows((x * (np.log(10) / 10)).expm1())).pow(LOUDNESS) - 1
-
     def audibility(ref: Any, test: Any) -> Any:
-        x, y = (powers(z) for z in (ref, test))
-        x, y = (functional.pad(z, (0, 0, 0, -z.shape[1] % ear.PIECE)) for z in (x, y))
-        x, y = (windows(z) * 10 ** ((o.level or CALIBRATED) / 10) for z in (x, y))
-        excess = 10 * (1 + (y - x).abs() / (quiet(x) + MASKED * torch.minimum(masked(x), masked(y)))).log10()
-        total = excess.pow(LOUDEST).mean(2)
-        return (torch.where(total > 0, total, 1).pow(1 / LOUDEST) * (total > 0)).mean(1)
+        x, y = (_excitation(torch, powers(z), o.level) for z in (ref, test))
+        return _loudest(torch, _excess(torch, x, y, quiet(x), downwards(x))).mean(1)
 
     def quality(ref: Any, test: Any) -> Any:
         both = [powers(x) for x in (ref, test)]
-        a, b = (ear.levels_torch(calibrated(x) * sensitivity(x)) for x in both)
-        p, q = (
-            10 * (modulation(z, *ear.sounding_torch(x)) + unheard(z)).log10() for z, x in zip((a, b), both, strict=True)
-        )
-        m = (p - q).abs().sum(1).mean(1)
+        a, b = (ear.levels_torch(x * (ear.calibration(torch, x, o.level) * sensitivity(x))) for x in both)
+        p, q = (squares(z, *ear.sounding(torch, x)) for z, x in zip((a, b), both, strict=True))
+        m = _modulation(torch, p, q, unheard(p))
         late = ear.lag_torch(a.detach(), b.detach())
         count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
-        x, y = loudness(a), loudness(b)
-        weight = torch.maximum(x.mean(2), y.mean(2))
-        total = weight.sum(1)
-        s = ((x - y).abs().mean(2) * weight).sum(1) / (total + (total == 0))
-        course = []
-        for z in (a, b):
-            risen = z.mean(2).cumsum(1)
-            course.append(risen / (risen[:, -1:] + (risen[:, -1:] == 0)))
-        blocks = torch.arange(count + 1, dtype=a.dtype, device=a.device)
-        octaves = (blocks / models.auditory.complex_gammatone.BLOCKS + ONSET).log2().diff()
-        c = ((course[0] - course[1]).abs() * octaves).sum(1)
+        s = _spectrum(torch, *(_loudness(torch, ear.pieces(torch, (z * (np.log(10) / 10)).exp())) for z in (a, b)))
+        c = _course(torch, a.mean(2), b.mean(2))
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
-        k = (p - q).abs() * (p_sounds & q_sounds)
-        return SPECTRUM * s + MODULATION * m + COURSE * c + PEAKINESS * k
+        k = (q - p) * (p_sounds & q_sounds)
+        s, m, c = (x.abs().flatten(1).sum(1) for x in (s, m, c))
+        return SPECTRUM * s + MODULATION * m + COURSE * c + PEAKINESS * k.abs()
 
     def value(ref: Any, test: Any) -> Any:
         if rate < SLOWEST:
@@ -201,6 +177,54 @@ def twin(rate: int, o: Options) -> Twin:
         return (quality if o.form == "quality" else audibility)(ref.double(), test.double())
 
     return value
+
+
+# The parts, written for NumPy and torch alike: xp is one or the other. In those that are signed the test has more where
+# they are above 0; s, m and c are the sums of their magnitudes.
+
+
+def _loudness(xp: Any, powers: Any) -> Any:
+    """u of windows [..., window, band] from means of X over pieces [..., piece, band]."""
+    return models.auditory.levels.windows(xp, powers, 1.0) ** LOUDNESS - 1
+
+
+def _spectrum(xp: Any, x: Any, y: Any) -> Any:
+    """s, signed [..., window, band], of loudness x and y."""
+    weight = xp.maximum(x.mean(-1), y.mean(-1))
+    total = weight.sum(-1)[..., None]
+    return (y - x) * (weight / ((total + (total == 0)) * x.shape[-1]))[..., None]
+
+
+def _modulation(xp: Any, p: Any, q: Any, unheard: Any) -> Any:
+    """m, signed [..., 2, band], of mean squares p and q of rough and of slow modulation."""
+    return (10 * xp.log10(q + unheard) - 10 * xp.log10(p + unheard)) / q.shape[-1]
+
+
+def _course(xp: Any, x: Any, y: Any) -> Any:
+    """c, signed [..., block], of mean levels x and y."""
+    t = xp.arange(x.shape[-1] + 1, dtype=xp.float64, device=x.device) / models.auditory.complex_gammatone.BLOCKS
+    x, y = (z.cumsum(-1) for z in (x, y))
+    x, y = (z / (z[..., -1:] + (z[..., -1:] == 0)) for z in (x, y))
+    return (y - x) * xp.diff(xp.log2(t + ONSET))
+
+
+def _excitation(xp: Any, power: Any, level: float | None) -> Any:
+    """Power re 0 dB SPL [..., window, band] of powers [..., block, band]."""
+    ear = models.auditory.levels
+    return ear.windows(xp, ear.pieces(xp, power), 0.0) * 10 ** ((level or CALIBRATED) / 10)
+
+
+def _excess(xp: Any, x: Any, y: Any, quiet: Any, downwards: Any) -> Any:
+    """dB [..., window, band] by which the difference of excitations is above what masks it."""
+    masker = xp.minimum(*(models.auditory.levels.masked(xp, z, downwards) for z in (x, y)))
+    return 10 * xp.log10(1 + abs(y - x) / (quiet + MASKED * masker))
+
+
+def _loudest(xp: Any, excess: Any) -> Any:
+    """Nearly the maximum over bands [..., window]."""
+    total = (excess**LOUDEST).mean(-1)
+    heard = total > 0  # else the gradient of the root is 0, not infinite
+    return xp.where(heard, total, 1) ** (1 / LOUDEST) * heard
 
 
 def similarity(distance: Any, scale: float = SCALE, steepness: float = STEEPNESS) -> Any:
@@ -252,7 +276,7 @@ def _energy(result: Result) -> str:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
     """levels [block, band] in dB; part: the blocks in which it sounds; attack: blocks that its power takes to rise;
-    peakiness in dB, nan where silent, and by_window [window, 2] its parts."""
+    peakiness in dB, nan where silent, and by_window [window] its parts."""
 
     levels: Array
     part: tuple[int, int]
@@ -265,12 +289,19 @@ class _Heard:
         return self.levels.nbytes + self.by_window.nbytes
 
 
+def _sensitivity(rate: int) -> Array:
+    """Factor [band] from power re 0 dB SPL to power in units of the threshold."""
+    return np.asarray(10 ** (-models.auditory.levels.threshold(rate) / 10))
+
+
 def _heard(x: Array, rate: int, level: float | None) -> _Heard:
+    ear = models.auditory.levels
+
     def make() -> _Heard:
         power = models.auditory.complex_gammatone.powers(x, rate)
-        part, attack = models.auditory.levels.sounding(power), _attack(power.sum(1))
-        power *= models.auditory.levels.calibration(power, level) * 10 ** (-models.auditory.levels.threshold(rate) / 10)
-        return _Heard(models.auditory.levels.levels(power), part, attack, *models.auditory.peakiness.peakiness(x, rate))
+        part, attack = ear.sounding(np, power), _attack(power.sum(1))
+        power *= ear.calibration(np, power, level) * _sensitivity(rate)
+        return _Heard(ear.levels(power), part, attack, *models.auditory.peakiness.peakiness(x, rate))
 
     return engine.cache.cached(x, ("auditory", rate, level), make)
 
@@ -288,20 +319,15 @@ def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
     lag = ear.lag(ref.levels, test.levels)
     late = max(-lag, 0), max(lag, 0)
     count = -(-(longest + ear.LAGS) // ear.PIECE)
-    x, y = (
-        ear.windows(ear.piece_powers(f.levels, t, count), 1.0) ** LOUDNESS - 1 for f, t in zip(files, late, strict=True)
-    )
-    weight = np.maximum(x.mean(1), y.mean(1))
-    spectrum = (y - x) * (SPECTRUM * weight / ((weight.sum() or 1.0) * x.shape[1]))[:, None]
+    x, y = (_loudness(np, ear.piece_powers(f.levels, t, count)) for f, t in zip(files, late, strict=True))
+    spectrum = SPECTRUM * _spectrum(np, x, y)
     squares = [ear.modulation(f.levels, f.part, t, count) for f, t in zip(files, late, strict=True)]  # 2, piece, band
-    a, b = (10 * np.log10(q.sum(1) / (f.part[1] - f.part[0]) + UNHEARD) for q, f in zip(squares, files, strict=True))
-    rougher, slower = (b - a) / x.shape[1]
-    risen = np.zeros((2, count * ear.PIECE))
-    for f, begin, row in zip(files, late, risen, strict=True):
+    p, q = (z.sum(1) / (f.part[1] - f.part[0]) for z, f in zip(squares, files, strict=True))
+    rougher, slower = _modulation(np, p, q, UNHEARD)
+    courses = np.zeros((2, count * ear.PIECE))
+    for f, begin, row in zip(files, late, courses, strict=True):
         row[begin : begin + len(f.levels)] = f.levels.mean(1)
-        np.cumsum(row, out=row)
-        row /= row[-1] or 1.0
-    earlier = (risen[1] - risen[0]) * _octaves(count * ear.PIECE)
+    earlier = _course(np, *courses)
     change = test.peakiness - ref.peakiness
     change = 0.0 if isnan(change) else change
     parts = {
@@ -328,7 +354,7 @@ def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
     contributions = [  # signed, above 0 where the test has more
         spectrum,
         *(
-            MODULATION * change * _shares(ear.windows(q - p, 0.0), 0)
+            MODULATION * change * _shares(ear.windows(np, q - p, 0.0), 0)
             for change, p, q in zip((rougher, slower), *squares, strict=True)
         ),
         parts["course"] * _shares(energy_there) * np.sign(energy_there),
@@ -344,37 +370,34 @@ def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
     longest = max(len(ref.by_window), len(test.by_window))
     parts = np.zeros((2, longest))
     for heard, row in zip((ref, test), parts, strict=True):
-        row[: len(heard.by_window)] = heard.by_window.prod(1)
+        row[: len(heard.by_window)] = heard.by_window
     seconds = np.arange(frames) * models.auditory.levels.PIECE / models.auditory.complex_gammatone.BLOCKS
     window = np.clip(seconds / models.auditory.peakiness.PIECE - 0.5, 0, longest - 1).astype(int)
     f = models.auditory.complex_gammatone.bank(rate).frequencies
     return _shares((parts[1] - parts[0])[window, None] * (f < models.auditory.peakiness.HIGHEST))
 
 
-def _excitation(x: Array, rate: int, level: float | None) -> Array:
-    """Power re 0 dB SPL [window, band]."""
-    ear = models.auditory.levels
-
+def _excited(x: Array, rate: int, level: float | None) -> Array:
     def make() -> Array:
-        power = models.auditory.complex_gammatone.powers(x, rate)
-        means = np.add.reduceat(power, np.arange(0, len(power), ear.PIECE)) / ear.PIECE
-        result: Array = ear.windows(means, 0.0) * ear.calibration(power, level or CALIBRATED)
-        return result
+        return np.asarray(_excitation(np, models.auditory.complex_gammatone.powers(x, rate), level))
 
     return engine.cache.cached(x, ("excitation", rate, level), make)
+
+
+def _quiet(rate: int) -> Array:
+    """Power [band] re 0 dB SPL that a difference must exceed without a masker."""
+    return np.asarray(10 ** (QUIET * models.auditory.levels.threshold(rate) / 10))
 
 
 def _audibility(ref: Array, test: Array, pair: Pair) -> Channel:
     both = np.zeros((2, max(len(ref), len(test)), ref.shape[1]))
     both[0, : len(ref)], both[1, : len(test)] = ref, test
-    masker = np.minimum(*(models.auditory.levels.masked(x) for x in both))
-    quiet = 10 ** (QUIET * models.auditory.levels.threshold(pair.rate) / 10)
-    excess = 10 * np.log10(1 + np.abs(both[1] - both[0]) / (quiet + MASKED * masker))
-    powers = excess**LOUDEST
-    by_frame = powers.mean(1) ** (1 / LOUDEST)
+    excess = _excess(np, both[0], both[1], _quiet(pair.rate), models.auditory.levels.masking_downwards())
+    by_frame = _loudest(np, excess)
     channel = Channel(value=float(by_frame.mean()), unit="dB")
     if pair.detail == "value":
         return channel
+    powers = excess**LOUDEST
     total = powers.sum(1, keepdims=True)
     cells = (by_frame / len(by_frame))[:, None] * powers / (total + (total == 0))
     return replace(channel, **_placed(cells, cells * (both[1] > both[0]), len(cells), pair))
@@ -409,13 +432,6 @@ def _shares(x: Array, axis: int | None = None) -> Array:
     total = x.sum(axis, keepdims=True)
     alike = x.shape[1] / x.size if axis == 0 else 1 / x.size
     return np.asarray(np.where(total > 0, x / (total + (total == 0)), alike))
-
-
-def _octaves(count: int) -> Array:
-    """Lengths [block] of so many blocks on the scale log2(t + 10 ms)."""
-    t = np.arange(count + 1) / models.auditory.complex_gammatone.BLOCKS
-    result: Array = np.diff(np.log2(t + ONSET))
-    return result
 
 
 def _too_slow(rate: int) -> str:

@@ -28,6 +28,7 @@ CARD = Card(
     minimum="half a frame and one sample",
     symmetric=True,
     gradient="exact",
+    steepest=250.0,
     profile="local",
     map="sum",
 )

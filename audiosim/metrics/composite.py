@@ -50,6 +50,7 @@ CARD = Card(
     gradient="none",
     profile="share",
     map="share",
+    version=2,
 )
 
 # constant, and slopes over PESQ, LLR, WSS and segmental SNR

@@ -27,6 +27,7 @@ CARD = Card(
     symmetric=False,
     insensitive_to=("delay",),  # any distortion that leaves the mean alone
     gradient="exact",
+    ratio=True,
     cap="against a silent reference as against one of -90 dB re full scale (mean power)",
     profile="share",
     map="share",

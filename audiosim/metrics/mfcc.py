@@ -65,7 +65,7 @@ class Options(MelSpectral):
 
 def distance(rate: int, o: Options) -> PowerDistance:
     def squares(ref: Any, test: Any, floor: float, basis: Any) -> Any:
-        return ((test.clamp(min=floor) / ref.clamp(min=floor)).log() @ basis.T).square()
+        return engine.tensors.product((test.clamp(min=floor) / ref.clamp(min=floor)).log(), basis.T).square()
 
     kernels = BinKernels(engine.divergence.cepstral, engine.transposes.cepstral, squares)
     basis = dsp.cepstrum.dct(o.bands)[o.first : o.coefficients]

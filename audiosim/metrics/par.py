@@ -74,7 +74,7 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 def twin(rate: int, o: Options) -> Twin:
     """The gradient of the reference goes through its mask too."""
-    from ..engine.tensors import Constant, power, spectra
+    from ..engine.tensors import Constant, power, product, spectra
     from ..hearing.tensors import fused
 
     detector = models.masking.detectability.Detector.of(rate, o.level, o.frame, o.bands)
@@ -82,7 +82,7 @@ def twin(rate: int, o: Options) -> Twin:
 
     def of_error(ref: Any, error: Any) -> Any:
         masker, distortion = (power(transform(x), 0.0) for x in (ref, error))
-        masker, distortion = (x @ weights(x) for x in (masker, distortion))
+        masker, distortion = (product(x, weights(x)) for x in (masker, distortion))
         return detector.scale * (distortion / (masker + 1)).sum(2).mean(1)
 
     value = fused(of_error, detector.objective())

@@ -72,6 +72,7 @@ CARD = Card(
     zero_gradient_on_silence=True,
     profile="share",
     map="share",
+    version=2,
 )
 
 EACH = "utterance_"  # begins the names of details that only a single channel has

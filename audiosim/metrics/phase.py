@@ -38,6 +38,7 @@ CARD = Card(
     symmetric=False,
     insensitive_to=("gain",),
     gradient="exact",
+    steepest=700.0,
     cap="0, without a gradient, for a part of which the reference has no phase",
     profile="local",
     map="sum",

@@ -50,6 +50,7 @@ CARD = Card(
     symmetric=False,
     insensitive_to=("polarity",),
     gradient="exact",
+    steepest=4000.0,
     cap="0, without a gradient, where too little of the reference is not silent",
     zero_gradient_on_silence=True,
     profile="local",

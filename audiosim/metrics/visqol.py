@@ -51,6 +51,7 @@ CARD = Card(
     insensitive_to=("gain", "polarity"),
     identity_tolerance=1e-9,
     gradient="exact",
+    twice=False,
     cap="1 (vnsim: 0) where the reference is silent; undefined without a model. A score held at 1 keeps the"
     " gradient that leads away from it",
     zero_gradient_on_silence=True,

@@ -49,6 +49,7 @@ CARD = Card(
     insensitive_to=("polarity",),
     loses_track=("added_click",),
     gradient="exact",
+    twice=False,
     zero_gradient_on_silence=True,
     profile="local",
     map="sqrt",

@@ -453,7 +453,7 @@ def core_torch(level: float, field: Field, whole: bool) -> Callable[[Any], Any]:
     """
     import torch
 
-    from ..engine.tensors import Constant, power, spectra
+    from ..engine.tensors import Constant, power, product, spectra
 
     tables = Tables.of(field)
     stft = STFT.of(FRAME, HOP, pad="zero")
@@ -474,12 +474,12 @@ def core_torch(level: float, field: Field, whole: bool) -> Callable[[Any], Any]:
         bins = power(transform(x), 0.0)
         if whole:
             bins = bins.mean(1, keepdim=True)
-        third = bins @ bands(bins)
+        third = product(bins, bands(bins))
         low, high = third[..., :LOW], third[..., LOW:]
         decibel = 10 * low.clamp(min=1e-3).log10()[..., None, :]
         passed = ((decibel - limits(low)) / SOFTNESS).sigmoid()
         correction = first(low) + (passed * steps(low)).sum(-2)
-        heard = torch.cat([low * 10 ** (correction / 10), high], -1) @ groups(low)
+        heard = product(torch.cat([low * 10 ** (correction / 10), high], -1), groups(low))
         loudness = sones(heard) * ((0.75 + 0.25 * sensitivity(heard) * heard).sqrt().sqrt() - 1).clamp(min=0)
         lowest = loudness[..., :1]
         lowest = torch.minimum(lowest, 0.4 * lowest + 0.32 * lowest**1.2)

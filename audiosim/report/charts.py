@@ -219,6 +219,6 @@ def _limits(gates: Sequence[Row], spec: str) -> list[tuple[str, float]]:
             gate = requirements.parse(row["require"])
         except UsageError:  # of a whole batch
             continue
-        if gate.spec == spec and gate.band is None and np.isfinite(gate.limit):
+        if gate.spec == spec and gate.band is None and gate.channel is None and np.isfinite(gate.limit):
             found.append((gate.operator, gate.limit))
     return found

@@ -47,6 +47,7 @@ def answer(row: Row) -> dict[str, Any]:
         "better": row["better"],
         "arrow": charts.ARROWS[row["better"]],
         "reason": row["reason"],
+        "odd": row["status"] != "ok",
         "failed": any(not g["passed"] for g in row["gates"]),
         "gates": [_gate(g) for g in row["gates"]],
     }

@@ -8,7 +8,6 @@ The fixture `audio_golden` of the pytest plugin stands on these.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,14 +58,18 @@ def assert_audio_similar(
     __tracebackhide__ = True
     from ..comparison import policy_of, signal_of
     from ..judge import gates
+    from ..match import warn
 
     try:
         asked = [gates.parse(rule) for rule in rules or RULES]
-        found = similarity(actual, signal_of(expected, rate, "expected"), asked, policy_of(policy), rate=rate)
+        policies = policy_of(policy)
+        found = similarity(actual, signal_of(expected, rate, "expected", policies), asked, policies, rate=rate)
     except AudiosimError as wrong:  # the test's own mistake: its line is all that matters
         raise type(wrong)(str(wrong)) from None
     if not found.passed:
         raise found.error()
+    if found.comparison:
+        warn(found.comparison.match)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +86,16 @@ class Similarity:
     @property
     def passed(self) -> bool:
         return self.problem is None and all(v.passed for v in self.verdicts)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with channels or the level of either sound, whether the rules hold or not."""
+        from ..channels import describe
+        from ..match import as_keywords, doubts
+
+        done = self.comparison.match if self.comparison else {}
+        found = [*describe(done.get("channel_faults", ())), *(as_keywords(s) for s in doubts(done).values())]
+        return [_in_words(sentence) for sentence in found]
 
     @property
     def headline(self) -> str:
@@ -163,14 +176,15 @@ def similarity(
     """Ask the rules about the two; a problem with the actual one is an answer too."""
     from ..comparison import compare_signals, signal_of
     from ..judge import gates as judging
+    from ..match import as_keywords
 
     sound = None
     try:
-        sound = signal_of(actual, rate, "actual")
+        sound = signal_of(actual, rate, "actual", policy)
         done = compare_signals(expected, sound, judging.specs(gates) or [gates[0].spec], policy, jobs=jobs)
         verdicts = judging.judge(gates, done, policy, jobs)
     except InputError as problem:
-        said = re.sub(r"--(\w+) (\w+)", r"\1='\2'", str(problem).replace("--rate ", "--rates "))  # flags as keywords
+        said = as_keywords(str(problem))
         return Similarity(sound, expected, policy, judging.unanswered(gates, said), problem=said)
     return Similarity(sound, expected, policy, verdicts, done)
 
@@ -191,7 +205,8 @@ def _fared(verdict: Verdict) -> str:
     unit = "" if unit == "1" else f" {unit}"
     if verdict.value != verdict.value:
         return f"{verdict.gate.text}: {_in_words(verdict.reason or 'no number')}"
-    value = f"{verdict.gate.text}: {verdict.value:.6g}{unit}"
+    channel = f" {verdict.reason}" if verdict.gate.channel and verdict.reason else ""
+    value = f"{verdict.gate.text}: {verdict.value:.6g}{unit}{channel}"
     return value if verdict.passed else f"{value}, missed by {verdict.missed_by:.6g}{unit}"
 
 

@@ -207,12 +207,49 @@ def channels_are_measured_one_by_one(metric: Metric, channels: int) -> None:
     result = compute(metric, ref, test, detail="map")
     alone = [compute(metric, ref[c : c + 1].copy(), test[c : c + 1].copy(), detail="map") for c in range(channels)]
     assert result.per_channel.tolist() == [r.value for r in alone]
+    if card.pooling == "energy":
+        return  # channels_that_are_alike_or_silent_change_nothing, a_broken_channel_shows
     of_all = result.per_channel
     pooled = np.sqrt(np.mean(of_all**2)) if card.pooling == "rms" else np.mean(of_all)
     assert close(result.value, float(pooled), rel=1e-12)
     if card.pooling in ("mean", "rms"):
         maps = [array(r, "map") for r in alone]
         np.testing.assert_allclose(array(result, "map"), np.mean(maps, axis=0), rtol=1e-9, atol=1e-300)
+
+
+@check()
+def channels_that_are_alike_or_silent_change_nothing(metric: Metric) -> None:
+    skip_who_adds_no_energies(metric)
+    for ref, test in pairs(metric):
+        one, silent = compute(metric, ref, test).value, np.zeros_like(ref)
+        twice = compute(metric, np.concatenate([ref, ref]), np.concatenate([test, test])).value
+        assert close(twice, one, rel=1e-8), "the same channel twice"
+        for order in (slice(None), slice(None, None, -1)):
+            beside = (np.concatenate([x, silent][order]) for x in (ref, test))
+            assert close(compute(metric, *beside).value, one, rel=1e-12), "beside a channel that is silent in both"
+
+
+FAULTS: dict[str, Callable[..., Array]] = {
+    "dead": lambda x, _: np.zeros_like(x),
+    "inverted": lambda x, _: -x,
+    "click": lambda x, rate: added_click(x, rate, 1.0),
+    "noise": lambda x, rate: added_noise(x, rate, 0.3, 1),
+}
+
+
+@check(fault=[*FAULTS, "silent in the reference"])
+def a_broken_channel_shows(metric: Metric, fault: str) -> None:
+    """Beside a channel that is identical and as loud, it counts half of what it counts alone, and no less."""
+    skip_who_adds_no_energies(metric)
+    card, x = metric.card, make("pink", metric)
+    loud = fault in FAULTS
+    ref, test = (x, FAULTS[fault](x, rate_of(metric))) if loud else (np.zeros_like(x), x[:, ::-1])
+    alone = compute(metric, ref, test)
+    for order in (slice(None), slice(None, None, -1)):
+        both = (np.concatenate([x, channel][order]) for channel in (ref, test))
+        result = compute(metric, *both, detail="map")
+        wanted = distortion(card, alone.value) if loud and alone.status != "undefined" else 1.0
+        assert result.status == "undefined" or distortion(card, result.value) >= 0.49 * wanted
 
 
 # Where and when
@@ -277,10 +314,11 @@ MAP_TOTAL: dict[str, Callable[[float], float]] = {
 
 @check()
 def map_agrees_with_the_value(metric: Metric) -> None:
-    for ref, test in pairs(metric):
-        r = compute(metric, ref, test, detail="map")
-        wanted = MAP_TOTAL[metric.card.map](r.value)
-        assert close(float(array(r, "map").sum()), wanted, rel=1e-9)
+    for channels in (1, 2) if metric.card.pooling == "energy" else (1,):
+        for ref, test in pairs(metric, channels):
+            r = compute(metric, ref, test, detail="map")
+            wanted = MAP_TOTAL[metric.card.map](r.value)
+            assert close(float(array(r, "map").sum()), wanted, rel=1e-9)
 
 
 @check()
@@ -449,6 +487,16 @@ def duration(metric: Metric, seconds: float) -> float:
 def skip_who_judges_alone(metric: Metric) -> None:
     if metric.card.non_intrusive:
         raise Skip("it judges the test alone, to which no distance of these files belongs")
+
+
+def skip_who_adds_no_energies(metric: Metric) -> None:
+    if metric.card.pooling != "energy":
+        raise Skip(f"its channels are pooled by {metric.card.pooling}")
+
+
+def distortion(card: Card, value: float) -> float:
+    """The value as a ratio of energies of what is wrong to what is right."""
+    return float(10 ** (-value / 10)) if card.unit == "dB" else value
 
 
 def make(signal: str, metric: Metric, *, seconds: float = 0.5, channels: int = 1) -> Array:

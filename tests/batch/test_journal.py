@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from audiosim.batch.journal import Journal, read, slot
 from audiosim.errors import InputError, UsageError
+from audiosim.judge.rows import to_jsonl
 
 SETTINGS = {"rates": "error", "level": None}
 
@@ -19,6 +21,15 @@ def row(test: str, spec: str = "snr", value: float | None = 1.0, **other: Any) -
     said = {"reference": "r.wav", "test": test, "id": test, "spec": spec, "value": value, "status": "ok", "key": "k"}
     content = {"reference": [1, 2, "d"], "test": None}
     return {"schema": 1, "columns": {}, "content": content, **blank, **said, **other}
+
+
+def raw(path: Path) -> list[dict[str, Any]]:
+    """The rows as any reader of the file sees them."""
+    return [json.loads(line) for line in path.read_text().splitlines()[1:]]
+
+
+def refused(*_: object) -> None:
+    raise PermissionError(13, "no")
 
 
 def test_what_is_written_is_there_at_once_and_after(tmp_path: Path) -> None:
@@ -40,6 +51,85 @@ def test_the_last_row_counts(tmp_path: Path) -> None:
             journal.write(row("a", value=value))
         assert journal.row(slot(row("a")))["value"] == 2.0
     assert [r["value"] for r in read(tmp_path / "j")] == [2.0]
+
+
+def test_a_row_that_is_replaced_leaves_the_file(tmp_path: Path) -> None:
+    """At the end of a batch, and when the next one begins after one that was killed."""
+    path = tmp_path / "run.jsonl"
+    with Journal(path, SETTINGS) as journal:
+        for value, name in ((None, "a"), (2.0, "b"), (3.0, "a")):
+            journal.write(row(name, value=value, status="ok" if value else "error"))
+    assert [(r["id"], r["value"]) for r in raw(path)] == [("a", 3.0), ("b", 2.0)]
+    killed = path.read_bytes() + to_jsonl([row("b", value=4.0)]).encode() + b'{"schema": 1, "id'
+    path.write_bytes(killed)
+    with Journal(path, SETTINGS) as journal:
+        assert [(r["id"], r["value"]) for r in raw(path)] == [("a", 3.0), ("b", 4.0)]
+        journal.write(row("c"))
+        journal.replace([row("b", value=5.0), row("a", value=6.0)])
+        assert [(r["id"], r["value"]) for r in raw(path)] == [("a", 6.0), ("b", 5.0), ("c", 1.0)]
+        journal.write(row("d"))
+        assert [r["id"] for r in journal.rows()] == ["a", "b", "c", "d"]
+        assert journal.row(slot(row("d"))) == row("d")
+        with pytest.raises(UsageError, match="another batch is writing it"):
+            Journal(path, SETTINGS)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.jsonl"]
+
+
+def test_where_the_file_cannot_be_written_anew_the_last_row_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.jsonl"
+    monkeypatch.setattr(Path, "replace", refused)
+    with Journal(path, SETTINGS) as journal:
+        journal.write(row("a", value=1.0))
+        journal.replace([row("a", value=2.0)])
+        journal.write(row("b", value=3.0))
+        assert [r["value"] for r in journal.rows()] == [2.0, 3.0]
+    assert [r["value"] for r in raw(path)] == [1.0, 2.0, 3.0]
+    assert [p.name for p in tmp_path.iterdir()] == ["run.jsonl"]
+
+
+def test_a_link_to_a_journal_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run.jsonl").symlink_to(tmp_path / "elsewhere" / "j")
+    with Journal(tmp_path / "run.jsonl", SETTINGS) as journal:
+        for value in (1.0, 2.0):
+            journal.write(row("a", value=value))
+    assert (tmp_path / "run.jsonl").is_symlink()
+    assert [r["value"] for r in raw(tmp_path / "elsewhere" / "j")] == [2.0]
+
+
+@pytest.mark.parametrize("room", [1, 40, 300])
+def test_a_full_disk_leaves_whole_rows(tmp_path: Path, room: int) -> None:
+    """A limit on the size of the file takes part of a row, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "run.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(path, SETTINGS) as journal:
+        journal.write(row("a"))
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, before[1]))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                journal.write(row("b" * 400))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert path.stat().st_size == size
+        journal.write(row("c"))
+    assert [r["id"] for r in raw(path)] == ["a", "c"]
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/full", "/dev/stdout", "folder", "pipe", "-", ""])
+def test_what_is_no_file_is_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo("pipe")
+    if path == "/dev/stdout" and Path(path).is_file():
+        pytest.skip("standard output is a file here")
+    for resume in (True, False):
+        with pytest.raises(UsageError, match=f"^-o {path or repr('')}: is "):
+            Journal(path, SETTINGS, resume=resume)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "pipe"]
 
 
 def test_a_torn_line_is_cut_off_and_the_rest_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from audiosim.batch.pairing import Pair, folders, manifest, shard
 from audiosim.errors import InputError, NothingToCompare, UsageError
+from audiosim.judge.rows import composed
 
 
 def tree(root: Path, *names: str) -> str:
@@ -91,6 +92,56 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         folders(ref, [f"{ref}/a.wav"])
     with pytest.raises(NothingToCompare, match="has a partner"):
         folders(ref, [tree(tmp_path / "empty")])
+
+
+SHORT, LONG = "caf\u00e9", "cafe\u0301"  # composed, as Linux and git write it; decomposed, as macOS archives do
+
+
+@pytest.mark.parametrize(("ref", "test"), [(SHORT, LONG), (LONG, SHORT)])
+@pytest.mark.parametrize("rule", ["relpath", "stem", "order", f"regex:{SHORT}", f"regex:{LONG}", "regex:(.*)[.]"])
+def test_names_pair_whatever_their_unicode_form(tmp_path: Path, ref: str, test: str, rule: str) -> None:
+    """Even where both folders have a name that sorts between the two forms."""
+    tree(tmp_path, f"r/{ref}.wav", f"t/{test}.flac")
+    if not rule.startswith(f"regex:{SHORT[:3]}"):
+        tree(tmp_path, "r/caff.wav", "t/caff.wav")
+    found = folders(f"{tmp_path}/r", [f"{tmp_path}/t"], rule)
+    assert (f"{tmp_path}/r/{ref}.wav", f"{tmp_path}/t/{test}.flac") in {(p.reference, p.test) for p in found.pairs}
+    assert all(composed(Path(p.reference).stem) == composed(Path(p.test).stem) for p in found.pairs)
+    assert found.unpaired == []
+    if rule != "order":  # where names say nothing
+        (note,) = found.notes
+        assert "1 recording was paired by a name that differs in its Unicode form only" in note
+    assert [p.id for p in folders(f"{tmp_path}/r", [f"{tmp_path}/t"], include=[f"{ref}*"]).pairs] == [f"{test}.flac"]
+
+
+def test_each_unicode_form_goes_with_its_own(tmp_path: Path) -> None:
+    tree(tmp_path, f"r/{SHORT}.wav", f"r/{LONG}.wav", f"t/{SHORT}.wav", f"t/{LONG}.wav", f"u/{LONG}.wav")
+    found = folders(f"{tmp_path}/r", [f"{tmp_path}/t"])
+    assert [Path(p.reference).name == Path(p.test).name for p in found.pairs] == [True, True]
+    assert (found.unpaired, found.notes) == ([], [])
+
+
+def test_a_name_whose_like_is_taken_is_told_from_it(tmp_path: Path) -> None:
+    tree(tmp_path, f"r/{SHORT}.wav", f"t/{SHORT}.wav", f"t/{LONG}.wav")
+    found = folders(f"{tmp_path}/r", [f"{tmp_path}/t"])
+    assert [p.id for p in found.pairs] == [f"{SHORT}.wav"]
+    (line,) = found.unpaired
+    assert "has no reference" in line
+    assert "caf\\xe9.wav differs in its Unicode form only, but belongs to caf\\xe9.wav" in line
+
+
+def test_a_table_may_name_files_in_another_unicode_form(tmp_path: Path) -> None:
+    tree(tmp_path, f"{LONG}/{SHORT}.wav", f"{LONG}/{LONG}2.wav")
+    (tmp_path / "pairs.csv").write_text(
+        f"reference,test\n{SHORT}/{LONG}.wav,{SHORT}/{SHORT}2.wav\n{SHORT}/no.wav,no.wav\n", encoding="utf-8"
+    )
+    found = manifest(f"{tmp_path}/pairs.csv")
+    first, second = found.pairs
+    assert (first.reference, first.test) == (f"{tmp_path}/{LONG}/{SHORT}.wav", f"{tmp_path}/{LONG}/{LONG}2.wav")
+    assert first.id == f"{SHORT}/{SHORT}2.wav"
+    assert second.reference == f"{tmp_path}/{SHORT}/no.wav"
+    (note,) = found.notes
+    assert "2 recordings were found by a name that differs in its Unicode form only" in note
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links")

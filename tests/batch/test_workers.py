@@ -120,7 +120,7 @@ def test_options_versions_and_pieces_are_part_of_the_key(files: Path, monkeypatc
         TERMS.key(pair, "snr:mid_side=true", "a", "b"),
         TERMS.key(pair, "snr", "c", "b"),
     ]
-    monkeypatch.setattr(snr, "CARD", replace(snr.CARD, version=2))
+    monkeypatch.setattr(snr, "CARD", replace(snr.CARD, version=snr.CARD.version + 1))
     others.append(replace(TERMS).key(pair, "snr", "a", "b"))
     assert len({key, *others}) == len(others) + 1
 
@@ -216,9 +216,9 @@ def test_one_unreadable_file_among_many(files: Path) -> None:
 def test_one_reference_is_decoded_once_for_all_its_tests(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def counted(path: str) -> Any:
+    def counted(path: str, policy: Policy) -> Any:
         read.append(Path(path).name)
-        return load_once(path)
+        return load_once(path, policy)
 
     load_once = workers._load
     monkeypatch.setattr(workers, "_load", counted)

@@ -92,7 +92,7 @@ def test_no_arguments_show_the_help_and_are_wrong_usage(cli):
         (["explain", "si-sdrr"], "did you mean 'si-sdr'?"),
         (["explain", "mse", "a.wav"], "both recordings"),
         (["explain", "mse", "-", "-"], "only once"),
-        (["explain", "--format", "value"], "compare"),
+        (["explain", "--format", "value"], "is not for this command; one of: table, tsv, csv, json, jsonl"),
     ],
 )
 def test_wrong_usage_is_one_line_with_a_way_out(cli, argv, hint):

@@ -10,13 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import soundfile
 
 from audiosim import compare
 from audiosim.batch.journal import read, slot
+from audiosim.config import Format
 from audiosim.errors import ExitCode
 from audiosim.testing.signals import COMPILED, noise
 from tests.conftest import Done
@@ -37,9 +38,8 @@ def sounds(folder: Path, count: int, seconds: float = 0.05) -> tuple[Path, Path]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The computed rows of a journal, whether they count or not. The worst are written again, with the second."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
-    return [row for row in rows if row["worst_s"] is None]
+    """The rows of a journal as any reader of the file sees them."""
+    return [json.loads(line) for line in path.read_text().splitlines()[1:]]
 
 
 def test_rows_are_those_of_compare(cli: Cli, tmp_path: Path) -> None:
@@ -139,14 +139,20 @@ def test_killed_in_the_middle_it_goes_on_and_computes_nothing_twice(
     running = started(process, tmp_path, MANY, 20)
     running.kill()
     running.communicate()
-    left = len(rows_of(tmp_path / "run.jsonl"))
-    assert 20 <= left < 2 * MANY, "it was to be killed in the middle"
+    whole = [line for line in (tmp_path / "run.jsonl").read_text().splitlines(keepends=True) if line.endswith("\n")]
+    assert 20 <= len(whole) - 1 < 2 * MANY, "it was to be killed in the middle"
+    half = len(whole) // 2 * 2  # the header, some pairs, and the first row of one, half of which is missing
+    (tmp_path / "run.jsonl").write_text("".join(whole[:half]) + whole[1][:99])
+    known = {slot(r): r for r in map(json.loads, whole[1:half])}
     done = cli("batch", tmp_path / "ref", tmp_path / "test", "-m", "mse", "-m", "snr", "-o", "run.jsonl")
     assert done.code == 0
     rows = rows_of(tmp_path / "run.jsonl")
     again = Counter(slot(r) for r in rows)
     assert len(again) == 2 * MANY
     assert set(again.values()) == {1}
+    found = {slot(r): r for r in rows}
+    assert all({**found[s], "worst_s": None} == r for s, r in known.items()), "what was there is not computed again"
+    assert f"compared {MANY - (len(known) - 1) // 2} pairs" in done.err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -187,6 +193,63 @@ def test_a_second_batch_on_one_journal_is_refused(process: Callable[..., Any], c
     running.communicate()
     assert done.code == ExitCode.USAGE
     assert "another batch is writing it" in done.err
+
+
+def test_a_pipe_gets_rows_with_a_journal_too(cli: Cli, tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 2)
+    piped = cli("batch", ref, test, "-m", "mse", "-q").out
+    assert piped.startswith("id\tsystem\t")
+    assert cli("batch", ref, test, "-m", "mse", "-q", "-o", "run.jsonl").out == piped
+    assert cli("batch", ref, test, "-m", "mse", "-q", "-o", "run.jsonl").out == piped
+    read = cli("batch", "--from", "run.jsonl", "-q", "-o", "-").out  # in the order in which the pairs were done
+    assert sorted(read.splitlines()) == sorted(piped.splitlines())
+
+
+@pytest.mark.parametrize("form", [*get_args(Format)])
+def test_every_format_of_the_help_is_made(cli: Cli, tmp_path: Path, form: str) -> None:
+    ref, test = sounds(tmp_path, 1)
+    cli("batch", ref, test, "-m", "mse", "-q", "-o", "run.jsonl")
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    done = cli("batch", "--from", "run.jsonl", "-q", "--format", form, "-o", "out")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (tmp_path / "out").stat().st_size
+    dry = cli("batch", ref, test, "-n", "-q", "--format", form)
+    assert dry.code == (0 if form in ("table", "tsv", "csv", "json", "jsonl") else ExitCode.USAGE)
+    assert "internal" not in dry.err
+
+
+@pytest.mark.parametrize("output", ["/dev/null", "-", ""])
+def test_a_journal_is_a_file(cli: Cli, tmp_path: Path, output: str) -> None:
+    ref, test = sounds(tmp_path, 1)
+    for argv in (("batch", ref, test, "-m", "mse", "-o", output), ("batch", "--merge", "none.jsonl", "-o", output)):
+        if "--merge" in argv:
+            cli("batch", ref, test, "-m", "mse", "-q", "-o", "none.jsonl")
+        done = cli(*argv)
+        assert (done.code, done.out, done.err.count("\n")) == (ExitCode.USAGE, "", 1)
+        assert f"-o {output or repr('')}: is " in done.err
+
+
+def test_names_in_another_unicode_form_are_paired_with_a_note(cli: Cli, tmp_path: Path) -> None:
+    """In a folder of tests, in ratings, in a baseline, and from system to system."""
+    ref, test = sounds(tmp_path, 1)
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder, name in ((ref, "\u00e9.wav"), (test, "e\u0301.wav"), (other, "\u00e9.wav")):
+        (folder / name).write_bytes((test / "000.wav").read_bytes())
+    (ref / "000.wav").unlink()
+    (test / "000.wav").unlink()
+    (tmp_path / "ratings.csv").write_text("id,rating\n\u00e9.wav,4\n", encoding="utf-8")
+    argv = "batch", ref, test, other, "-m", "mse", "--format", "json", "--ratings", "ratings.csv"
+    done = cli(*argv)
+    assert done.code == 0
+    assert "1 recording was paired by a name that differs in its Unicode form only" in done.err
+    said = json.loads(done.out)
+    assert [r["rating"] for r in said["rows"]] == [4.0, 4.0]
+    assert [s["difference"] for s in said["summary"]["scores"]] == [None, 0.0]
+    cli("batch", ref, test, "-m", "mse", "--baseline", "base.jsonl", "--update-baseline")
+    known = cli("batch", ref, other, "-m", "mse", "--baseline", "base.jsonl")
+    assert (known.code, "1 same" in known.err) == (0, True)
 
 
 def test_the_same_file_twice_and_against_itself(cli: Cli, tmp_path: Path) -> None:

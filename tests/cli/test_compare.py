@@ -6,12 +6,16 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import get_args
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import soundfile
 
 from audiosim import compare, load, metrics
+from audiosim.cli.formats import BY_SUFFIX
+from audiosim.config import Format
 from tests.cli.conftest import RATE
 
 
@@ -217,6 +221,59 @@ def test_output_goes_to_the_file_at_once_or_not_at_all(cli, sounds, tmp_path):
     assert cli("compare", sounds / "ref.wav", sounds / "gone.wav", "-o", "out.json").code == 3
     assert (tmp_path / "out.json").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.json", "out.txt"]
+
+
+READERS = {  # what shows that a text is of the format
+    "markdown": lambda text: text.startswith("### audiosim: "),
+    "junit": lambda text: ElementTree.fromstring(text).tag == "testsuites",
+    "html": lambda text: text.startswith("<!doctype html>"),
+    "json": lambda text: bool(strict(text)["results"]),
+    "jsonl": lambda text: [strict(line)["spec"] for line in text.splitlines()] == ["mse", "snr"],
+    "csv": lambda text: text.startswith("spec,value,"),
+    "tsv": lambda text: text.startswith("spec\tvalue\t"),
+    "value": lambda text: len([*map(float, text.split())]) == 2,
+    "table": lambda text: text.startswith("reference "),
+}
+
+
+@pytest.mark.parametrize("form", [*get_args(Format)])
+def test_every_format_of_the_help_is_made_both_ways(cli, sounds, tmp_path, form):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-m", "snr", "-q"
+    suffixes = [suffix for suffix, meant in BY_SUFFIX.items() if meant == form]
+    for name, given in (("by-name", form), *((f"by-suffix.{suffix}", None) for suffix in suffixes)):
+        done = cli(*argv, "-o", name, *(("--format", given) if given else ()))
+        assert (done.code, done.out, done.err) == (0, "", "")
+        if form == "parquet":
+            rows = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / name).to_pylist()
+            assert [r["spec"] for r in rows] == ["mse", "snr"]
+        else:
+            assert READERS[form]((tmp_path / name).read_text(encoding="utf-8"))
+    if form != "parquet":
+        assert READERS[form](cli(*argv, "--format", form).out)
+
+
+def test_junit_and_markdown_say_what_failed_and_why(cli, sounds):
+    argv = "compare", sounds / "ref.wav", sounds / "far.wav", sounds / "broken.wav", sounds / "ref.wav", "-m", "snr"
+    done = cli(*argv, "--require", "snr>=40", "-q", "--format", "junit")
+    assert done.code == 3
+    suite = ElementTree.fromstring(done.out)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    page = cli(*argv, "--require", "snr>=40", "-q", "--format", "markdown").out
+    assert page.count("**failed**") == 2
+    assert "<code>snr</code>: identical recordings" in page
+    assert "broken.wav" in page
+
+
+def test_what_a_format_cannot_hold_is_said(cli, sounds, tmp_path):
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse"
+    for form in ("value", "markdown", "junit"):
+        done = cli(*argv, "--bands", "--format", form)
+        assert (done.code, done.out) == (2, "")
+        assert f"--format {form} prints only values" in done.err
+    done = cli("explain", "-o", "list.md")
+    assert done.code == 2
+    assert "-o list.md: markdown is not for this command; one of: table, tsv, csv, json, jsonl" in done.err
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout")

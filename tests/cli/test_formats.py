@@ -79,6 +79,13 @@ def test_parquet_holds_all_of_it():
     assert pq.read_table(io.BytesIO(formats.to_parquet([], []))).num_rows == 0
 
 
+def test_parquet_holds_metrics_from_outside():
+    """Their version is a number and a digest."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    made = formats.to_parquet([row("a", metric_version="3-0123456789abcdef"), row("b", metric_version=2)], ())
+    assert parquet.read_table(io.BytesIO(made))["metric_version"].to_pylist() == [3, 2]
+
+
 def test_parquet_needs_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"pip install 'audiosim\[parquet\]'"):

@@ -39,7 +39,7 @@ def test_summary_of_one_system_tells_what_has_no_number():
     ]
     text = printed(table.print_summary, summarise(rows))
     assert text.splitlines()[0].split() == ["metric", "mean", "median", "5", "%", "95", "%", "better"]
-    assert "si-sdr: 1 infinite, 1 failed of 3 pairs" in text
+    assert "si-sdr: 1 infinite, 1 failed of 3 pairs; 1 infinitely good left out" in text
     assert "no number" in text
     assert printed(table.print_summary, summarise([])).split()[0] == "metric"
 

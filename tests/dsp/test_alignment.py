@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim.dsp.alignment import SHORTEST, advanced, correlation, delay, overlap
+from audiosim.dsp.alignment import CLEAR, CONFIDENCE, SHORTEST, advanced, correlation, delay, overlap
 from audiosim.testing.signals import (
     SIGNALS,
     added_noise,
@@ -107,6 +107,33 @@ def test_unrelated_sounds_have_no_delay(seconds: float) -> None:
     for make in (noise, pink, speech_like):
         false = [delay(make(RATE, seconds, seed), make(RATE, seconds, seed + 100), RATE).found for seed in range(10)]
         assert sum(false) <= 1
+
+
+@pytest.mark.parametrize("pair", [("chord_music", "harmonic"), ("pink", "harmonic"), ("speech_like", "harmonic")])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_chance_peaks_of_tones_are_no_delay(pair: tuple[str, str], channels: int) -> None:
+    for seed in range(3):
+        ref, test = (SIGNALS[n](RATE, 2.0, seed + 50 * i, channels) for i, n in enumerate(pair))
+        found = delay(ref, test, RATE)
+        assert not found.found or abs(found.correlation) > CLEAR
+
+
+@pytest.mark.parametrize("name", ["noise", "speech_like", "chord_music"])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_an_inverted_channel(name: str, strength: float) -> None:
+    ref, test = _pair(name, 700, channels=2)
+    found = delay(ref, added_noise(test * [[1], [-1]], RATE, strength, 5), RATE)
+    assert found.found
+    assert abs(found.samples - 700) < 0.1
+    assert abs(found.correlation) > 0.65
+    assert found.inverted == (1,)
+
+
+def test_a_delay_beyond_the_range_is_seen_but_not_found() -> None:
+    ref, test = _pair("speech_like", 6000)
+    found = delay(ref, test, 800)
+    assert (found.found, found.samples) == (False, 6000)
+    assert found.confidence >= CONFIDENCE
 
 
 def test_silence_constants_and_short_ones_have_no_delay() -> None:

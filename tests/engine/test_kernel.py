@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,6 +176,54 @@ def test_kernels_run_without_the_interpreter_lock() -> None:
 
     for function in (divergence.phases, divergence.differences, moments.error, stream.read):
         assert function.targetoptions["nogil"]  # type: ignore[attr-defined]
+
+
+@compiled_only
+def test_the_process_that_compiles_gives_the_bits_of_those_that_load(
+    tmp_path: Path, process: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """In whatever order kernels are loaded: a kernel holds functions that are kernels themselves."""
+    script = (
+        "import sys, numpy as n; from audiosim.models.auditory import complex_gammatone as c\n"
+        "state = c._at_rest(c.bank(48000))\n"
+        "if 'four' in sys.argv: c._advance_four(state.copy(), 1.0, 0.5, 0.2, 0.1)\n"
+        "if 'one' in sys.argv: c._advance(state, 1.0)\n"
+        "print(hash(c.powers(n.sin(n.arange(3000.0) ** 2), 48000).tobytes()), len(c._powers.stats.cache_hits))"
+    )
+    places = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": str(tmp_path / "home"), "PYTHONHASHSEED": "0"}
+    runs = [(), (), ("four",), ("one", "four")]
+    out = [process(*before, python=("-c", script), env=places).communicate() for before in runs]
+    assert all(errors == b"" for _, errors in out)
+    bits = [printed.split() for printed, _ in out]
+    assert [hits for _, hits in bits] == [b"0", b"1", b"1", b"1"]
+    assert len({value for value, _ in bits}) == 1
+
+
+@compiled_only
+@pytest.mark.parametrize("compiler", [kernel.kernel, kernel.fused_kernel, kernel.exact_kernel])
+def test_a_kernel_shares_no_machine_code_with_others(compiler: Callable[..., Any]) -> None:
+    """Copies of one function differ in last digits, and of two with one name a process runs either."""
+
+    @compiler
+    def inner(x: np.ndarray) -> float:
+        total = 0.0
+        for i in range(x.size):
+            total += x[i] * x[i]
+        return total + float(np.median(x))
+
+    @compiler
+    def outer(x: np.ndarray) -> float:
+        return inner(x) + inner(x[::2]) + float(np.sort(x)[0])
+
+    x = np.arange(9.0)
+    assert outer(x) == inner(x) + inner(x[::2])
+    for made in (inner, outer):
+        (overload,) = (o for types, o in made.overloads.items() if types[0].layout == "C")
+        defined = [f for f in overload.library._final_module.functions if not f.is_declaration]
+        assert len(defined) > 1
+        assert {f.linkage.name for f in defined} <= {"external", "internal", "private"}
+        shared = [f for f in overload.library._get_module_for_linking().functions if not f.is_declaration]
+        assert "linkonce_odr" in {f.linkage.name for f in shared}, "so that others can be compiled with it"
 
 
 @pytest.mark.parametrize("compiler", [kernel.kernel, kernel.exact_kernel])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import inf, isnan, nan
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from audiosim.comparison import compare_signals
 from audiosim.errors import UsageError
 from audiosim.judge import gates
+from audiosim.judge.rows import result_row, to_json
 from audiosim.match import Policy
 from audiosim.result import Result, undefined
 from audiosim.signal import Signal
@@ -129,6 +131,105 @@ def test_a_band_beyond_half_the_rate_is_refused():
     assert gates.judge([gates.parse("mse@4000-8000<1")], done, Policy())[0].passed
 
 
+# Gates on channels
+
+
+@pytest.mark.parametrize(
+    ("text", "channel", "pooled", "spec"),
+    [
+        ("min_channel(snr)>=60", "min", None, "snr"),
+        (" max_channel ( log-mel ) < 60 ", "max", None, "log-mel"),
+        ("min_channel(mse:weighting=hp,coef=0.9)<60", "min", None, "mse:weighting=hp,coef=0.9"),
+        ("worst(min_channel(snr))>60", "min", "worst", "snr"),
+        ("p95( max_channel(mse) )<=60", "max", "p95", "mse"),
+    ],
+)
+def test_gates_on_channels_are_read(text, channel, pooled, spec):
+    gate = gates.parse(text, batch=True)
+    assert (gate.text, gate.channel, gate.pooled, gate.spec, gate.limit) == (text, channel, pooled, spec, 60.0)
+    if pooled is None:
+        assert gates.parse(text) == gate
+    else:
+        with pytest.raises(UsageError, match="audiosim batch"):
+            gates.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("min_channel(snr@100-200)>1", "not a band"),
+        ("worst(min_channel(snr@100-200))>1", "not a band"),
+        ("min_channel(worst(snr))>1", r"worst\(min_channel\(snr\)\)"),
+        ("min_channel(min_channel(snr))>1", "takes a metric"),
+        ("min_channel()>1", "takes a metric"),
+        ("mean(max(snr))>1", "twice"),
+        ("mid_channel(snr)>1", "min_channel or max_channel"),
+        ("min_channel(no-metric)>1", "no-metric"),
+        ("min_channel(snr)", "OPERATOR"),
+    ],
+)
+def test_other_gates_on_channels_are_usage_errors(text, why):
+    with pytest.raises(UsageError, match=why):
+        gates.parse(text, batch=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "channels", "value", "reason"),
+    [
+        ("min_channel(snr)>=60", [70.0, 61.0], 61.0, None),
+        ("min_channel(snr)>=60", [188.0, 3.0], 3.0, "in channel 2"),
+        ("min_channel(snr)>=60", [inf, 61.0], 61.0, None),
+        ("min_channel(snr)>=60", [inf, -inf], -inf, "in channel 2"),
+        ("max_channel(log-mel)<3", [1.0, 2.0, 0.0], 2.0, None),
+        ("max_channel(log-mel)<3", [1.0, 4.0, 4.0], 4.0, "in channel 2"),
+        ("max_channel(log-mel)<3", [5.0], 5.0, "in channel 1"),
+        ("min_channel(snr)>=60", [70.0, nan], nan, "undefined: channel 2 has no value"),
+        ("min_channel(snr)>=60", [], nan, "undefined: no channel has a value"),
+    ],
+)
+def test_verdicts_on_channels(text, channels, value, reason):
+    gate = gates.parse(text)
+    found = gates.verdict(gate, Result(value=70.0, per_channel=np.array(channels)))
+    assert (found.passed, found.reason) == (reason is None, reason)
+    assert found.value == pytest.approx(value, nan_ok=True)
+    told = json.loads(to_json(result_row(gate.spec, Result(value=70.0, per_channel=np.array(channels)))))
+    assert gates.row(gates.verdict_of_row(gate, told)) == pytest.approx(gates.row(found), nan_ok=True)
+
+
+def test_a_channel_without_a_value_passes_only_where_both_are_silent():
+    gate = gates.parse("min_channel(snr)>=60")
+    answer = Result(value=nan, per_channel=np.array([70.0, nan]), status="undefined", reason="channel 2: silent")
+    assert gates.verdict(gate, answer).reason == "undefined: channel 2: silent"
+    assert gates.verdict(gate, answer, silent=[2]).value == 70.0
+    assert gates.verdict(gate, answer, silent=[1]).passed is False
+    left = noise(RATE, 0.1, 1)[0]
+    quiet, loud = np.stack([left, 0 * left]), np.stack([left, left])
+    for ref, test, passed in ((quiet, quiet, True), (quiet, loud, False), (loud, quiet, False)):
+        done = compare_signals(Signal.of(ref, RATE), Signal.of(test, RATE), ["snr"], Policy())
+        assert gates.judge([gate], done, Policy())[0].passed is passed
+
+
+def test_channels_are_pooled_over_pairs():
+    def pair(name, channels, **fields):
+        infinite = {"+inf": [i for i, v in enumerate(channels, 1) if v == inf]}
+        known = [v if abs(v) < inf else None for v in channels]
+        return row(name, "snr", 90.0, per_channel=known, infinite_channels=infinite, **fields)
+
+    rows = [pair("a", [70.0, inf]), pair("b", [188.0, 3.0]), pair("c", [65.0, 66.0])]
+
+    def asked(text, rows=rows):
+        return gates.judge_batch([gates.parse(text, batch=True)], rows)[0]
+
+    worst = asked("worst(min_channel(snr))>=60")
+    assert (worst.value, worst.passed, worst.reason) == (3.0, False, "at test/b")
+    assert asked("median(min_channel(snr))>=60").value == 65.0
+    assert asked("max(max_channel(snr))<200").value == 188.0  # what is infinitely good does not count
+    missing = asked("worst(min_channel(snr))>=1", [*rows, pair("d", [70.0, nan])])
+    assert (missing.value, missing.passed, missing.reason) == (3.0, False, "1 undefined of 4 pairs")
+    silent = pair("d", [70.0, nan], match={"silent_channels": [2]})
+    assert asked("worst(min_channel(snr))>=1", [*rows, silent]).passed
+
+
 # Gates over a batch
 
 
@@ -212,7 +313,9 @@ def test_infinite_values_in_a_batch():
     assert over("mean(si-sdr)>=15", [10.0, 20.0, inf], "si-sdr").value == 15.0
     assert over("mean(si-sdr)>=15", [10.0, 20.0, -inf], "si-sdr").value == -inf
     assert over("mean(si-sdr)>=15", [inf, inf], "si-sdr").passed
-    assert over("median(si-sdr)>=15", [10.0, inf, inf], "si-sdr").value == inf
+    assert over("median(si-sdr)>=15", [10.0, inf, inf], "si-sdr").value == 10.0
+    assert over("max(si-sdr)>=15", [10.0, inf, inf], "si-sdr").value == 10.0
+    assert over("median(si-sdr)>=15", [10.0, -inf], "si-sdr").value == -inf
     assert over("worst(si-sdr)>=15", [inf, -inf], "si-sdr").missed_by == inf
 
 

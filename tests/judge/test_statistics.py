@@ -88,6 +88,19 @@ def test_resampled_means_leave_out_what_is_missing():
         assert found == pytest.approx(np.nanmean(x[at], axis=0), rel=1e-12)
 
 
+def test_an_infinite_value_makes_the_means_infinite_that_hold_it():
+    x = np.array([[1.0, 1.0], [2.0, inf], [3.0, -inf], [4.0, nan]])
+    means = statistics.resampled_means(x, 200, seed=3)
+    rng = np.random.default_rng(3)
+    with np.errstate(invalid="ignore"):
+        for found in means:
+            part = x[rng.integers(0, 4, 4)]
+            kept = part[~np.isnan(part[:, 1]), 1]
+            wanted = kept.mean() if len(kept) else nan
+            assert found == pytest.approx([part[:, 0].mean(), wanted], rel=1e-12, nan_ok=True)
+    assert statistics.interval(np.array([inf, 1.0, nan])) == (inf, inf)
+
+
 def test_an_interval_covers_as_often_as_it_says():
     rng = np.random.default_rng(8)
     held = 0

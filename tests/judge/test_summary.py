@@ -6,12 +6,13 @@ import csv
 import importlib.util
 import json
 import warnings
-from math import inf, isnan
+from math import inf, isinf, isnan
 
 import numpy as np
 import pytest
 
 from audiosim.errors import InputError
+from audiosim.judge import gates
 from audiosim.judge.rows import to_json
 from audiosim.judge.summary import Ratings, agreement, summarise
 from audiosim.judge.tally import Tally
@@ -77,14 +78,56 @@ def test_what_has_no_finite_number_is_counted_and_not_averaged():
     ]
     (score,) = summarise(rows).scores
     assert (score.pairs, score.numbers, score.infinite, score.undefined, score.error) == (6, 2, 2, 1, 1)
-    assert score.mean == 15.0
-    assert (score.minimum, score.median, score.maximum) == (-inf, 15.0, inf)
+    assert (score.infinitely_bad, score.mean) == (1, -inf)
+    assert (score.minimum, score.median, score.maximum) == (-inf, 10.0, 20.0)
     assert [p.id for p in score.worst] == ["c", "a", "f", "b"]
     assert score.worst[2].worst_s == 1.5
     assert isnan(score.worst[0].worst_s)
     json.loads(to_json(summarise(rows).data()))
     (flat,) = summarise(rows).table()
-    assert (flat["pairs"], flat["without_number"]) == (6, 4)
+    assert (flat["pairs"], flat["infinite"], flat["without_number"]) == (6, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "statistic"),
+    [
+        ([11.8, inf], [11.8] * 5),  # identical files lift nothing
+        ([11.8, inf, inf, inf], [11.8] * 5),
+        ([inf, inf], [inf] * 5),
+        ([-inf, -inf], [-inf] * 5),
+        ([-inf, 10.0, 20.0, inf], [-inf, 10.0, -inf, -inf, 20.0]),
+    ],
+)
+def test_one_rule_for_infinite_values(values, statistic):
+    """Mean, median, interval, percentiles, gates over the batch: all of the same values. Signs turn with the metric."""
+    for spec, sign in (("si-sdr", 1.0), ("log-mel", -1.0)):
+        rows = [row(f"{k}", spec, sign * value) for k, value in enumerate(values)]
+        (score,) = summarise(rows).scores
+        low, high = (score.minimum, score.maximum) if sign > 0 else (score.maximum, score.minimum)
+        found = [sign * v for v in (score.mean, score.median, low, score.p5 if sign > 0 else score.p95, high)]
+        assert found == statistic
+        for name, value in (("mean", score.mean), ("median", score.median), ("worst", low), ("p5", score.p5)):
+            (verdict,) = gates.judge_batch([gates.parse(f"{name}({spec})>=0", batch=True)], rows)
+            assert verdict.value == value
+        ends = sorted(sign * end for end in score.interval)
+        assert ends[0] == (min(statistic) if isinf(min(statistic)) else pytest.approx(11.8, rel=1e-14))
+        assert not any(map(isnan, ends))
+
+
+def test_an_infinitely_bad_pair_ranks_its_system_last():
+    made = {"broken": (-inf, 50.0), "fine": (10.0, 12.0), "broken twice": (-inf, 40.0), "perfect": (inf, inf)}
+    rows = [row(f"{k}", "si-sdr", v, system=name) for name, values in made.items() for k, v in enumerate(values)]
+    summary = summarise(rows)
+    assert summary.systems == ("perfect", "fine", "broken", "broken twice")
+    gaps = {s.system: s.difference for s in summarise(rows[:6]).scores}
+    assert gaps["broken"] == -inf
+    assert isnan(gaps["fine"])
+
+
+def test_identical_recordings_are_counted_where_the_value_depends_on_the_signal():
+    rows = [row("a", "snr", 188.0, reason="identical recordings"), row("b", "snr", 20.0)]
+    (score,) = summarise(rows).scores
+    assert (score.identical, score.infinite, score.mean) == (1, 0, 104.0)
 
 
 def test_no_number_at_all():

@@ -210,6 +210,35 @@ PEERS: dict[str, tuple[Callable[..., float], float, float, float]] = {
 }
 
 
+CHANNELS = [
+    "esr",
+    "snr",
+    "snr:convention=auraloss",
+    "si-sdr",
+    "si-sdr:convention=auraloss",
+    "sd-sdr:convention=auraloss",
+]
+
+
+@pytest.mark.parametrize("spec", [*CHANNELS, "sdr"])
+def test_channels_mean_is_what_the_packages_give(spec: str) -> None:
+    """auraloss takes the mean over channels itself, users of torchmetrics that of its values per channel. Where
+    channels are pooled by their energies, the value is another."""
+    torch = pytest.importorskip("torch")
+    ref = np.concatenate([signals.speech_like(RATE, 1.5, seed=s) for s in (3, 5)])
+    test = np.array([[0.8], [0.5]]) * ref + np.array([[0.02], [0.0001]]) * signals.noise(RATE, 1.5, seed=4, channels=2)
+    peer, relative, absolute, factor = PEERS[spec]
+    r, t = (torch.tensor(x)[None] for x in (ref, test))
+    if "auraloss" in str(peer):
+        theirs = factor * peer(r, t)
+    else:
+        theirs = factor * float(np.mean([peer(r[:, c : c + 1], t[:, c : c + 1]) for c in (0, 1)]))
+    mean = f"{spec}{',' if ':' in spec else ':'}channels=mean"
+    ours = compare(ref, test, [spec, mean], RATE)
+    assert ours[mean].value == pytest.approx(theirs, rel=relative, abs=absolute)
+    assert ours[spec].value != pytest.approx(theirs, rel=1e-2)
+
+
 @pytest.mark.parametrize("spec", PEERS)
 def test_peers(spec: str) -> None:
     ref, test, ref_tensor, test_tensor = torch_pair()

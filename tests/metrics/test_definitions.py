@@ -30,6 +30,8 @@ OPTIONS = [
         for c in ("torchmetrics", "auraloss", "plain")
         for z in ("false", "true")
     ),
+    *(f"{m}:channels=mean" for m in naive.POOLED),
+    "si-sdr:channels=mean,convention=auraloss,mid_side",
     "sdr:taps=1",
     "sdr:taps=50,zero_mean",
     "sdr:taps=64,load=0.01",

@@ -44,46 +44,28 @@ def threshold(rate: int) -> Array:
     return result
 
 
-def calibration(power: Array, level: float | None) -> float:
-    """Factor to power re 0 dB SPL of powers [block, band] re a full-scale sine, which is of that level; None: the mean
-    of the blocks within 40 dB of the loudest is brought to LEVEL. 0 for silence."""
+# What takes xp is written for NumPy and torch alike: xp is one or the other, powers are [..., block, band].
+
+
+def calibration(xp: Any, power: Any, level: float | None) -> Any:
+    """Factor [..., 1, 1] to power re 0 dB SPL of powers re a full-scale sine, which is of that level; None: the mean of
+    the blocks within 40 dB of the loudest is brought to LEVEL."""
     if level is not None:
-        return float(10 ** (level / 10))
-    total = power.sum(1)
-    loud = total[total > 10 ** (-QUIETER / 10) * total.max()]
-    return float(10 ** (LEVEL / 10) / loud.mean()) if loud.size else 0.0
+        return 10 ** (level / 10)
+    total = power.sum(-1)
+    loud = total > 10 ** (-QUIETER / 10) * xp.amax(total, -1)[..., None]
+    mean = (total * loud).sum(-1) / loud.sum(-1).clip(1)
+    return (10 ** (LEVEL / 10) / (mean + (mean == 0)))[..., None, None]
 
 
-def calibrated_torch(level: float | None) -> Callable[[Any], Any]:
-    """powers [item, block, band] -> powers re 0 dB SPL, as calibration does; which blocks count is held fixed."""
-
-    def calibrated(power: Any) -> Any:
-        if level is not None:
-            return power * 10 ** (level / 10)
-        total = power.sum(2)
-        loud = (total > 10 ** (-QUIETER / 10) * total.amax(1, keepdim=True)).detach()
-        mean = (total * loud).sum(1) / loud.sum(1).clamp(min=1)
-        return power * (10 ** (LEVEL / 10) / (mean + (mean == 0)))[:, None, None]
-
-    return calibrated
-
-
-def sounding(power: Array) -> tuple[int, int]:
-    """First block and one past the last that lie within 60 dB of the loudest; all blocks of silence."""
-    total = power.sum(1)
-    there = np.flatnonzero(total > 10 ** (-SILENT / 10) * total.max())
-    return (int(there[0]), int(there[-1]) + 1) if there.size else (0, len(total))
-
-
-def sounding_torch(power: Any) -> tuple[Any, Any]:
-    """The same of [item, block, band]: [item], twice."""
-    import torch
-
-    total = power.detach().sum(2)
-    there = total > 10 ** (-SILENT / 10) * total.amax(1, keepdim=True)
-    there = there | ~there.any(1, keepdim=True)
-    at = torch.arange(total.shape[1], device=power.device)
-    return torch.where(there, at, len(at)).amin(1), torch.where(there, at + 1, 0).amax(1)
+def sounding(xp: Any, power: Any) -> tuple[Any, Any]:
+    """First block and one past the last [...] that lie within 60 dB of the loudest; all blocks of silence."""
+    total = power.sum(-1)
+    count = total.shape[-1]
+    there = total > 10 ** (-SILENT / 10) * xp.amax(total, -1)[..., None]
+    there = there | ~there.any(-1)[..., None]
+    at = xp.arange(count, device=power.device)
+    return xp.amin(xp.where(there, at, count), -1), xp.amax(xp.where(there, at + 1, 0), -1)
 
 
 def levels(excitation: Array) -> Array:
@@ -103,19 +85,19 @@ def levels_torch(excitation: Any) -> Any:
     return _DB * (excitation / FLOOR).log1p()
 
 
-def masked(power: Array) -> Array:
-    """The power that reaches each band, of powers [window, band] re 0 dB SPL."""
-    reached: Array
-    steeper = UP - UP_PER_DB * (_DB * np.log(np.maximum(power, 10 ** (UP_FROM / 10))) - UP_FROM)
-    ratio = np.exp(np.maximum(steeper, UP_LEAST) * (-STEP / _DB))
-    reached, part = power + power @ _downwards(), power
-    for j in range(1, BANDS):
-        part = part[:, :-1] * ratio[:, : BANDS - j]
-        reached[:, j:] += part
-    return reached
+def masked(xp: Any, power: Any, downwards: Any) -> Any:
+    """The power that reaches each band, of powers re 0 dB SPL; downwards: masking_downwards."""
+    level = _DB * xp.log(power.clip(10 ** (UP_FROM / 10)))
+    ratio = xp.exp((UP - UP_PER_DB * (level - UP_FROM)).clip(UP_LEAST) * (-STEP / _DB))
+    upwards, reached = power[..., :0], []  # what comes from each lower band
+    for j in range(BANDS):
+        reached.append(upwards.sum(-1))
+        upwards = xp.concatenate([upwards, power[..., j : j + 1]], -1) * ratio[..., : j + 1]
+    return power + power @ downwards + xp.stack(reached, -1)
 
 
-def _downwards() -> Array:
+@cache
+def masking_downwards() -> Array:
     """[from band, to band]: part of the power that reaches a lower band."""
     bands = np.arange(BANDS)
     below = np.minimum(bands - bands[:, None], 0)
@@ -123,25 +105,19 @@ def _downwards() -> Array:
     return result
 
 
-@cache
-def masked_torch() -> Callable[[Any], Any]:
-    """masked for tensors [item, window, band]."""
-    from torch.nn import functional
+def pieces(xp: Any, x: Any) -> Any:
+    """Means over pieces of 40 ms [..., piece, band] of x [..., block, band], which is followed by zeros."""
+    if rest := -x.shape[-2] % PIECE:
+        x = xp.concatenate([x, *[xp.zeros_like(x[..., :1, :])] * rest], -2)
+    return x.reshape(*x.shape[:-2], -1, PIECE, x.shape[-1]).mean(-2)
 
-    from ...engine.tensors import Constant
 
-    down = Constant(_downwards())
-
-    def masked(power: Any) -> Any:
-        level = _DB * power.clamp(min=10 ** (UP_FROM / 10)).log()
-        ratio = ((UP - UP_PER_DB * (level - UP_FROM)).clamp(min=UP_LEAST) * (-STEP / _DB)).exp()
-        reached, part = power + power @ down(power), power
-        for j in range(1, BANDS):
-            part = part[..., :-1] * ratio[..., : BANDS - j]
-            reached = reached + functional.pad(part, (j, 0))
-        return reached
-
-    return masked
+def windows(xp: Any, means: Any, silence: float) -> Any:
+    """Means over 80 ms, every 40 ms, [..., piece + 1, band] of those over pieces; before the first and after the last
+    there is silence, so that each piece counts twice."""
+    edge = xp.full_like(means[..., :1, :], silence)
+    both = xp.concatenate([edge, means, edge], -2)
+    return (both[..., 1:, :] + both[..., :-1, :]) / 2
 
 
 def lag(ref: Array, test: Array) -> int:
@@ -165,15 +141,6 @@ def lag_torch(ref: Any, test: Any) -> Any:
 
 
 _NEAR = tuple(sorted(range(-LAGS, LAGS + 1), key=abs))
-
-
-def windows(means: Array, silence: float) -> Array:
-    """Means over 80 ms, every 40 ms, [piece + 1, band] of those over pieces; before the first and after the last there
-    is silence, so that each piece counts twice."""
-    edge = np.full((1, means.shape[1]), silence)
-    both = np.concatenate([edge, means, edge])
-    result: Array = (both[1:] + both[:-1]) / 2
-    return result
 
 
 def piece_powers(x: Array, late: int, count: int) -> Array:

@@ -56,18 +56,22 @@ def pieces(x: Array, rate: int) -> Array:
 
 
 def peakiness(x: Array, rate: int) -> tuple[float, Array]:
-    """R of x [sample] in dB, nan when it is silent; and its part by windows, [window, 2]: R and weight."""
-    p = pieces(x, rate)
-    p = (p[1:] + p[:-1]) / 2 if len(p) > 1 else p
-    low, square = p[:, 0], p[:, 1]
-    heard = square > 10 ** (-QUIETER / 10) * square.max()
-    by_window = np.zeros((len(p), 2))
-    if not heard.any():
-        return nan, by_window
-    by_window[heard, 0] = 20 / EXPONENT * np.log10(low[heard]) - 10 * np.log10(square[heard])
-    by_window[heard, 1] = square[heard] ** (EXPONENT / 2)
-    by_window[:, 1] /= by_window[:, 1].sum()
-    return float(by_window[:, 0] @ by_window[:, 1]), by_window
+    """R of x [sample] in dB, nan when it is silent; and its part by windows [window], which add up to it."""
+    by_window, sounds = by_windows(np, *pieces(x, rate).T)
+    return float(by_window.sum()) if sounds else nan, by_window
+
+
+def by_windows(xp: Any, low: Any, square: Any) -> tuple[Any, Any]:
+    """Parts of R [..., window], 0 where silent, and whether there is sound [...], of means of |x|^0.6 and of x^2
+    [..., piece], arrays or tensors: xp is numpy or torch."""
+    if low.shape[-1] > 1:
+        low, square = ((p[..., 1:] + p[..., :-1]) / 2 for p in (low, square))
+    heard = square > 10 ** (-QUIETER / 10) * xp.amax(square, -1)[..., None]
+    low, square = (xp.where(heard, p, 1) for p in (low, square))
+    weight = square ** (EXPONENT / 2) * heard
+    r = 20 / EXPONENT * xp.log10(low) - 10 * xp.log10(square)
+    sounds = heard.any(-1)
+    return r * weight / (weight.sum(-1) + ~sounds)[..., None], sounds
 
 
 def peakiness_torch(rate: int) -> Callable[[Any], tuple[Any, Any]]:
@@ -85,14 +89,8 @@ def peakiness_torch(rate: int) -> Callable[[Any], tuple[Any, Any]]:
         square = y.mean(-1)
         silent = (square == 0)[..., None]
         low = (torch.where(silent, 1, y + SMOOTH * square[..., None]) ** (EXPONENT / 2) * ~silent).mean(-1)
-        if count > 1:
-            low, square = ((p[:, 1:] + p[:, :-1]) / 2 for p in (low, square))
-        heard = (square > 10 ** (-QUIETER / 10) * square.amax(1, keepdim=True)).detach()
-        low, square = (torch.where(heard, p, 1) for p in (low, square))
-        weight = square ** (EXPONENT / 2) * heard
-        r = 20 / EXPONENT * low.log10() - 10 * square.log10()
-        sounds = heard.any(1)
-        return (r * weight).sum(1) / (weight.sum(1) + ~sounds), sounds
+        by_window, sounds = by_windows(torch, low, square)
+        return by_window.sum(-1), sounds
 
     return value
 

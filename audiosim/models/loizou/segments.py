@@ -109,6 +109,11 @@ def energies(ref: Stream, test: Stream, segments: Segments, threads: int) -> Arr
 
 def ratios(ref: Stream, test: Stream, segments: Segments, low: float, high: float, threads: int) -> Array:
     """Signal-to-noise ratio of every frame in dB, clipped to low..high: [frame]."""
-    signal, noise = energies(ref, test, segments, threads)
-    clipped: Array = np.clip(10 * np.log10(signal / (noise + EPS) + EPS), low, high)
-    return clipped
+    return clipped(energies(ref, test, segments, threads), low, high)
+
+
+def clipped(energies: Array, low: float, high: float) -> Array:
+    """10 lg of a ratio of energies [2, frame], clipped to low..high."""
+    signal, noise = energies
+    within: Array = np.clip(10 * np.log10(signal / (noise + EPS) + EPS), low, high)
+    return within

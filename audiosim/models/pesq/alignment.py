@@ -72,6 +72,7 @@ SHORTEST_RUN, LONGEST_GAP, SHORTEST_UTTERANCE = 4, 50, 50  # blocks
 SPLIT_FROM, SPLIT_MARGIN = 200, 75  # blocks
 SPLITS, COVERED = 41, 0.801  # breaks that are tried, and the part of an utterance in which they lie
 AFTER_BREAK = 3  # blocks from a break to the first frame that counts behind it
+REACH = 8  # blocks by which a delay that the envelopes give may be wrong, for the waveforms to mend it
 
 PART = 4096  # samples that have one delay in torch
 BETTER = 1.3  # times the correlation without that delay, from which it is believed
@@ -339,6 +340,7 @@ def align(ref: Recording, test: Recording) -> list[Utterance]:
         searched = start + whole <= test.blocks and stop + whole >= 0
         if stop - start >= SHORTEST_UTTERANCE and searched:
             (coarse,) = _coarse(loud, [(start - MARGIN, stop + MARGIN)], whole)
+            coarse = frames.likeliest(start, stop, coarse, (whole, 0))
             found.append(_utterances(frames, loud, start, stop, coarse, None))
     return _limited(found, ref)
 
@@ -436,6 +438,15 @@ class _Frames:
         starts = self._within(np.arange((start + 1) * self.ref.block, ends[-1] + 1, self.hop), coarse)
         part = np.searchsorted(ends, starts)
         return [self._peak(h, coarse) for h in self._histograms(starts, part, len(breaks), coarse).cumsum(axis=0)]
+
+    def likeliest(self, start: int, stop: int, coarse: int, others: tuple[int, ...]) -> int:
+        """The delay in blocks that the waveforms bear out best, of those that are too far apart to find each other."""
+        best = coarse
+        for other in others:
+            if abs(other - best) > REACH:
+                (_, ours), (_, theirs) = (self.before(start, [stop], d)[0] for d in (best, other))
+                best = other if theirs > ours else best
+        return best
 
     def after(self, breaks: list[int], stop: int, coarse: int) -> list[Delay]:
         """The delay of the blocks from each of the ascending breaks to stop; frames are laid from there backwards."""

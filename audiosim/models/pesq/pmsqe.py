@@ -106,16 +106,16 @@ def disturbance_torch(bands_equal: bool, frames_equal: bool) -> Callable[[Any, A
     """ref, test [item, sample] at 16 kHz -> symmetric and asymmetric disturbance [item, frame]."""
     import torch
 
-    from ...engine.tensors import Constant, power, spectra
+    from ...engine.tensors import Constant, power, product, spectra, unit
 
     model, transform = bands(RATE), spectra(stft())
-    groups, hears, weights = Constant(grouping(model, 0)), hearing_torch(model, 0), Constant(power_weights())
+    groups, hears, weights = Constant(grouping(model, 0)), hearing_torch(model, 0), Constant(power_weights()[:, None])
 
     def levelled(x: Any) -> Any:
-        powers = power(transform(x), 0.0)
-        mean = (powers[..., SPEECH] @ weights(powers)).mean(1)[:, None, None]
+        powers = power(transform(unit(x)), 0.0)
+        mean = product(powers[..., SPEECH], weights(powers)).mean(1, keepdim=True)
         there = mean > 0
-        return powers @ groups(powers) * torch.where(there, LEVEL / torch.where(there, mean, 1), 0)
+        return product(powers, groups(powers)) * torch.where(there, LEVEL / torch.where(there, mean, 1), 0)
 
     def measure(ref: Any, test: Any) -> tuple[Any, Any]:
         p, q = levelled(ref), levelled(test)

@@ -183,7 +183,7 @@ def bands_torch(ear: Ear, search: int) -> Callable[[Any, Any], tuple[Any, Any]]:
                 for x, real in ((r, real_r), (t, real_t))
             )
         )
-        lowest = lowest.clamp(max=0)  # where no frame is real
+        lowest = torch.where(lowest < far, lowest, 0)  # where no frame is real
         return tuple(torch.where(real[..., None], x - lowest, 0) for x, real in ((r, real_r), (t, real_t)))
 
     def frames(x: Any, first: Any, count: int) -> Any:

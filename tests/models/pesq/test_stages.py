@@ -11,7 +11,7 @@ import scipy.signal
 
 from audiosim.models.pesq import alignment as alignment, disturbance as model
 from audiosim.models.pesq.alignment import Recording, Utterance
-from audiosim.testing.signals import Array, noise
+from audiosim.testing.signals import Array, noise, speech_like
 
 RATE = 16000
 
@@ -115,6 +115,26 @@ def test_delay_to_the_sample(late: int) -> None:
     assert found.delay == late
     assert found.confidence == 1
     assert (found.start, found.stop) == (ref.margin, ref.margin + ref.length)
+
+
+def test_a_delay_of_the_envelopes_needs_the_waveforms() -> None:
+    ref = bursts((20, 200), blocks=270)
+    for late in (0, 60):
+        moved = np.roll(ref.traced, late * 64)
+        frames = alignment._Frames(ref, replace(ref, traced=moved, heard=moved))
+        for coarse in (-60, 0, 60):
+            assert frames.likeliest(93, 277, coarse, (late, 0)) == late
+    assert alignment._Frames(ref, ref).likeliest(93, 277, 3, (0,)) == 3  # the waveforms find the rest
+
+
+@pytest.mark.parametrize("cut", [0, 80])
+def test_babble_does_not_delay(cut: int) -> None:
+    for seed in range(6):
+        x = speech_like(RATE, 4.0, seed)[0]
+        others = sum(speech_like(RATE, 4.0, 100 + 10 * seed + k)[0] for k in range(3))
+        y = x + others * (x.std() / others.std())
+        ref, test = (alignment.brought_to_level(s[cut:], RATE, x.size - cut, "narrow") for s in (x, y))
+        assert all(abs(u.delay) < alignment.REACH * ref.block for u in alignment.align(ref, test))
 
 
 def test_an_utterance_is_split_where_the_delay_changes() -> None:
