@@ -232,7 +232,7 @@ def channels_that_are_alike_or_silent_change_nothing(metric: Metric) -> None:
 FAULTS: dict[str, Callable[..., Array]] = {
     "dead": lambda x, _: np.zeros_like(x),
     "inverted": lambda x, _: -x,
-    "click": lambda x, rate: added_click(x, rate, 1.0),
+    "click": lambda x, rate: added_click(x, rate, 0.1),  # weaker than the sound, however short that is
     "noise": lambda x, rate: added_noise(x, rate, 0.3, 1),
 }
 
