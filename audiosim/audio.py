@@ -31,6 +31,8 @@ BLOCK = 1 << 16  # samples per channel decoded at a time: in cache, and as fast 
 SMALL_BLOCK = 1 << 10  # where a block that the decoder breaks off is lost
 UNKNOWN_LENGTH = 1 << 48  # libsndfile says 2**63 - 1 where the header does not tell
 HEADER_SLACK = 2304  # samples by which honest headers of compressed sound overstate the length: two MPEG frames
+BURST = 16.0  # times full scale, +24 dBFS, which no encoder writes of sound that is below it elsewhere
+RARE = 0.1  # share of the samples
 FFMPEG_SECONDS = 300
 STRICT = ["-xerror", "-err_detect", "crccheck+bitstream+buffer+explode"]
 FFMPEG_BYTES = 4_000_000_000  # what a WAV can carry
@@ -90,7 +92,7 @@ def load(path: str | os.PathLike[str] | Literal["-"], *, damaged: Damaged = "err
     WAV, FLAC, AIFF, Ogg (Vorbis, Opus, FLAC), MP3 and the other formats of libsndfile; what it does not know goes
     through ffmpeg where that is installed. Recordings that were joined to one file are read in a row. Samples
     [channel, sample] are float32, or float64 for 32-bit integer and double files; full scale is 1.0. Safe to call from
-    several threads.
+    several threads. On Linux the samples of long recordings lie in a temporary file (`scratch`).
     damaged: "allow" reads what is left of a damaged file, and the Signal's notes say what is wrong.
     raw: RATE:CHANNELS:FORMAT of files without a header, such as "48000:2:s16le".
     Raises InputError, one line, for what cannot be read, holds no samples, holds NaN or infinite ones, is damaged or
@@ -210,17 +212,21 @@ def _decoded(file: IO[bytes], name: str, path: Path | None = None, wanted: _Want
     from soundfile import LibsndfileError
 
     try:
-        size = formats.size_of(file)
-        layout = formats.inspect(file, size)
+        file, tagged = formats.untagged(file)
+        layout = formats.inspect(file, formats.size_of(file))
         if wanted.raw is not None and _is_headerless(layout, path):
             return _headerless(file, name, wanted)
+        path = None if tagged else path  # ffmpeg gets it without its tags
         if layout.kind == "unknown" and (what := formats.no_sound(file.read(formats.HEAD))):
             raise InputError(f"{name}: {what}")
         file.seek(0)
         if layout.damage and wanted.damaged == "error":
             raise _refused(name, layout.damage[0])
         try:
-            signal = _read(file, name, layout, wanted)
+            if layout.misread:
+                signal = _through_ffmpeg(file, name, path, "its sound is in pieces", layout, wanted)
+            else:
+                signal = _read(file, name, layout, wanted)
         except LibsndfileError as refused:
             reason = refused.error_string.removeprefix("Error : ").strip(" .")
             if layout.own and refused.code not in _FOREIGN and wanted.damaged == "error":
@@ -233,7 +239,7 @@ def _decoded(file: IO[bytes], name: str, path: Path | None = None, wanted: _Want
                 signal = replace(signal, notes=(said,))
         # ALAC has no checksums, and libsndfile says nothing of packets that it does not understand.
         unsure = layout.kind == "caf" and not (layout.own or layout.damage or signal.notes or signal.decoder)
-        if unsure and path is not None and (complaint := _complaint(path)) is not None:
+        if unsure and (complaint := _complaint(file, path)) is not None:
             if wanted.damaged == "error":
                 raise _refused(name, complaint)
             signal = replace(signal, notes=(complaint,))
@@ -284,7 +290,7 @@ def _read(file: IO[bytes], name: str, layout: Layout, wanted: _Wanted) -> Signal
 def _read_parts(file: IO[bytes], name: str, layout: Layout, wanted: _Wanted) -> Signal:
     import numpy as np
 
-    from .signal import Signal, check_finite
+    from .signal import Signal, check_finite, dbfs
 
     notes: list[str] = []
     read: list[tuple[NDArray[Any], int]] = []
@@ -309,6 +315,8 @@ def _read_parts(file: IO[bytes], name: str, layout: Layout, wanted: _Wanted) -> 
         if said:
             notes.append(f"is damaged: its decoder reports: {display_name(said[0])}")
         held = samples.shape[1]
+        if layout.kind == "mp3" and (peak := _burst(samples)):
+            notes.append(f"is damaged: it peaks at {dbfs(peak):+.1f} dBFS in a few of its frames")
         if announced - held > (0 if exact else min(HEADER_SLACK, announced // 10)):
             notes.append(formats.cut_short(announced, held))
         elif part is not None and held < part.least:
@@ -331,6 +339,15 @@ def _read_parts(file: IO[bytes], name: str, layout: Layout, wanted: _Wanted) -> 
         raise InputError(f"{name}: has no samples; record or export it again")
     check_finite(samples, name)
     return Signal(samples, read[0][1], name, notes=tuple(notes))
+
+
+def _burst(samples: NDArray[Any]) -> float:
+    """The peak where a few frames are far beyond full scale, as a flipped bit in the gain of one makes it; 0 where none
+    are, or where all of the sound is: it is in other units."""
+    import numpy as np
+
+    peak = float(max(samples.max(initial=0), -samples.min(initial=0)))
+    return peak if BURST < peak < np.inf and np.mean(np.abs(samples) > 1) < RARE else 0.0
 
 
 def _is_headerless(layout: Layout, path: Path | None) -> bool:
@@ -375,7 +392,7 @@ def _stream() -> Any:
 def _sound(file: IO[bytes], layout: Layout) -> Iterator[Any]:
     """A soundfile.SoundFile to be read once from start to end."""
     stream = _stream()
-    if os.name == "posix" and layout.kind == "mp3":
+    if os.name == "posix" and layout.piped:
         # Without a Xing header an MP3 has no length but an estimate from its first frame, at which libsndfile stops;
         # from a pipe it reads to the end.
         reading, writing = os.pipe()
@@ -410,12 +427,14 @@ def _samples(sound: Any, length: int | None = None, *, sure: bool = True) -> NDA
     import numpy as np
     from soundfile import LibsndfileError
 
+    from . import scratch
+
     # float32 holds 24 bits exactly; only these formats hold more.
     dtype = np.float64 if sound.subtype in ("PCM_32", "ALAC_32", "DOUBLE") else np.float32
     known = sound.frames < UNKNOWN_LENGTH
     # What a header announces is believed up to an hour; beyond, room is made for what comes.
     room = sound.frames if known else min(length or BLOCK, 3600 * sound.samplerate)
-    samples = np.empty((sound.channels, room), dtype)
+    samples = scratch.empty((sound.channels, room), dtype)
     held = 0
     try:
         if sound.channels == 1 and (known or length) and sure:  # in place
@@ -425,15 +444,16 @@ def _samples(sound: Any, length: int | None = None, *, sure: bool = True) -> NDA
         block = np.empty((BLOCK if sure else SMALL_BLOCK, sound.channels), dtype)
         while count := len(decoded := sound.read(out=block)):
             if held + count > samples.shape[1]:
-                more = np.empty((len(samples), max(room, BLOCK)), dtype)
-                samples = np.concatenate((samples, more), axis=1)
-                room = samples.shape[1]
+                room = held + max(room, BLOCK)
+                larger = scratch.empty((len(samples), room), dtype)
+                larger[:, :held] = samples[:, :held]
+                samples = larger
             samples[:, held : held + count] = decoded.T
             held += count
     except LibsndfileError as broken:
         said = broken.error_string.removeprefix("Error : ").strip(" .")
-        raise _Broken(said, np.ascontiguousarray(samples[:, :held])) from None
-    return np.ascontiguousarray(samples[:, :held])
+        raise _Broken(said, scratch.shortened(samples, held)) from None
+    return scratch.shortened(samples, held)
 
 
 def _announced(sound: Any) -> int:
@@ -463,11 +483,7 @@ def _through_ffmpeg(
             "install ffmpeg, which reads more"
         )
     with tempfile.TemporaryDirectory(prefix="audiosim-") as folder:
-        if path is None:  # many formats cannot be read from a pipe
-            path = Path(folder, "input")
-            with path.open("wb") as copy:
-                shutil.copyfileobj(file, copy)
-        source = b"file:" + os.fsencode(path.absolute())  # no name is an option or an address
+        source = _source(file, path, folder)
         # The samples go to a file, not through memory; ffmpeg opens files only, whatever a playlist says.
         strict = STRICT if wanted.damaged == "error" else []
         before = ["-nostdin", "-v", "error", *strict, "-protocol_whitelist", "file,pipe"]
@@ -506,27 +522,43 @@ def _through_ffmpeg(
                 signal = _read_parts(output, name, formats.Layout("wav"), _Wanted("allow"))
             except LibsndfileError:
                 raise InputError(f"{name}: ffmpeg finds no sound in it; check it, or convert it to WAV") from None
+            if layout.most and signal.length > layout.most:
+                damage.append(f"is damaged: its header has room for {layout.most} samples, it holds {signal.length}")
+                if wanted.damaged == "error":
+                    raise _refused(name, damage[-1])
             return replace(signal, decoder="ffmpeg", notes=tuple(damage))
 
 
-def _complaint(path: Path) -> str | None:
+def _source(file: IO[bytes], path: Path | None, folder: str) -> bytes:
+    """How ffmpeg is given the file, which is copied into the folder where it has no path of its own."""
+    if path is None:  # many formats cannot be read from a pipe
+        path = Path(folder, "input")
+        file.seek(0)
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file, copy)
+    return b"file:" + os.fsencode(path.absolute())  # no name is an option or an address
+
+
+def _complaint(file: IO[bytes], path: Path | None) -> str | None:
     """What ffmpeg says of the file under its strict checks; None where it is content or not installed."""
     program = shutil.which("ffmpeg")
     if program is None:
         return None
     command = [program, "-nostdin", "-v", "error", *STRICT, "-protocol_whitelist", "file,pipe"]
-    source = [b"-i", b"file:" + os.fsencode(path.absolute())]
     try:
-        ended = subprocess.run(
-            [*command, *source, "-map", "0:a:0", "-f", "null", "-"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=FFMPEG_SECONDS,
-        )
+        with tempfile.TemporaryDirectory(prefix="audiosim-") as folder:
+            ended = subprocess.run(
+                [*command, "-i", _source(file, path, folder), "-map", "0:a:0", "-f", "null", "-"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=FFMPEG_SECONDS,
+            )
     except (OSError, subprocess.TimeoutExpired):
         return None
     said = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-    return f"is damaged: ffmpeg reports: {display_name(_bare(said[0]).split(': ')[-1])}" if said else None
+    if said:
+        return f"is damaged: ffmpeg reports: {display_name(_bare(said[0]).split(': ')[-1])}"
+    return "is damaged: ffmpeg cannot decode all of it" if ended.returncode else None
 
 
 def _bare(line: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import log10
+from dataclasses import dataclass
+from math import isfinite, log10
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-BLOCK = 1 << 13  # samples whose products are added up at a time: they stay in the cache, and BLAS starts no threads
+CHUNK = 1 << 16  # samples that are converted at a time
 STRETCH = 1 << 16  # samples in which a delay is looked for
 SILENT = 1e-12  # power relative to the loudest channel of the same recording: nothing
 CONSTANT = 1e-12  # the same, relative to all of its own power: nothing but a constant and rounding
@@ -34,7 +35,53 @@ MIRRORED = 1e-3, 0.05  # of one sound at two levels: unexplained after the excha
 FEWEST = 64  # samples; a correlation over fewer says nothing
 
 
-def examine(ref: Signal, test: Signal) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Sums over the samples of a pair, of the channels of the reference, then those of the test.
+
+    products[i, k]: of x_i x_k; not finite where a sample is not. sums: of x_i. beyond: how many are larger than 1.
+    """
+
+    products: Array
+    sums: Array
+    beyond: Array
+    length: int
+
+    @property
+    def finite(self) -> bool:
+        """Whether all samples are; False too where float32 does not hold their squares."""
+        return isfinite(float(self.products.trace()))
+
+    @property
+    def alike(self) -> bool:
+        """Whether the two may be identical: they are not where their sums differ."""
+        n = len(self.sums) // 2
+        energies = self.products.diagonal()
+        return bool((self.sums[:n] == self.sums[n:]).all() and (energies[:n] == energies[n:]).all())
+
+
+def survey(ref: Signal, test: Signal, exact: bool = False) -> Survey:
+    """One pass over two recordings of as many channels, as far as both of them go. exact: in float64."""
+    import numpy as np
+
+    from .engine.gram import gram
+    from .signal import in_order
+
+    a, b = ref.samples, test.samples
+    length, rows = min(ref.length, test.length), 2 * ref.channels
+    dtype = np.dtype(np.float64) if exact else np.result_type(a, b)
+    as_they_are = a.shape == b.shape and a.dtype == b.dtype == dtype
+    products, sums, beyond = np.zeros((rows, rows)), np.zeros(rows), np.zeros(rows)
+    step = length if as_they_are else CHUNK
+    for at in range(0, length, step):
+        stop = min(at + step, length)
+        with np.errstate(all="ignore"):
+            x, y = (in_order(s[:, at:stop].astype(dtype, copy=False)) for s in (a, b))
+            gram(x, y, products, sums, beyond)
+    return Survey(products, sums, beyond, length)
+
+
+def examine(ref: Signal, test: Signal, seen: Survey | None = None) -> dict[str, Any]:
     """What is wrong with channels of two recordings that have been matched, JSON-ready; empty when nothing is.
 
     channel_faults: a row each, with `fault` "dead", "inverted", "exchanged" or "copied"; `channels`, counted from 1,
@@ -44,6 +91,7 @@ def examine(ref: Signal, test: Signal) -> dict[str, Any]:
         exchanged, copied: `hold`, the channels of the reference whose sound they hold instead of their own.
     silent_channels: those without sound in both recordings, where others have some: no fault.
     Channels that only differ, in level, by noise, filters or a delay, are not mentioned.
+    seen: what `survey` says of the two.
     """
     import numpy as np
 
@@ -52,7 +100,10 @@ def examine(ref: Signal, test: Signal) -> dict[str, Any]:
         return {}
     a, b = ref.samples, test.samples
     with np.errstate(all="ignore"):
-        own, other, both = _covariances(a[:, :length], b[:, :length])
+        seen = seen or survey(ref, test)
+        if a.dtype == b.dtype == np.float32 and _is_rough(seen, (*a, *b)):
+            seen = survey(ref, test, exact=True)
+        own, other, both = _covariances(seen)
     if not np.isfinite(both).all():
         return {}
     r, t = _audible(np.diag(own)), _audible(other)
@@ -64,7 +115,7 @@ def examine(ref: Signal, test: Signal) -> dict[str, Any]:
         found.append({"fault": fault, "channels": [c + 1 for c in channels], "of": count, **by})
 
     enough = length >= FEWEST
-    held, copies = _held(r, t, correlation, own) if enough else ({}, {})
+    held, copies = _held(r, t, correlation, own) if enough and count > 1 else ({}, {})
     for cycle in _cycles(held):
         tell("exchanged", cycle, hold=[held[c] + 1 for c in cycle])
     for c, source in copies.items():
@@ -133,40 +184,24 @@ def _named(fault: Mapping[str, Any], which: str = "channels") -> str:
     return f"channel {last} ({'left' if last == '1' else 'right'})" if fault["of"] == 2 else f"channel {last}"
 
 
-def _covariances(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Of the channels of a with each other, of each of b with itself, of a with b; sums over the samples."""
+def _is_rough(seen: Survey, rows: Sequence[Array]) -> bool:
+    """Whether float32 does not tell enough of the channels: their squares are too large or too small for it, or they
+    sit on a constant."""
+    energies = seen.products.diagonal()
+    faint = (row[: seen.length] for row, energy in zip(rows, energies, strict=True) if energy < LEAST)
+    offsets = seen.sums**2 / seen.length
+    return not seen.finite or bool((offsets > OFFSET * energies).any()) or any(row.any() for row in faint)
+
+
+def _covariances(seen: Survey) -> tuple[Array, Array, Array]:
+    """Of the reference's channels with each other, of each of the test's with itself, of both."""
     import numpy as np
 
-    def summed(exact: bool) -> tuple[Array, ...]:
-        own, both, other = np.zeros((len(a), len(a))), np.zeros((len(a), len(b))), np.zeros(len(b))
-        sum_a, sum_b = np.zeros(len(a)), np.zeros(len(b))
-        for start in range(0, a.shape[1], BLOCK):
-            x, y = a[:, start : start + BLOCK], b[:, start : start + BLOCK]
-            if exact:
-                x, y = x.astype(np.float64), y.astype(np.float64)
-            ones = np.ones(x.shape[1], x.dtype)
-            own += x @ x.T
-            both += x @ y.T
-            other += [float(row @ row) for row in y]
-            sum_a += x @ ones
-            sum_b += y @ ones
-        return own, both, other, sum_a, sum_b
-
-    def energies() -> Array:
-        return np.concatenate([np.diag(own), other])
-
-    own, both, other, sum_a, sum_b = summed(exact=False)
-    offsets = np.concatenate([sum_a, sum_b]) ** 2 / a.shape[1]
-    faint = [row for row, energy in zip((*a, *b), energies(), strict=True) if energy < LEAST]
-    lost = not np.isfinite(own.sum() + other.sum()) or any(row.any() for row in faint)
-    if lost or (offsets > OFFSET * energies()).any():
-        own, both, other, sum_a, sum_b = summed(exact=True)
-    whole = energies()
-    own -= np.outer(sum_a, sum_a) / a.shape[1]
-    both -= np.outer(sum_a, sum_b) / a.shape[1]
-    other -= sum_b**2 / a.shape[1]
-    still = energies() <= CONSTANT * whole
-    own[still[: len(a)]], own[:, still[: len(a)]], other[still[len(a) :]] = 0.0, 0.0, 0.0
+    n = len(seen.sums) // 2
+    covariances = seen.products - np.outer(seen.sums, seen.sums) / seen.length
+    still = covariances.diagonal() <= CONSTANT * seen.products.diagonal()
+    own, both, other = covariances[:n, :n], covariances[:n, n:], covariances.diagonal()[n:].copy()
+    own[still[:n]], own[:, still[:n]], other[still[n:]] = 0.0, 0.0, 0.0
     return own, other, both
 
 
@@ -192,6 +227,8 @@ def _dead(quiet: Array, loud: Array, correlation: Array) -> Iterator[tuple[int, 
     """
     import numpy as np
 
+    if (quiet >= NOISE * loud).all():
+        return
     ratio = _ratio(quiet, loud)
     gain = min(float(ratio.max()), 1.0) or 1.0
     aligned = bool(np.abs(correlation).max() >= ALIKE)

@@ -55,6 +55,7 @@ class Settings:
     backend: Backend = "numba"
     report_audio: ReportAudio = "worst"
     jobs: int | None = None  # None: all cores
+    progress: bool | None = None  # of a batch; None: a bar on a terminal, a line now and then elsewhere
     quiet: bool = False
     verbose: bool = False
 

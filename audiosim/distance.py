@@ -105,7 +105,7 @@ class PowerDistance:
 
     def measure(self, pair: Pair) -> Channel:
         """The distance of one channel, with profile and map."""
-        project = self.mel.projector(pair.ref.samples.dtype) if self.mel else None
+        project = self.mel.projector(pair.ref.dtype) if self.mel else None
 
         def measure(spectra: Array, edges: Array, out: Array) -> None:
             p = power(spectra, self.floor)
@@ -142,7 +142,7 @@ class PowerDistance:
     def twin(self) -> Twin:
         """The same on tensors."""
         from .engine.tensors import Constant, power, root, spectra
-        from .hearing.tensors import fused, mel
+        from .hearing.tensors import fused, in_float64, mel
 
         transform, project = spectra(self.stft), mel(self.mel) if self.mel else None
         arguments = [Constant(a) if isinstance(a, np.ndarray) else a for a in self.arguments]
@@ -156,9 +156,7 @@ class PowerDistance:
             return self.scale * (root(terms) if self.root else terms).mean(1)
 
         value = fused(plain, self.objective())
-        if self.float64:
-            return lambda ref, test: value(ref.double(), test.double())
-        return value
+        return in_float64(value) if self.float64 else value
 
     def objective(self) -> Any:
         """The distance with its gradient, as kernels."""

@@ -30,7 +30,6 @@ from .hearing.weighting import Weighted
 Reduction = Literal["mean", "none", "sum"]
 Silent = Literal["skip", "keep"]
 
-FEW_SAMPLES = 16  # so many in each of hundreds of recordings are taken for channels
 
 # A + between two terms: what follows is a name, or a weight and a name. (Resolutions of mr-stft hold a + too.)
 _PLUS = re.compile(r"\s*\+\s*(?=(?:[\d.]+(?:e[-+]?\d+)?\s*\*\s*)?[a-z])", re.IGNORECASE)
@@ -205,11 +204,9 @@ class _Term:
 
     def __call__(self, ref: Any, test: Any, largest: float = math.inf) -> Any:
         """Badness [batch]: smaller is better. largest: what no sample of a gradient may exceed."""
-        zeros = []
-        if torch.is_grad_enabled() and (ref.requires_grad or test.requires_grad):
-            ref, zero = bounded(ref, self.card.steepest, largest, self.once)
-            test, other = bounded(test, self.card.steepest, largest, self.once)
-            zeros = [zero, other]
+        zeros: list[Any] = []
+        if torch.is_grad_enabled():
+            ref, test = (self._bounded(x, largest, zeros) for x in (ref, test))
         values = self.values(ref, test)
         pooled = _rms(values, 1) if self.card.pooling == "rms" else values.mean(1)
         for zero in zeros:
@@ -218,6 +215,14 @@ class _Term:
             slope = math.log(10) / 10
             pooled = -torch.logaddexp(-slope * pooled, torch.full_like(pooled, -slope * self.clamp)) / slope
         return pooled if self.card.better == "lower" else -pooled
+
+    def _bounded(self, x: Any, largest: float, zeros: list[Any]) -> Any:
+        """x, and a zero more where it has a gradient; see engine.tensors.bounded."""
+        if not x.requires_grad:
+            return x
+        x, zero = bounded(x, self.card.steepest, largest, self.once)
+        zeros.append(zero)
+        return x
 
     def counted(self, ref: Any, test: Any, largest: float, counts: Any) -> Any:
         """Badness [batch], 0 where an element does not count: counts [batch], whether its target sounds."""
@@ -240,7 +245,7 @@ def _rms(values: Any, axis: int) -> Any:
 
 
 def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
-    """The metric of arrays ref, test [channel, sample] as a loss computes it, on the GPU where there is one.
+    """The metric of arrays ref, test [channel, sample] as a loss of float64 tensors, on the GPU where there is one.
 
     Where it has no number, the answer is that of `compute`, not the cap that a loss takes.
     """
@@ -255,7 +260,7 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.no_grad():
         try:
-            r, t = (torch.tensor(x, device=device)[None] for x in (ref, test))
+            r, t = (torch.tensor(x, dtype=torch.float64, device=device)[None] for x in (ref, test))
             values = term.values(r, t)[0]
             alone = term.values(r, t, apart=True)[0] if term.card.pooling == "energy" else None
         except InputError as short:
@@ -286,10 +291,10 @@ def _check_axes(given: Any, signal: Any) -> None:
             f"input {list(given.shape)} would be {channels} channels of {samples} samples; "
             "the axes are [batch, channel, sample]: pass input.mT and target.mT"
         )
-    if given.ndim == 2 and batch > MOST_CHANNELS and 0 < samples <= FEW_SAMPLES:
+    if given.ndim == 2 and batch > MOST_CHANNELS >= samples > 0:
         raise UsageError(
             f"input {list(given.shape)} would be a batch of {batch} recordings of {samples} samples; "
-            "the axes are [batch, sample]: pass input.mT and target.mT"
+            "the axes are [batch, sample]: pass input.mT and target.mT, or [batch, 1, sample] if they are so short"
         )
 
 

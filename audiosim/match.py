@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil, log10, sqrt
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from . import channels as faults
 from .errors import InputError, UsageError
@@ -76,18 +77,21 @@ class Policy:
         return {k: v for k, v in {"level": self.level, "audiogram": self.audiogram}.items() if v is not None}
 
 
-def match(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+def match(
+    ref: Signal, test: Signal, policy: Policy, seen: faults.Survey | None = None
+) -> tuple[Signal, Signal, dict[str, Any]]:
     """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was).
 
     In this order: full scale, rate (to the higher of the two), channels, delay, length, polarity, gain. Peaks beyond
     full scale are reported whenever there are any, delay and gain whenever they were looked for. Only the test is ever
-    inverted, or scaled to the reference.
+    inverted, or scaled to the reference. seen: what channels.survey says of the two.
     Raises InputError where the two differ in what the policy does not let change, UsageError for an unknown policy.
     """
     check(policy)
     done: dict[str, Any] = _read(ref, test)
-    ref, test, report = _at_full_scale(ref, test, policy)
-    done |= report
+    if seen is None or seen.beyond.any():
+        ref, test, report = _at_full_scale(ref, test, policy)
+        done |= report
     if ref.rate != test.rate:
         ref, test, done["rate"] = _same_rate(ref, test, policy)
     if ref.channels != test.channels or (policy.channels == "mono" and ref.channels > 1):
@@ -263,7 +267,6 @@ def as_keywords(text: str) -> str:
 
 def check(policy: Policy) -> None:
     """UsageError for a policy that is not possible."""
-    hints = get_type_hints(Policy)
     _ = policy.search
     if policy.level is not None and not 0 <= policy.level <= 200:
         raise UsageError(f"level={policy.level:g} is not possible; 0 to 200 dB SPL of a full-scale sine")
@@ -275,10 +278,16 @@ def check(policy: Policy) -> None:
         from .formats.raw import parse
 
         parse(policy.raw)
-    for field in fields(policy):
-        value, possible = getattr(policy, field.name), get_args(hints[field.name])
-        if field.name not in ("level", "audiogram", "raw", "align") and value not in possible:
-            raise UsageError(f"{field.name}={value!r} is not possible; one of: {', '.join(possible)}")
+    for name, possible in _choices().items():
+        if (value := getattr(policy, name)) not in possible:
+            raise UsageError(f"{name}={value!r} is not possible; one of: {', '.join(possible)}")
+
+
+@cache
+def _choices() -> dict[str, tuple[str, ...]]:
+    """The legal values of each field that is one of several words."""
+    hints = get_type_hints(Policy).items()
+    return {name: get_args(hint) for name, hint in hints if get_origin(hint) is Literal}
 
 
 def _at_full_scale(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
@@ -511,9 +520,9 @@ def _trimmed(ref: Signal, test: Signal) -> tuple[Signal, Signal]:
 
 
 def _with(signal: Signal, samples: NDArray[Any]) -> Signal:
-    import numpy as np
+    from . import scratch
 
-    return signal if samples is signal.samples else replace(signal, samples=np.ascontiguousarray(samples))
+    return signal if samples is signal.samples else replace(signal, samples=scratch.contiguous(samples))
 
 
 def _silence(silent: list[str]) -> str:

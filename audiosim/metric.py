@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import watch
@@ -120,8 +119,6 @@ class Metric:
                 return undefined(str(short), len(ref))
             rate = o.resampled_to
         weighting = o if isinstance(o, Weighted) else PLAIN
-        if weighting.float64:
-            ref, test = (np.asarray(x, np.float64) for x in (ref, test))
         at_once = 1 if self.card.joint_channels else min(threads, len(ref))
         each = max(1, threads // at_once)
         pairs = [

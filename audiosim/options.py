@@ -62,7 +62,7 @@ class Option:
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        return get_args(self.type) if get_origin(self.type) is Literal else ()
+        return _choices(self.type)
 
     @property
     def legal(self) -> str:
@@ -145,6 +145,11 @@ class Options:
     def resampled_to(self) -> int | None:
         """Hz at which these options want the recordings, before they are weighted; None: as they are."""
         return None
+
+
+@cache
+def _choices(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def described(options: type[Options]) -> Mapping[str, Option]:

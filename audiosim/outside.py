@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -37,7 +38,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _files: dict[str, Path] = {}
 
 
-def add_file(path: str | Path, ours: list[str]) -> str:
+def add_file(path: str | Path, ours: Sequence[str]) -> str:
     """Offer the metric of a Python file under the file's name, which is returned; it is run when it is first asked for.
 
     ours: names that audiosim's own metrics have. Raises UsageError where there is no such file, or where its name is

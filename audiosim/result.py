@@ -23,7 +23,7 @@ class Result:
     """One metric's answer.
 
     value: one number, channels pooled as the card says; nan when status is undefined or error, +-inf when infinite.
-    per_channel: [channel], same unit (after mid-side: [sum, difference]).
+    per_channel: [channel], same unit (after mid-side: [sum, difference]); nan where a channel has no value of its own.
     per_band: [band], heard through that band alone; per_time: [frame], heard during that frame alone
         (or shares of the error energy where the card's profile says "share"); nan where it has no value there.
     bands: [band] centre in Hz; edges: [band + 1] in Hz; times: [frame] centre in seconds.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import FullScaleWarning, InputError
 
 LOUD = 2.0  # +6 dBFS: decoders overshoot by less; samples beyond are probably in other units
-MOST_CHANNELS = 256  # more of them than samples are taken for [sample, channel], the other way round
+MOST_CHANNELS = 16  # more of them than samples are taken for [sample, channel], the other way round
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +33,11 @@ class Signal:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, samples: ArrayLike, rate: int, name: str = "array") -> Signal:
+    def of(cls, samples: ArrayLike, rate: int, name: str = "array", finite: bool = False) -> Signal:
         """A Signal from numbers: [sample] or [channel, sample], any real dtype.
 
         Integers are scaled to full scale 1.0 by their type's range; float32 and float64 are kept.
+        finite: somebody else sees to it that the samples are.
         Raises InputError for empty, non-finite or wrongly shaped input.
         """
         try:
@@ -67,7 +68,8 @@ class Signal:
         if whole != rate or whole <= 0:
             raise InputError(f"{name}: the sampling rate must be a positive whole number of Hz, not {rate}")
         array = in_order(array)
-        check_finite(array, name)
+        if not finite:
+            check_finite(array, name)
         return cls(array, whole, name)
 
     @property

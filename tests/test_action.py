@@ -78,6 +78,13 @@ def test_every_flag_is_one_of_batch(cli: Callable[..., Done]) -> None:
     assert all(re.search(rf"{''.join(flag)}\b", page) for flag in flags)
 
 
+def test_kernels_are_kept_where_the_program_looks_for_them() -> None:
+    kept = STEPS["kernels"]["with"]
+    assert STEPS["compare"]["env"]["XDG_CACHE_HOME"] == kept["path"]
+    assert kept["key"].startswith(kept["restore-keys"]), "an older run's are restored"
+    assert list(STEPS).index("kernels") < list(STEPS).index("compare")
+
+
 class Job:
     """A workflow's job: runs the action's steps as the runner does, with what the expressions stand for."""
 
@@ -95,6 +102,8 @@ class Job:
             what = expression[1].strip()
             if what == "github.action_path":
                 return str(ROOT)
+            if what == "runner.temp":
+                return str(self.folder / "a temp")
             if what.startswith("inputs."):
                 return values[what.removeprefix("inputs.")]
             _, name, _, output = what.split(".")

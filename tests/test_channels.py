@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
+import audiosim
 from audiosim import match as matching
-from audiosim.channels import describe, examine, kinds
+from audiosim.channels import CHUNK, describe, examine, kinds, survey
 from audiosim.comparison import compare_signals
 from audiosim.match import Policy
 from audiosim.signal import Signal
@@ -153,3 +155,70 @@ def test_they_are_looked_for_after_matching():
     pair = Signal.of(X, RATE), Signal.of(-X, RATE)
     assert kinds(compare_signals(*pair, ["mse"], Policy()).match) == ["inverted"]
     assert not kinds(compare_signals(*pair, ["mse"], Policy(polarity="match")).match)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float32), (np.float64, np.float64), (np.float32, np.float64)])
+@pytest.mark.parametrize(
+    ("channels", "lengths"), [(1, (1, 1)), (2, (9000, 9000)), (3, (4096, 5000)), (1, (70000, 70001))]
+)
+def test_a_survey_holds_the_sums_of_the_samples(
+    channels: int, lengths: tuple[int, int], dtypes: tuple[Any, Any], exact: bool
+) -> None:
+    assert lengths[0] < 10000 or lengths[0] > CHUNK  # one piece, or more than one
+    rng = np.random.default_rng(channels)
+    a, b = (rng.normal(0.1, 0.7, (channels, n)).astype(d) for n, d in zip(lengths, dtypes, strict=True))
+    seen = survey(Signal(a, RATE), Signal(b, RATE), exact)
+    z = np.concatenate([a[:, : min(lengths)], b[:, : min(lengths)]]).astype(np.float64)
+    closeness = 1e-12 if exact or np.float64 in dtypes else 1e-6
+    assert np.allclose(seen.products, z @ z.T, rtol=closeness, atol=closeness * z.shape[1])
+    assert np.allclose(seen.sums, z.sum(1), rtol=closeness, atol=closeness * z.shape[1])
+    assert (seen.beyond == (np.abs(z) > 1).sum(1)).all()
+    assert seen.finite
+    assert not seen.alike
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_survey_sees_the_last_bit_above_full_scale(dtype: Any) -> None:
+    full = np.array([[1, -1, np.nextafter(dtype(1), dtype(2)), -np.nextafter(dtype(1), dtype(2))]], dtype)
+    signals = Signal(full, RATE), Signal(np.sign(full), RATE)
+    assert survey(*signals).beyond.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_survey_misses_no_sample_that_is_not_finite(which: int, dtype: Any, value: float) -> None:
+    for channel, sample in ((0, 0), (1, 4097), (1, 8999)):
+        both = [X[:, :9000].astype(dtype), X[:, :9000].astype(dtype)]
+        both[which][channel, sample] = value
+        assert not survey(*(Signal(x, RATE) for x in both)).finite
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_identical_recordings_are_always_alike(dtype: Any) -> None:
+    for length in (1, 3, 63, 4095, 4097, 9001):
+        for offset in (0, 1, 7):  # of memory
+            x = np.ascontiguousarray(X[:1, offset : offset + length], dtype)
+            held = np.zeros((1, length + offset), dtype)[:, offset:]
+            held[:] = x
+            assert survey(Signal(x, RATE), Signal(held, RATE)).alike
+    assert survey(Signal(np.zeros((1, 9), dtype), RATE), Signal(-np.zeros((1, 9), dtype), RATE)).alike
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_two_arrays_are_checked_and_matched_in_one_pass(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    passes = {"comparison": ("survey", "check_finite"), "channels": ("survey",), "match": ("_peak",)}
+    for module, names in {**passes, "signal": ("check_finite",)}.items():
+        for name in names:
+            original = getattr(import_module(f"audiosim.{module}"), name)
+
+            def noted(*given: Any, name: str = name, original: Any = original, **options: Any) -> Any:
+                calls.append(name)
+                return original(*given, **options)
+
+            monkeypatch.setattr(f"audiosim.{module}.{name}", noted)
+    both = X.astype(dtype), (X + 0.1 * OTHER).astype(dtype)
+    audiosim.compare(*both, "snr", RATE)
+    assert calls == ["survey"]

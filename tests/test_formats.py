@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -97,7 +98,7 @@ def test_what_stands_behind_the_sound_is_not_passed_over(tmp_path: Path, form: s
     assert "800 bytes" in left.notes[0]
 
 
-@pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3", "AIFF"])
+@pytest.mark.parametrize("form", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC", "MP3"])
 def test_tags_behind_the_sound_are_no_sound(tmp_path: Path, form: str) -> None:
     data = _encoded(form)
     plain = load(_put(tmp_path / "plain", data))
@@ -107,6 +108,72 @@ def test_tags_behind_the_sound_are_no_sound(tmp_path: Path, form: str) -> None:
         tagged = load(_put(tmp_path / "tagged", data + tags))
         assert np.array_equal(tagged.samples, plain.samples)
         assert tagged.notes == ()
+
+
+def _id3v2(size: int, footer: bool = False) -> bytes:
+    body = bytes([size >> shift & 0x7F for shift in (21, 14, 7, 0)])
+    flags = 0x10 if footer else 0
+    return b"ID3\x04\0" + bytes([flags]) + body + bytes(size) + (b"3DI\x04\0\x10" + body if footer else b"")
+
+
+@pytest.mark.parametrize("form", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "FLAC", "OGG", "MP3"])
+def test_tags_of_mp3_before_any_sound_are_no_sound(tmp_path: Path, form: str) -> None:
+    data = _encoded(form)
+    plain = load(_put(tmp_path / "plain", data))
+    for tags in (_id3v2(300), _id3v2(70_000), _id3v2(300) + bytes(64), _id3v2(300, footer=True), 2 * _id3v2(4086)):
+        for tail in (b"", b"TAG" + bytes(125)) if form != "OGG" else (b"",):
+            tagged = load(_put(tmp_path / "tagged", tags + data + tail))
+            assert np.array_equal(tagged.samples, plain.samples)
+            assert (tagged.notes, tagged.decoder) == ((), "")
+    assert _refused(_put(tmp_path / "cut", _id3v2(300) + data[: len(data) * 2 // 3]))
+
+
+def _chunk(name: bytes, body: bytes, pad: bool = True) -> bytes:
+    return name + len(body).to_bytes(4, "little") + body + (b"\0" if pad and len(body) % 2 else b"")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("pad", [True, False])
+def test_chunks_before_and_behind_the_sound_are_no_sound(tmp_path: Path, bits: int, pad: bool) -> None:
+    """Also where the sound has an odd number of bytes and the writer left out the one that pads them."""
+    sound = np.random.default_rng(1).integers(0, 256, 4801 * bits // 8, np.uint8).tobytes()
+    form = struct.pack("<HHIIHH", 1, 1, RATE, RATE * bits // 8, bits // 8, bits)
+    others = [(b"LIST", b"INFO" + _chunk(b"INAM", b"a title")), (b"JUNK", bytes(28)), (b"bext", bytes(602))]
+    others += [(b"iXML", b"<BWFXML/> "), (b"cue ", bytes(28)), (b"smpl", bytes(36)), (b"odd ", b"abc")]
+    others += [(b"id3 ", _id3v2(9)), (b"APIC", bytes(3_000_000))]
+
+    def wav(before: bytes, behind: bytes) -> bytes:
+        body = b"WAVE" + _chunk(b"fmt ", form) + before + _chunk(b"data", sound, pad) + behind
+        return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+    plain = load(_put(tmp_path / "plain.wav", wav(b"", b"")))
+    assert plain.length == 4801
+    for made in [[other] for other in others] + [others]:
+        chunks = b"".join(_chunk(*one) for one in made)
+        for before, behind in ((chunks, b""), (b"", chunks), (chunks, chunks)):
+            assert np.array_equal(load(_put(tmp_path / "a.wav", wav(before, behind))).samples, plain.samples)
+
+
+def test_flac_with_a_picture_is_read(tmp_path: Path) -> None:
+    data = _encoded("FLAC", "PCM_16")
+    picture = b"\0\0\0\x03\0\0\0\x09image/png" + bytes(20) + (10_000_000).to_bytes(4, "big") + bytes(10_000_000)
+    with_it = data[:42] + b"\x06" + len(picture).to_bytes(3, "big") + picture + data[42:]
+    plain = load(_put(tmp_path / "a.flac", data))
+    assert np.array_equal(load(_put(tmp_path / "b.flac", with_it)).samples, plain.samples)
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_voc_in_several_blocks_is_sound_alone(tmp_path: Path) -> None:
+    """libsndfile takes what stands between the blocks for sound."""
+    steps = (_sound(0.2, channels=1).ravel() * 32767).astype("<i2")
+    head = b"Creative Voice File\x1a\x1a\0\x14\x01\x1f\x11"
+    form = RATE.to_bytes(4, "little") + b"\x10\x01\x04\0" + bytes(4)
+    first, second = steps[:4000].tobytes(), steps[4000:].tobytes()
+    blocks = b"\x09" + (12 + len(first)).to_bytes(3, "little") + form + first
+    blocks += b"\x02" + len(second).to_bytes(3, "little") + second + b"\0"
+    read = load(_put(tmp_path / "a.voc", head + blocks))
+    assert np.array_equal(read.samples[0] * 32768, steps)
+    assert read.decoder == "ffmpeg"
 
 
 # Sizes that lie
@@ -223,6 +290,140 @@ def test_nothing_is_caught_after_an_error() -> None:
     assert said == []
 
 
+def _frames(data: bytes) -> list[int]:
+    """Where the frames of an MP3 begin."""
+    at, starts = 0, []
+    while (found := mpeg._frame(data[at : at + 3])) is not None:
+        starts.append(at)
+        at += found[0]
+    assert at == len(data)
+    return starts
+
+
+def _with_bits(data: bytes, place: int, width: int, change: Callable[[int], int]) -> bytes:
+    """The data with other bits at this place."""
+    whole = int.from_bytes(data, "big")
+    shift = 8 * len(data) - place - width
+    old = whole >> shift & (1 << width) - 1
+    return (whole ^ (old ^ change(old)) << shift).to_bytes(len(data), "big")
+
+
+@pytest.mark.parametrize("rate", [44100, 24000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_accounts_of_mp3_tell_of_damage(tmp_path: Path, rate: int, channels: int) -> None:
+    """Decoders go on without a word, each in its own way."""
+    data = _encoded("MP3", x=_sound(2.0, channels=channels, rate=rate), rate=rate)
+    assert mpeg.layout(data).damage == ()
+    first = rate > 32000
+    lead = {(True, 2): 20, (True, 1): 18, (False, 2): 10, (False, 1): 9}[first, channels]  # bits before the length
+    for start in _frames(data)[10:40:7]:
+        side = 8 * (start + 4)
+        for bad in (
+            _with_bits(data, side + lead, 12, lambda n: n | 0xC00),  # bits of its first half
+            _with_bits(data, side, 9 if first else 8, lambda n: n ^ 0x80),  # bytes before the frame
+        ):
+            assert "runs into that of the next" in _refused(_put(tmp_path / "a.mp3", bad))
+            assert "runs into" in load(tmp_path / "a.mp3", damaged="allow").notes[0]
+
+
+def test_a_frame_of_mp3_with_too_much_gain_is_damage(tmp_path: Path) -> None:
+    x = _sound(2.0, channels=1)
+    data = _encoded("MP3", x=x)
+    loud = _with_bits(data, 8 * (_frames(data)[20] + 4) + 18 + 21, 8, lambda n: n | 0xF0)
+    assert "a: is damaged: it peaks at +" in _refused(_put(tmp_path / "a", loud))
+    everywhere = load(_put(tmp_path / "b", _encoded("MP3", x=np.float32(1000) * x)))  # in other units
+    assert everywhere.notes == ()
+    assert np.abs(everywhere.samples).max() > audio.BURST
+
+
+def test_the_header_of_fraunhofer_is_no_sound(tmp_path: Path) -> None:
+    data = _encoded("MP3", x=_sound(1.0), bitrate_mode="CONSTANT", compression_level=0.5)
+    starts = _frames(data)
+    frames = data[starts[1] :]  # without LAME's header
+    head = bytearray(starts[1] - starts[0])
+    head[:4] = data[:4]
+    head[36:42] = b"VBRI\0\1"
+    head[50:54] = (len(starts) - 1).to_bytes(4, "big")
+    plain = load(_put(tmp_path / "plain.mp3", frames))
+    read = load(_put(tmp_path / "a.mp3", bytes(head) + frames))
+    assert np.array_equal(read.samples, plain.samples)
+    cut = bytes(head) + frames[: starts[-1] - starts[1]]
+    assert "cut short: its header announces" in _refused(_put(tmp_path / "b.mp3", cut))
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+@pytest.mark.parametrize("rate", [44100, 24000, 8000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_mp3_of_ffmpeg_is_read(tmp_path: Path, rate: int, channels: int) -> None:
+    """It takes the checksum of its header over other bytes than LAME does."""
+    path = _put(tmp_path / "a.wav", _encoded("WAV", "PCM_16", _sound(1.0, channels=channels, rate=rate), rate))
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), str(tmp_path / "a.mp3")], check=True)
+    read = load(tmp_path / "a.mp3")
+    assert (read.length, read.notes, read.decoder) == (rate, (), "")
+    head = mpeg.tag_end((tmp_path / "a.mp3").read_bytes()[:10])
+    bad = bytearray((tmp_path / "a.mp3").read_bytes())
+    bad[head + 150] ^= 1
+    assert "wrong checksum" in _refused(_put(tmp_path / "b.mp3", bad))
+
+
+@pytest.mark.skipif(not shutil.which("lame"), reason="lame is not installed")
+@pytest.mark.parametrize("rate", [44100, 24000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_checksums_of_mp3_frames_are_those_of_its_encoder(tmp_path: Path, rate: int, channels: int) -> None:
+    path = _put(tmp_path / "a.wav", _encoded("WAV", "PCM_16", _sound(1.0, channels=channels, rate=rate), rate))
+    subprocess.run(["lame", "--quiet", "-p", str(path), str(tmp_path / "a.mp3")], check=True)
+    assert load(tmp_path / "a.mp3").notes == ()
+    data = (tmp_path / "a.mp3").read_bytes()
+    for start in _frames(data)[3:20:4]:
+        bad = bytearray(data)
+        bad[start + 10] ^= 2
+        said = _refused(_put(tmp_path / "b.mp3", bad))
+        assert "has a wrong checksum" in said or "runs into" in said
+
+
+@pytest.mark.skipif(not shutil.which("lame"), reason="lame is not installed")
+@pytest.mark.parametrize("header", [[], ["-t"]])
+def test_mp3_of_a_free_bit_rate_is_read_to_its_end(tmp_path: Path, header: list[str]) -> None:
+    path = _put(tmp_path / "a.wav", _encoded("WAV", "PCM_16", _sound(2.0)))
+    free = ["lame", "--quiet", *header, "--freeformat", "-b", "400"]
+    subprocess.run([*free, str(path), str(tmp_path / "a.mp3")], check=True)
+    read = load(tmp_path / "a.mp3")
+    assert read.notes == ()
+    assert 0 <= read.length - 2 * RATE <= (3 * 1152 if header else 0)
+    data = (tmp_path / "a.mp3").read_bytes()
+    assert "is cut short" in _refused(_put(tmp_path / "b.mp3", data[:-500]))
+
+
+def test_alac_is_checked_where_it_does_not_lie_on_disk(tmp_path: Path) -> None:
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg is not installed")
+    data = bytearray(_encoded("CAF", "ALAC_16"))
+    assert audio.decode(bytes(data), "a").notes == ()
+    at = data.index(b"data") + 16
+    data[at : at + 300] = bytes(300)
+    assert "is damaged: ffmpeg" in _refused(_put(tmp_path / "a.caf", data))
+    with pytest.raises(InputError, match="is damaged: ffmpeg"):
+        audio.decode(bytes(data), "a")
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_a_codec_that_finds_more_sound_than_there_is_room_for(tmp_path: Path) -> None:
+    data = bytearray(_encoded("WAV", "ULAW"))
+    data[data.index(b"fmt ") + 8] ^= 0x10  # the tag of Dialogic's ADPCM, which has two samples in a byte
+    said = _refused(_put(tmp_path / "a.wav", data))
+    assert "its header has room for" in said
+
+
+@pytest.mark.parametrize(("subtype", "place"), [("IMA_ADPCM", 2), ("IMA_ADPCM", 3), ("MS_ADPCM", 0)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_blocks_of_adpcm_that_begin_as_none_does(tmp_path: Path, subtype: str, place: int, channels: int) -> None:
+    data = bytearray(_encoded("WAV", subtype, _sound(channels=channels)))
+    assert load(_put(tmp_path / "a.wav", data)).notes == ()
+    at, block = data.index(b"data") + 8, int.from_bytes(data[32:34], "little")
+    data[at + 3 * block + place + (channels - 1) * (1 if subtype == "MS_ADPCM" else 4)] ^= 0x80
+    assert "a block of its ADPCM" in _refused(_put(tmp_path / "a.wav", data))
+
+
 def test_frames_that_are_lost_between_others(tmp_path: Path) -> None:
     data = _encoded("MP3", x=_sound(2.0))
     assert "is damaged" in _refused(_put(tmp_path / "a.mp3", data[:4000] + b"\x00\x01\x02" * 50 + data[4000:]))
@@ -332,6 +533,8 @@ def test_raw_is_for_files_without_a_header(tmp_path: Path) -> None:
     wav = _put(tmp_path / "a.wav", _encoded("WAV", "PCM_16"))
     bare = _put(tmp_path / "a.pcm", wav.read_bytes()[44:])
     assert np.array_equal(load(bare, raw="48000:2:s16").samples, load(wav, raw="8000:1:u8").samples)
+    named = _put(tmp_path / "a.mp3", _id3v2(300) + _encoded("MP3"))
+    assert np.array_equal(load(named, raw="8000:1:u8").samples, load(named).samples)
     begins_like_mp3 = _put(tmp_path / "b.pcm", b"\xff\xfb\x90\x44" * 500)
     assert load(begins_like_mp3, raw="48000:2:s16le").length == 500
     assert "no whole number of samples" in _refused_raw(_put(tmp_path / "c", bytes(range(9))))

@@ -28,6 +28,7 @@ NAMES = [name for name in metrics.names() if metrics.get(name).card.gradient != 
 SURROGATES = [name for name in NAMES if metrics.get(name).card.gradient == "surrogate"]
 UNTRAINABLE = {"mcd": ("pymcd",)}  # variants that run through another program; they say so
 every = pytest.mark.parametrize("name", NAMES)
+OF_DYNAMO = ".*should not be instantiated"  # it makes an instance of the class of functions that it follows
 
 # Uncompiled, tests/dsp and tests/hearing hold every kernel to its formula; here it would take an hour.
 pytestmark = pytest.mark.skipif(not COMPILED, reason="too slow uncompiled")
@@ -379,6 +380,7 @@ def value_and_gradient(loss: Any, test: Any, ref: Any) -> Any:
     y = tensor(test).requires_grad_()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", OF_DYNAMO, DeprecationWarning)
         value = loss(y, tensor(ref))
         value.sum().backward()
     return value.detach(), y.grad

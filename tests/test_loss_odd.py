@@ -7,7 +7,9 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from shutil import which
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ NAMES = [name for name in metrics.names() if metrics.get(name).card.gradient != 
 BOUNDED = ["phase", "stoi", "complex-stft", "esr", "mr-stft", "mel-stft", "stft", "spectral-convergence"]
 SNRS = ["snr", "sd-sdr", "si-sdr", "sdr"]
 every = pytest.mark.parametrize("name", NAMES)
+# it makes an instance of the class of functions that it follows
+OF_DYNAMO = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 pytestmark = pytest.mark.skipif(not COMPILED, reason="too slow uncompiled")
 
 
@@ -72,6 +76,62 @@ def test_the_bound_is_that_of_the_card_and_follows_the_slope(name: str) -> None:
     assert torch.allclose(found[0], found[1], rtol=1e-12, atol=0)
     samples = estimate.numel()
     assert found[0].norm().item() * samples**0.5 <= metrics.get(name).card.steepest * (1 + 1e-9)
+
+
+@OF_DYNAMO
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # inductor's own
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [("esr", "eager"), ("esr", "aot_eager"), ("esr", "inductor"), ("stoi", "eager"), ("phase", "aot_eager")],
+)
+def test_a_compiled_loss_has_the_same_bound(name: str, backend: str) -> None:
+    """As the same text without a compiler: of a constant estimate, kernels round another gradient."""
+    if backend == "inductor" and not which("g++"):
+        pytest.skip("inductor needs a C++ compiler")
+    items = odd(name, torch.float64)
+    kinds = [k for k in items if k == "ordinary" or k.split()[0] in ("constant", "silent", "gated") or "-08" in k]
+    estimate, target = (torch.stack([items[kind][i] for kind in kinds]) for i in (0, 1))
+    loss = Loss(name, rate_of(name), "none")
+    torch.compiler.reset()
+
+    def gradient(of: Any) -> Any:
+        e = estimate.clone().requires_grad_()
+        of(e, target).sum().backward()
+        return e.grad
+
+    with mock.patch("audiosim.engine.tensors.in_memory", return_value=False):
+        found = [gradient(loss)]
+    found.append(gradient(torch.compile(loss, backend=backend, fullgraph=True)))
+    norms = found[0].norm(dim=1)
+    assert norms.max() > 2 * norms[0], "the bound has something to do"
+    for kind, one, other in zip(kinds, *found, strict=True):
+        assert torch.linalg.norm(one - other) <= 1e-6 * one.norm() + 1e-9 * norms[0], kind
+
+
+@OF_DYNAMO
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("name", ["mfcc", "log-mel"])
+def test_a_compiled_backward_within_autocast(name: str, backend: str) -> None:
+    estimate, target = ordinary(name, torch.float32)
+    torch.compiler.reset()
+    plain = gradients(Loss(name, rate_of(name)), estimate, target)
+    with torch.autocast("cpu", torch.bfloat16):
+        compiled = torch.compile(Loss(name, rate_of(name)), backend=backend, fullgraph=True)
+        inside = gradients(compiled, estimate, target)
+    for one, other in zip(plain, inside, strict=True):
+        assert torch.linalg.norm(one - other) <= 1e-4 * torch.linalg.norm(one)
+
+
+@pytest.mark.parametrize("name", ["mse", "si-sdr", "log-mel"])
+def test_gradients_of_each_item_by_vmap(name: str) -> None:
+    """torch.func makes them without a look at their samples."""
+    pairs = [ordinary(name, torch.float64, seed) for seed in range(3)]
+    estimate, target = (torch.stack(list(x)) for x in zip(*pairs, strict=True))
+    loss = Loss(name, rate_of(name), "sum")
+    each = torch.func.vmap(torch.func.grad(lambda e, x: loss(e[None], x[None])))(estimate, target)
+    e = estimate.requires_grad_()
+    loss(e, target).backward()
+    assert torch.allclose(each, e.grad, rtol=1e-6, atol=1e-9 * e.grad.abs().max().item())
 
 
 @every
@@ -176,7 +236,7 @@ def test_options_are_checked_told_and_kept() -> None:
         assert repr(twin).endswith("reduction='mean', silent='keep', clamp=30)")
 
 
-@pytest.mark.parametrize("shape", [(4, 16000, 2), (1, 300, 1), (4000, 2)])
+@pytest.mark.parametrize("shape", [(4, 16000, 2), (1, 300, 1), (1, 17, 2), (4000, 2), (17, 16)])
 def test_transposed_tensors_are_refused(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for name in ("mse", "si-sdr", "mr-stft"):

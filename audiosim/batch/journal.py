@@ -1,7 +1,8 @@
 """The journal of a batch: one JSON row per line, appended and flushed one by one, so that no finished work is lost.
 
-A row that is computed again is appended too. The row that it replaces is removed when the batch ends, or, if the batch
-was killed, when the next one begins: then each row stands in the file once.
+Each row stands in the file once, for every reader and at any time: rows that are to be computed again, such as failed
+ones, are removed before that begins. Where the file cannot be written anew, because its folder is read-only or, on
+Windows, because another program has it open, the last row of a slot counts, and the others go with the next occasion.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -20,10 +21,11 @@ from typing import Any, BinaryIO, NamedTuple
 from .. import __version__, remote
 from ..audio import display_name
 from ..errors import InputError, UsageError
-from ..judge.rows import SCHEMA, Row, to_jsonl
+from ..judge.rows import SCHEMA, Held, Row, to_jsonl, uncollected
 
 HEAD = b'{"schema":'
 SYNC = 2.0  # s between two writings through to the disk
+SHARED = os.name != "nt"  # whether a file can be replaced that is open; in Windows it is closed for that moment
 REOPENED = 3  # times at most, where the open file is not the one that the path names
 
 Slot = tuple[Any, ...]  # what a row is about
@@ -112,6 +114,12 @@ class Journal:
             for row in new.values():
                 self.write(row)
 
+    def drop(self, slots: Iterable[Slot]) -> None:
+        """Remove the rows of these slots, which are to be computed again."""
+        gone = {place for place in slots if place in self.entries}
+        if gone:
+            self._rewritten({}, gone)
+
     def settle(self) -> None:
         """Remove the lines that later ones replace. Where the file cannot be written anew they stay, and do no harm."""
         if self._stale:
@@ -187,9 +195,9 @@ class Journal:
             return os.path.samestat(self.path.stat(), os.fstat(file.fileno()))
         return False
 
-    def _rewritten(self, new: Mapping[Slot, Row]) -> bool:
-        """Write the file anew: the last row of each slot once, or the new one instead. False where that cannot be; the
-        journal is then as it was."""
+    def _rewritten(self, new: Mapping[Slot, Row], without: Container[Slot] = ()) -> bool:
+        """Write the file anew: the last row of each slot once, or the new one instead, and none of some slots. False
+        where that cannot be; the journal is then as it was."""
         real = Path(os.path.realpath(self.path))
         draft = real.with_name(f".{real.name}.tmp")
         offsets: dict[Slot, int] = {}
@@ -203,23 +211,32 @@ class Journal:
             with self.path.open("rb") as old:
                 end = file.write(old.readline())
                 for key, entry in self.entries.items():
+                    if key in without:
+                        continue
                     old.seek(entry.offset)
                     offsets[key] = end
                     end += file.write(to_jsonl([new[key]]).encode() if key in new else old.readline())
             file.flush()
             os.fsync(file.fileno())
             shutil.copymode(real, draft)
+            if not SHARED:
+                file.close()
+                self._file.close()
             draft.replace(real)
+            if not SHARED:
+                file = self._opened()
         except OSError:
             with suppress(OSError):
                 file.close()
             with suppress(OSError):
                 draft.unlink()
+            if self._file.closed:
+                self._file = self._opened()
             return False
         self._file.close()
         self._file, self._end, self._stale = file, end, 0
         self._synced = time.monotonic()
-        self.entries = {key: entry._replace(offset=offsets[key]) for key, entry in self.entries.items()}
+        self.entries = {key: self.entries[key]._replace(offset=offset) for key, offset in offsets.items()}
         for row in new.values():
             self._note(row, self.entries[slot(row)].offset, again=False)
         return True
@@ -258,8 +275,9 @@ class Journal:
             )
         self._mend()
         self._file.seek(len(first))
-        for row, offset in _lines(self._file, self.name):
-            self._note(row, offset)
+        with uncollected():
+            for row, offset in _lines(self._file, self.name):
+                self._note(row, offset)
 
     def _note(self, row: Row, offset: int, again: bool = True) -> None:
         """again: whether a row of the same slot stands in the file before it."""
@@ -303,9 +321,12 @@ def header(path: str | os.PathLike[str]) -> dict[str, Any]:
     name = display_name(path)
     try:
         with _open(path) as file:
-            first = _parsed(file.readline(), name, 1)
+            return _settings(_parsed(file.readline(), name, 1), name)
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
+
+
+def _settings(first: Mapping[str, Any], name: str) -> dict[str, Any]:
     _check_schema(first, name)
     if not isinstance(first.get("settings"), dict):
         raise InputError(f"{name}: is not a journal of audiosim batch")
@@ -320,29 +341,41 @@ def _open(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of a journal that nobody needs to be writing: the last of each slot, those of a pair together.
+    """The rows of a journal that nobody needs to be writing, or of what compare wrote with --format jsonl: the last of
+    each slot, those of a pair together.
 
     An unfinished last line is skipped. Raises InputError if the file is not a journal.
     """
-    name = display_name(path)
+    yield from _loaded(path)[1]
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Held]:
+    """The settings and the rows of a journal, as `header` and `read` give them, from one reading of the file."""
+    first, rows = _loaded(path)
+    return _settings(first, display_name(path)), rows
+
+
+def _loaded(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Held]:
+    """The first line, and the rows."""
+    name, rows = display_name(path), Held()
+    pairs: dict[Slot, dict[str, Any]] = {}  # the last row of each metric
     try:
-        with _open(path) as file:
-            header = _parsed(file.readline(), name, 1)
-            _check_schema(header, name)
-            if "settings" not in header and "spec" not in header:
+        with _open(path) as file, uncollected():
+            first = _parsed(file.readline(), name, 1)
+            _check_schema(first, name)
+            if "settings" not in first and "spec" not in first:
                 raise InputError(f"{name}: is not a journal of audiosim")
-            if "spec" in header:  # what compare wrote with --format jsonl
+            if "spec" in first:
                 file.seek(0)
-            pairs: dict[Slot, dict[str, int]] = {}  # the last row of each metric
-            for row, offset in _lines(file, name):
-                *pair, spec = slot(_filled(row))
-                pairs.setdefault(tuple(pair), {})[spec] = offset
-            for metrics in pairs.values():
-                for offset in metrics.values():
-                    file.seek(offset)
-                    yield _filled(json.loads(file.readline()))
+            for bare, _ in _lines(file, name):
+                row = _filled(bare)
+                *pair, spec = slot(row)
+                pairs.setdefault(tuple(pair), {})[spec] = rows.packed(row)
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
+    for metrics in pairs.values():
+        rows.extend(metrics.values())
+    return first, rows
 
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:

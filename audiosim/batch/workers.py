@@ -153,7 +153,7 @@ def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[J
             contents[path] = _unchanged(path, journal.contents.get(path))
         return contents[path]
 
-    jobs = []
+    jobs, retold = [], []
     for pair in pairs:
         missing = []
         manifest = carried(pair.group, pair.rating, pair.higher_is_better, pair.columns)
@@ -166,9 +166,10 @@ def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[J
             if ref is None or test is None or terms.key(pair, spec, ref.digest, test.digest) != entry.key:
                 missing.append(spec)
             elif entry.carried != manifest:
-                journal.write({**journal.row(place), **_said(pair)})
+                retold.append({**journal.row(place), **_said(pair)})
         if missing:
             jobs.append(Job(pair, tuple(missing)))
+    journal.replace(retold)
     return jobs
 
 
@@ -177,6 +178,14 @@ def run(jobs: Iterable[Job], terms: Terms, journal: Journal, pool: Pool) -> Iter
 
     A job that kills its worker is tried again metric by metric, so that only the one at fault has no value.
     """
+    jobs = list(jobs)
+    journal.drop(
+        place
+        for job in jobs
+        if not job.where
+        for spec, place in zip(terms.specs_of(job.pair), terms.slots(job.pair), strict=True)
+        if spec in job.specs
+    )
     queue = deque(_grouped(jobs))
     placed: list[Row] = []  # rows that now tell the worst second: they replace those without it, all at once
 
@@ -342,6 +351,23 @@ class Bench:
         return rows
 
 
+def prepared() -> Any:
+    """The context that worker processes are started from. It begins to load what they need, once for all of them, while
+    this process goes on."""
+    import multiprocessing
+
+    for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR"):  # a core is a worker's own
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing.forkserver import ensure_running
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["audiosim.batch.preload"])
+    ensure_running()
+    return context
+
+
 class Processes:
     """Worker processes on this machine. One that dies is replaced, and the job that it computed is a Crash.
 
@@ -349,14 +375,7 @@ class Processes:
     """
 
     def __init__(self, terms: Terms, count: int, note: Callable[[str], None] = lambda _: None) -> None:
-        import multiprocessing
-
-        for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR"):  # a core is a worker's own
-            os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-        methods = multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:  # it loads what every worker needs, once
-            self._context.set_forkserver_preload(["audiosim.batch.workers", "audiosim.engine.kernel"])
+        self._context = prepared()
         self._terms, self._count, self._note = terms, count, note
         self._workers: list[_Worker] = []
         self._stillborn = 0
@@ -468,7 +487,7 @@ def _serve(connection: Connection, terms: Terms) -> None:
     from ..engine.compilation import when_compiling
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    when_compiling(lambda: connection.send(COMPILING))
+    when_compiling(lambda _: connection.send(COMPILING))
     bench = Bench(terms)
     waiting: deque[Job] = deque()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):

@@ -17,6 +17,9 @@ _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT)  # only writing to 
 
 def main() -> NoReturn:
     """Run the command line of the process and leave it with the exit code."""
+    from ..engine import start
+
+    start.whole_process = True
     code = run(sys.argv[1:])
     # The interpreter's own tear-down costs 0.1 s with numba loaded, and nothing here waits for it.
     os._exit(code)

@@ -76,16 +76,29 @@ def _print_version(wanted: bool) -> None:
         from .. import __version__
 
         print(f"audiosim {__version__}")
+        import sys
+
+        if {"-v", "--verbose"} & set(sys.argv[1:]):
+            from ..engine.compilation import target
+
+            print(f"kernels: {target()}")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit; with -v also the processor that kernels are compiled for.",
+        ),
     ] = False,
+    verbose: Annotated[bool, typer.Option("-v", hidden=True)] = False,
 ) -> None:
-    del version
+    del version, verbose
 
 
 def _offer(files: list[str] | None) -> None:
@@ -459,6 +472,14 @@ def batch(
     raw: RawOption = None,
     backend: BackendOption = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress",
+            help="Say how many pairs are done, pairs per second and the time left, even without a terminal or with -q; "
+            "or never.",
+        ),
+    ] = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
@@ -558,3 +579,30 @@ def explain(
     from . import explain as pages
 
     return pages.run(name, reference, test, settings, gradient=gradient, output=output, plot=plot)
+
+
+@app.command("warm", cls=_Command, short_help="Compile kernels ahead, for images of containers and for CI.")
+def warm(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="METRIC", autocompletion=_metric_names, help="Metrics, with options or not; or all."),
+    ] = None,
+    metric_file: MetricFileOption = None,
+    preset: PresetOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Compile the kernels of metrics ahead, so that the first comparison need not; by default those of the preset.
+
+    \b
+    audiosim warm
+    audiosim warm pesq stoi
+    audiosim warm all
+
+    They are kept where XDG_CACHE_HOME says, in ~/.cache/audiosim by default.
+    """
+    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    _offer(metric_file)
+    from .warm import run
+
+    return run(list(names or ()), settings)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from .. import audio, metrics
 from ..batch import pairing
-from ..batch.journal import Journal, header, read, slot
+from ..batch.journal import Journal, header, load, read, slot
 from ..config import Settings
 from ..errors import ExitCode, UsageError, worst
 from ..judge import gates
-from ..judge.rows import Row, number
+from ..judge.rows import Held, Row, number
 from ..match import Policy, check
 from . import formats, outcome
 from .compare import panel, say
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from ..judge.summary import Summary
 
 LINE_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
+ASKED_SECONDS = 1.0  # the same, with --progress
+FIRST = 10  # pairs from which on it is said how long the rest takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,10 @@ def run(request: Request, settings: Settings) -> ExitCode:
         return _print_pairs(found, request, settings)
     for line in [*found.unpaired, *(() if settings.quiet else found.notes)]:
         say(line)
+    if found.pairs and not request.dask and not (request.output and Path(request.output).exists()):
+        from ..batch.workers import prepared
+
+        prepared()
     missing = [ExitCode.INPUT] if _is_short(found, request) else []
     if request.metric_files and request.dask and not request.remote_metric_files:
         raise UsageError(
@@ -110,25 +118,26 @@ def _compare(
 ) -> outcome.Outcome:
     """Compute what the journal does not hold yet, and judge all of it."""
     from ..batch import workers
+    from ..engine.threads import cores
 
     jobs = workers.outstanding(pairs, terms, journal)
     if len(jobs) < len(pairs) and not settings.quiet:
         say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
 
-    def judged() -> outcome.Outcome:
-        rows = partial(workers.rows, pairs, terms, journal)
-        return outcome.judge(rows, terms.settings, terms.gates_over_all, request.wishes, begun)
+    def judged(held: Held) -> outcome.Outcome:
+        return outcome.judge(lambda: iter(held), terms.settings, terms.gates_over_all, request.wishes, begun)
 
     with closing(_pool(terms, request, settings)) as pool:
         if jobs:
-            with _Watch(len(jobs), settings) as watch:
+            with _Watch(len(jobs), settings, settings.jobs or cores()) as watch:
                 for rows in workers.run(jobs, terms, journal, pool):
                     watch.done(rows)
-        ended = judged()
+        held = Held(workers.rows(pairs, terms, journal))
+        ended = judged(held)
         if places := _unplaced(ended.summary, pairs, terms, journal):
-            for _ in workers.run(places, terms, journal, pool):
-                pass
-            ended = judged()
+            done = chain.from_iterable(workers.run(places, terms, journal, pool))
+            seconds = {slot(row): row["worst_s"] for row in done}
+            ended = judged(Held({**row, "worst_s": seconds.get(slot(row), row["worst_s"])} for row in held))
     return ended
 
 
@@ -224,26 +233,50 @@ def _pool(terms: Terms, request: Request, settings: Settings) -> Pool:
     return Processes(terms, settings.jobs or cores(), note)
 
 
-class _Watch:
-    """Progress on stderr: a bar on a terminal, lines elsewhere, nothing with --quiet."""
+class Pace:
+    """How fast so many workers do their pairs. A worker's first pair does not count once there are others: its start
+    and its kernels are in it."""
 
-    def __init__(self, total: int, settings: Settings) -> None:
+    def __init__(self, workers: int, begun: float) -> None:
+        self._last = deque([begun] * workers, workers)  # when the last pairs were done, one a worker
+        self._sum, self._pairs, self._done = 0.0, 0, 0
+
+    def done(self, now: float) -> None:
+        """A pair is done."""
+        if self._done == len(self._last):  # the first of each
+            self._sum, self._pairs = 0.0, 0
+        self._done += 1
+        self._sum += now - self._last[0]
+        self._pairs += 1
+        self._last.append(now)
+
+    @property
+    def rate(self) -> float:
+        """Pairs per second."""
+        return len(self._last) * self._pairs / max(self._sum, 1e-9)
+
+
+class _Watch:
+    """Progress on stderr: a bar on a terminal, lines elsewhere, nothing with --quiet unless --progress asks for it."""
+
+    def __init__(self, total: int, settings: Settings, workers: int = 1) -> None:
         self.total, self.settings = total, settings
+        self.shown = not settings.quiet if settings.progress is None else settings.progress
         self.count = self.failed = 0
         self.worst: tuple[float, str] | None = None
         self.begun = self.said = monotonic()
+        self.pace = Pace(min(workers, total), self.begun)
         self.bar: Progress | None = None
         self.task: TaskID | None = None
 
     def __enter__(self) -> _Watch:
-        if not self.settings.quiet and sys.stderr.isatty():
+        if self.shown and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             self.bar = Progress(
                 BarColumn(),
                 MofNCompleteColumn(),
-                TimeRemainingColumn(),
                 TextColumn("{task.description}"),
                 console=Console(stderr=True, markup=False, highlight=False, emoji=False),
                 transient=True,
@@ -272,17 +305,22 @@ class _Watch:
                 unit = "" if rows[0]["unit"] == "1" else f" {rows[0]['unit']}"
                 self.worst = bad, f"worst {rows[0]['spec']} {value:.4g}{unit} ({audio.display_name(rows[0]['id'])})"
         now = monotonic()
+        self.pace.done(now)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, advance=1, description=self._state())
-        elif not self.settings.quiet and now - self.said > LINE_SECONDS:
-            self.said = now
-            rate = self.count / (now - self.begun)
-            left = (self.total - self.count) / rate
-            say(f"{self.count} of {self.total} pairs, {rate:.3g} pairs/s, {left:.0f} s left, {self._state()}")
+        elif self.shown and self.count < self.total:
+            asked = bool(self.settings.progress)
+            if now - self.said > (ASKED_SECONDS if asked else LINE_SECONDS) or (asked and self.count == FIRST):
+                self.said = now
+                say(f"{self.count} of {self.total} pairs, {self._state()}")
 
     def _state(self) -> str:
+        """Pairs per second and time left, as soon as they are known, the worst pair, and how many failed."""
+        known = self.count >= min(FIRST, self.total)
+        left = timedelta(seconds=ceil((self.total - self.count) / self.pace.rate))
+        pace = f"{self.pace.rate:.3g} pairs/s, {left} left" if known else ""
         failed = f"{self.failed} failed" if self.failed else ""
-        return ", ".join(filter(None, (self.worst[1] if self.worst else "", failed)))
+        return ", ".join(filter(None, (pace, self.worst[1] if self.worst else "", failed)))
 
 
 def _temporary() -> str:
@@ -324,11 +362,13 @@ def _from_journal(request: Request, settings: Settings, begun: datetime) -> Exit
     source = str(request.source)
     required = [gates.parse(text, batch=True) for text in settings.require]
 
+    made_with, held = load(source)
+
     def rows() -> Iterator[Row]:
-        return (judged(row, required) if required else row for row in read(source))
+        return (judged(row, required) if required else row for row in held)
 
     over_all = [gate for gate in required if gate.pooled is not None]
-    ended = outcome.judge(rows, header(source), over_all, request.wishes, begun)
+    ended = outcome.judge(rows, made_with, over_all, request.wishes, begun)
     output = None if request.output == "-" else request.output
     form = outcome.chosen(settings, output)
     outcome.write(ended, request.wishes, settings, form, output)
@@ -350,11 +390,16 @@ def _merge(request: Request, settings: Settings) -> ExitCode:
     count = 0
     with Journal(request.output, first) as journal:
         for path in request.paths:
+            better = []
             for row in read(path):
                 known = journal.entries.get(slot(row))
                 if known is None or (row["status"] != "error" and (not known.answered or known.key != row["key"])):
-                    journal.write(row)
+                    if known is None:
+                        journal.write(row)
+                    else:
+                        better.append(row)
                     count += 1
+            journal.replace(better)
     if not settings.quiet:
         say(f"{count} rows of {len(request.paths)} journals are in {audio.display_name(request.output)}")
     return ExitCode.OK

@@ -14,6 +14,7 @@ from typing import Any
 from .. import audio, match as matching, metrics
 from ..comparison import PRESETS, Comparison, Detail, compare_signals
 from ..config import Settings, nearest
+from ..engine import start
 from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, UsageError, worst
 from ..judge import gates
@@ -55,8 +56,9 @@ def run(
         figures.check_plot(plot)
     required = [gates.parse(text) for text in settings.require]
     specs = list(dict.fromkeys([*(settings.metric or panel(settings.preset)), *gates.specs(required)]))
-    for spec in specs:
-        metrics.parse(spec)
+    chosen = [metrics.get(metrics.parse(spec).name) for spec in specs]
+    if all(metric.sha256 is None for metric in chosen):
+        start.load_numba()
     bands = "bins" if settings.bins else None
     policy = Policy(**settings.policy())
 
@@ -64,7 +66,7 @@ def run(
     codes: list[ExitCode] = []
     told: set[str] = set()
     kept = figures.Worst()
-    for name, loaded in _decoded(reference, tests, settings):
+    for name, loaded in _decoded(reference, tests, settings, specs):
         begun = perf_counter()
         try:
             ref, test = (signal.result() for signal in loaded)
@@ -167,13 +169,31 @@ def put(text: str | bytes, output: str | None) -> None:
 
 
 @cache
-def announce_compilation(quiet: bool) -> None:
-    """Say once on stderr that kernels are being compiled; say nothing for cached ones."""
+def announce_compilation(quiet: bool, specs: Sequence[str] = (), each: bool = False) -> None:
+    """Say on stderr that kernels are being compiled: once, or in one line that counts where that is a terminal.
+
+    specs: the metrics of which they are, where that is known. each: say every kernel's name. Cached ones say nothing.
+    """
     if quiet:
         return
-    from ..engine.compilation import NOTICE, when_compiling
+    from ..engine.compilation import NOTICE, expected, when_compiling
 
-    when_compiling(lambda: say(NOTICE))
+    most = expected(spec.partition(":")[0] for spec in specs)
+    terminal = sys.stderr.isatty() and not each
+    count = 0
+
+    def begun(kernel: str) -> None:
+        nonlocal count
+        count += 1
+        if each:
+            say(f"compiling {kernel}")
+        elif terminal:
+            print(f"\r\x1b[Kaudiosim: {NOTICE}: {count}" + f" of {most}" * (count <= most), end="", file=sys.stderr)
+            sys.stderr.flush()
+        elif count == 1:
+            say(f"{NOTICE}" + f": {most}" * (most > 0))
+
+    when_compiling(begun, lambda: print("\r\x1b[K", end="", file=sys.stderr, flush=True) if terminal else None)
 
 
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
@@ -184,7 +204,7 @@ def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signa
 
 
 def _decoded(
-    reference: str, tests: Sequence[str], settings: Settings
+    reference: str, tests: Sequence[str], settings: Settings, specs: Sequence[str] = ()
 ) -> Generator[tuple[str, tuple[Future[Signal], Future[Signal]]], None, None]:
     """(name, (reference, test)) for each test.
 
@@ -195,7 +215,7 @@ def _decoded(
     try:
         ref = pool.submit(load, reference)
         ahead = pool.submit(load, tests[0])
-        announce_compilation(settings.quiet)  # loads numba, while the files are read
+        announce_compilation(settings.quiet, tuple(specs))  # loads numba, while the files are read
         with caching(ref.result().samples) if len(tests) > 1 else nullcontext():
             for i, name in enumerate(tests):
                 test = ahead

@@ -42,7 +42,7 @@ class Wishes:
 
 @dataclass(slots=True)
 class Outcome:
-    """rows: all of them, read anew at each call. under: the settings that they were made with. begun: when, UTC.
+    """rows: all of them, anew at each call. under: the settings that they were made with. begun: when, UTC.
 
     columns: those of the manifest that are carried through. doubts: by kind (match.doubts), a sentence on each pair,
     which is (id, system).

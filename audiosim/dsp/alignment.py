@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, sqrt
 from typing import Any
 
@@ -47,6 +47,21 @@ class Delay:
 
 def delay(ref: Array, test: Array, limit: int, apart: int = APART) -> Delay:
     """The one delay common to all channels, to a fraction of a sample, at most `limit` samples either way.
+
+    Where equal channels have none, those of the test are tried in turns: they may be exchanged. correlation is then
+    that of the channels which hold the same sound.
+    ref, test, apart: as in _in_place.
+    """
+    found = _in_place(ref, test, limit, apart)
+    for by in range(1, 1 if found.found else len(ref)):
+        exchanged = _in_place(ref, np.roll(test, by, axis=0), limit, apart)
+        if exchanged.found and abs(exchanged.correlation) > max(CLEAR, abs(found.correlation)):
+            return replace(exchanged, inverted=())
+    return found
+
+
+def _in_place(ref: Array, test: Array, limit: int, apart: int) -> Delay:
+    """The delay of equal channels.
 
     ref, test: [channel, sample], as many channels, any lengths. apart: samples within which peaks are echoes of one
     another, and none takes confidence from the other.

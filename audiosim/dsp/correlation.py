@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..engine.fft import fast_length, irfft, rfft
 from ..engine.kernel import kernel
 from ..engine.moments import over, product, squares
-from ..engine.stream import Stream, read
+from ..engine.stream import Stream, part
 from ..engine.threads import in_threads
 
 Array = NDArray[Any]
@@ -97,11 +97,9 @@ def slope(ref: Stream, test: Stream, found: Fit, means: tuple[float, float] = (0
 
 def _part(x: Stream, start: int, size: int, mean: float) -> Array:
     """Samples start to start + size of the signal without its mean, float64; zero outside."""
-    raw = np.empty(size, x.samples.dtype)
-    read(*x, start, raw)
-    part: Array = raw.astype(np.float64)
-    part[max(0, -start) : max(0, x.length - start)] -= mean
-    return part
+    y: Array = part(x, start, size).astype(np.float64)
+    y[max(0, -start) : max(0, x.length - start)] -= mean
+    return y
 
 
 def lags(

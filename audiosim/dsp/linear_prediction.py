@@ -62,12 +62,12 @@ def _autocorrelations(
     x: Array, coef: Any, lag: int, window: Array, hop: int, first: int, offset: float, r: Array
 ) -> None:
     """r[frame, k] = sum_i y_i y_{i+k}, y: the frame under the window."""
-    samples = np.empty(window.size, x.dtype)
+    samples = np.empty(window.size)
     y = np.empty(window.size)
     for f in range(r.shape[0]):
         read(x, coef, lag, (first + f) * hop, samples)
         for i in range(y.size):
-            y[i] = window[i] * (np.float64(samples[i]) + offset)
+            y[i] = window[i] * (samples[i] + offset)
         for k in range(r.shape[1]):
             tail = y[min(k, y.size) :]
             total = 0.0

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.kernel import exact_kernel, kernel
+from ..engine.stream import read
 
 Array = NDArray[Any]
 
 ARM = 24  # samples on either side that the interpolation looks at
+STEP = 1 << 16  # samples at a time
 QUIET = 1e-150  # states below are zero: numbers too small for the processor's fast path
 
 
@@ -44,8 +46,12 @@ def true_peak(x: Array, rate: int) -> float:
     """Largest magnitude of x [sample] after oversampling by 4, by 2 from 96 kHz, by 1 from 192 kHz (ITU-R BS.1770-4,
     annex 2)."""
     factor = 4 if rate < 96000 else 2 if rate < 192000 else 1
-    padded = np.pad(x.astype(np.float64), ARM)  # what lies beyond the ends is silence
-    return float(_peak(padded, _interpolation(factor)))
+    highest = 0.0
+    for first in range(0, x.size + 1, STEP):
+        part = np.empty(min(STEP, x.size + 1 - first) + 2 * ARM - 1)
+        read(x, np.float64(0), 0, first - ARM, part)  # what lies beyond the ends is silence
+        highest = max(highest, _peak(part, _interpolation(factor)))
+    return float(highest)
 
 
 @cache
@@ -59,7 +65,7 @@ def _interpolation(factor: int) -> Array:
 
 @kernel
 def _peak(x: Array, taps: Array) -> float:
-    """x: with ARM zeros at both ends."""
+    """Of the samples and what lies between them, x[ARM - 1] and x[-ARM] the outermost."""
     highest = 0.0
     for n in range(ARM - 1, x.size - ARM):
         highest = max(highest, abs(x[n]))

@@ -58,26 +58,33 @@ def dtw(x: Array, y: Array, band: float | None = None, penalty: float = 0.0) -> 
     return _cheapest(x, y, corridor(len(x), len(y), band), penalty, True)
 
 
-def fast_dtw(x: Array, y: Array, radius: int = 1) -> tuple[float, Array]:
-    """As dtw, but only near to the path of the sequences at half their rate, found in the same way: the path of the
-    package fastdtw 0.3.4, with its preference among equal ones.
+def fast_dtw(x: Array, y: Array, radius: int = 1, penalty: float = 0.0) -> tuple[float, Array]:
+    """As dtw, but only near to the path of the sequences at half their rate, found in the same way: time and memory
+    grow with n radius. Without a penalty the path of the package fastdtw 0.3.4, with its preference among equal ones;
+    with one that of dtw, as long as the cheapest path lies near.
 
     radius: frames at the halved rate around that path, 1 or more.
     """
     x, y = _sequences(x, y)
+    if min(len(x), len(y)) < radius + 2:
+        return _cheapest(x, y, corridor(len(x), len(y)), penalty, penalty > 0)
+    return _cheapest(x, y, near_path(x, y, radius, penalty), penalty, penalty > 0)
+
+
+def near_path(x: Array, y: Array, radius: int, penalty: float = 0.0) -> Corridor:
+    """The corridor of fast_dtw, of sequences of radius + 2 frames or more."""
     n, m = len(x), len(y)
-    if min(n, m) < radius + 2:
-        return _cheapest(x, y, corridor(n, m), 0.0, False)
-    _, (i, j) = fast_dtw(_halved(x), _halved(y), radius)
+    _, (i, j) = fast_dtw(_halved(x), _halved(y), radius, penalty)
     coarse = np.arange((n + 1) // 2)
     first = np.searchsorted(i, coarse - radius)  # the path's first cell in one of the rows at most radius away
     last = np.searchsorted(i, coarse + radius, side="right") - 1
     row = np.arange(n) // 2
-    starts, stops = np.maximum(2 * (j[first] - radius), 0)[row], np.minimum(2 * (j[last] + radius) + 2, m)[row]
-    return _cheapest(x, y, (starts, stops), 0.0, False)
+    return np.maximum(2 * (j[first] - radius), 0)[row], np.minimum(2 * (j[last] + radius) + 2, m)[row]
 
 
-def soft_dtw(x: Array, y: Array, gamma: float, band: float | None = None, a: Any = None, b: Any = None) -> float:
+def soft_dtw(
+    x: Array, y: Array, gamma: float, band: float | Corridor | None = None, a: Any = None, b: Any = None
+) -> float:
     """The soft minimum over all paths of their total cost: -gamma ln sum exp(-cost / gamma), gamma above 0.
 
     a [n], b [m]: weights; the cost of frames i and j is (a_i + b_j) |x_i - y_j|. Below 0 for alike sequences, see
@@ -85,7 +92,8 @@ def soft_dtw(x: Array, y: Array, gamma: float, band: float | None = None, a: Any
     """
     x, y = _sequences(x, y)
     rows = np.empty((0, len(y) + 2))
-    return float(_soft_forward(x, y, *_weights(x, y, a, b), gamma, *corridor(len(x), len(y), band), 1, rows))
+    lane = band if isinstance(band, tuple) else corridor(len(x), len(y), band)
+    return float(_soft_forward(x, y, *_weights(x, y, a, b), gamma, *lane, 1, rows))
 
 
 def soft_dtw_gradient(
@@ -136,6 +144,27 @@ def subsequences(
         near, far = int(places[part][0]), int(places[part][-1]) + size
         low, high = (0, m) if reach is None else (max(0, min(near, m - size) - reach), min(m, far + reach))
         _subsequences(rows, columns, starts[part], size, low, high, costs[part], ends[part])
+
+    in_threads(task, range(0, len(starts), PATCHES), threads)
+    return costs, ends
+
+
+def likely_subsequences(
+    x: Array, y: Array, starts: Array, size: int, reach: int, threads: int = 1
+) -> tuple[Array, Array]:
+    """As subsequences, but every frame counts only near the end that fits best at a COARSE-th of the rate: a cost is
+    never below that of subsequences, and mostly the same. Time grows with patches times reach / COARSE^2."""
+    p, q = (z[: len(z) // COARSE * COARSE].reshape(-1, COARSE, z.shape[1]).mean(1, dtype=y.dtype) for z in (x, y))
+    _, places = subsequences(p, q, starts // COARSE, size // COARSE, reach // COARSE, threads)
+    columns, rows = np.ascontiguousarray(y.T), np.ascontiguousarray(x, y.dtype)
+    costs, ends = np.empty(len(starts)), np.empty(len(starts), np.int64)
+    span = 2 * STRIDE * size
+
+    def task(first: int) -> None:
+        for k in range(first, min(first + PATCHES, len(starts))):
+            end = COARSE * (int(places[k]) + 1)
+            low, high, one = max(0, end - span), min(len(y), end + size // 2), slice(k, k + 1)
+            _subsequences(rows, columns, starts[one], size, low, high, costs[one], ends[one])
 
     in_threads(task, range(0, len(starts), PATCHES), threads)
     return costs, ends
@@ -339,6 +368,7 @@ def _cheapest(x: Array, y: Array, lane: Corridor, penalty: float, diagonal_first
 STRIDE = 3  # frames of y in a step
 CHUNK = 1024  # frames of y at a time, so that the distances of a patch stay in the L2 cache
 PATCHES = 16  # at a time: patches that overlap share distances
+COARSE = 4  # frames that are one where likely places are looked for
 
 
 @exact_kernel
@@ -353,11 +383,12 @@ def _subsequences(
     ends[:] = low
     for c in range(low, high, CHUNK):
         width = min(CHUNK, high - c)
+        part = np.ascontiguousarray(columns[:, c : c + width])  # strided, distances would not vectorise
         made = 0
         for p in range(starts.size):
             first = starts[p]
             for i in range(max(made, first), first + size):
-                _distances(x[i], columns[:, c : c + width], 0, width, ring[i % size])
+                _distances(x[i], part, 0, width, ring[i % size])
             made = first + size
             for i in range(size):
                 row[:STRIDE] = edges[p, i]
@@ -455,7 +486,7 @@ def _distance(x: Array, y: Array) -> float:
 def _soft_row(
     x: Array, y: Array, a: float, b: Array, gamma: float, start: int, stop: int, before: Array, row: Array
 ) -> None:
-    row[:] = inf
+    row[start] = inf  # nothing further left is ever read, nothing further right was ever written
     for j in range(start, stop):
         low = _soft_minimum(before[j + 1], row[j], before[j], gamma)
         row[j + 1] = (a + b[j]) * _distance(x, y[j]) + low
@@ -506,6 +537,7 @@ def _soft_backward(
         last = min(first + every, n)
         block[0] = rows[first // every]
         for i in range(first, last):
+            block[i - first + 1] = inf
             _soft_row(x[i], y, a[i], b, gamma, starts[i], stops[i], block[i - first], block[i - first + 1])
         for i in range(last - 1, first - 1, -1):
             here, below = i % 2, (i + 1) % 2
@@ -579,7 +611,7 @@ def _operators() -> tuple[Callable[..., tuple[Any, Any]], Callable[..., Any]]:
     def find(x: Any, y: Any, band: float | None, penalty: float, radius: int) -> tuple[Any, Any]:
         path, real = path_like(x, y)
         for item, (p, q) in enumerate(arrays(x, y)):
-            _, cells = fast_dtw(p, q, radius) if radius else dtw(p, q, band, penalty)
+            _, cells = fast_dtw(p, q, radius, penalty) if radius else dtw(p, q, band, penalty)
             path[item, :, : cells.shape[1]] = torch.from_numpy(cells).to(x.device)
             real[item, : cells.shape[1]] = 1
         return path, real

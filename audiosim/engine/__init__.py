@@ -16,13 +16,16 @@ if TYPE_CHECKING:
         fft as fft,
         fold as fold,
         frames as frames,
+        gram as gram,
         kernel as kernel,
         moments as moments,
+        start as start,
         stream as stream,
         tensors as tensors,
         term as term,
         threads as threads,
         transposes as transposes,
+        vectors as vectors,
         windows as windows,
     )
 

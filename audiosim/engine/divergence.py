@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import exponentials, logarithms
+from .elementary import bits_of, exponentials, logarithms
 from .kernel import exact_kernel, kernel
 
 Array = NDArray[Any]
@@ -80,7 +80,7 @@ def _log_absolute(r: Array, t: Array, floor: float, ratio: Array, edges: Array, 
     """One frame. Exponents are added and mantissas multiplied, 512 at a time (their product stays below 2^512), so that
     one logarithm serves many bins."""
     low = r.dtype.type(floor)
-    bits = ratio.view(np.int64)
+    bits = bits_of(ratio)
     sum_of_ratios = 0.0
     for k in range(r.size):
         a = max(r[k], low)

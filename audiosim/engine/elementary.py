@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 from numba.core import types
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -22,13 +24,36 @@ _LN2_LOW = 1.9082149292705877e-10  # the rest
 _LOG2E = 1.4426950408889634
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _bits_of(_typing: Any, x: Any) -> Any:
+    """x as integers of the same width, on the same memory: what x.view does, which takes numba ten times as long."""
+    integers = x.copy(dtype=types.Integer.from_bitwidth(x.dtype.bitwidth))
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        floats = context.make_array(x)(context, builder, arguments[0])
+        out = context.make_array(integers)(context, builder)
+        for field in ("shape", "strides", "itemsize", "nitems", "meminfo", "parent"):
+            setattr(out, field, getattr(floats, field))
+        out.data = builder.bitcast(floats.data, out.data.type)
+        return impl_ret_borrowed(context, builder, integers, out._getvalue())
+
+    return integers(x), generate
+
+
+def _view(x: Array) -> Array:
+    return x.view(np.dtype(f"i{x.itemsize}"))
+
+
+bits_of: Any = _view if numba.config.DISABLE_JIT else _bits_of
+
+
 @exact_kernel
 def logarithms(x: Array, exponents: Array) -> None:
     """x = ln x in place: float64 [n], normal numbers above 0; exactly 0 at 1. exponents: scratch, int64 [n].
 
     x = 2^k m with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh((m - 1) / (m + 1)) by its series, to 1e-17.
     """
-    bits = x.view(np.int64)
+    bits = bits_of(x)
     for i in range(x.size):
         k = (bits[i] - _ROOT_HALF) >> 52
         exponents[i] = k
@@ -57,7 +82,7 @@ def exponentials(x: Array, exponents: Array) -> None:
 
     x = k ln 2 + r with |r| <= ln(2) / 2; e^r by its Taylor series, to 1e-17.
     """
-    bits = x.view(np.int64)
+    bits = bits_of(x)
     for i in range(x.size):
         k = np.floor(x[i] * _LOG2E + 0.5)
         exponents[i] = np.int64(k)

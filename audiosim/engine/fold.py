@@ -4,12 +4,13 @@ scalar."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .fft import rfft
+from .fft import frames_rfft
 from .frames import STFT, Sums
 from .kernel import kernel
 from .stream import Stream, read, read_reflected
@@ -18,37 +19,19 @@ from .threads import in_threads
 Array = NDArray[Any]
 Measure = Callable[[Array, Array, Array], None]
 
-BLOCK = 1 << 17  # samples of windowed frames per signal and block: few calls, and a block still fits a shared cache
+BLOCK = 1 << 16  # samples of windowed frames per signal and block: few calls, and a block stays in the cache
 BLOCKS_PER_TASK = 16  # fixed, so that sums do not depend on the number of threads
 
 
 @kernel
-def _cut(
-    ref: Array,
-    test: Array,
-    coef: Any,
-    lag: int,
-    start: int,
-    hop: int,
-    window: Array,
-    reflect: bool,
-    scratch: Array,
-    out: Array,
-) -> None:
-    """out[signal, frame, in the middle] = windowed frames from sample `start` on, of reference and test."""
-    span = scratch[: (out.shape[1] - 1) * hop + window.size]
-    offset = (out.shape[2] - window.size) // 2
+def _read(ref: Array, test: Array, coef: Any, lag: int, start: int, reflect: bool, out: Array) -> None:
+    """out[signal] = samples from `start` on, of reference and test."""
     for s in range(2):
         x = ref if s == 0 else test
-        if reflect and (start < 0 or start + span.size > x.size + lag):
-            read_reflected(x, coef, lag, start, span)
+        if reflect and (start < 0 or start + out.shape[1] > x.size + lag):
+            read_reflected(x, coef, lag, start, out[s])
         else:
-            read(x, coef, lag, start, span)
-        for f in range(out.shape[1]):
-            frame = out[s, f, offset : offset + window.size]
-            part = span[f * hop : f * hop + window.size]
-            for i in range(window.size):
-                frame[i] = part[i] * window[i]
+            read(x, coef, lag, start, out[s])
 
 
 def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, int], Array]:
@@ -56,20 +39,29 @@ def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, i
 
     Buffers are made once and used again: one cutter per thread.
     """
-    dtype = ref.samples.dtype
-    window = stft.window.astype(dtype)
-    offset = (stft.n_fft - window.size) // 2
-    scratch = np.empty((most - 1) * stft.hop + window.size, dtype)
-    buffer = np.zeros((2, most, stft.n_fft), dtype)
+    dtype = ref.dtype
+    n = stft.n_fft
+    window = _padded(stft, dtype)
+    samples = np.empty(2 * ((most - 1) * stft.hop + n), dtype)
+    buffer = np.empty(2 * most * (n + 2), dtype)
     reflect = stft.pad == "reflect"
 
     def cut(frame: int, frames: int) -> Array:
-        out = buffer[:, :frames]
-        start = frame * stft.hop + offset - stft.lead
-        _cut(ref.samples, test.samples, ref.coef, ref.lag, start, stft.hop, window, reflect, scratch, out)
-        return rfft(out)
+        length = (frames - 1) * stft.hop + n
+        part = samples[: 2 * length].reshape(2, length)
+        _read(ref.samples, test.samples, ref.coef, ref.lag, frame * stft.hop - stft.lead, reflect, part)
+        return frames_rfft(part, stft.hop, window, buffer[: 2 * frames * (n + 2)].reshape(2, frames, n + 2))
 
     return cut
+
+
+@lru_cache(maxsize=64)
+def _padded(stft: STFT, dtype: Any) -> Array:
+    """The window in the middle of a frame."""
+    window = np.zeros(stft.n_fft, dtype)
+    offset = (stft.n_fft - stft.window.size) // 2
+    window[offset : offset + stft.window.size] = stft.window
+    return window
 
 
 def fold(

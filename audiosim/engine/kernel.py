@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -13,8 +15,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
+import llvmlite.binding
 import numba
 from llvmlite.binding import Linkage
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -23,6 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parents[1]
 _IMPORT = re.compile(r"^from (\.*)([\w.]*) import (\([^)]*\)|[^\n(]+)", re.MULTILINE)  # at module level alone
 _DAYS_UNUSED = 30
+TARGET = "x86-64-v3"  # of kernels that a package carries, and what a processor needs for them
+TARGET_NEEDS = ("avx2", "bmi", "bmi2", "cx16", "f16c", "fma", "lzcnt", "movbe", "popcnt", "xsave")
 _setting = Lock()  # while the folder of the cache is set: terms are compiled when threads first use them
 
 
@@ -62,18 +68,56 @@ def _compile(function: F, fastmath: Any, sources: Iterable[str] = ()) -> F:
             numba.config.CACHE_DIR = folder
         try:
             # error_model: a division that may raise does not vectorise
-            compiled: F = numba.njit(
+            compiled: Any = numba.njit(
                 function,
-                cache=bool(folder),
                 nogil=True,
                 fastmath=fastmath,
                 error_model="numpy",
                 pipeline_class=_Compiler,
             )
+            if folder and not numba.config.DISABLE_JIT:
+                compiled._cache = _Cache(function, Path(folder).name if ours else "")
         finally:
             if ours:
                 numba.config.CACHE_DIR = ""
-    return compiled
+    return compiled  # type: ignore[no-any-return]
+
+
+@cache
+def carried() -> Path | None:
+    """Where the kernels are that this package was built with, if this machine can run them."""
+    if numba.config.CPU_NAME or numba.config.CPU_FEATURES or not (folder := build_folder()).is_dir():
+        return None
+    try:
+        features = llvmlite.binding.get_host_cpu_features()
+    except RuntimeError:
+        return None
+    return folder if all(features.get(name) for name in TARGET_NEEDS) else None
+
+
+def build_folder() -> Path:
+    """Of kernels compiled for TARGET, this Python, numba and operating system: audiosim.build_cache fills it."""
+    python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
+    return _PACKAGE / "kernels" / f"{python}-numba-{numba.__version__}-{sysconfig.get_platform()}"
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's, which first looks among the kernels that the package carries."""
+
+    def __init__(self, function: Any, folder: str) -> None:
+        super().__init__(function)
+        self._carried = None
+        home = carried()
+        if folder and home is not None and (home / folder).is_dir():
+            self._carried = IndexDataCacheFile(str(home / folder), self._impl.filename_base, TARGET)
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        if self._carried is not None:
+            function = self._index_key(sig, target_context.codegen())[2]
+            data = self._carried.load((sig, TARGET, function))
+            if data is not None:
+                return self._impl.rebuild(target_context, data)
+        return super()._load_overload(sig, target_context)
 
 
 class _Compiler(Compiler):  # type: ignore[misc]

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from .elementary import exponentials, logarithms
 from .kernel import exact_kernel, kernel
-from .stream import Stream, read
+from .stream import Stream, part
 from .threads import in_threads
 
 Array = NDArray[Any]
 
 CHUNK = 1 << 20  # samples per task; fixed, so that sums do not depend on the number of threads
 _BLOCK = 4096  # samples that stay in the L1 cache
+_PIECE = 1 << 14  # filtered samples that stay in the L2 cache
 
 
 def over(
@@ -26,10 +27,13 @@ def over(
 
     arguments: what the kernel takes after out.
     """
+    piece = CHUNK if ref.as_they_are else _PIECE
 
     def task(start: int) -> Array:
-        out = np.zeros(terms)
-        sums(ref.samples, test.samples, ref.coef, ref.lag, start, min(start + CHUNK, ref.length), out, *arguments)
+        out, stop = np.zeros(terms), min(start + CHUNK, ref.length)
+        for at in range(start, stop, piece):
+            size = min(piece, stop - at)
+            sums(part(ref, at, size), part(test, at, size), out, *arguments)
         return out
 
     total: Array = np.sum(in_threads(task, range(0, ref.length, CHUNK), threads), axis=0)
@@ -42,16 +46,6 @@ def mean_pair(ref: Stream, test: Stream, threads: int = 1) -> tuple[float, float
     return float(mean_r), float(mean_t)
 
 
-@kernel
-def _block(x: Array, coef: Any, lag: int, start: int, stop: int, scratch: Array) -> Array:
-    """y[start:stop], copied to scratch only when there is something to filter."""
-    if lag == 0:
-        return x[start:stop]
-    y = scratch[: stop - start]
-    read(x, coef, lag, start, y)
-    return y
-
-
 @exact_kernel
 def _error(r: Any, t: Any, mean_r: float, mean_t: float, gain: float) -> Any:
     """Of one sample, in this order: else what is equal would not cancel."""
@@ -59,14 +53,11 @@ def _error(r: Any, t: Any, mean_r: float, mean_t: float, gain: float) -> Any:
 
 
 @kernel
-def means(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+def means(ref: Array, test: Array, out: Array) -> None:
     """sum r, sum t."""
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
+    for at in range(0, ref.size, _BLOCK):
+        r = ref[at : at + _BLOCK]
+        t = test[at : at + _BLOCK]
         a = 0.0
         b = 0.0
         for i in range(r.size):
@@ -77,59 +68,29 @@ def means(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out:
 
 
 @kernel
-def offset(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+def offset(ref: Array, test: Array, out: Array) -> None:
     """sum r - t, sum r^2."""
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
+    for at in range(0, ref.size, _BLOCK):
+        r = ref[at : at + _BLOCK]
+        t = test[at : at + _BLOCK]
         a = 0.0
         b = 0.0
         for i in range(r.size):
-            a += np.float64(r[i] - t[i])
+            a += np.float64(r[i]) - np.float64(t[i])
             b += np.float64(r[i]) * np.float64(r[i])
         out[0] += a
         out[1] += b
 
 
 @kernel
-def squares(
-    xr: Array,
-    xt: Array,
-    coef: Any,
-    lag: int,
-    start: int,
-    stop: int,
-    out: Array,
-    mean_r: float,
-    mean_t: float,
-    gain: float,
-) -> None:
+def squares(ref: Array, test: Array, out: Array, mean_r: float, mean_t: float, gain: float) -> None:
     """sum r^2, sum (t - gain r)^2, of r and t without their means."""
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
     simple = mean_r == 0.0 and mean_t == 0.0 and gain == 1.0
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
+    for at in range(0, ref.size, _BLOCK):
+        r = ref[at : at + _BLOCK]
+        t = test[at : at + _BLOCK]
         a = 0.0
         b = 0.0
-        if simple and 0 < lag <= at and end <= xr.size:  # filtered on the way: both signals stream in at once
-            r = xr[at:end]
-            t = xt[at:end]
-            r_before = xr[at - lag : end - lag]
-            t_before = xt[at - lag : end - lag]
-            for i in range(r.size):
-                u = np.float64(r[i] - coef * r_before[i])
-                d = np.float64((t[i] - r[i]) - coef * (t_before[i] - r_before[i]))
-                a += u * u
-                b += d * d
-            out[0] += a
-            out[1] += b
-            continue
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
         if simple:  # the difference in the samples' own type: half the work for float32
             for i in range(r.size):
                 d = np.float64(t[i] - r[i])
@@ -146,14 +107,11 @@ def squares(
 
 
 @kernel
-def error(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array) -> None:
+def error(ref: Array, test: Array, out: Array) -> None:
     """sum (t - r)^2."""
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
+    for at in range(0, ref.size, _BLOCK):
+        r = ref[at : at + _BLOCK]
+        t = test[at : at + _BLOCK]
         a = 0.0
         for i in range(r.size):
             d = np.float64(t[i] - r[i])
@@ -162,16 +120,11 @@ def error(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out:
 
 
 @kernel
-def product(
-    xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, mean_r: float, mean_t: float
-) -> None:
+def product(ref: Array, test: Array, out: Array, mean_r: float, mean_t: float) -> None:
     """sum r^2, sum t^2, sum r (t - r), of r and t without their means: the last is exactly 0 for equal signals."""
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
+    for at in range(0, ref.size, _BLOCK):
+        r = ref[at : at + _BLOCK]
+        t = test[at : at + _BLOCK]
         a = 0.0
         b = 0.0
         c = 0.0
@@ -248,22 +201,17 @@ def combination(
 
 
 @kernel
-def log_cosh(
-    xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, slope: float, eps: float
-) -> None:
+def log_cosh(ref: Array, test: Array, out: Array, slope: float, eps: float) -> None:
     """sum ln(cosh(slope (t - r)) + eps), without overflow and without losing the digits of small errors.
 
     A block of small errors goes through the series of ln cosh, to 1e-12; others through the definition, beyond 300
     through its asymptote.
     """
-    scratch_r = np.empty(_BLOCK, xr.dtype)
-    scratch_t = np.empty(_BLOCK, xr.dtype)
     errors = np.empty(_BLOCK)
     exponents = np.empty(_BLOCK, np.int64)
-    for at in range(start, stop, _BLOCK):
-        end = min(at + _BLOCK, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
+    for at in range(0, ref.size, _BLOCK):
+        r = ref[at : at + _BLOCK]
+        t = test[at : at + _BLOCK]
         u = errors[: r.size]
         largest = 0.0
         for i in range(r.size):
@@ -333,15 +281,12 @@ def log_cosh_slope(
 
 
 @kernel
-def segments(xr: Array, xt: Array, coef: Any, lag: int, window: Array, hop: int, first: int, out: Array) -> None:
-    """out[frame] = (sum (w r)^2, sum (w (r - t))^2), frame f starting at sample (first + f) hop."""
+def segments(ref: Array, test: Array, window: Array, hop: int, out: Array) -> None:
+    """out[frame] = (sum (w r)^2, sum (w (r - t))^2), frame f starting at sample f hop."""
     n = window.size
-    scratch_r = np.empty(n, xr.dtype)
-    scratch_t = np.empty(n, xr.dtype)
     for f in range(out.shape[0]):
-        at = (first + f) * hop
-        r = _block(xr, coef, lag, at, at + n, scratch_r)
-        t = _block(xt, coef, lag, at, at + n, scratch_t)
+        r = ref[f * hop : f * hop + n]
+        t = test[f * hop : f * hop + n]
         a = 0.0
         b = 0.0
         for i in range(n):

@@ -16,8 +16,18 @@ class Stream(NamedTuple):
     """y[n] = x[n] - coef x[n - lag], zero outside: the whole response, len(x) + lag samples."""
 
     samples: Array  # [sample], C-contiguous
-    coef: np.floating[Any]  # of the samples' dtype, so that the arithmetic stays in it
+    coef: np.floating[Any]  # of the dtype that all is computed in from here on: the samples' or a wider one
     lag: int  # 0: the samples as they are
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What all is computed in from here on."""
+        return self.coef.dtype
+
+    @property
+    def as_they_are(self) -> bool:
+        """Whether the samples are neither filtered nor widened."""
+        return self.lag == 0 and self.dtype == self.samples.dtype
 
     @property
     def length(self) -> int:
@@ -29,12 +39,23 @@ def plain(samples: Array) -> Stream:
     return Stream(samples, samples.dtype.type(0), 0)
 
 
+def double(stream: Stream) -> Stream:
+    """The same, computed in float64 from the samples on; they are not copied."""
+    return stream._replace(coef=np.float64(stream.coef))
+
+
+def part(stream: Stream, start: int, size: int) -> Array:
+    """y from sample `start` on, of the stream's dtype, zero outside of y; a copy only where y is not the samples."""
+    if stream.as_they_are and 0 <= start <= stream.length - size:
+        return stream.samples[start : start + size]
+    out = np.empty(size, stream.dtype)
+    read(*stream, start, out)
+    return out
+
+
 def centred(stream: Stream, mean: float) -> Stream:
     """The filtered samples less a constant: a copy."""
-    samples = np.empty(stream.length, stream.samples.dtype)
-    read(*stream, 0, samples)
-    samples -= samples.dtype.type(mean)
-    return plain(samples)
+    return plain(part(stream, 0, stream.length) - stream.dtype.type(mean))
 
 
 @kernel
@@ -51,7 +72,8 @@ def read(x: Array, coef: Any, lag: int, start: int, out: Array) -> None:
     b = max(min(n, x.size - start), a)
     out[:a] = 0
     out[b:] = 0
-    out[a:b] = x[start + a : start + b]
+    for i in range(a, b):
+        out[i] = x[start + i]
     if lag > 0:
         a = min(max(0, lag - start), n)
         b = max(min(n, x.size + lag - start), a)

@@ -5,6 +5,7 @@ Signals are [item, sample]; an item is one channel of one element of a batch, an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -132,9 +133,14 @@ def to_channels(x: Tensor, channels: int) -> Tensor:
 
 def product(x: Tensor, weights: Tensor) -> Tensor:
     """x @ weights in the precision of both, autocast or not, on the way back too; weights are constant."""
-    if x.dtype != torch.float32 or torch.compiler.is_compiling():
+    if x.dtype != torch.float32:
         return x @ weights
-    return cast(Tensor, _Product.apply(x, weights))
+    return cast(Tensor, _either(_Product, _ProductForward).apply(x, weights))
+
+
+def _either(traced: type[Any], forward: type[Any]) -> type[Any]:
+    """traced for torch.compile, which follows no function that has a forward derivative; elsewhere forward."""
+    return traced if torch.compiler.is_compiling() else forward
 
 
 class _Product(torch.autograd.Function):  # type: ignore[misc]
@@ -157,6 +163,10 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, slope: Tensor) -> Any:
         (weights,) = ctx.saved_tensors
         return product(slope, weights.mT if weights.ndim > 1 else weights), None
+
+
+class _ProductForward(_Product):
+    """The same with a forward derivative."""
 
     @staticmethod
     def jvp(ctx: Any, of_x: Tensor, _: Any) -> Tensor:
@@ -189,9 +199,7 @@ def bounded(x: Tensor, steepest: float, largest: float, once: str = "") -> tuple
 
     once: what a UsageError says when this gradient is to have a gradient itself; "" where it has one.
     """
-    if torch.compiler.is_compiling():  # which cannot follow a gradient that is not asked for
-        return x, x.new_zeros(x.shape[0])
-    return cast("tuple[Tensor, Tensor]", _Bounded.apply(x, steepest, largest, once))
+    return cast("tuple[Tensor, Tensor]", _either(_Bounded, _BoundedForward).apply(x, steepest, largest, once))
 
 
 class _Bounded(torch.autograd.Function):  # type: ignore[misc]
@@ -207,28 +215,28 @@ class _Bounded(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         del output
-        ctx.limits = inputs[1:]
-        ctx.set_materialize_grads(False)
+        _, ctx.steepest, ctx.largest, ctx.once = inputs
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None, slope: Tensor | None) -> Any:
-        if gradient is None or slope is None:  # without a slope it is the gradient of a gradient
-            return gradient, None, None, None
-        steepest, largest, once = ctx.limits
-        if once and torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            gradient = _Once.apply(gradient, once)
+    def backward(ctx: Any, gradient: Tensor, slope: Tensor) -> Any:
+        if ctx.once and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            gradient = _Once.apply(gradient, ctx.once)
         samples = gradient[0].numel()
-        slope = slope.detach().abs()[:, None, None].to(torch.float64)
-        if gradient.device.type == "cpu":  # elsewhere, to ask would be to wait
+        each = min(ctx.steepest / samples, ctx.largest)  # what no sample exceeds where the norm is at its limit
+        if in_memory(gradient, slope):  # elsewhere, to ask would be to wait
             low, high = torch.aminmax(gradient.detach())
-            if max(-float(low), float(high)) <= float(slope.min()) * min(steepest / samples, largest):
-                return gradient, None, None, None  # no sample is beyond, so no norm is
+            if max(-low.item(), high.item()) <= each * min(abs(x) or math.inf for x in slope.tolist()):
+                return gradient.view_as(gradient), None, None, None  # a view, which autograd need not copy
+        slope = slope.detach().abs()[:, None, None].double()
+        slope = torch.where(slope == 0, math.inf, slope)  # without one it is the gradient of a gradient
         norm = torch.linalg.vector_norm(gradient.detach(), dim=(1, 2), keepdim=True, dtype=torch.float64)
-        limit = (slope * min(steepest / samples, largest)).to(gradient.dtype)
-        most = (slope * largest).to(gradient.dtype)
-        odd = norm > slope * (steepest / samples**0.5)
-        limit = torch.where(odd, limit, most)
+        odd = norm > slope * (ctx.steepest / samples**0.5)
+        limit = torch.where(odd, slope * each, slope * ctx.largest).to(gradient.dtype)
         return torch.maximum(torch.minimum(gradient, limit), -limit), None, None, None
+
+
+class _BoundedForward(_Bounded):
+    """The same with a forward derivative."""
 
     @staticmethod
     def jvp(_: Any, of_x: Tensor, *__: Any) -> tuple[Tensor, Tensor]:
@@ -480,10 +488,9 @@ class _Segments(torch.autograd.Function):  # type: ignore[misc]
     def forward(ctx: Any, ref: Tensor, test: Tensor, window: Array, hop: int, count: int, squares: Any) -> Any:
         r, t = _array(ref), _array(test)
         energies = np.empty((len(r), count, 2))
-        none = r.dtype.type(0)
 
         def task(i: int) -> None:
-            moments.segments(r[i], t[i], none, 0, window, hop, 0, energies[i])
+            moments.segments(r[i], t[i], window, hop, energies[i])
 
         in_threads(task, range(len(r)), _threads(r))
         ctx.save_for_backward(ref, test)

@@ -79,7 +79,7 @@ class _Term:
             scalar = numba.njit(error_model="numpy")(_rebound(scalar, names))
         else:
             scalar = _rebound(scalar, names)
-        made = _rebound(loop, {"_scalar": scalar, "_block": moments._block})
+        made = _rebound(loop, {"_scalar": scalar})
         # The kernel cache tells kernels apart by this name.
         code = self.function.__code__
         name = f"{self.function.__module__}.{self.__name__}{code.co_firstlineno}{loop.__name__}"
@@ -152,13 +152,10 @@ def _slopes(ref: Array, test: Array, arguments: Any, out: Array) -> None:
             g[i] = _scalar(np.float64(r[i]), np.float64(t[i]), *arguments)
 
 
-def _sums(xr: Array, xt: Array, coef: Any, lag: int, start: int, stop: int, out: Array, *arguments: Any) -> None:
-    scratch_r = np.empty(4096, xr.dtype)
-    scratch_t = np.empty(4096, xr.dtype)
-    for at in range(start, stop, 4096):
-        end = min(at + 4096, stop)
-        r = _block(xr, coef, lag, at, end, scratch_r)
-        t = _block(xt, coef, lag, at, end, scratch_t)
+def _sums(ref: Array, test: Array, out: Array, *arguments: Any) -> None:
+    for at in range(0, ref.size, 4096):
+        r = ref[at : at + 4096]
+        t = test[at : at + 4096]
         total = 0.0
         for i in range(r.size):
             total += _scalar(np.float64(t[i] - r[i]), *arguments)
@@ -172,10 +169,6 @@ def _error_slopes(ref: Array, test: Array, start: int, stop: int, out: Array, sc
         y = out[k, start:stop]
         for i in range(y.size):
             y[i] = scale[k] * _scalar(np.float64(t[i] - r[i]), *arguments)
-
-
-def _block(*_: Any) -> Any:
-    raise NotImplementedError  # engine.moments has it: it reads samples, filtered
 
 
 # What replaces the functions that a term may call, in compiled loops (there ln is elementary.logarithm).

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import IO
+from typing import IO, Any, cast
 
 from . import chunks, flac, mpeg, ogg
-from .layout import Layout, cut_short, without_tags
+from .layout import Layout, Window, cut_short, without_tags
 from .muffle import muffled
 
-__all__ = ["HEAD", "Layout", "cut_short", "inspect", "joined", "muffled", "no_sound", "size_of"]
+__all__ = ["HEAD", "Layout", "cut_short", "inspect", "joined", "muffled", "no_sound", "size_of", "untagged"]
 
 HEAD = 64  # bytes that tell most formats
+PADDING = 4096  # zeros at most behind a tag
 SEARCHED = 1 << 16  # bytes in which MPEG audio is looked for that something precedes
 # Known by their first bytes, and read by ffmpeg alone.
 _FOREIGN = (
     *(b"\x1aE\xdf\xa3", b"0&\xb2u", b"wvpk", b"MAC ", b"TTA1", b"MPCK", b"MP+", b"#!AMR", b"\x0bw"),
     *(b"FLV\x01", b"DSD ", b"FRM8"),
 )
+_MISREAD = (b"Creative Voice File\x1a",)  # libsndfile takes what stands between its blocks for sound
 _NO_SOUND = (
     (b"\x89PNG\r\n", "is a picture (PNG)"),
     (b"\xff\xd8\xff", "is a picture (JPEG)"),
@@ -38,16 +40,22 @@ _NO_SOUND = (
 
 def inspect(file: IO[bytes], size: int) -> Layout:
     """The layout of an open file of this many bytes; it is left at its start."""
-    head = _at(file, 0, HEAD)
-    start = 0
-    if head[:3] == b"ID3" and len(head) >= 10:
-        start = mpeg.tag_end(head)
-        head = _at(file, start, 4096)
-        start += len(head) - len(head.lstrip(b"\0"))  # tags are padded
-        head = _at(file, start, HEAD)
-    layout = _inspect(file, size, start, head)
+    layout = _inspect(file, size, _at(file, 0, HEAD))
     file.seek(0)
     return layout
+
+
+def untagged(file: IO[bytes]) -> tuple[IO[bytes], bool]:
+    """The file without the tags that players of MP3 put before and behind any kind of sound; whether there are any."""
+    start = 0
+    while (head := _at(file, start, 10))[:3] == b"ID3" and len(head) == 10:
+        start += mpeg.tag_end(head)
+        padding = _at(file, start, PADDING)
+        start += len(padding) - len(padding.lstrip(b"\0"))
+    size = size_of(file)
+    end = without_tags(file, size)
+    file.seek(0)
+    return (file, False) if (start, end) == (0, size) else (cast(Any, Window(file, start, max(start, end))), True)
 
 
 def no_sound(head: bytes) -> str | None:
@@ -73,11 +81,10 @@ def no_sound(head: bytes) -> str | None:
 
 def joined(file: IO[bytes], size: int) -> Layout | None:
     """The layout of several FLAC recordings in one file; None where there is one."""
-    head = _at(file, 0, HEAD)
-    return flac.joined(file, size, mpeg.tag_end(head) if head[:3] == b"ID3" else 0)
+    return flac.joined(file, size)
 
 
-def _inspect(file: IO[bytes], size: int, start: int, head: bytes) -> Layout:
+def _inspect(file: IO[bytes], size: int, head: bytes) -> Layout:
     magic = head[:4]
     if magic in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         return chunks.riff(file, size, head) if head[8:12] == b"WAVE" else Layout("other")
@@ -90,19 +97,21 @@ def _inspect(file: IO[bytes], size: int, start: int, head: bytes) -> Layout:
     if magic in (b".snd", b"dns."):
         return chunks.au(size, head)
     if magic == b"fLaC":
-        return flac.layout(file, size, start)
+        return flac.layout(file, size)
     if magic == b"OggS":
-        return ogg.layout(_at(file, start, size))
+        return ogg.layout(_at(file, 0, size))
     if len(head) > 3 and mpeg.is_frame(head):
-        return mpeg.layout(_at(file, start, without_tags(file, size) - start))
+        return mpeg.layout(_at(file, 0, size))
     if magic == b"ftyp" or head[4:8] == b"ftyp" or head.startswith(_FOREIGN):
         return Layout("other")
-    late = mpeg.starts_late(_at(file, start, SEARCHED)) if no_sound(head) is None else None
+    if head.startswith(_MISREAD) or (magic == b"FORM" and head[8:12] == b"8SVX"):
+        return Layout("other", misread=True)
+    late = mpeg.starts_late(_at(file, 0, SEARCHED)) if no_sound(head) is None else None
     if late is not None:
-        found = mpeg.layout(_at(file, start + late, without_tags(file, size) - start - late))
+        found = mpeg.layout(_at(file, late, size))
         before = f"is damaged: {late} bytes before its first frame are no MPEG audio"
         return replace(found, damage=(before, *found.damage))
-    return Layout("other" if start else "unknown", noisy=True)
+    return Layout("unknown", noisy=True)
 
 
 def _at(file: IO[bytes], start: int, count: int) -> bytes:

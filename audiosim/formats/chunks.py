@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import IO
 
-from .layout import Layout, Part, Window, behind, cut_short, without_tags
+from .layout import Layout, Part, Window, behind, cut_short
 
 STREAMED = 0x7FFF_0000  # writers to a pipe put this or more where they cannot know the size
 STREAMED_AIFF = 0x7E00_0000
+ROUGH = 4096  # samples that a codec may add to the last of its blocks
 PADDING = 4096  # zeros behind the sound that fill up a block of storage
 W64 = b"riff.\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0O\x8e\xdb\x8a"
@@ -30,6 +31,7 @@ def riff(file: IO[bytes], size: int, head: bytes) -> Layout:
     (whole,) = struct.unpack_from(order + "I", head, 4)
     damage: list[str] = []
     frame, own, patch = 0, False, 0
+    body = b""
     data64 = None
     read = _riff_header(order)
     for name, at, claimed in _walk(file, 12, size, read):
@@ -39,7 +41,8 @@ def riff(file: IO[bytes], size: int, head: bytes) -> Layout:
             patch = at + 8
         elif name == b"fmt ":
             file.seek(at)
-            frame, own, wrong = _format(file.read(20), order)
+            body = file.read(20)
+            frame, own, wrong = _format(body, order)
             damage += wrong
         elif name == b"data":
             if wide and claimed == 0xFFFF_FFFF and data64 is not None:
@@ -48,14 +51,15 @@ def riff(file: IO[bytes], size: int, head: bytes) -> Layout:
             else:
                 streamed, patch = claimed >= STREAMED and not wide, at - 4
             form = "<Q" if patch != at - 4 else order + "I"
-            end = without_tags(file, size)
-            held = end - at
+            held = size - at
             if not streamed and claimed == 0 and held > 0:
-                streamed = _rest(file, at, end, read) > 0
+                streamed = _rest(file, at, size, read) > 0
             if streamed:
-                return _streamed(file, "wav", at, end, size, patch, form, claimed, damage, noisy=not frame, own=own)
+                return _streamed(file, "wav", at, size, patch, form, claimed, damage, noisy=not frame, own=own)
+            damage += _block_heads(file, at, min(claimed, held), body, order)
             slack = at if 8 + whole <= size else 0  # the header counts itself, and the file is whole
-            return _sized("wav", file, at, claimed, end, read, damage, frame, slack, noisy=not frame, own=own)
+            found = _sized("wav", file, at, claimed, size, read, damage, frame, slack, noisy=not frame, own=own)
+            return found if own else replace(found, most=_most(body, order, claimed))
     return Layout("wav", (*damage, NO_CHUNK), noisy=True)
 
 
@@ -75,12 +79,11 @@ def w64(file: IO[bytes], size: int) -> Layout:
             frame, own, wrong = _format(file.read(20), "<")
             damage += wrong
         elif name == b"data":
-            end = without_tags(file, size)
-            if claimed <= 0 < end - at or claimed >= 1 << 62:
+            if claimed <= 0 < size - at or claimed >= 1 << 62:
                 return _streamed(
-                    file, "w64", at, end, size, at - 8, "<Q", claimed, damage, noisy=not frame, own=own, extra=24
+                    file, "w64", at, size, at - 8, "<Q", claimed, damage, noisy=not frame, own=own, extra=24
                 )
-            found = _sized("w64", file, at, claimed, end, read, damage, frame, align=8, noisy=not frame, own=own)
+            found = _sized("w64", file, at, claimed, size, read, damage, frame, align=8, noisy=not frame, own=own)
             if at + claimed >= size:
                 return found
             return replace(found, parts=(Part(source=partial(Window, file, 0, at + claimed)),))  # libsndfile reads on
@@ -106,21 +109,20 @@ def aiff(file: IO[bytes], size: int) -> Layout:
     if result is None:
         return Layout("aiff", (*damage, NO_CHUNK), noisy=True)
     at, claimed = result
-    end = without_tags(file, size)
-    if claimed >= STREAMED_AIFF and at + claimed > end:
+    if claimed >= STREAMED_AIFF and at + claimed > size:
         return Layout("aiff", tuple(damage), noisy=not plain, own=plain)  # libsndfile reads to the end
-    if claimed <= 0 == frames and plain and frame and end - at >= frame:  # written to a pipe
-        sound = (end - at) // frame
-        sizes = {4: end - 8, place: sound, at - 12: sound * frame + 8}
-        patches = {offset: (size & 0xFFFF_FFFF).to_bytes(4, "big") for offset, size in sizes.items()}
-        return Layout("aiff", tuple(damage), (Part(source=partial(Window, file, 0, end, patches)),), own=True)
+    if claimed <= 0 == frames and plain and frame and size - at >= frame:  # written to a pipe
+        sound = (size - at) // frame
+        sizes = {4: size - 8, place: sound, at - 12: sound * frame + 8}
+        patches = {offset: (now & 0xFFFF_FFFF).to_bytes(4, "big") for offset, now in sizes.items()}
+        return Layout("aiff", tuple(damage), (Part(source=partial(Window, file, 0, size, patches)),), own=True)
     file.seek(4)
     whole = int.from_bytes(file.read(4), "big") + 8
-    if whole < at + claimed <= end:
+    if whole < at + claimed <= size:
         damage.append(f"is damaged: its header announces {whole} bytes, of which its sound is {claimed}")
-    if seen and plain and frame and at + claimed <= end and frames != claimed // frame:
+    if seen and plain and frame and at + claimed <= size and frames != claimed // frame:
         damage.append(f"is damaged: its header announces {frames} samples, and sound of {claimed // frame}")
-    return _sized("aiff", file, at, claimed, end, read, damage, frame if plain else 0, noisy=not plain, own=plain)
+    return _sized("aiff", file, at, claimed, size, read, damage, frame if plain else 0, noisy=not plain, own=plain)
 
 
 def caf(file: IO[bytes], size: int) -> Layout:
@@ -145,16 +147,15 @@ def caf(file: IO[bytes], size: int) -> Layout:
                 if not (1 <= rate < 1 << 32 and rate == int(rate)):
                     damage.append(f"is damaged: its header gives a sampling rate of {rate:g} Hz")
         elif name == b"data":
-            end = without_tags(file, size)
             if claimed < 0:
                 if not plain:
                     return Layout("caf", tuple(damage), noisy=True)
-                sound = (end - at - 4) // max(frame, 1) * frame + 4
+                sound = (size - at - 4) // max(frame, 1) * frame + 4
                 patch = {at - 8: sound.to_bytes(8, "big")}
-                return Layout("caf", tuple(damage), (Part(source=partial(Window, file, 0, end, patch)),), own=True)
+                return Layout("caf", tuple(damage), (Part(source=partial(Window, file, 0, size, patch)),), own=True)
             frame = frame if plain else 0
             at, claimed = at + 4, claimed - 4  # without the count of edits
-            return _sized("caf", file, at, claimed, end, read, damage, frame, align=1, noisy=not plain, own=plain)
+            return _sized("caf", file, at, claimed, size, read, damage, frame, align=1, noisy=not plain, own=plain)
     return Layout("caf", (*damage, NO_CHUNK), noisy=True)
 
 
@@ -196,6 +197,33 @@ def _format(body: bytes, order: str) -> tuple[int, bool, list[str]]:
     return block if tag in _PLAIN else 0, tag in _PLAIN | _BLOCKS, said
 
 
+def _block_heads(file: IO[bytes], at: int, held: int, body: bytes, order: str) -> list[str]:
+    """What is wrong with the beginnings of the blocks of ADPCM, of which each decoder makes something else."""
+    tag, channels = struct.unpack_from(order + "HH", body) if len(body) >= 20 else (0, 0)
+    if tag not in (2, 0x11):
+        return []
+    (block,) = struct.unpack_from(order + "H", body, 12)
+    file.seek(at)
+    data = file.read(held // max(block, 1) * block)
+    for channel in range(min(channels, block // 4)):
+        if tag == 2:  # Microsoft's: which of the 7 pairs of coefficients
+            wrong = max(data[channel::block], default=0) > 6
+        else:  # IMA's: which of the 89 steps, and a byte that is 0
+            step, zero = (data[4 * channel + i :: block] for i in (2, 3))
+            wrong = max(step, default=0) > 88 or any(zero)
+        if wrong:
+            return ["is damaged: a block of its ADPCM begins as none does"]
+    return []
+
+
+def _most(body: bytes, order: str, claimed: int) -> int:
+    """Samples at most in so many bytes of a foreign codec, by the bytes a second in the chunk `fmt `; 0 for unknown."""
+    if len(body) < 16:
+        return 0
+    rate, byte_rate = struct.unpack_from(order + "II", body, 4)
+    return claimed * rate // byte_rate * 5 // 4 + ROUGH if byte_rate else 0
+
+
 def _sized(
     kind: str,
     file: IO[bytes],
@@ -213,7 +241,7 @@ def _sized(
 ) -> Layout:
     """The layout of a file whose sound begins at `at` and has an announced size.
 
-    end: of the file without tags. frame: bytes of a sample of all channels, 0 where they are compressed.
+    end: of the file. frame: bytes of a sample of all channels, 0 where they are compressed.
     slack: bytes by which the header may miscount.
     """
     held = end - at
@@ -224,7 +252,7 @@ def _sized(
                 if frame
                 else f"is cut short: its header announces {claimed} bytes of sound, it holds {max(held, 0)}"
             )
-    elif lost := _rest(file, at + claimed + -claimed % align, end, read, align):
+    elif lost := min(_rest(file, at + claimed + pad, end, read, align) for pad in {0, -claimed % align}):
         damage.append(behind(lost))
     elif frame and claimed % frame:
         damage.append(f"is damaged: its sound is no whole number of samples ({claimed % frame} bytes are left)")
@@ -236,7 +264,6 @@ def _streamed(
     kind: str,
     at: int,
     end: int,
-    size: int,
     patch: int,
     form: str,
     claimed: int,
@@ -247,7 +274,7 @@ def _streamed(
     extra: int = 0,
 ) -> Layout:
     """The layout of a file whose writer could not go back to note the size: its sound goes on to the end."""
-    if claimed >= STREAMED and end == size and form[1] == "I":
+    if claimed >= STREAMED and form[1] == "I":
         return Layout(kind, tuple(damage), noisy=noisy, own=own)  # libsndfile knows
 
     size_now = struct.pack(form, min(end - at + extra, 0xFFFF_FFFE) if form[1] == "I" else end - at + extra)

@@ -7,26 +7,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, Any
 
-from .layout import Layout, Part, Window, cut_short, without_tags
+from .layout import Layout, Part, Window, cut_short
 
 _RATES = (0, 88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000)
 _BITS = (0, 8, 12, 0, 16, 20, 24, 32)
 
 
-def layout(file: IO[bytes], size: int, start: int) -> Layout:
-    """The layout of a file whose FLAC begins at `start`."""
-    return _of([(file, start, without_tags(file, size))])
+def layout(file: IO[bytes], size: int) -> Layout:
+    """The layout of a file that begins with FLAC."""
+    return _of([(file, 0, size)])
 
 
-def joined(file: IO[bytes], size: int, start: int) -> Layout | None:
+def joined(file: IO[bytes], size: int) -> Layout | None:
     """The layout where several recordings stand in a row, for which all of the file is read; None where one does."""
-    end = without_tags(file, size)
-    file.seek(start)
-    data = file.read(end - start)
+    file.seek(0)
+    data = file.read(size)
     bounds = [m.start() for m in re.finditer(rb"fLaC[\0\x80]\0\0\x22", data)]
     if len(bounds) < 2:
         return None
-    return _of([(file, start + a, start + b) for a, b in zip(bounds, [*bounds[1:], len(data)], strict=True)])
+    return _of([(file, a, b) for a, b in zip(bounds, [*bounds[1:], len(data)], strict=True)])
 
 
 def _of(bounds: list[tuple[IO[bytes], int, int]]) -> Layout:

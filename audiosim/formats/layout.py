@@ -67,16 +67,20 @@ class Layout:
     """kind: the format; unknown where the first bytes tell none, other where they tell one that is not looked into.
 
     damage: what is wrong, as sentences about the file. parts: its recordings in their order; none where the decoder may
-    read the file itself. length: samples that the file announces, None where it does not. noisy: its decoder may print.
-    own: libsndfile knows its codec.
+    read the file itself. most: samples that it can hold by the bytes a
+    second that it announces, generously; 0 where they tell nothing. noisy: its decoder may print.
+    own: libsndfile knows its codec. piped: libsndfile reads it to its end from a pipe alone.
+    misread: libsndfile reads it wrongly, ffmpeg does not.
     """
 
     kind: str
     damage: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
-    length: int | None = None
+    most: int = 0
     noisy: bool = False
     own: bool = False
+    piped: bool = False
+    misread: bool = False
 
 
 def without_tags(file: IO[bytes], size: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,8 @@ class Spectral(Weighted):
     hop: Hop = 512
     win: Annotated[int, AT_LEAST_ZERO, "samples of the window, 0 for n_fft"] = 0
     window: Window = "hann"
+
+    float64: ClassVar[bool] = True
 
     def check(self) -> None:
         super().check()

@@ -80,3 +80,8 @@ def specific_loudness(ear: Ear) -> Callable[[Tensor], Tensor]:
 def fused(text: Twin, objective: Objective) -> Twin:
     """text, (ref, test) [item, sample] -> value [item], by the objective's kernels where they serve (by_kernels)."""
     return by_kernels(text, partial(evaluate, objective))
+
+
+def in_float64(value: Twin) -> Twin:
+    """The same, computed in float64 whatever the tensors are: where the rounding of float32 spectra counts."""
+    return lambda ref, test: value(ref.double(), test.double())

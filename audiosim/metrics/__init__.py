@@ -26,9 +26,10 @@ class Spec:
     options: Mapping[str, Any]  # only those that were given
 
 
-def own_names() -> list[str]:
+@cache
+def own_names() -> tuple[str, ...]:
     """Names of audiosim's own metrics; none is imported."""
-    return sorted(p.stem.replace("_", "-") for p in Path(__file__).parent.glob("[!_]*.py"))
+    return tuple(sorted(p.stem.replace("_", "-") for p in Path(__file__).parent.glob("[!_]*.py")))
 
 
 def names() -> list[str]:

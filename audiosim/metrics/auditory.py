@@ -34,6 +34,9 @@ per_band and per_time hold the distance if all were as there, so their means are
 squares differ, course where the shares of loudness do, peakiness below 1 kHz. Times count from the start of the
 recording that begins earlier.
 
+Recordings over a minute are heard twice, first for their level, then part by part: levels are not kept. A third time
+where the lag at their beginning is not that of the whole. Last digits may differ from those of one part.
+
 form=audibility asks whether a difference is heard at all. Levels are calibrated: a full-scale sine is 90 dB SPL. What
 both recordings have masks over bands, as models.auditory.levels says. The distance is the excess
 10 lg(1 + d / (q + 0.1 M)) of the difference d in power over masker M and quiet threshold q in windows of 80 ms: over
@@ -51,9 +54,11 @@ which parts there are was decided with all data in view, and only four pairs dif
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isnan, nan
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +70,9 @@ from ..errors import InputError
 from ..hearing import scales
 from ..options import Within
 from ..result import Result, Twin
+
+if TYPE_CHECKING:
+    from ..models.auditory.recording import Heard, Levels
 
 Array = NDArray[Any]
 
@@ -108,7 +116,7 @@ QUIET = 0.7  # of the threshold in quiet, in dB SPL: what it must exceed without
 LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
 SCALE, STEEPNESS = 5.97, 1.5  # of the similarity
 SLOWEST = 4000  # Hz, of the sampling rate
-ATTACK = 0.05, 0.8  # of the highest power: it rises from the one to the other
+COURSE_STEP = 1 << 15  # blocks of the course at a time
 MENTIONED = 0.1  # of the distance: words leave out parts with less
 EDGE = 0.1  # of an energy: what lies beyond the place that words name
 
@@ -129,21 +137,19 @@ class Options(options.Options):
 def measure(pair: Pair, o: Options) -> Channel:
     if pair.rate < SLOWEST:
         return Channel(value=nan, reason=_too_slow(pair.rate))
-    files = pair.samples
-    hear: Any = _heard if o.form == "quality" else _excited
-    compare: Any = _quality if o.form == "quality" else _audibility
-    heard = engine.threads.in_threads(lambda i: hear(files[i], pair.rate, o.level), range(2), pair.threads)
-    return compare(*heard, pair)  # type: ignore[no-any-return]
+    return _quality(pair, o.level) if o.form == "quality" else _audibility(pair, o.level)
 
 
 def twin(rate: int, o: Options) -> Twin:
     """In float64. Lags, and what counts as silent, are decided on detached values."""
     import torch
 
-    ear, powers = models.auditory.levels, models.auditory.complex_gammatone.powers_torch(rate)
+    ear, recording = models.auditory.levels, models.auditory.recording
+    powers = models.auditory.complex_gammatone.powers_torch(rate)
     squares, peakiness = ear.modulation_torch(), models.auditory.peakiness.peakiness_torch(rate)
     sensitivity, quiet, unheard, downwards = (
-        engine.tensors.Constant(x) for x in (_sensitivity(rate), _quiet(rate), UNHEARD, ear.masking_downwards())
+        engine.tensors.Constant(x)
+        for x in (recording.sensitivity(rate), _quiet(rate), UNHEARD, ear.masking_downwards())
     )
 
     def moved(x: Any, late: Any, count: int) -> Any:
@@ -157,14 +163,15 @@ def twin(rate: int, o: Options) -> Twin:
         return _loudest(torch, _excess(torch, x, y, quiet(x), downwards(x))).mean(1)
 
     def quality(ref: Any, test: Any) -> Any:
-        both = [powers(x) for x in (ref, test)]
-        a, b = (ear.levels_torch(x * (ear.calibration(torch, x, o.level) * sensitivity(x))) for x in both)
-        p, q = (squares(z, *ear.sounding(torch, x)) for z, x in zip((a, b), both, strict=True))
+        both = [(x, x.sum(-1)) for x in map(powers, (ref, test))]
+        a, b = (ear.levels_torch(x * (ear.calibration(torch, total, o.level) * sensitivity(x))) for x, total in both)
+        p, q = (squares(z, *ear.sounding(torch, total)) for z, (_, total) in zip((a, b), both, strict=True))
         m = _modulation(torch, p, q, unheard(p))
         late = ear.lag_torch(a.detach(), b.detach())
         count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
-        s = _spectrum(torch, *(_loudness(torch, ear.pieces(torch, (z * (np.log(10) / 10)).exp())) for z in (a, b)))
+        x, y = (ear.pieces(torch, (z * (np.log(10) / 10)).exp()) for z in (a, b))
+        s = _spectrum(torch, *(_loudness(ear.windows(torch, z, 1.0)) for z in (x, y)))
         c = _course(torch, a.mean(2), b.mean(2))
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (q - p) * (p_sounds & q_sounds)
@@ -183,14 +190,19 @@ def twin(rate: int, o: Options) -> Twin:
 # they are above 0; s, m and c are the sums of their magnitudes.
 
 
-def _loudness(xp: Any, powers: Any) -> Any:
-    """u of windows [..., window, band] from means of X over pieces [..., piece, band]."""
-    return models.auditory.levels.windows(xp, powers, 1.0) ** LOUDNESS - 1
+def _loudness(windows: Any) -> Any:
+    """u of means of X over windows."""
+    return windows**LOUDNESS - 1
+
+
+def _weight(xp: Any, x: Any, y: Any) -> Any:
+    """Of windows [..., window] of loudness x and y."""
+    return xp.maximum(x.mean(-1), y.mean(-1))
 
 
 def _spectrum(xp: Any, x: Any, y: Any) -> Any:
     """s, signed [..., window, band], of loudness x and y."""
-    weight = xp.maximum(x.mean(-1), y.mean(-1))
+    weight = _weight(xp, x, y)
     total = weight.sum(-1)[..., None]
     return (y - x) * (weight / ((total + (total == 0)) * x.shape[-1]))[..., None]
 
@@ -200,18 +212,26 @@ def _modulation(xp: Any, p: Any, q: Any, unheard: Any) -> Any:
     return (10 * xp.log10(q + unheard) - 10 * xp.log10(p + unheard)) / q.shape[-1]
 
 
-def _course(xp: Any, x: Any, y: Any) -> Any:
-    """c, signed [..., block], of mean levels x and y."""
-    t = xp.arange(x.shape[-1] + 1, dtype=xp.float64, device=x.device) / models.auditory.complex_gammatone.BLOCKS
-    x, y = (z.cumsum(-1) for z in (x, y))
-    x, y = (z / (z[..., -1:] + (z[..., -1:] == 0)) for z in (x, y))
+def _course(xp: Any, x: Any, y: Any, first: int = 0, before: Any = (0.0, 0.0), totals: Any = None) -> Any:
+    """c, signed [..., block], of mean levels x and y. Of a part: its first block, the sums of what comes before it, and
+    those of all."""
+    t = xp.arange(first, first + x.shape[-1] + 1, dtype=xp.float64, device=x.device)
+    t = t / models.auditory.complex_gammatone.BLOCKS
+    x, y = (z.cumsum(-1) + so_far for z, so_far in zip((x, y), before, strict=True))
+    totals = (x[..., -1:], y[..., -1:]) if totals is None else totals
+    x, y = (z / (whole + (whole == 0)) for z, whole in zip((x, y), totals, strict=True))
     return (y - x) * xp.diff(xp.log2(t + ONSET))
 
 
 def _excitation(xp: Any, power: Any, level: float | None) -> Any:
     """Power re 0 dB SPL [..., window, band] of powers [..., block, band]."""
     ear = models.auditory.levels
-    return ear.windows(xp, ear.pieces(xp, power), 0.0) * 10 ** ((level or CALIBRATED) / 10)
+    return ear.windows(xp, ear.pieces(xp, power), 0.0) * _playback(level)
+
+
+def _playback(level: float | None) -> float:
+    """Power re 0 dB SPL of a full-scale sine, where audibility is asked for."""
+    return float(10 ** ((level or CALIBRATED) / 10))
 
 
 def _excess(xp: Any, x: Any, y: Any, quiet: Any, downwards: Any) -> Any:
@@ -273,67 +293,93 @@ def _energy(result: Result) -> str:
     return f"{how} energy at {scales.frequencies(result.edges[low], result.edges[last + 1])}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Heard:
-    """levels [block, band] in dB; part: the blocks in which it sounds; attack: blocks that its power takes to rise;
-    peakiness in dB, nan where silent, and by_window [window] its parts."""
+class _Together(NamedTuple):
+    """Of two recordings at a lag. sums: levels.correlate of long ones. s: its value. p, q [2, band]: sums of squares of
+    modulation. courses [2, block]: mean levels. cells, where they are wanted, of part after part: u of both and s,
+    signed [window, band], and squares of modulation of both [2, piece, band]."""
 
-    levels: Array
-    part: tuple[int, int]
-    attack: float
-    peakiness: float
-    by_window: Array
-
-    @property
-    def nbytes(self) -> int:
-        return self.levels.nbytes + self.by_window.nbytes
+    sums: Array
+    s: float
+    p: Array
+    q: Array
+    courses: Array
+    cells: list[tuple[Array, Array, Array, Array, Array]]
 
 
-def _sensitivity(rate: int) -> Array:
-    """Factor [band] from power re 0 dB SPL to power in units of the threshold."""
-    return np.asarray(10 ** (-models.auditory.levels.threshold(rate) / 10))
-
-
-def _heard(x: Array, rate: int, level: float | None) -> _Heard:
-    ear = models.auditory.levels
-
-    def make() -> _Heard:
-        power = models.auditory.complex_gammatone.powers(x, rate)
-        part, attack = ear.sounding(np, power), _attack(power.sum(1))
-        power *= ear.calibration(np, power, level) * _sensitivity(rate)
-        return _Heard(ear.levels(power), part, attack, *models.auditory.peakiness.peakiness(x, rate))
-
-    return engine.cache.cached(x, ("auditory", rate, level), make)
-
-
-def _attack(power: Array) -> float:
-    """Blocks in which power [block] rises from 5 to 80 % of its maximum, for the first time."""
-    low, high = (share * power.max() for share in ATTACK)
-    top = int(np.argmax(power >= high))
-    return float(top + 1 - np.flatnonzero(np.append(True, power[:top] <= low))[-1])
-
-
-def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
-    ear = models.auditory.levels
-    files, longest = (ref, test), max(len(ref.levels), len(test.levels))
-    lag = ear.lag(ref.levels, test.levels)
-    late = max(-lag, 0), max(lag, 0)
+def _together(both: Sequence[Levels], lag: int, detail: bool, threads: int) -> _Together:
+    """Long recordings part by part, short ones in one go."""
+    ear, recording = models.auditory.levels, models.auditory.recording
+    longest = max(x.known.blocks for x in both)
     count = -(-(longest + ear.LAGS) // ear.PIECE)
-    x, y = (_loudness(np, ear.piece_powers(f.levels, t, count)) for f, t in zip(files, late, strict=True))
-    spectrum = SPECTRUM * _spectrum(np, x, y)
-    squares = [ear.modulation(f.levels, f.part, t, count) for f, t in zip(files, late, strict=True)]  # 2, piece, band
-    p, q = (z.sum(1) / (f.part[1] - f.part[0]) for z, f in zip(squares, files, strict=True))
+    step = recording.STEP if recording.is_long(longest) else count
+    late = max(-lag, 0), max(lag, 0)
+    sums, courses = np.zeros(2 * ear.LAGS + 1), np.zeros((2, count * ear.PIECE))
+    before = [np.ones((1, models.auditory.complex_gammatone.BANDS))] * 2  # silence
+    values, weights, squares, cells = [], [], [], []
+    for first in range(0, count, step):
+        size = min(step, count - first)
+        listen = partial(lambda size, first, i: recording.listen(both[i], late[i], first, size), size, first)
+        x, y = engine.threads.in_threads(listen, range(2), threads)
+        if step < count:
+            ear.correlate(x.levels, y.levels[y.inner], sums, y.start + y.inner.start - x.start)
+        for row, z in zip(courses, (x, y), strict=True):
+            means = z.levels[z.inner].mean(1)
+            row[ear.PIECE * first + z.place :][: means.size] = means
+        after = [np.ones_like(before[0])] if first + size == count else []
+        u, v = (
+            _loudness(ear.halves(np.concatenate([b, z.powers, *after]))) for b, z in zip(before, (x, y), strict=True)
+        )
+        before = [z.powers[-1:] for z in (x, y)]
+        spectrum = SPECTRUM * _spectrum(np, u, v)
+        values.append(float(np.abs(spectrum).sum()))
+        weights.append(float(_weight(np, u, v).sum()))
+        squares.append([z.squares.sum(1) for z in (x, y)])
+        if detail:
+            cells.append((u, v, spectrum, x.squares, y.squares))
+    shares = [w / (sum(weights) or 1.0) for w in weights]  # 1 of a single part
+    s = sum(value * share for value, share in zip(values, shares, strict=True))
+    p, q = (np.sum(z, axis=0) for z in zip(*squares, strict=True))
+    cells = [(a, b, c * share, d, e) for (a, b, c, d, e), share in zip(cells, shares, strict=False)]
+    return _Together(sums, s, p, q, courses, cells)
+
+
+def _course_sums(courses: Array) -> tuple[float, float]:
+    """Sum of magnitudes, and sum, of c of mean levels [2, block]."""
+    starts = range(0, courses.shape[1], COURSE_STEP)
+    before = [np.zeros((2, 1))]
+    for k in starts:
+        before.append(before[-1] + courses[:, k : k + COURSE_STEP].cumsum(1)[:, -1:])
+    size = change = 0.0
+    for k, sums in zip(starts, before, strict=False):
+        x, y = courses[:, k : k + COURSE_STEP]
+        c = _course(np, x, y, k, sums, before[-1])
+        size, change = size + float(np.abs(c).sum()), change + float(c.sum())
+    return size, change
+
+
+def _quality(pair: Pair, level: float | None) -> Channel:
+    ear, recording, files = models.auditory.levels, models.auditory.recording, pair.samples
+    ref, test = engine.threads.in_threads(lambda i: recording.heard(files[i], pair.rate, level), range(2), pair.threads)
+    longest = max(ref.blocks, test.blocks)
+    long = recording.is_long(longest)
+
+    def levels() -> list[Levels]:
+        return [recording.Levels(f, x, pair.rate) for f, x in zip((ref, test), files, strict=True)]
+
+    both = levels()
+    lag = ear.lag(*(x.between(0, recording.STEP * ear.PIECE if long else longest)[0] for x in both))
+    found = _together(both, lag, pair.detail != "value", pair.threads)
+    if long and lag != (lag := ear.likeliest(found.sums)):  # the beginning lies elsewhere than the whole
+        found = _together(levels(), lag, pair.detail != "value", pair.threads)
+    p, q = (z / (f.part[1] - f.part[0]) for z, f in zip((found.p, found.q), (ref, test), strict=True))
     rougher, slower = _modulation(np, p, q, UNHEARD)
-    courses = np.zeros((2, count * ear.PIECE))
-    for f, begin, row in zip(files, late, courses, strict=True):
-        row[begin : begin + len(f.levels)] = f.levels.mean(1)
-    earlier = _course(np, *courses)
+    course, course_change = _course_sums(found.courses)
     change = test.peakiness - ref.peakiness
     change = 0.0 if isnan(change) else change
     parts = {
-        "spectrum": float(np.abs(spectrum).sum()),
+        "spectrum": found.s,
         "modulation": MODULATION * float(np.abs(rougher).sum() + np.abs(slower).sum()),
-        "course": COURSE * float(np.abs(earlier).sum()),
+        "course": COURSE * course,
         "peakiness": PEAKINESS * abs(change),
     }
     value = sum(parts.values())
@@ -342,7 +388,7 @@ def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
         "similarity": float(similarity(value)),
         "roughness_change": float(rougher.sum()),
         "fluctuation_change": float(slower.sum()),
-        "course_change": float(earlier.sum()),
+        "course_change": course_change,
         "attack_change": float(np.log2(test.attack / ref.attack)),
         "peakiness_change": change,
         "lag": lag / models.auditory.complex_gammatone.BLOCKS,
@@ -350,6 +396,8 @@ def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
     channel = Channel(value=value, details=details)
     if pair.detail == "value":
         return channel
+    x, y, spectrum = (np.concatenate(z) for z in list(zip(*found.cells, strict=True))[:3])
+    squares = [np.concatenate(z, axis=1) for z in list(zip(*found.cells, strict=True))[3:]]
     energy_there = y / (y.sum() or 1.0) - x / (x.sum() or 1.0)
     contributions = [  # signed, above 0 where the test has more
         spectrum,
@@ -365,7 +413,7 @@ def _quality(ref: _Heard, test: _Heard, pair: Pair) -> Channel:
     return replace(channel, **_placed(cells, added, 1 - (-longest // ear.PIECE), pair))
 
 
-def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
+def _peaks(ref: Heard, test: Heard, frames: int, rate: int) -> Array:
     """Where peakiness differs: shares [frame, band]."""
     longest = max(len(ref.by_window), len(test.by_window))
     parts = np.zeros((2, longest))
@@ -377,30 +425,33 @@ def _peaks(ref: _Heard, test: _Heard, frames: int, rate: int) -> Array:
     return _shares((parts[1] - parts[0])[window, None] * (f < models.auditory.peakiness.HIGHEST))
 
 
-def _excited(x: Array, rate: int, level: float | None) -> Array:
-    def make() -> Array:
-        return np.asarray(_excitation(np, models.auditory.complex_gammatone.powers(x, rate), level))
-
-    return engine.cache.cached(x, ("excitation", rate, level), make)
-
-
 def _quiet(rate: int) -> Array:
     """Power [band] re 0 dB SPL that a difference must exceed without a masker."""
     return np.asarray(10 ** (QUIET * models.auditory.levels.threshold(rate) / 10))
 
 
-def _audibility(ref: Array, test: Array, pair: Pair) -> Channel:
-    both = np.zeros((2, max(len(ref), len(test)), ref.shape[1]))
-    both[0, : len(ref)], both[1, : len(test)] = ref, test
-    excess = _excess(np, both[0], both[1], _quiet(pair.rate), models.auditory.levels.masking_downwards())
-    by_frame = _loudest(np, excess)
+def _audibility(pair: Pair, level: float | None) -> Channel:
+    recording = models.auditory.recording
+    threads = engine.threads.in_threads
+    both = threads(lambda i: recording.Windows(pair.samples[i], pair.rate), range(2), pair.threads)
+    frames = max(x.windows for x in both)
+    step = recording.STEP if any(x.is_long for x in both) else frames
+    by_frame, cells, added = np.empty(frames), [], []
+    for first in range(0, frames, step):
+        part = by_frame[first : first + step]
+        listen = partial(lambda size, i: both[i].part(size) * _playback(level), part.size)
+        x, y = threads(listen, range(2), pair.threads)
+        excess = _excess(np, x, y, _quiet(pair.rate), models.auditory.levels.masking_downwards())
+        part[:] = _loudest(np, excess)
+        if pair.detail != "value":
+            powers = excess**LOUDEST
+            total = powers.sum(1, keepdims=True)
+            cells.append((part / frames)[:, None] * powers / (total + (total == 0)))
+            added.append(cells[-1] * (y > x))
     channel = Channel(value=float(by_frame.mean()), unit="dB")
     if pair.detail == "value":
         return channel
-    powers = excess**LOUDEST
-    total = powers.sum(1, keepdims=True)
-    cells = (by_frame / len(by_frame))[:, None] * powers / (total + (total == 0))
-    return replace(channel, **_placed(cells, cells * (both[1] > both[0]), len(cells), pair))
+    return replace(channel, **_placed(np.concatenate(cells), np.concatenate(added), frames, pair))
 
 
 def _placed(cells: Array, added: Array, frames: int, pair: Pair) -> dict[str, Any]:

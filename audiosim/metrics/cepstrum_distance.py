@@ -33,6 +33,7 @@ CARD = Card(
     silence="Defined: silence has a flat spectrum; 0 when both are silent.",
     caveat="Hears the envelope alone: neither level nor pitch nor phase. The cepstrum ends at the order, so the dB are "
     "those of a smoothed envelope.",
+    version=2,
     minimum="two frames: 37.5 ms by default",
     symmetric=True,
     insensitive_to=("polarity", "gain"),

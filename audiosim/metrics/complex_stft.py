@@ -1,5 +1,8 @@
 """Compressed complex STFT distance: complex spectra and magnitudes, both with magnitudes raised to a power. Ephrat et
-al. 2018 (arXiv 1804.03619) and Braun and Tashev 2020 (arXiv 2009.12286, eq. 4)."""
+al. 2018 (arXiv 1804.03619) and Braun and Tashev 2020 (arXiv 2009.12286, eq. 4).
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ CARD = Card(
     "common too). c=1,a=0 is the plain complex STFT distance, and distance=l1 makes it the mean modulus.",
     silence="Defined: the compressed energy of whichever signal is not silent, 0 when both are.",
     caveat="Through the phase as sensitive to delay and polarity as a waveform measure.",
+    version=2,
     minimum="half a frame and one sample",
     symmetric=True,
     gradient="exact",
@@ -64,7 +68,7 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import power, root, spectra
-    from ..hearing.tensors import fused
+    from ..hearing.tensors import fused, in_float64
 
     stft = o.stft()
     transform = spectra(stft)
@@ -94,4 +98,5 @@ def twin(rate: int, o: Options) -> Twin:
         scale = 1 / (frames * stft.bins)
         return scale * o.mix(sums), [scale]
 
-    return fused(value, engine.transposes.Objective(stft, stft.bins, 4, 1, measure, finish))
+    # in float64: compression raises the rounding of empty bins
+    return in_float64(fused(value, engine.transposes.Objective(stft, stft.bins, 4, 1, measure, finish)))

@@ -33,7 +33,11 @@ CARD = Card(
     source="Hu and Loizou 2008, eq. 4 to 6; Loizou 2013, composite; pysepm at 7ef88af, composite",
     conventions="At 16 kHz with PESQ as MOS-LQO of P.862.2 before Corrigendum 2, as papers of today report it;"
     " band=narrow-8k: at 8 kHz with the raw score of P.862, for which the regression was made. Given the same PESQ,"
-    " pysepm is within 2e-6; a difference in PESQ counts 0.805, 0.603 and 0.478 times. In digital silence pysepm's LLR"
+    " pysepm is within 2e-6; a difference in PESQ counts 0.805, 0.603 and 0.478 times. For"
+    " band=narrow-8k recordings at other rates are resampled first: where a low-pass has emptied the top, LLR hears the"
+    " slope of the resampler, and pysepm after another one (scipy's resample_poly) is up to 0.3 apart; from the same"
+    " samples at 8 kHz it is not."
+    " In digital silence pysepm's LLR"
     " is what rounding makes of it, which convention=pysepm repeats; here such frames are flat. pysepm stops at 16 kHz"
     " for want of a name that NumPy 2 dropped.",
     silence="Undefined where reference or test has nothing between 350 and 3250 Hz.",

@@ -7,7 +7,7 @@ spectra are rounding noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..answer import Channel, Pair
 from ..card import Card
@@ -27,6 +27,7 @@ CARD = Card(
     conventions="This is half the sum of both Itakura-Saito divergences. Some programs take the whole sum.",
     silence="Defined through the floor: 0 when both are silent; a silent test can score 1e10 and more.",
     caveat="As itakura-saito: one spectral zero in either signal can decide.",
+    version=2,
     symmetric=True,
     insensitive_to=("polarity",),
     gradient="exact",
@@ -39,8 +40,6 @@ CARD = Card(
 @dataclass(frozen=True, kw_only=True)
 class Options(Spectral):
     floor: Floor = 1e-10
-
-    float64: ClassVar[bool] = True
 
 
 @PairTerm

@@ -39,6 +39,7 @@ CARD = Card(
     silence="Undefined for a silent reference; 0 for a silent test.",
     caveat="It does not hear a constant filter, a gain, or anything above 3.4 kHz. The coherence of a few frames is too"
     " high, by about one over their number: take seconds of speech.",
+    version=2,
     minimum="0.4 s, and a frame 0 to 10 dB below the level of the reference",
     shortest=0.4,
     rate=16000,

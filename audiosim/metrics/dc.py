@@ -24,6 +24,7 @@ CARD = Card(
     "paper (convention=plain) nothing.",
     silence="Undefined for a silent reference.",
     caveat="Sees nothing but the offset; meant as a small part of a sum with esr.",
+    version=2,
     symmetric=False,
     insensitive_to=("delay",),  # any distortion that leaves the mean alone
     gradient="exact",

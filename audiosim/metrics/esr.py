@@ -30,7 +30,7 @@ CARD = Card(
     silence="Undefined for a silent reference; 1 for a silent test. Of several channels, one that is silent in both "
     "adds nothing, and one that is silent in the reference alone counts as error.",
     caveat="Sensitive to delay and polarity; a silent estimate scores 1, a wrong one more.",
-    version=2,
+    version=3,
     pooling="energy",
     joint_channels=True,
     symmetric=False,

@@ -8,13 +8,15 @@ one sum of magnitudes, so that gain is not heard; what lies above 3.8 kHz enters
 per_band is the mean over frames of the clipped ratio of each band alone; per_time is the ratio of each frame, nan where
 it does not count. The map holds shares of what frames lack to the upper clip, by the bands that lack it; where no frame
 lacks anything, shares of weighted noise.
+
+All is computed in float64, of float32 samples too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, nan
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -41,6 +43,7 @@ CARD = Card(
     " sound, and score 0 dB where the test has none.",
     silence="Undefined for a silent reference; 0 dB for a silent test.",
     caveat="It hears neither phase nor level, and pauses as much as speech.",
+    version=2,
     minimum="two frames: 37.5 ms by default",
     rate=16000,
     symmetric=False,
@@ -62,6 +65,8 @@ class Options(Clipped):
     convention: Annotated[
         Literal["guarded", "pysepm"], "silent frames do not count, or are compared by an added constant"
     ] = "guarded"
+
+    float64: ClassVar[bool] = True
 
     @property
     def offset(self) -> float:

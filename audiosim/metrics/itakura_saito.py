@@ -7,7 +7,7 @@ double precision: in quiet bins float32 spectra are rounding noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..answer import Channel, Pair
 from ..card import Card
@@ -29,6 +29,7 @@ CARD = Card(
     silence="Defined through the floor: 0 when both are silent; a silent test can score 1e10 and more.",
     caveat="Explodes where the test is much quieter than the reference, hardly notices where it is louder; one "
     "spectral zero can decide.",
+    version=2,
     symmetric=False,
     insensitive_to=("polarity",),
     gradient="exact",
@@ -41,8 +42,6 @@ CARD = Card(
 @dataclass(frozen=True, kw_only=True)
 class Options(Spectral):
     floor: Floor = 1e-10
-
-    float64: ClassVar[bool] = True
 
 
 @PairTerm

@@ -32,6 +32,7 @@ CARD = Card(
     "they count as white noise of -200 dB.",
     silence="Defined: silence has a flat spectrum; 0 when both are silent.",
     caveat="Hears the envelope alone: neither level nor pitch nor phase; a steep spectrum runs into the limit.",
+    version=2,
     minimum="two frames: 37.5 ms by default",
     symmetric=False,
     insensitive_to=("polarity", "gain"),

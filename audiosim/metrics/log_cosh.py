@@ -31,6 +31,7 @@ CARD = Card(
     silence="Defined: as against zeros; 0 when both are silent.",
     caveat="With a=1 and audio below full scale it is half the mse. It is of use for a >= 10, where large errors count "
     "linearly.",
+    version=2,
     symmetric=True,
     gradient="exact",
     profile="share",

@@ -1,4 +1,7 @@
-"""Log-mel distance: mean absolute difference of mel spectra in dB."""
+"""Log-mel distance: mean absolute difference of mel spectra in dB.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ CARD = Card(
     "file. Vocoder papers take the natural logarithm of magnitudes (1 there is 8.7 dB here) and floor these at 1e-5.",
     silence="Defined through the floor of -100 dB: 0 when both are silent.",
     caveat="All bands and frames count alike, so near-silent ones can dominate; deaf to phase.",
+    version=2,
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity",),

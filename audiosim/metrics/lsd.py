@@ -1,5 +1,8 @@
 """Log-spectral distance: rms over bins of the difference in dB, averaged over frames. Gray and Markel 1976, eq. 3 with
-p = 2."""
+p = 2.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ CARD = Card(
     " start at the first sample.",
     silence="Defined through the floor of -100 dB: 0 when both are silent.",
     caveat="Dominated by nearly silent bins and frames, so by dither, codecs' low-pass and the floor.",
+    version=2,
     minimum="one sample; a frame when centre=false",
     symmetric=True,
     triangle=True,

@@ -22,6 +22,7 @@ CARD = Card(
     conventions="Nothing differs between programs.",
     silence="Defined: the mean magnitude of whichever signal is not silent, 0 when both are.",
     caveat="Deaf to what people hear, as mse; its gradient does not fade as the error shrinks.",
+    version=2,
     symmetric=True,
     triangle=True,
     gradient="exact",

@@ -42,6 +42,7 @@ CARD = Card(
     silence="Defined: 0 when both are silent; for a silent reference, what exceeds the threshold in quiet.",
     caveat="It grows as the power of the error, without bounds. What the reference does not have is heard through its "
     "worst bin alone. Masking in time is not modelled.",
+    version=2,
     level="a full-scale sine is 96 dB SPL, as in the standard, unless level says otherwise",
     symmetric=False,
     gradient="exact",

@@ -18,12 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import nan
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from .. import dsp, engine
-from ..answer import Channel, Pair, local_distances
+from ..answer import STEPS, Channel, Pair, local_distances
 from ..card import Card
 from ..errors import InputError, UsageError
 from ..hearing.magnitudes import POWER
@@ -31,9 +31,6 @@ from ..hearing.weighting import Weighted
 from ..models.mel_cepstra import Analysis, BelCepstra, Frames, MelCepstra, WorldCepstra
 from ..options import ABOVE_ZERO, AT_LEAST_ZERO, Within
 from ..result import Twin
-
-if TYPE_CHECKING:
-    from ..engine.stream import Stream
 
 CARD = Card(
     title="Mel-cepstral distortion",
@@ -53,7 +50,10 @@ CARD = Card(
     silence="Defined: 0 when both are silent. A frame in which the reference is silent counts little under the gate.",
     caveat="Alignment forgives errors of timing (path_deviation_ms among the details says how large) and some noise. "
     "It is deaf to pitch and phase, and to level but for the floor. Compare values of one variant, order and "
-    "rate only.",
+    "rate only. Where band=0 lets recordings over a minute lead or lag by any time, the path is looked for within 4 s "
+    "of the best one at half the rate, exact=true among all. The cepstra of the whole are held: at most 3 times as "
+    "much memory as the recordings, mostly about once.",
+    version=2,
     lengths="any",
     symmetric=False,
     insensitive_to=("polarity",),
@@ -63,6 +63,7 @@ CARD = Card(
     map="sum",
 )
 
+LONG, NEAR = 60.1, 2.0  # seconds from which on band=0 stays near to the path at half the rate, and how near
 TIE = 1e-6  # of the unit: what a step off the diagonal costs, so that rounding does not choose among equal paths
 SILENT = 1e-30  # energy of a frame below all others: a weight is never 0 / 0
 FITTED = 10  # Newton steps, of which the last changes nothing any more
@@ -81,6 +82,7 @@ class Options(Weighted):
         Literal["dtw", "none", "soft-dtw"], "of test and reference in time; none: frames at equal times"
     ] = "dtw"
     band: Annotated[float, AT_LEAST_ZERO, "seconds that the test may lead or lag by, 0 for any"] = 0.2
+    exact: Annotated[bool, "band=0 tries all ways, however much time and memory that takes"] = False
     gamma: Annotated[float, ABOVE_ZERO, "softness of soft-dtw, dB"] = 0.1
     order: Annotated[int, AT_LEAST_ZERO, "of the cepstrum, 0 for 24 up to 16 kHz, 34 up to 24 kHz, 39 above"] = 0
     alpha: Annotated[float, Within(-1, 1, open_high=True), "all-pass warping, -1 for that of the mel scale"] = -1.0
@@ -92,12 +94,20 @@ class Options(Weighted):
         for name in SETTLED.get(self.variant, ()):
             if getattr(self, name) != getattr(Options, name):
                 raise UsageError(f"{name} is settled by variant={self.variant}; leave it out, or use variant=db-rms")
+        if self.exact and (self.band or self.align == "none" or self.variant in ("mel-cepstral-distance", "pymcd")):
+            raise UsageError("exact=true is for band=0 with align=dtw or soft-dtw; elsewhere nothing is left out")
         if self.align == "soft-dtw" and self.variant in ("mel-cepstral-distance", "pymcd"):
             raise UsageError(f"variant={self.variant} knows align=dtw and none, not soft-dtw")
 
     def corridor(self, analysis: Analysis) -> float | None:
         """Half of it, in frames; None: the test may lead or lag by any time."""
         return self.band / analysis.period if self.band and not analysis.radius else None
+
+    def radius(self, analysis: Analysis, n: int, m: int) -> int:
+        """Of fast_dtw in frames, for recordings of n and m frames; 0: the corridor is searched."""
+        if analysis.radius or self.band or self.exact or max(n, m) * analysis.period <= LONG:
+            return analysis.radius
+        return round(NEAR / analysis.period)
 
     def weights(self, energy: Any, loudest: Any) -> Any:
         """Of frames with these energies; the same for all in silence, and for all of other programs."""
@@ -129,24 +139,31 @@ def measure(pair: Pair, o: Options) -> Channel:
         )
     if reason := analysis.too_short(min(r.length, t.length)):
         return Channel(value=nan, reason=reason)
-    x, y = engine.threads.in_threads(lambda k: analysis.frames(_samples((r, t)[k])), range(2), pair.threads)
+    x, y = engine.threads.in_threads(lambda k: analysis.frames((r, t)[k]), range(2), pair.threads)
     weights = o.weights(x.energy, x.energy.max())
     details = {}
     if o.align == "none":
         i = j = np.arange(len(x.cepstra))
     else:
-        if analysis.radius:
-            _, (i, j) = dsp.warping.fast_dtw(x.shape, y.shape, analysis.radius)
+        radius = o.radius(analysis, len(x.shape), len(y.shape))
+        if radius:
+            _, (i, j) = dsp.warping.fast_dtw(x.shape, y.shape, radius, tie(analysis))
         else:
-            _, (i, j) = dsp.warping.dtw(x.shape, y.shape, o.corridor(analysis), TIE / analysis.factor)
+            _, (i, j) = dsp.warping.dtw(x.shape, y.shape, o.corridor(analysis), tie(analysis))
         lag = 1000 * np.abs(analysis.times(len(y.shape))[j] - analysis.times(len(x.shape))[i])
         details = {
             "path_deviation_ms": float(lag.mean()),
             "path_deviation_max_ms": float(lag.max()),
             "penalty": float(2 - (len(x.shape) + len(y.shape)) / len(i)),
         }
-    difference = x.cepstra[i] - y.cepstra[j]
-    distances = analysis.factor * np.sqrt(np.square(difference).sum(1))
+
+    def difference(steps: slice) -> Any:
+        return x.cepstra[i[steps]] - y.cepstra[j[steps]]
+
+    distances = np.empty(len(i))
+    for k in range(0, len(i), STEPS):
+        steps = slice(k, k + STEPS)
+        distances[steps] = analysis.factor * np.sqrt(np.square(difference(steps)).sum(1))
     share = weights[i] / weights[i].sum()
     value = _soft(x, y, weights, analysis, o) if o.align == "soft-dtw" else float(share @ distances)
     if pair.detail == "value":
@@ -156,7 +173,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         distances,
         share,
         i,
-        lambda steps: difference[steps] @ analysis.basis.T,
+        lambda steps: difference(steps) @ analysis.basis.T,
         analysis.frequencies,
         analysis.top,
         analysis.times(len(weights)),
@@ -166,11 +183,9 @@ def measure(pair: Pair, o: Options) -> Channel:
     return replace(channel, per_time=per_time, details=details)
 
 
-def _samples(stream: Stream) -> Any:
-    """All of them, filtered, float64."""
-    out = np.empty(stream.length, stream.samples.dtype)
-    engine.stream.read(*stream, 0, out)
-    return out.astype(np.float64, copy=False)
+def tie(analysis: Analysis) -> float:
+    """What a step off the diagonal costs; nothing in the alignment of other programs."""
+    return 0.0 if analysis.radius else TIE / analysis.factor
 
 
 def _soft(x: Frames, y: Frames, weights: Any, analysis: Analysis, o: Options) -> float:
@@ -178,7 +193,14 @@ def _soft(x: Frames, y: Frames, weights: Any, analysis: Analysis, o: Options) ->
     and no loud frame comes cheap. A test of another length has the weights of the reference at the same part of it."""
     there = np.interp(np.linspace(0, 1, len(y.cepstra)), np.linspace(0, 1, len(weights)), weights)
     a, b = (0.5 * analysis.factor * w for w in (weights, weights if len(there) == len(weights) else there))
-    found = dsp.warping.soft_dtw_divergence(x.cepstra, y.cepstra, o.gamma, o.corridor(analysis), a, b)
+    radius = o.radius(analysis, len(x.cepstra), len(y.cepstra))
+    if radius:
+        lane = dsp.warping.near_path(x.cepstra, y.cepstra, radius, tie(analysis))
+        both = dsp.warping.soft_dtw(x.cepstra, y.cepstra, o.gamma, lane, a, b)
+        each = (dsp.warping.soft_dtw(z, z, o.gamma, 2 * radius, w, w) for z, w in ((x.cepstra, a), (y.cepstra, b)))
+        found = both - sum(each) / 2
+    else:
+        found = dsp.warping.soft_dtw_divergence(x.cepstra, y.cepstra, o.gamma, o.corridor(analysis), a, b)
     return float(max(found, 0.0) / weights.sum())
 
 
@@ -189,7 +211,7 @@ def twin(rate: int, o: Options) -> Twin:
     from ..engine.tensors import root
 
     analysis = _analysis(rate, o)
-    width, tie = o.corridor(analysis), TIE / analysis.factor
+    width = o.corridor(analysis)
     if isinstance(analysis, WorldCepstra):
         raise UsageError("mcd:variant=pymcd has no gradient to train on; use variant=db-rms")
     analyse, find, soft = analysis.differentiable(), dsp.warping.dtw_torch(), dsp.warping.soft_dtw_torch()
@@ -204,7 +226,8 @@ def twin(rate: int, o: Options) -> Twin:
             both, one, other = (soft(u, v, a, a, o.gamma, width) for u, v in ((p, q), (p, p), (q, q)))
             return (both - (one + other) / 2).clamp(min=0) / total
         if o.align == "dtw":
-            path, real = find(x.shape, y.shape, width, tie, analysis.radius)
+            radius = o.radius(analysis, x.shape.shape[1], y.shape.shape[1])
+            path, real = find(x.shape, y.shape, width, tie(analysis), radius)
             i, j = path.unbind(1)
             p, q = torch.take_along_dim(p, i[..., None], 1), torch.take_along_dim(q, j[..., None], 1)
             w = w.gather(1, i) * real

@@ -1,6 +1,8 @@
 """Mel STFT loss: the STFT loss on magnitudes in mel bands. As auraloss.freq.MelSTFTLoss.
 
 auraloss also has a phase term, unwrapped and not used by default; here there is none.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ CARD = Card(
     "(w_sc=0,w_lin=1). Mel bands too narrow to hold a bin add nothing; auraloss gives nan.",
     silence="Defined through the floor: large against a silent reference, 0 when both are silent.",
     caveat="Deaf to phase; a silent estimate gives a loss without gradient; a silent reference dominates any mean.",
+    version=2,
     minimum="half a frame and one sample",
     symmetric=False,
     insensitive_to=("polarity",),

@@ -2,6 +2,8 @@
 frames. Davis and Mermelstein 1980; as librosa.feature.mfcc.
 
 The first coefficient, c0, is the level. The mel-cepstral distortion that vocoder papers report is another measure: mcd.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ CARD = Card(
     "and natural logarithms give other values.",
     silence="Defined through the floor of -100 dB: 0 when both are silent.",
     caveat="Level (c0) weighs most unless convention=db-rms; near-silent frames count as much as loud ones.",
+    version=2,
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity",),

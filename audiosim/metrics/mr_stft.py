@@ -4,6 +4,8 @@
 auraloss also has a phase term, unwrapped and not used by default; here there is none.
 
 Profiles and maps have the bands of the shortest frames and the times of the slowest.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ CARD = Card(
     "(w_sc=0,w_lin=1).",
     silence="Defined through the floor: large against a silent reference, 0 when both are silent.",
     caveat="Deaf to phase; a silent estimate gives a loss without gradient; a silent reference dominates any mean.",
+    version=2,
     minimum="half the longest frame and one sample: 1025 samples by default",
     symmetric=False,
     insensitive_to=("polarity",),

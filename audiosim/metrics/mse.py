@@ -20,6 +20,7 @@ CARD = Card(
     silence="Defined: the power of whichever signal is not silent, 0 when both are.",
     caveat="Deaf to what people hear: a one-sample delay or a flipped polarity outweighs loud noise. Use it to check "
     "that two files are the same, not that they sound the same.",
+    version=2,
     symmetric=True,
     gradient="exact",
     profile="local",

@@ -46,6 +46,7 @@ CARD = Card(
     silence="Undefined for a silent reference; 0 for a silent test.",
     caveat="It does not hear a constant filter or a gain, and an envelope turned upside down counts as one that is"
     " preserved. The correlation of short recordings is too high: take seconds of speech.",
+    version=2,
     minimum="0.5 s",
     shortest=0.5,
     rate=16000,

@@ -39,6 +39,7 @@ CARD = Card(
     silence="Defined: 0 when both are silent; for a silent reference, the test over the threshold in quiet.",
     caveat="It grows as the power of the error, without bounds: a delay or a turned phase reads like loud noise. "
     "Masking in time is not modelled: what precedes an onset within a frame counts as masked.",
+    version=2,
     minimum="one frame: 32 ms; what is left over after the last whole one is not heard",
     shortest=0.032,
     level="a full-scale sine is 92 dB SPL, unless level says otherwise",
@@ -62,7 +63,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     return spectral(
         replace(pair, test=error),
         detector.stft,
-        detector.measure(error.samples.dtype),
+        detector.measure(error.dtype),
         1,
         lambda sums, frames, _: sums[..., 0] / frames,
         lambda sums: sums.map[:, :, 0] / sums.frames,

@@ -3,6 +3,8 @@ change over time (instantaneous frequency) and over frequency (group delay).
 
 The magnitude-weighted cosine needs no unwrapping. auraloss takes the square of raw angle differences, Ai and Ling their
 wrapped magnitude.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ CARD = Card(
     silence="Undefined for a silent reference; a silent test scores 0.5, as does every bin that is silent in it.",
     caveat="Knows nothing of magnitudes; a one-sample delay is large for phase, small for w_if alone. Random phase "
     "scores 1.",
+    version=2,
     minimum="half a frame and one sample",
     symmetric=False,
     insensitive_to=("gain",),
@@ -88,9 +91,9 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def twin(rate: int, o: Options) -> Twin:
-    """Made from unit vectors: the angle is never taken."""
+    """Made from unit vectors: the angle is never taken. In float64: the phase of an empty bin is that of rounding."""
     from ..engine.tensors import modulus, power, spectra
-    from ..hearing.tensors import fused
+    from ..hearing.tensors import fused, in_float64
 
     stft, weights = o.stft(), o.weights
     transform, low = spectra(stft), o.floor**0.5
@@ -128,5 +131,5 @@ def twin(rate: int, o: Options) -> Twin:
         return min(sums[0] * share, 2.0), [share]
 
     if o.w_if or o.w_gd:  # kernels know the gradient of the phase alone
-        return value
-    return fused(value, engine.transposes.Objective(stft, stft.bins, 6, 1, measure, finish))
+        return in_float64(value)
+    return in_float64(fused(value, engine.transposes.Objective(stft, stft.bins, 6, 1, measure, finish)))

@@ -21,6 +21,7 @@ CARD = Card(
     conventions="Nothing differs between programs.",
     silence="Defined: the rms of whichever signal is not silent, 0 when both are.",
     caveat="Deaf to what people hear, as mse; in the unit of the samples.",
+    version=2,
     symmetric=True,
     triangle=True,
     gradient="exact",

@@ -27,7 +27,7 @@ CARD = Card(
     "and one that is silent in one of them counts as error.",
     caveat="Punishes a level that is too low, but hardly one that is too high. Sensitive to delay, as all waveform "
     "measures are.",
-    version=2,
+    version=3,
     pooling="energy",
     joint_channels=True,
     symmetric=False,

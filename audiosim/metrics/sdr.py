@@ -38,7 +38,7 @@ CARD = Card(
     "the value undefined.",
     caveat="Deaf to any short filter, so to equalisation, gain, polarity and small delays: for source separation, "
     "not for quality.",
-    version=2,
+    version=3,
     pooling="energy",
     joint_channels=True,
     minimum="as many samples as taps for a meaningful value; shorter input is solved by least squares",

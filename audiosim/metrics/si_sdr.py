@@ -28,7 +28,7 @@ CARD = Card(
     "and one that is silent in one of them counts as error.",
     caveat="Deaf to gain and polarity by design, but not to those of one channel against the others; a delay of one "
     "sample destroys it.",
-    version=2,
+    version=3,
     pooling="energy",
     joint_channels=True,
     symmetric=True,

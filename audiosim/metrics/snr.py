@@ -29,7 +29,7 @@ CARD = Card(
     silence="Undefined for a silent reference; 0 dB for a silent test. Of several channels, one that is silent in both "
     "adds nothing, and one that is silent in the reference alone counts as noise.",
     caveat="A waveform measure: a delay of one sample or a changed phase counts as noise.",
-    version=2,
+    version=3,
     pooling="energy",
     joint_channels=True,
     symmetric=False,

@@ -1,5 +1,8 @@
 """Spectral convergence: Frobenius norm of the magnitude difference over that of the reference. Arik et al. 2018 (arXiv
-1808.06719, eq. 5)."""
+1808.06719, eq. 5).
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ CARD = Card(
     "that loud items count more.",
     silence="Defined through the floor: very large against a silent reference, 0 when both are silent.",
     caveat="Loud low frequencies decide; alone it is almost deaf to the top octaves.",
+    version=2,
     minimum="half a frame and one sample",
     symmetric=False,
     insensitive_to=("polarity",),

@@ -6,6 +6,8 @@ that silent ones do not decide. Only whole frames are taken, because one that is
 frequencies.
 
 per_band and map hold what starts or ends in a band, half of every way at either end: per_band sums to the value.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ CARD = Card(
     silence="Defined through the floor of -100 dB: a silent frame reads as white noise; 0 when both are silent.",
     caveat="Deaf to level, by design: add a loss that hears it. A little broadband noise moves much energy far; what "
     "is added where the reference is silent hardly counts; it ranks reverberation badly.",
+    version=2,
     minimum="a frame: 2048 samples by default",
     symmetric=False,
     insensitive_to=("polarity", "gain"),

@@ -37,6 +37,7 @@ CARD = Card(
     silence="Undefined for a silent test; the reference is not heard.",
     caveat="It judges the test alone: how far it is from the reference is in the details only. It was made for speech"
     " in reverberation: noise and music have values too, which mean little. Speakers differ by more than rooms do.",
+    version=2,
     minimum="one frame: 256 ms",
     shortest=0.256,
     rate=16000,

@@ -2,6 +2,8 @@
 1910.11480, eq. 3 to 5); as auraloss.freq.STFTLoss.
 
 auraloss also has a phase term, unwrapped and not used by default; here there is none.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ CARD = Card(
     "(w_sc=0,w_lin=1).",
     silence="Defined through the floor: large against a silent reference, 0 when both are silent.",
     caveat="Deaf to phase; a silent estimate gives a loss without gradient; a silent reference dominates any mean.",
+    version=2,
     minimum="half a frame and one sample",
     symmetric=False,
     insensitive_to=("polarity",),

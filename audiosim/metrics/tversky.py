@@ -12,12 +12,14 @@ Details: added, missing and common as shares of all loudness that either recordi
 
 With alpha and beta of 1 or more the ratio of plain differences obeys d(a, c) <= d(a, b) + d(b, c). Here differences
 below a just noticeable one count less, which can break it by a few percent.
+
+All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -44,6 +46,7 @@ CARD = Card(
     silence="0 when both are silent; 1 when only one is (log: a large number).",
     caveat="It knows no pitch: two tones that do not overlap are equally far at any interval. It is deaf to phase, and "
     "nearly so to what lies under a masker. The level of playback matters.",
+    version=2,
     level="a full-scale sine is 92 dB SPL, unless level says otherwise",
     symmetric=False,
     insensitive_to=("polarity",),
@@ -80,6 +83,8 @@ class Options(Weighted):
     beta: Annotated[float, Within(-1, 1e6), "weight of missing loudness, -1 for the preset's"] = -1.0
     level: Level = 92.0
 
+    float64: ClassVar[bool] = True
+
     @property
     def weights(self) -> tuple[float, float]:
         """Alpha and beta: those that are given, else the preset's."""
@@ -94,7 +99,7 @@ class Options(Weighted):
 def measure(pair: Pair, o: Options) -> Channel:
     alpha, beta = o.weights
     ear = Ear.of(pair.rate, o.level)
-    specific = ear.loudness(pair.ref.samples.dtype)
+    specific = ear.loudness(pair.ref.dtype)
 
     def overlaps(spectra: Any, edges: Any, out: Any) -> None:
         n = specific(spectra)

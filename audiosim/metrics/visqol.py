@@ -40,7 +40,10 @@ CARD = Card(
     silence="Undefined for a silent reference. A silent test stays silent, and scores about as badly as noise.",
     caveat="Deaf to the level of the test, to antiphase and to swapped channels, since all are averaged to one. What is"
     " missing costs little: half a file scores 4.3. Noise costs much: at 40 dB SNR 3.5. The model is not monotone where"
-    " damage is gross. The first 0.3 s and a last incomplete patch of 0.6 s are not compared.",
+    " damage is gross. The first 0.3 s and a last incomplete patch of 0.6 s are not compared. Over a minute"
+    " the lag is found from coarse to fine, unless exact=true; it is another one only where none sticks out. The"
+    " spectra of the whole are held, about as much memory as the recordings.",
+    version=2,
     minimum="46080 samples at 48 kHz: one patch",
     shortest=0.96,
     rate=48000,

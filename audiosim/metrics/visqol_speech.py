@@ -38,7 +38,10 @@ CARD = Card(
     silence="Undefined for a silent reference. A silent test stays silent, and scores about as badly as noise.",
     caveat="The mapping was fitted to speech at 16 kHz. Like the original it takes any rate as it is, but scores of"
     " different rates do not compare (one codec: 3.373 at 16 kHz, 3.375 at 48 kHz, 4.08 at 8 kHz). Deaf to the level of"
-    " the test. Patches without a voice, the first 0.2 s and a last incomplete patch of 0.4 s are not compared.",
+    " the test. Patches without a voice, the first 0.2 s and a last incomplete patch of 0.4 s are not compared. Over a"
+    " minute the lag is found from coarse to fine, unless exact=true; it is another one only where none sticks out. The"
+    " spectra of the whole are held, about as much memory as the recordings.",
+    version=2,
     minimum="0.64 s: one patch",
     shortest=0.64,
     pooling="downmix",

@@ -7,12 +7,15 @@ which all published values come from.
 
 per_time is the distance of each frame, per_band that of the slopes on both sides of a band alone, in the frames that
 count. The map tells what each slope adds to the value, half of it in either band.
+
+All is computed in float64, of float32 samples too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,6 +38,7 @@ CARD = Card(
     conventions="As Loizou's programs and pysepm at 16 kHz.",
     silence="Undefined for a silent reference; a silent frame is a flat spectrum.",
     caveat="It hears only the shape of the spectrum below 3.8 kHz. Added noise in pauses costs as much as in speech.",
+    version=2,
     minimum="two frames: 37.5 ms by default",
     rate=16000,
     symmetric=True,
@@ -48,6 +52,8 @@ CARD = Card(
 @dataclass(frozen=True, kw_only=True)
 class Options(Framed):
     keep: Keep = KEEP
+
+    float64: ClassVar[bool] = True
 
 
 def measure(pair: Pair, o: Options) -> Channel:

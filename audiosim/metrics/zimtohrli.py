@@ -38,7 +38,10 @@ CARD = Card(
     "to an older distance on another scale.",
     silence="Defined: 0 when both are silent, some 0.05 for silence against music.",
     caveat="It hardly exceeds 0.05, so it cannot rank gross damage. Time is warped and the walk ends with the shorter "
-    "file: a part of a recording scores like the whole. Level counts little: both spectra are brought to one maximum.",
+    "file: a part of a recording scores like the whole. Level counts little: both spectra are brought to one maximum."
+    " Beyond a minute the way is looked for in the minute of the test about it, where the original looks at all:"
+    " exact=true does so too. The spectra of the whole are held, half as much memory as the recordings.",
+    version=2,
     minimum="33 samples; windows are full from 8 steps on, 3949 samples",
     rate=48000,
     pooling="rms",
@@ -62,13 +65,14 @@ MOS_SHIFT, MOS_SLOPE = -5.784e-09, 51.06
 @dataclass(frozen=True, kw_only=True)
 class Options(Weighted):
     mos: Annotated[bool, "add the original's approximate opinion score, 1 to 5, to the details"] = False
+    exact: Annotated[bool, "find the way through all of both recordings, however long that takes"] = False
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     """mos is that of the pooled value, so the channels are pooled here."""
     threads = pairs[0].threads
     each = max(1, threads // len(pairs))
-    channels = in_threads(lambda c: _channel(replace(pairs[c], threads=each)), range(len(pairs)), threads)
+    channels = in_threads(lambda c: _channel(replace(pairs[c], threads=each), o), range(len(pairs)), threads)
     pooled = pool(channels, CARD.pooling)
     if not o.mos or isnan(pooled.value):
         return pooled
@@ -88,7 +92,7 @@ def twin(rate: int, o: Options) -> Twin:
         louder = (a > b).double()
         up, down = COR_SOFTER + (COR_LOUDER - COR_SOFTER) * louder, COR_LOUDER + (COR_SOFTER - COR_LOUDER) * louder
         x, y = x * (b / a) ** up, y * (a / b) ** down
-        path, real = find(x, y)
+        path, real = find(x, y, o.exact)
         i, j = path[..., None].unbind(1)
         aligned = torch.take_along_dim(x, i, 1), torch.take_along_dim(y, j, 1)
         by_step = dissimilarities(*aligned).mean(2) * real
@@ -102,18 +106,18 @@ def opinion(distance: float) -> float:
     return 1 + 4 * (MOS_SHIFT + 1) / (MOS_SHIFT + exp(MOS_SLOPE * distance))
 
 
-def _channel(pair: Pair) -> Channel:
+def _channel(pair: Pair, o: Options) -> Channel:
     files = pair.ref, pair.test
     shortest = min(x.length for x in files)
     if shortest < models.zimtohrli.phasor_bank.SHORTEST:
         return Channel(value=nan, reason=models.zimtohrli.phasor_bank.too_short(shortest))
     x, y = in_threads(lambda k: models.zimtohrli.phasor_bank.spectrogram(files[k]), range(2), pair.threads)
     x, y = _compensated(x, y)
-    i, j = models.zimtohrli.greedy_warping.walk(x, y)
+    i, j = models.zimtohrli.greedy_warping.walk(x, y, o.exact)
     centres = models.zimtohrli.phasor_bank.bank().frequencies
     cuts, edges = scales.bands(centres, pair.rate / 2, pair.band_edges)
     totals, parts = [], []
-    for whole, local in models.zimtohrli.structure.dissimilarities(x[i], y[j], pair.detail != "value"):
+    for whole, local in models.zimtohrli.structure.dissimilarities(x, y, i, j, pair.detail != "value"):
         totals.append(whole.sum())
         parts.append(np.hstack([scales.by_band(local, cuts), local.sum(1)[:, None]]))
     pairs, cells, compared = len(i), len(i) * len(centres), int(i[-1]) + 1

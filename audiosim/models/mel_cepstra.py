@@ -1,14 +1,15 @@
 """Signals as frames of mel-cepstra: SPTK's kind, and those of two programs whose values are quoted.
 
-Every analysis turns one channel [sample], float64, into Frames; cepstra @ basis.T is a log spectrum, up to a factor, at
-the analysis' frequencies.
+Every analysis turns one channel into Frames, computed in float64 a few frames at a time; cepstra @ basis.T is a log
+spectrum, up to a factor, at the analysis' frequencies.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from .. import dsp, engine
 from ..engine.frames import STFT
 from ..errors import MissingExtra, UsageError
 from ..signal import Signal
+
+if TYPE_CHECKING:
+    from ..engine.stream import Stream
 
 Array = NDArray[Any]
 
@@ -58,8 +62,8 @@ class Analysis(Protocol):
     def too_short(self, length: int, /) -> str | None:
         """Why a signal of so many samples has no frame, if so."""
 
-    def frames(self, x: Array) -> Frames:
-        """Of one channel [sample], float64."""
+    def frames(self, x: Stream) -> Frames:
+        """Of one channel."""
 
     def differentiable(self) -> Callable[[Any], Frames]:
         """The same for tensors [item, sample]. UsageError where there is no such thing."""
@@ -109,14 +113,13 @@ class MelCepstra:
     def too_short(self, _: int) -> None:
         return None
 
-    def frames(self, x: Array) -> Frames:
-        cepstra, energy = [], []
-        for p in _powers(x, self.stft):
+    def frames(self, x: Stream) -> Frames:
+        count = self.stft.count(x.length)
+        cepstra, energy = np.empty((count, self.order)), np.empty(count)
+        for at, p in _powers(x, self.stft):
             c = dsp.mel_cepstrum.mel_cepstrum(p, self.order, self.alpha, 0.0, self.iterations, self.eps, threshold=0.0)
-            cepstra.append(c[:, 1:])
-            energy.append(p.sum(1))
-        whole = np.concatenate(cepstra)
-        return Frames(whole, whole, np.concatenate(energy))
+            cepstra[at], energy[at] = c[:, 1:], p.sum(1)
+        return Frames(cepstra, cepstra, energy)
 
     def differentiable(self) -> Callable[[Any], Frames]:
         from ..engine.tensors import power, spectra
@@ -169,13 +172,13 @@ class BelCepstra:
     def too_short(self, length: int) -> str | None:
         return None if self.stft.count(length) else self.stft.too_short(length)
 
-    def frames(self, x: Array) -> Frames:
-        bands, energy = [], []
-        for p in _powers(x / (np.abs(x).max() or 1.0), self.stft):
-            bands.append(np.log10(p @ self.filters + self.EPS))
-            energy.append(p.sum(1))
-        whole = np.concatenate(bands)
-        return Frames(whole @ self.basis, whole, np.concatenate(energy))
+    def frames(self, x: Stream) -> Frames:
+        count = self.stft.count(x.length)
+        bands, energy = np.empty((count, self.BANDS)), np.empty(count)
+        peak = max(np.abs(_read(x, k, 1 << 20)).max() for k in range(0, x.length, 1 << 20))
+        for at, p in _powers(x, self.stft, peak or 1.0):
+            bands[at], energy[at] = np.log10(p @ self.filters + self.EPS), p.sum(1)
+        return Frames(bands @ self.basis, bands, energy)
 
     def differentiable(self) -> Callable[[Any], Frames]:
         import torch
@@ -220,10 +223,11 @@ class WorldCepstra:
     def too_short(self, _: int) -> None:
         return None
 
-    def frames(self, x: Array) -> Frames:
+    def frames(self, x: Stream) -> Frames:
         world = _world()
-        single = Signal(x[None].astype(np.float32), self.rate, "the recording")
-        y = dsp.resampling.to_rate(single, self.RATE, "HQ").samples[0].astype(np.float64)  # as librosa.load has it
+        single = Signal(_read(x, 0, x.length)[None].astype(np.float32), self.rate, "the recording")
+        y = dsp.resampling.to_rate(single, self.RATE, "HQ").samples[0].astype(np.float64)
+        y.resize(ceil(x.length * (self.RATE / self.rate)), refcheck=False)  # as librosa.load: WORLD hears the end
         pitch, times = world.dio(y, self.RATE, frame_period=1000 * self.period)
         pitch = world.stonemask(y, pitch, times, self.RATE)
         envelope = world.cheaptrick(y, pitch, times, self.RATE, fft_size=self.N_FFT)
@@ -244,15 +248,21 @@ def _world() -> Any:
     return pyworld
 
 
-def _powers(x: Array, stft: STFT) -> Iterator[Array]:
-    """Power spectra of x [sample], some frames at a time: [frame, bin]."""
-    count = stft.count(x.size)
-    y = np.pad(x, (stft.lead, max(stft.trail, 0)))
-    offset = (stft.n_fft - stft.window.size) // 2
-    frames = np.lib.stride_tricks.sliding_window_view(y[offset:], stft.window.size)[:: stft.hop][:count]
+def _powers(x: Stream, stft: STFT, peak: float = 1.0) -> Iterator[tuple[slice, Array]]:
+    """Power spectra of x over the peak, some frames at a time: which, and [frame, bin]."""
+    count, size = stft.count(x.length), stft.window.size
+    offset = (stft.n_fft - size) // 2 - stft.lead
     for first in range(0, count, BLOCK):
-        z = engine.fft.rfft(frames[first : first + BLOCK] * stft.window, stft.n_fft)
-        yield z.real**2 + z.imag**2
+        at = slice(first, min(first + BLOCK, count))
+        y = _read(x, at.start * stft.hop + offset, (at.stop - at.start - 1) * stft.hop + size) / peak
+        frames = np.lib.stride_tricks.sliding_window_view(y, size)[:: stft.hop]
+        z = engine.fft.rfft(frames * stft.window, stft.n_fft)
+        yield at, z.real**2 + z.imag**2
+
+
+def _read(x: Stream, start: int, count: int) -> Array:
+    """So many samples from one on, zeros outside, float64."""
+    return engine.stream.part(x, start, count).astype(np.float64, copy=False)
 
 
 def _cosines(order: int, alpha: float) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class LossOptions(Weighted):
     distance: Distance = "l1"
     floor: Floor = 1e-8
 
+    float64: ClassVar[bool] = True
+
     def check(self) -> None:
         super().check()
         if not self.w_sc + self.w_log + self.w_lin:
@@ -55,7 +57,7 @@ class STFTLoss:
 
     def measure(self, pair: Pair) -> Channel:
         """The loss of one channel, with profile and map."""
-        measure = self._measure(pair.ref.samples.dtype, False)
+        measure = self._measure(pair.ref.dtype, False)
         frequencies = self.frequencies(pair.rate)
         return spectral(pair, self.stft, measure, TERMS, self._finish, self._parts, frequencies=frequencies)
 

@@ -75,6 +75,48 @@ def test_a_row_that_is_replaced_leaves_the_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["run.jsonl"]
 
 
+def test_rows_that_are_to_be_computed_again_leave_the_file_before(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with Journal(path, SETTINGS) as journal:
+        journal.write(row("a", value=None, status="error"))
+        journal.write(row("b"))
+        journal.drop([slot(row("a")), slot(row("c"))])
+        assert [r["id"] for r in raw(path)] == ["b"]
+        assert slot(row("a")) not in journal.entries
+        journal.write(row("a", value=2.0))
+        assert [r["id"] for r in raw(path)] == ["b", "a"]  # whoever kills the batch now finds each row once
+        assert [r["id"] for r in journal.rows([slot(row("a")), slot(row("b"))])] == ["a", "b"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks up what is open in /proc")
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_file_that_is_open_cannot_be_replaced_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: bool
+) -> None:
+    """It is closed for that moment, and opened again whether that went well or not."""
+    path, replace = tmp_path / "run.jsonl", Path.replace
+
+    def as_windows(source: Path, target: Path) -> Path:
+        held = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}  # noqa: PTH208
+        if refuses or {str(source), str(target)} & held:
+            raise PermissionError(13, "is used by another process")
+        return replace(source, target)
+
+    monkeypatch.setattr("audiosim.batch.journal.SHARED", False)
+    monkeypatch.setattr(Path, "replace", as_windows)
+    with Journal(path, SETTINGS) as journal:
+        for value, name in ((None, "a"), (2.0, "b")):
+            journal.write(row(name, value=value, status="ok" if value else "error"))
+        journal.drop([slot(row("a"))])
+        journal.write(row("a", value=3.0))
+        journal.replace([row("b", value=4.0)])
+        journal.write(row("c", value=5.0))
+        assert [r["value"] for r in journal.rows()] == ([3.0, 4.0, 5.0] if refuses else [4.0, 3.0, 5.0])
+    names = ["a", "b", "a", "b", "c"] if refuses else ["b", "a", "c"]
+    assert [r["id"] for r in raw(path)] == names
+    assert [p.name for p in tmp_path.iterdir()] == ["run.jsonl"]
+
+
 def test_where_the_file_cannot_be_written_anew_the_last_row_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -104,6 +105,27 @@ def test_only_what_is_missing_changed_or_failed_is_done(files: Path) -> None:
         assert all("no such file" in r["reason"] and workers.exit_codes(r) == [ExitCode.INPUT] for r in failed)
         shutil.copy(files / "t3.wav", files / "r3.wav")
         assert asked(outstanding(todo, TERMS, journal)) == {"t3": ("snr", "mse")}, "failures are tried again"
+
+
+def test_each_row_stands_in_the_file_once_while_failures_are_tried_again(files: Path) -> None:
+    """For any reader, at any time: also if the batch is killed meanwhile."""
+
+    def standing() -> list[tuple[str, str, str]]:
+        lines = (files / "run.jsonl").read_text().splitlines()[1:]
+        return [(row["id"], row["spec"], row["status"]) for row in map(json.loads, lines)]
+
+    todo = pairs(files)
+    hidden = [files / f"t{i}.wav" for i in (1, 2)]
+    for path in hidden:
+        path.rename(path.with_suffix(".away"))
+    with journal_of(files) as journal:
+        work(todo, TERMS, journal)
+        assert sum(status == "error" for *_, status in standing()) == 4
+        hidden[0].with_suffix(".away").rename(hidden[0])
+        with closing(Processes(TERMS, 1)) as pool:
+            for done, _ in enumerate(run(outstanding(todo, TERMS, journal), TERMS, journal, pool), 1):
+                assert len({row[:2] for row in standing()}) == len(standing()) == 4 + 2 * done
+        assert sum(status == "error" for *_, status in standing()) == 2
 
 
 def test_options_versions_and_pieces_are_part_of_the_key(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Corrupted sound files through compare and batch: python -m tests.benchmarks.corrupted [--files 1000] [--seed 1].
 
-Each is a sound file of ours with flipped bits, a cut, a part missing or zeroed, another file or garbage behind it, or a
-size that lies. Printed is what must be 0: tracebacks, hangs, exit codes other than 0, 1 and 3, lines that are not ours,
-and files that are scored although ffmpeg (where it is installed) reads them differently. Exit code 1 if any is not.
+Each is a sound file of ours with flipped bits, a cut, a part missing or zeroed, another file or garbage behind it, a
+tag before it, or a size that lies. Printed is what must be 0: tracebacks, hangs, exit codes other than 0, 1 and 3,
+lines that are not ours, and files that are scored although ffmpeg, where it is installed, reads them differently.
+Exit code 1 if any is not.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ KINDS = (  # suffix, format, subtype, channels
     *(("ogg", "OGG", s, 2) for s in ("VORBIS", "VORBIS", "OPUS", "OPUS")),
     *(("mp3", "MP3", "MPEG_LAYER_III", c) for c in (1, 2, 2, 2)),
 )
+OFTEN = ("flip", "header", "cut", "lie")
 LOSSY = ("ogg", "mp3")
 
 
@@ -66,9 +68,7 @@ def corrupted(data: bytes, rng: Random, others: list[bytes]) -> tuple[str, bytes
     """(what was done, the bytes)."""
     bad = bytearray(data)
     size = len(bad)
-    how = rng.choice(
-        ("flip", "flip", "header", "header", "cut", "cut", "lie", "lie", "zero", "lose", "tail", "join", "other")
-    )
+    how = rng.choice((*OFTEN, *OFTEN, "zero", "lose", "tail", "front", "join", "other"))
     if how == "flip":
         for _ in range(rng.choice((1, 1, 3, 10, 100))):
             bad[rng.randrange(size)] ^= 1 << rng.randrange(8)
@@ -92,6 +92,8 @@ def corrupted(data: bytes, rng: Random, others: list[bytes]) -> tuple[str, bytes
         del bad[at : at + rng.choice((1, 4, 417, 5000))]
     elif how == "tail":
         bad += rng.choice((rng.randbytes(rng.choice((1, 100, 9000))), bytes(700), b"TAG" + bytes(125)))
+    elif how == "front":
+        bad[:0] = b"ID3\x04\0\0" + rng.choice((b"\0\0\0\x20" + bytes(32), b"\0\0\x7f\x7f" + bytes(5000)))
     elif how == "join":
         bad += data
     else:
@@ -218,7 +220,7 @@ def _read_differently(path: Path, how: str, good: Path) -> str | None:
         signal = audiosim.load(path)
     except AudiosimError as refused:
         return f"not read again: {refused}"
-    if how in ("tail", "lie", "header") and np.array_equal(audiosim.load(good).samples, signal.samples):
+    if how in ("tail", "front", "lie", "header") and np.array_equal(audiosim.load(good).samples, signal.samples):
         return None  # what does not concern the sound
     if signal.decoder == "ffmpeg":
         return "only ffmpeg reads it"

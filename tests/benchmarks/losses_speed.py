@@ -1,15 +1,16 @@
 """Speed of losses: `python -m tests.benchmarks.losses_speed` prints the table of the README.
 
 Forward and backward on the CPU, warm, a batch of four times 10 s of 48 kHz mono float32, on one thread and on as many
-as torch takes by itself. Against the peers, and each loss against its own plain torch, which serves where its
-kernels do not. They take turns, and the median of the ratios counts. Needs the extra "peers" and torch. No test depends
-on it.
+as torch takes by itself; CPU time on one thread, wall time on several. Against the peers, and each loss against its own
+plain torch, which serves where its kernels do not. They take turns, and the median of the ratios counts. Needs the
+extra "peers" and torch. No test depends on it.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -78,16 +79,17 @@ def main() -> None:
     def step(loss: Callable[[Any, Any], Any]) -> None:
         loss(start.clone().requires_grad_(), target).backward()
 
-    print("| loss | threads | peer | peer ms | ours ms | times faster | asked |")
+    print("| loss | threads | peer | peer ms (CPU; several threads: wall) | ours ms (same) | times faster | asked |")
     print("|---|---|---|---|---|---|---|")
     for threads in dict.fromkeys((1, THREADS)):
         torch.set_num_threads(threads)
+        clock = time.process_time if threads == 1 else time.perf_counter
         for spec, name, peer, asked in cases():
             if given.specs and spec not in given.specs:
                 continue
             theirs, ours = partial(step, peer), partial(step, Loss(spec, RATE))
             theirs(), ours()
-            pairs = [(milliseconds(theirs), milliseconds(ours)) for _ in range(given.repeats)]
+            pairs = [(milliseconds(theirs, clock), milliseconds(ours, clock)) for _ in range(given.repeats)]
             ratio = statistics.median(a / b for a, b in pairs)
             a, b = (statistics.median(times) for times in zip(*pairs, strict=True))
             print(f"| {spec} | {threads} | {name} | {a:.0f} | {b:.0f} | {ratio:.1f} | {asked:g} |", flush=True)

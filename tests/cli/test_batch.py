@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,7 +17,9 @@ import pytest
 import soundfile
 
 from audiosim import compare
+from audiosim.batch import journal as journals
 from audiosim.batch.journal import read, slot
+from audiosim.cli.batch import Pace
 from audiosim.config import Format
 from audiosim.errors import ExitCode
 from audiosim.testing.signals import COMPILED, noise
@@ -261,3 +264,58 @@ def test_the_same_file_twice_and_against_itself(cli: Cli, tmp_path: Path) -> Non
     assert done.code == 0
     assert len(done.out.splitlines()) == 1
     assert "line 3: repeats line 2, and is compared once" in done.err
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("start", [0.0, 30.0])
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_the_time_left_is_right_from_the_tenth_pair_on(workers: int, start: float, lockstep: bool) -> None:
+    """Workers that start late, as those that compile, and then take 2 s a pair."""
+    pairs, seconds = 200, 2.0
+    apart = 0.0 if lockstep else seconds / workers
+    times = sorted(start + apart * (i % workers) + seconds * (1 + i // workers) for i in range(pairs))
+    pace = Pace(workers, 0.0)
+    for count, now in enumerate(times, 1):
+        pace.done(now)
+        if count >= 10:
+            left = (pairs - count) / pace.rate
+            assert abs(left - (times[-1] - now)) <= 0.01 * left + seconds
+
+
+def test_with_more_workers_than_pairs_so_far_their_first_pairs_count() -> None:
+    pace = Pace(64, 0.0)
+    for _ in range(10):
+        pace.done(2.0)
+    assert pace.rate == 32.0
+
+
+def test_summary_and_exports_read_a_journal_once(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = tmp_path / "run.jsonl"
+    assert cli("batch", *sounds(tmp_path, 4), "-m", "snr", "-m", "mae", "-o", journal).code == 0
+    opened, parsed = [], []
+    of_file, of_line = Path.open, journals._parsed
+
+    def open_noted(self: Path, *given: Any, **options: Any) -> Any:
+        opened.append(self.name)
+        return of_file(self, *given, **options)
+
+    def parse_noted(line: bytes, name: str, number: int) -> dict[str, Any]:
+        parsed.append(number)
+        return of_line(line, name, number)
+
+    monkeypatch.setattr(Path, "open", open_noted)
+    monkeypatch.setattr(journals, "_parsed", parse_noted)
+    exports = [tmp_path / name for name in ("a.json", "a.csv", "a.tsv", "a.jsonl", "a.xml", "a.md", "a.html")]
+    wanted = [word for path in exports for word in ("--export", path)]
+    assert cli("batch", "--from", journal, "--require", "snr>=-99", *wanted).code == 0
+    assert opened.count("run.jsonl") == 1
+    assert parsed == list(range(1, 10))  # each line once
+    assert all(path.stat().st_size for path in exports)
+
+
+def test_progress_is_told_where_it_is_asked_for(cli: Cli, tmp_path: Path) -> None:
+    ref, test = sounds(tmp_path, 12)
+    told = r"^audiosim: 10 of 12 pairs, [\d.]+ pairs/s, \d+:\d\d:\d\d left, worst mse "
+    asked = cli("batch", ref, test, "-m", "mse", "--progress", "-q")
+    assert re.search(told, asked.err, re.MULTILINE)
+    assert "left" not in cli("batch", ref, test, "-m", "mse", "--no-progress").err

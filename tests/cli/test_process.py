@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from audiosim.testing.signals import COMPILED
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, pty and /dev are POSIX")
 
@@ -139,3 +143,45 @@ def test_the_first_compilation_is_announced_once(process, sounds, tmp_path):
     again = process(*argv, env=cache).communicate(timeout=120)
     assert first[1].decode().count("compiling kernels") == 1
     assert again == (first[0], b"")
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_a_terminal_sees_the_kernels_counted_in_one_line(process, sounds, tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "snr", "--format", "value"
+    running = process(*argv, env={"XDG_CACHE_HOME": str(tmp_path)}, stderr=theirs)
+    os.close(theirs)
+    received = b""
+    with contextlib.suppress(OSError):  # Linux: the other end is closed
+        while part := os.read(ours, 65536):
+            received += part
+    os.close(ours)
+    running.communicate(timeout=120)
+    lines = [line.removeprefix("\x1b[K") for line in received.decode().split("\r")]
+    counted = [line for line in lines if line]
+    assert len(counted) > 1
+    assert [re.search(r": (\d+) of (\d+)$", line).groups() for line in counted] == [
+        (str(n + 1), str(len(counted))) for n in range(len(counted))
+    ], "the number to come is right"
+    assert lines[-1] == ""
+    assert "\n" not in received.decode()
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_what_was_compiled_ahead_is_not_compiled_again(process, sounds, tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    warm = process("warm", "mse", "si-sdr", "-v", env=cache).communicate(timeout=120)
+    assert warm[0] == b""
+    assert b"compiling audiosim.engine.moments.error" in warm[1]
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-m", "si-sdr", "--format", "value"
+    assert process(*argv, env=cache).communicate(timeout=120)[1] == b""
+
+
+def test_what_warm_does_not_know_is_one_line(process):
+    running = process("warm", "msee")
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 2
+    assert err.decode().startswith("audiosim: error: unknown metric 'msee'")
+    assert err.count(b"\n") == 1

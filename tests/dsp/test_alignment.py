@@ -129,6 +129,19 @@ def test_an_inverted_channel(name: str, strength: float) -> None:
     assert found.inverted == (1,)
 
 
+@pytest.mark.parametrize("channels", [2, 3])
+def test_exchanged_channels(channels: int) -> None:
+    ref = np.concatenate([SIGNALS["speech_like"](RATE, 2.0, seed) for seed in range(channels)])
+    late = np.pad(ref, ((0, 0), (700, 0)))
+    found = delay(ref, added_noise(np.roll(late, 1, axis=0), RATE, 0.3, 5), RATE)
+    assert found.found
+    assert abs(found.samples - 700) < 0.1
+    assert found.correlation > CLEAR
+    assert found.inverted == ()
+    unrelated = np.concatenate([SIGNALS["speech_like"](RATE, 2.0, 50 + seed) for seed in range(channels)])
+    assert not delay(ref, unrelated, RATE).found
+
+
 def test_a_delay_beyond_the_range_is_seen_but_not_found() -> None:
     ref, test = _pair("speech_like", 6000)
     found = delay(ref, test, 800)

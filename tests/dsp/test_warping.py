@@ -344,3 +344,49 @@ def test_librosa_finds_the_same_subsequences() -> None:
     assert cost == pytest.approx(totals[-1].min(), rel=1e-12)
     assert end == totals[-1].argmin()
     np.testing.assert_array_equal(warping.subsequence(x, y, end, cost).T, cells[::-1])
+
+
+# Long sequences
+
+
+def test_near_path_is_the_cheapest_where_that_lies_near() -> None:
+    """With a penalty fast_dtw is dtw, and so is what is soft about it."""
+    n = 600 if COMPILED else 90
+    x = walk(n, 5)
+    y = x[np.sort(np.random.default_rng(4).integers(0, n, n + 30))] + 0.1 * walk(n + 30, 5, 1)
+    for penalty in (1e-6, 0.3):
+        total, cells = warping.dtw(x, y, None, penalty)
+        near, others = warping.fast_dtw(x, y, n // 8, penalty)
+        assert near == total
+        np.testing.assert_array_equal(others, cells)
+        assert warping.fast_dtw(x, y, 1, penalty)[0] >= total
+    lane = warping.near_path(x, y, n // 8, 1e-6)
+    assert warping.soft_dtw(x, y, 0.1, lane) == pytest.approx(warping.soft_dtw(x, y, 0.1), rel=1e-9)
+
+
+def test_likely_subsequences_are_those_of_all() -> None:
+    size, m = 24, 3000 if COMPILED else 300
+    y = walk(m, 4)
+    starts = np.arange(0, m // 3 - size, 17)
+    x = y[::3] + 0.1 * walk(m // 3, 4, 2)[: len(y[::3])]
+    costs, ends = warping.subsequences(x, y, starts, size)
+    near, places = warping.likely_subsequences(x, y, starts, size, m)
+    assert (near >= costs).all()
+    assert np.mean(near == costs) > 0.9
+    np.testing.assert_array_equal(places[near == costs], ends[near == costs])
+    np.testing.assert_array_equal(warping.likely_subsequences(x, y, starts, size, m, threads=3), (near, places))
+
+
+@pytest.mark.skipif(not COMPILED, reason="tracing every allocation of plain Python takes minutes")
+def test_memory_of_a_path_in_a_corridor_grows_with_the_length() -> None:
+    import tracemalloc
+
+    peaks = []
+    for n in (4000, 16000):
+        x = np.random.default_rng(n).standard_normal((n, 3))
+        warping.fast_dtw(x[:99], x[:99], 40, 1e-6)
+        tracemalloc.start()
+        warping.fast_dtw(x, x[::-1], 40, 1e-6)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 6 * peaks[0]

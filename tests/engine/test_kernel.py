@@ -19,7 +19,7 @@ from audiosim.testing.signals import COMPILED
 
 ROOT = hasattr(os, "getuid") and os.getuid() == 0
 STRANGER = 54321
-ADD = "import numpy as n; from audiosim.engine.moments import error; x = n.ones(9); error(x, x, x[0], 0, 0, 9, x[:1]);"
+ADD = "import numpy as n; from audiosim.engine.moments import error; x = n.ones(9); error(x, x, x[:1]);"
 
 compiled_only = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 

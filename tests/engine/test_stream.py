@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim.engine.stream import Stream, plain, read, read_reflected
+from audiosim.engine.stream import Stream, double, part, plain, read, read_reflected
 from audiosim.testing.signals import noise
 from tests import naive
 
@@ -72,3 +72,15 @@ def test_read_is_the_same_in_pieces() -> None:
         for start in range(0, 1002, step):
             read(*s, start, parts[start : start + step])
         np.testing.assert_array_equal(parts, whole)
+
+
+def test_parts() -> None:
+    """The samples themselves where nothing is to be done, in the stream's type where there is."""
+    s = stream(50, 0.0, 0, np.float32)
+    assert np.shares_memory(part(s, 10, 40), s.samples)
+    np.testing.assert_array_equal(part(s, 45, 10), np.pad(s.samples[45:], (0, 5)))
+    wide = part(double(s), 10, 40)
+    assert wide.dtype == np.float64
+    np.testing.assert_array_equal(wide, s.samples[10:])
+    filtered = Stream(s.samples, np.float64(0.85), 2)
+    np.testing.assert_array_equal(part(filtered, 0, 52), naive.filtered(s.samples.astype(float), 0.85, 2))

@@ -10,7 +10,7 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.judge import gates
-from audiosim.judge.rows import composed, number, result_row, to_json
+from audiosim.judge.rows import composed, extreme, number, per_channel, result_row, to_json
 from audiosim.result import IDENTICAL, Result
 from audiosim.testing.signals import speech_like
 
@@ -62,6 +62,25 @@ def test_the_sign_of_an_infinite_value_survives_json(value: float, reason: str |
     assert row["value"] is None
     assert number(row) == value
     assert number({**row, "status": "undefined"}) != number({**row, "status": "undefined"}), nan
+
+
+def test_a_channel_without_a_value_is_told_beside_one_that_has_one() -> None:
+    """The pair has a value, of all channels together; a channel that is silent in the reference has none."""
+    x = speech_like(RATE, 1.0, seed=1)[:1]
+    ref, test = np.concatenate([x, 0 * x]), np.concatenate([0.9 * x, 0.1 * x])
+    result = compare(ref, test, "snr", RATE)["snr"]
+    assert result.status == "ok"
+    assert np.isnan(result.per_channel).tolist() == [False, True]
+    text = to_json(result_row("snr", result))
+    assert "NaN" not in text
+    row = json.loads(text)
+    assert row["per_channel"] == [result.per_channel[0], None]
+    assert row["infinite_channels"] is None
+    assert extreme(per_channel(row), "min")[1] == 2
+    for of in ("min", "max"):
+        gate = gates.parse(f"{of}_channel(snr)>=-100")
+        for told in (gates.verdict(gate, result), gates.verdict_of_row(gate, {**row, "match": {}})):
+            assert (told.passed, told.reason) == (False, "undefined: channel 2 has no value")
 
 
 def test_names_are_compared_in_one_unicode_form() -> None:

@@ -16,7 +16,7 @@ from audiosim.engine.cache import caching
 from audiosim.errors import UsageError
 from audiosim.judge.explain import explain
 from audiosim.metrics import auditory
-from audiosim.models.auditory import complex_gammatone, levels, peakiness
+from audiosim.models.auditory import complex_gammatone, levels, peakiness, recording
 from audiosim.signal import Signal
 from audiosim.testing.signals import (
     COMPILED,
@@ -292,6 +292,57 @@ def test_memory_is_that_of_its_levels() -> None:
     tracemalloc.stop()
     levels = 2 * 60 * 400 * 64 * 8
     assert peak < 1.25 * levels + (8 << 20)
+
+
+@compiled
+@pytest.mark.parametrize("form", ["quality", "audibility"])
+def test_long_recordings_are_heard_part_by_part(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value, details, profile and map are those of one part, whatever the parts, lags and lengths."""
+    for name, (ref, test) in pairs(1.6).items():
+        whole = compute(ref, test, RATE, detail="map", form=form)
+        with monkeypatch.context() as patched:
+            patched.setattr(recording, "LONG", 0.1)
+            patched.setattr(auditory, "COURSE_STEP", 100)
+            for step in (1, 3, 8):
+                patched.setattr(recording, "STEP", step)
+                parts = compute(ref, test, RATE, detail="map", form=form)
+                assert parts.value == pytest.approx(whole.value, rel=1e-12, abs=1e-12), (name, step)
+                assert dict(parts.details) == pytest.approx(dict(whole.details), rel=1e-9, abs=1e-9), (name, step)
+                assert parts.value == compute(ref, test, RATE, form=form).value
+                for field in ("per_band", "per_time", "map", "added", "times"):
+                    a, b = getattr(parts, field), getattr(whole, field)
+                    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12 * np.abs(b).max(), err_msg=f"{name} {field}")
+
+
+def test_the_lag_of_all_counts_not_that_of_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = noise(RATE, affordable(2.0), 1)
+    late = int(0.02 * RATE)
+    test = np.concatenate([x[:, : x.shape[1] // 8], np.zeros((1, late)), x[:, x.shape[1] // 8 :]], axis=1)
+    whole = compute(x, test, RATE)
+    assert whole.details["lag"] == pytest.approx(-0.02)
+    monkeypatch.setattr(recording, "LONG", 0.1)
+    monkeypatch.setattr(recording, "STEP", 4)
+    assert dict(compute(x, test, RATE).details) == pytest.approx(dict(whole.details), rel=1e-9, abs=1e-9)
+
+
+@compiled
+@pytest.mark.parametrize("form", ["quality", "audibility"])
+def test_memory_does_not_grow_beyond_a_minute(form: str) -> None:
+    """Two mean levels a block remain, 6400 bytes a second."""
+    import tracemalloc
+
+    peaks = []
+    for minutes in (2, 6):
+        x = noise(8000, 60.0 * minutes, 1).astype(np.float32)
+        y = x + np.float32(0.01) * noise(8000, 60.0 * minutes, 2).astype(np.float32)
+        compute(x[:, :16000].copy(), y[:, :16000].copy(), 8000, form=form)
+        tracemalloc.start()
+        compute(x, y, 8000, form=form)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    levels = 4 * 60 * 2 * 400 * 64 * 8  # of the 4 minutes more, if they were kept
+    assert peaks[1] - peaks[0] < levels / 10
+    assert peaks[1] < 48 << 20
 
 
 # Anchors: what is printed on the card and in the README

@@ -116,6 +116,17 @@ def test_true_peak(rate: int, amplitude: float, period: int, degrees: float, exp
         assert recursive.true_peak(x, rate) == np.max(np.abs(x))
 
 
+def test_the_true_peak_is_that_of_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (0, 1, 99, 100, 101, 498, 499):
+        x = np.zeros(500, np.float32)
+        x[place] = 0.7
+        x[max(place - 1, 0)] = 0.7  # the peak lies between the two
+        whole = recursive.true_peak(x, 48000)
+        with monkeypatch.context() as patched:
+            patched.setattr(recursive, "STEP", 50)
+            assert recursive.true_peak(x, 48000) == whole >= np.float32(0.7)
+
+
 @pytest.mark.parametrize("rate", [8000, 44100, 48000])
 @pytest.mark.parametrize("seconds", [0.3, 4.5])
 def test_it_is_its_plain_formula(rate: int, seconds: float) -> None:

@@ -12,6 +12,7 @@ from audiosim import compare, load
 from audiosim.errors import UsageError
 from audiosim.judge.explain import explain
 from audiosim.judge.rows import result_row
+from audiosim.metrics import warp_q as module
 from audiosim.result import Result
 from audiosim.signal import Signal
 from audiosim.testing.signals import COMPILED, Array, added_noise, clipping, dropout, low_pass, reverb, speech_like
@@ -72,6 +73,34 @@ def test_recorded_numbers(shared: Path) -> None:
     assert len(apart) == 45
     assert np.median(apart) < 0.01
     assert max(apart) < 0.15  # it hears a softer copy of one file in another way
+
+
+# Long recordings
+
+
+@compiled
+def test_a_long_reference_is_searched_near_likely_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never better than exact=true, mostly the same; and exact where it is not long."""
+    x = speech_like(RATE, 8.0, 5)
+    for damage in ("identical", "noise", "dropout"):
+        y = DAMAGES[damage](x)
+        whole, asked = warp_q(x, y), warp_q(x, y, "exact=true")
+        assert whole.value == asked.value
+        monkeypatch.setattr(module, "LONG", 5.0)
+        near, exact = (warp_q(x, y, options, "profile") for options in ("", "exact=true"))
+        monkeypatch.undo()
+        assert exact.value == whole.value
+        assert near.per_time is not None
+        assert exact.per_time is not None
+        more = (near.per_time - exact.per_time)[np.isfinite(exact.per_time)]
+        assert (more >= 0).all()
+        assert np.mean(more == 0) > 0.7
+        assert near.value - exact.value < 0.05
+
+
+def test_the_whole_reference_is_no_part_of_it() -> None:
+    with pytest.raises(UsageError, match="leave search out"):
+        warp_q(np.zeros((1, RATE)), np.zeros((1, RATE)), "exact=true,search=1")
 
 
 # What it hears

@@ -140,16 +140,40 @@ def test_walk_through_the_whole_table(n: int, m: int) -> None:
         np.testing.assert_array_equal(np.transpose(greedy_warping.walk(a, b)), naive.greedy_walk(a, b))
 
 
+@pytest.mark.parametrize("lag", [0, 6, -6])
+def test_walk_through_a_window_of_a_long_table(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As through the whole, as long as nothing cheap lies outside; and all of it where it is asked for."""
+    rng = np.random.default_rng(7)
+    x = np.cumsum(rng.standard_normal((150, 7)), 0)
+    y = x[max(lag, 0) : 140 + min(lag, 0)] + 0.3 * rng.standard_normal((140 - abs(lag), 7))
+    whole = naive.greedy_walk(x, y)
+    for window, exact in ((60, False), (len(y), False), (20, True)):
+        monkeypatch.setattr(greedy_warping, "WINDOW", window)
+        np.testing.assert_array_equal(np.transpose(greedy_warping.walk(x, y, exact)), whole)
+    for window in (2, 3, 9):  # too narrow, but it still goes on to the end, step by step
+        monkeypatch.setattr(greedy_warping, "WINDOW", window)
+        path = np.array(greedy_warping.walk(x, y))
+        assert (np.diff(path) >= 0).all()
+        assert (np.diff(path).max(0) == 1).all()
+        assert path[0, -1] == len(x) - 1 or path[1, -1] == len(y) - 1
+
+
+def test_a_minute_is_walked_through_as_a_whole() -> None:
+    assert phasor_bank.steps(60 * RATE) <= greedy_warping.WINDOW
+
+
 def test_dissimilarity_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     a, b = rng.uniform(5, 50, (100, 128)), rng.uniform(5, 50, (100, 128))
-    expected = naive.zimtohrli_dissimilarity(a, b)
+    expected, steps = naive.zimtohrli_dissimilarity(a, b), np.arange(100)
     for block in (1, 7, 8, 30, 512):
         monkeypatch.setattr(structure, "BLOCK", block)
-        whole, local = (np.concatenate(x) for x in zip(*structure.dissimilarities(a, b, True), strict=True))
+        whole, local = (
+            np.concatenate(x) for x in zip(*structure.dissimilarities(a, b, steps, steps, True), strict=True)
+        )
         np.testing.assert_allclose(whole, expected, rtol=1e-9, atol=1e-13)
         assert local.sum() == pytest.approx(whole.sum(), rel=1e-9)
-        assert all(not part.size for _, part in structure.dissimilarities(a, b))
+        assert all(not part.size for _, part in structure.dissimilarities(a, b, steps, steps))
 
 
 @compiled

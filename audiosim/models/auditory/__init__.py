@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         complex_gammatone as complex_gammatone,
         levels as levels,
         peakiness as peakiness,
+        recording as recording,
     )
 
 __getattr__ = lazy.modules(__name__, __file__)

@@ -56,22 +56,33 @@ def blocks(samples: int, rate: int) -> int:
     return -(-samples * BLOCKS // rate)
 
 
-def cuts(count: int, rate: int) -> Array:
-    """Samples [count + 1] at which blocks begin: int64."""
-    result: Array = (np.arange(count + 1, dtype=np.int64) * rate + BLOCKS // 2) // BLOCKS
+def cuts(count: int, rate: int, first: int = 0) -> Array:
+    """Samples [count + 1] at which blocks begin, from one on: int64."""
+    result: Array = (np.arange(first, first + count + 1, dtype=np.int64) * rate + BLOCKS // 2) // BLOCKS
     return result
 
 
 def powers(x: Array, rate: int) -> Array:
     """Mean power [block, band] of the bands in blocks of 2.5 ms of x [sample]."""
-    b, count = bank(rate), blocks(x.size, rate)
-    edges = cuts(count, rate)
-    out, state = np.empty((count, BANDS)), _at_rest(b)
-    for first in range(0, count, CHUNK):
-        part = edges[first : first + CHUNK + 1]
-        _powers(_samples(x, part), part - part[0], state, out[first : first + CHUNK])
-    out *= b.gain / np.diff(edges)[:, None]
-    return out
+    return powers_in_parts(x, rate)(blocks(x.size, rate))
+
+
+def powers_in_parts(x: Array, rate: int) -> Callable[[int], Array]:
+    """The same bits part by part: each call gives the next so many blocks."""
+    b = bank(rate)
+    state, first = _at_rest(b), 0
+
+    def more(count: int) -> Array:
+        nonlocal first
+        edges, out = cuts(count, rate, first), np.empty((count, BANDS))
+        for k in range(0, count, CHUNK):
+            part = edges[k : k + CHUNK + 1]
+            _powers(_samples(x, part), part - part[0], state, out[k : k + CHUNK])
+        out *= b.gain / np.diff(edges)[:, None]
+        first += count
+        return out
+
+    return more
 
 
 def powers_slope(x: Array, rate: int, slope: Array) -> Array:
@@ -226,7 +237,8 @@ def _powers(x: Array, edges: Array, state: Array, out: Array) -> None:
         while i < end:
             _advance(state, x[i])
             i += 1
-        out[block] = state[_TOTAL:]
+        for k in each_band():
+            out[block, 0 + k] = state[_TOTAL + k]
         _calm(state)
 
 
@@ -291,7 +303,8 @@ def _retrace(x: Array, state: Array, factors: Array, back: Array, record: Array,
     """
     for i in range(x.size):
         _advance(state, x[i])
-        record[i] = state[_4:_TOTAL]
+        for k in each_band():
+            record[i, 0 + k], record[i, BANDS + k] = state[_4 + k], state[_4 + BANDS + k]
     for i in range(x.size - 1, -1, -1):
         _recede(back, record[i], factors)
         out[i] = np.sum(back[_4 : _4 + BANDS])
@@ -301,8 +314,9 @@ def _retrace(x: Array, state: Array, factors: Array, back: Array, record: Array,
 @fused_kernel
 def _calm(state: Array) -> None:
     """States below QUIET to zero."""
-    rest = state[_1:_TOTAL]
-    rest *= np.abs(rest) >= QUIET
+    for row in range(_1, _TOTAL, BANDS):
+        for k in each_band():
+            state[row + k] *= np.abs(state[row + k]) >= QUIET
 
 
 @fused_kernel

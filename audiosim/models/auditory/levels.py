@@ -47,25 +47,22 @@ def threshold(rate: int) -> Array:
 # What takes xp is written for NumPy and torch alike: xp is one or the other, powers are [..., block, band].
 
 
-def calibration(xp: Any, power: Any, level: float | None) -> Any:
+def calibration(xp: Any, total: Any, level: float | None) -> Any:
     """Factor [..., 1, 1] to power re 0 dB SPL of powers re a full-scale sine, which is of that level; None: the mean of
-    the blocks within 40 dB of the loudest is brought to LEVEL."""
+    the blocks within 40 dB of the loudest is brought to LEVEL. total: power of all bands [..., block]."""
     if level is not None:
         return 10 ** (level / 10)
-    total = power.sum(-1)
     loud = total > 10 ** (-QUIETER / 10) * xp.amax(total, -1)[..., None]
     mean = (total * loud).sum(-1) / loud.sum(-1).clip(1)
     return (10 ** (LEVEL / 10) / (mean + (mean == 0)))[..., None, None]
 
 
-def sounding(xp: Any, power: Any) -> tuple[Any, Any]:
-    """First block and one past the last [...] that lie within 60 dB of the loudest; all blocks of silence."""
-    total = power.sum(-1)
-    count = total.shape[-1]
+def sounding(xp: Any, total: Any) -> tuple[Any, Any]:
+    """First block and one past the last [...] that lie within 60 dB of the loudest; all blocks of silence. total: power
+    of all bands [..., block]."""
     there = total > 10 ** (-SILENT / 10) * xp.amax(total, -1)[..., None]
-    there = there | ~there.any(-1)[..., None]
-    at = xp.arange(count, device=power.device)
-    return xp.amin(xp.where(there, at, count), -1), xp.amax(xp.where(there, at + 1, 0), -1)
+    there = (there | ~there.any(-1)[..., None]).view(xp.uint8)
+    return xp.argmax(there, -1), total.shape[-1] - xp.argmax(xp.flip(there, (-1,)), -1)
 
 
 def levels(excitation: Array) -> Array:
@@ -116,16 +113,32 @@ def windows(xp: Any, means: Any, silence: float) -> Any:
     """Means over 80 ms, every 40 ms, [..., piece + 1, band] of those over pieces; before the first and after the last
     there is silence, so that each piece counts twice."""
     edge = xp.full_like(means[..., :1, :], silence)
-    both = xp.concatenate([edge, means, edge], -2)
-    return (both[..., 1:, :] + both[..., :-1, :]) / 2
+    return halves(xp.concatenate([edge, means, edge], -2))
+
+
+def halves(means: Any) -> Any:
+    """Means over two pieces that follow one another [..., piece - 1, band]."""
+    return (means[..., 1:, :] + means[..., :-1, :]) / 2
+
+
+def correlate(ref: Array, test: Array, sums: Array, shift: int = 0) -> None:
+    """To sums [lag + LAGS] the products of levels [block, band] are added, of the test by so many blocks later; its
+    first block is that of the reference at `shift`. Beyond the ends there is silence."""
+    _correlate(ref, test, shift, sums)
+
+
+def likeliest(sums: Array) -> int:
+    """Blocks by which the test must be moved later to lie as the reference does: the largest of the sums, within 50 ms;
+    the smallest such lag."""
+    near = np.array(_NEAR)
+    return int(near[np.argmax(sums[near + LAGS])])
 
 
 def lag(ref: Array, test: Array) -> int:
-    """Blocks by which levels of the test [block, band] must be moved later to lie as the reference's do: the largest
-    sum of products of levels, within 50 ms; the smallest such lag."""
-    sums, near = np.zeros(2 * LAGS + 1), np.array(_NEAR)
-    _correlate(ref, test, sums)
-    return int(near[np.argmax(sums[near + LAGS])])
+    """The likeliest, of all levels [block, band]."""
+    sums = np.zeros(2 * LAGS + 1)
+    correlate(ref, test, sums)
+    return likeliest(sums)
 
 
 def lag_torch(ref: Any, test: Any) -> Any:
@@ -145,7 +158,7 @@ _NEAR = tuple(sorted(range(-LAGS, LAGS + 1), key=abs))
 
 def piece_powers(x: Array, late: int, count: int) -> Array:
     """Means of 10^(N / 10) [piece, band] of levels [block, band] in so many pieces of 40 ms, when they begin at block
-    `late` of the first; silence where there are none."""
+    `late` of the first, or, below 0, so many before it; silence where there are none."""
     powers = np.empty((count, BANDS))
     _piece_powers(x, late, powers, np.empty(PIECE * BANDS), np.empty(PIECE * BANDS, np.int64))
     return powers
@@ -153,7 +166,8 @@ def piece_powers(x: Array, late: int, count: int) -> Array:
 
 def modulation(x: Array, part: tuple[int, int], late: int, count: int) -> Array:
     """Sums of squares of rough and slow modulation [2, piece, band] of blocks part[0]..part[1] of levels [block, band],
-    in pieces as piece_powers; beyond its ends that part is mirrored."""
+    in pieces as piece_powers; beyond its ends that part is mirrored. It may go on beyond the levels, which then reach
+    HALF blocks further than the pieces."""
     squares = np.zeros((2, count, BANDS))
     for taps, out in zip(modulation_taps(), squares, strict=True):
         used = np.flatnonzero(taps)
@@ -198,11 +212,11 @@ def modulation_torch() -> Callable[[Any, Any, Any], Any]:
 
 
 @kernel
-def _correlate(ref: Array, test: Array, sums: Array) -> None:
-    """sums[lag + LAGS] of the products of ref[t + lag] and test[t], silence beyond the ends."""
+def _correlate(ref: Array, test: Array, shift: int, sums: Array) -> None:
+    """sums[lag + LAGS] of the products of ref[t + shift + lag] and test[t], silence beyond the ends."""
     for first in range(0, len(test), CHUNK):  # so much stays in the processor's cache for all lags
         for k in range(2 * LAGS + 1):
-            lag = k - LAGS
+            lag = k - LAGS + shift
             start = max(first, -lag)
             stop = max(min(first + CHUNK, len(test), len(ref) - lag), start)
             x = test[start:stop].reshape((stop - start) * BANDS)
@@ -218,20 +232,24 @@ def _piece_powers(x: Array, late: int, powers: Array, scratch: Array, exponents:
     for j in range(len(powers)):
         start = min(max(PIECE * j - late, 0), len(x))
         stop = max(min(PIECE * (j + 1) - late, len(x)), start)
-        powers[j] = PIECE - (stop - start)
         part = scratch[: (stop - start) * BANDS]
-        part[:] = x[start:stop].reshape(part.size)
-        part /= _DB
+        levels = x[start:stop].reshape(part.size)
+        for i in range(part.size):
+            part[i] = levels[i] / _DB
         exponentials(part, exponents)
+        row = powers[j]
+        for k in range(BANDS):
+            row[k] = PIECE - (stop - start)
         for t in range(stop - start):
-            powers[j] += part[t * BANDS : (t + 1) * BANDS]
-        powers[j] /= PIECE
+            _add(1.0, part[t * BANDS : (t + 1) * BANDS], row)
+        for k in range(BANDS):
+            row[k] /= PIECE
 
 
 @fused_kernel
 def _modulation(x: Array, first: int, size: int, late: int, taps: Array, places: Array, squares: Array) -> None:
     wave = np.empty(BANDS)
-    for t in range(size):
+    for t in range(max(0, -first - late), min(size, PIECE * len(squares) - first - late)):
         wave[:] = 0.0
         for k in range(taps.size):
             at = t + places[k]
@@ -239,7 +257,13 @@ def _modulation(x: Array, first: int, size: int, late: int, taps: Array, places:
                 at %= 2 * size
                 at = min(at, 2 * size - 1 - at)
             _add(taps[k], x[first + at], wave)
-        squares[(first + t + late) // PIECE] += wave * wave
+        _add_squares(wave, squares[(first + t + late) // PIECE])
+
+
+@kernel
+def _add_squares(row: Array, out: Array) -> None:
+    for k in each_band():
+        out[0 + k] += row[0 + k] * row[0 + k]
 
 
 @fused_kernel

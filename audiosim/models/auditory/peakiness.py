@@ -164,7 +164,9 @@ def _filter(x: Array, sections: Array, state: Array) -> None:
         s = d2 * y - c2 * z
         x[i] = z
     state[0, 0], state[0, 1], state[1, 0], state[1, 1] = p, q, r, s
-    state *= np.abs(state) >= QUIET
+    for i in range(2):
+        for j in range(2):
+            state[i, j] *= np.abs(state[i, j]) >= QUIET
 
 
 @kernel

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import dsp, engine, models
+from ...engine.elementary import bits_of
 from ...engine.kernel import fused_kernel
 from ...hearing.audiogram import FREQUENCIES
 
@@ -533,7 +534,7 @@ _TWO, _HALF = np.float32(2), np.float32(0.5)
 @fused_kernel
 def _logarithms(x: Array, exponents: Array) -> None:
     """x = ln x in place, single precision, of normal numbers above 0; exactly 0 at 1. elementary has one for double."""
-    bits = x.view(np.int32)
+    bits = bits_of(x)
     for i in range(x.size):
         k = (bits[i] - _ROOT_HALF) >> 23
         exponents[i] = k
@@ -560,7 +561,7 @@ def _power_law(x: Array, scale: Array, most: Array, slope: Array, shift: Array, 
         r = y - k * _LN2
         p = ((_TAYLOR[0] * r + _TAYLOR[1]) * r + _TAYLOR[2]) * r + _TAYLOR[3]
         x[i] = (((p * r + _TAYLOR[4]) * r + _TAYLOR[5]) * r + _TAYLOR[6]) * r + _TAYLOR[7]
-    bits = x.view(np.int32)
+    bits = bits_of(x)
     for i in range(x.size):
         bits[i] = bits[i] + (exponents[i] << 23)
 

@@ -141,6 +141,4 @@ def _seam(stream: Stream, rate: int, head: int, tail: int, before: int) -> Any:
 
 def _read(stream: Stream, start: int, count: int) -> Array:
     """float64 [count], zero outside of the stream."""
-    block = np.empty(count, stream.samples.dtype)
-    engine.stream.read(*stream, start, block)
-    return block.astype(np.float64)
+    return engine.stream.part(stream, start, count).astype(np.float64)

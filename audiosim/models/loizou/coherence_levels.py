@@ -125,9 +125,9 @@ def heard(ref: Stream, test: Stream, segments: Segments, threads: int, detail: b
 def _levels(ref: Stream, segments: Segments, threads: int) -> tuple[Array, Array] | None:
     """[frame] 0 to 2, by the root mean square of a frame re that of the recording, and whether it is silent [frame];
     None where the recording is."""
-    total, block = 0.0, np.empty(SAMPLES_AT_ONCE, ref.samples.dtype)
-    for start in range(0, ref.length, block.size):
-        engine.stream.read(*ref, start, block)
+    total = 0.0
+    for start in range(0, ref.length, SAMPLES_AT_ONCE):
+        block = engine.stream.part(ref, start, SAMPLES_AT_ONCE)
         total += float(np.square(block, dtype=np.float64).sum())
     if total == 0:
         return None

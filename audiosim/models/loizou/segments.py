@@ -100,7 +100,9 @@ def energies(ref: Stream, test: Stream, segments: Segments, threads: int) -> Arr
 
     def task(first: int) -> Array:
         out = np.empty((min(TASK, count - first), 2))
-        engine.moments.segments(ref.samples, test.samples, ref.coef, ref.lag, segments.window, segments.hop, first, out)
+        start, size = first * segments.hop, (len(out) - 1) * segments.hop + segments.window.size
+        r, t = (engine.stream.part(x, start, size) for x in (ref, test))
+        engine.moments.segments(r, t, segments.window, segments.hop, out)
         return out
 
     found: Array = np.concatenate(engine.threads.in_threads(task, range(0, count, TASK), threads)).T

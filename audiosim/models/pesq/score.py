@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import dsp, models
-from ...signal import Signal
+from ... import models
 
 if TYPE_CHECKING:
     from .alignment import Utterance
@@ -29,12 +28,6 @@ def opinion(raw: float, band: str) -> float:
     """MOS-LQO of a raw score."""
     slope, offset = MAPPINGS[band[: len("wide")] if band.startswith("wide") else "narrow"]
     return WORST + (BEST - WORST) / (1 + exp(offset - slope * raw))
-
-
-def narrow_band(x: Array, rate: int) -> Array:
-    """x [sample] at 8 kHz."""
-    narrow: Array = dsp.resampling.to_rate(Signal.of(x, rate, "speech"), 8000).samples[0]
-    return narrow
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from ... import lazy
 
 if TYPE_CHECKING:
     from . import (
+        downmix as downmix,
         mos as mos,
         nsim as nsim,
         patches as patches,

@@ -33,6 +33,7 @@ class Searching(Options):
     search: Annotated[
         int, AT_LEAST_ONE, "how far from its place a patch is looked for, in patches: 0.6 s each, for speech 0.4 s"
     ] = 60
+    exact: Annotated[bool, "find the lag of recordings over a minute at once, in 12 times their memory"] = False
 
 
 def measure(pairs: Sequence[Pair], mode: Mode, o: Searching, score: Callable[[Array], float | str]) -> Channel:
@@ -43,7 +44,7 @@ def measure(pairs: Sequence[Pair], mode: Mode, o: Searching, score: Callable[[Ar
     view = pairs[0]
     ear = models.visqol.patches.Ear.of(mode, view.rate)
     ref, test = ([p.samples[i] for p in pairs] for i in (0, 1))
-    found = models.visqol.patches.likeness(ref, test, ear, o.search, view.threads)
+    found = models.visqol.patches.likeness(ref, test, ear, o.search, view.threads, o.exact)
     if isinstance(found, str):
         return Channel(value=nan, per_channel=np.array([nan]), reason=found)
     bands = found.by_patch.mean(0)
@@ -73,7 +74,7 @@ def twin(rate: int, mode: Mode, o: Searching, score: Callable[[Any], Any] | None
 
     score: of similarity by band [item, band] -> MOS-LQO before it is held [item]; None for the similarity itself.
     """
-    similar = models.visqol.patches.bands_torch(models.visqol.patches.Ear.of(mode, rate), o.search)
+    similar = models.visqol.patches.bands_torch(models.visqol.patches.Ear.of(mode, rate), o.search, o.exact)
 
     def value(ref: Any, test: Any) -> Any:
         bands, known = similar(ref, test)

@@ -47,10 +47,12 @@ def windowed(xp: Any, x: Any) -> Any:
 class Search:
     """Mean similarity of patches to what a spectrogram holds from each frame on, silence after its end."""
 
-    def __init__(self, spectrogram: Array, frames: int) -> None:
-        """spectrogram [frame, band]; frames: of a patch."""
-        self.offsets, self.frames = len(spectrogram), frames
-        followed = np.concatenate([spectrogram, np.zeros((frames - 1, spectrogram.shape[1]))])
+    def __init__(self, spectrogram: Array, frames: int, first: int = 0, stop: int | None = None) -> None:
+        """spectrogram [frame, band]; frames: of a patch; first, stop: the frames from which on it is asked for."""
+        stop = len(spectrogram) if stop is None else stop
+        self.first = first
+        there = spectrogram[first : stop + frames - 1]
+        followed = np.concatenate([there, np.zeros((stop + frames - 1 - first - len(there), there.shape[1]))])
         # at each frame as the first of a patch, as any but the first and the last, and as the last
         before, after = np.concatenate([followed[:1], followed[:-1]]), np.concatenate([followed[1:], followed[-1:]])
         around = [(followed, followed, after), (before, followed, after), (before, followed, followed)]
@@ -68,7 +70,14 @@ class Search:
         for start in range(first, stop, OFFSETS_PER_TASK):
             end = min(start + OFFSETS_PER_TASK, stop)
             _along(
-                patch, mean, deviation, self.cells, self.means, self.deviations, start, out[start - first : end - first]
+                patch,
+                mean,
+                deviation,
+                self.cells,
+                self.means,
+                self.deviations,
+                start - self.first,
+                out[start - first : end - first],
             )
         out /= patch.size
         return out

@@ -19,6 +19,7 @@ from ...engine.kernel import exact_kernel
 from ...errors import InputError
 from ...hearing import gammatone
 from . import nsim
+from .downmix import Downmix
 
 Array = NDArray[Any]
 
@@ -29,6 +30,7 @@ FLOOR_DB, RANGE_DB = -45.0, 45.0  # of 10 lg of amplitudes: absolute, and below 
 EPS = float(np.finfo(np.float64).eps)  # stands for an amplitude of 0
 ACTIVE = 5000.0  # root mean square of 16-bit samples in a hop that holds a voice
 PATCHES_AT_ONCE = 64  # whose similarities are held
+FRAMES_AT_ONCE = 1024  # whose samples are held
 
 
 class Mode(NamedTuple):
@@ -74,9 +76,17 @@ class Ear(NamedTuple):
     def starts(self, samples: int) -> Array:
         return np.arange(self.count(samples)) * self.hop
 
-    def levels(self, x: Array, starts: Array, threads: int = 1) -> Array:
-        """Amplitudes [frame, band] in frames of x [sample]."""
-        return gammatone.frame_levels(x, starts, self.window, self.bank, threads)
+    def levels(self, x: Downmix, starts: Array, threads: int = 1, lowest: Array | None = None) -> Array:
+        """Amplitudes [frame, band] in frames of x, see gammatone.frame_levels; starts need not rise."""
+        out = np.empty((len(starts), self.mode.bands))
+        lowest = np.zeros_like(starts) if lowest is None else lowest
+        for k in range(0, len(starts), FRAMES_AT_ONCE):
+            rows = slice(k, k + FRAMES_AT_ONCE)
+            begin, low = starts[rows], np.maximum(lowest[rows], 0)
+            first = max(int(begin.min()), 0)
+            part = x.read(first, int(begin.max()) + self.window.size)
+            out[rows] = gammatone.frame_levels(part, begin - first, self.window, self.bank, threads, low - first)
+        return out
 
 
 class Plan(NamedTuple):
@@ -103,26 +113,32 @@ class Likeness(NamedTuple):
     plan: Plan
 
 
-def likeness(ref: Sequence[Array], test: Sequence[Array], ear: Ear, search: int, threads: int = 1) -> Likeness | str:
+def likeness(
+    ref: Sequence[Array], test: Sequence[Array], ear: Ear, search: int, threads: int = 1, exact: bool = False
+) -> Likeness | str:
     """How alike patches of ref are to test, both channels [sample] that are averaged to one; or why there is no value.
 
-    search: how far from its place a patch is looked for, in patches, 1 or more.
+    search: how far from its place a patch is looked for, in patches, 1 or more. exact: the lag as the original finds
+    it, in memory of many times the recordings; else that of long ones is found from coarse to fine.
     """
     if ear.rate < LEAST_RATE:
         return f"the bands begin at {LOWEST:g} Hz: the rate must be {LEAST_RATE} Hz or more, not {ear.rate} Hz"
-    x, y = (_one_channel(z) for z in (ref, test))
+    x, y = (Downmix(z, ear.rate) for z in (ref, test))
     if len(x) < ear.shortest:
         return too_short(ear, len(x))
     if len(y) <= ear.window.size:
         return f"too short: a frame takes {ear.window.size + 1} samples, the test has {len(y)}"
-    if not x.any():
+    if not any(part.any() for part in x.pieces()):
         return "the reference is silent"
-    late = models.visqol.rectified_lag.lag(x, y)
+    if exact or max(len(x), len(y)) <= x.long:
+        late = models.visqol.rectified_lag.lag(x.read(0, len(x)), y.read(0, len(y)))
+    else:
+        late = models.visqol.rectified_lag.coarse_to_fine(x, y, ear.rate)
     if ear.count(len(y) + late) == 0:
         return f"nothing of the test is left where it lies best, {-late / ear.rate:.3f} s earlier"
     starts = ear.starts(len(x)), ear.starts(len(y) + late)
     gain = level_ratio(x, y, late)
-    a = engine.cache.cached(x, ("gammatone levels", ear.mode, ear.rate), lambda: ear.levels(x, starts[0], threads))
+    a = x.cached(("gammatone levels", ear.mode, ear.rate), lambda: ear.levels(x, starts[0], threads))
     b = gain * ear.levels(y, starts[1] - late, threads)
     patches = reference_patches(x, len(a), ear)
     r, t = decibels(a, b)
@@ -151,7 +167,7 @@ def likeness(ref: Sequence[Array], test: Sequence[Array], ear: Ear, search: int,
     return Likeness(by_patch, times, Plan(late, patches, found, moved))
 
 
-def bands_torch(ear: Ear, search: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+def bands_torch(ear: Ear, search: int, exact: bool = False) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Similarity by band for tensors: ref, test [item, channel, sample] -> float64 [item, band], and 1 for the items
     that have a value, else 0 [item].
 
@@ -196,7 +212,7 @@ def bands_torch(ear: Ear, search: int) -> Callable[[Any, Any], tuple[Any, Any]]:
         samples = x.shape[1]
         if samples < ear.shortest:
             raise InputError(too_short(ear, samples))
-        late, plan = find_plan(x.detach(), y.detach(), ear.mode.voice, ear.rate, search)
+        late, plan = find_plan(x.detach(), y.detach(), ear.mode.voice, ear.rate, search, exact)
         kind, patch, found, count, first_x, first_y, lowest_y = plan.unbind(-1)
         late = late[:, None]
         n, longest = ear.count(samples), ear.count(samples + samples // 2)
@@ -245,21 +261,22 @@ NO_PATCH, LOST, STAYS, MOVED = range(4)
 
 @cache
 def _plan_torch() -> Callable[..., Any]:
-    """(x, y [item, sample], whether voices count, rate, search) -> Plan.late [item], and int64 [item, patch, 7]: what
-    becomes of each, its frames, and Plan.moved. A decision without gradient, found on the CPU whatever the device."""
+    """(x, y [item, sample], whether voices count, rate, search, exact) -> Plan.late [item], and int64 [item, patch, 7]:
+    what becomes of each, its frames, and Plan.moved. A decision without gradient, found on the CPU whatever the device.
+    """
     import torch
     from torch.library import custom_op
 
-    def like(x: Any, y: Any, voice: bool, rate: int, search: int) -> tuple[Any, Any]:
+    def like(x: Any, y: Any, voice: bool, rate: int, search: int, exact: bool) -> tuple[Any, Any]:
         ear = Ear.of(SPEECH if voice else AUDIO, rate)
         most = len(_all_patches(ear.count(x.shape[1]), ear.mode))
         return x.new_zeros(x.shape[0], dtype=torch.int64), x.new_zeros((x.shape[0], most, 7), dtype=torch.int64)
 
-    def plan(x: Any, y: Any, voice: bool, rate: int, search: int) -> tuple[Any, Any]:
-        late, table = like(x, y, voice, rate, search)
+    def plan(x: Any, y: Any, voice: bool, rate: int, search: int, exact: bool) -> tuple[Any, Any]:
+        late, table = like(x, y, voice, rate, search, exact)
         ear = Ear.of(SPEECH if voice else AUDIO, rate)
         for item, (r, t) in enumerate(zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)):
-            alike = likeness([r], [t], ear, search, torch.get_num_threads())
+            alike = likeness([r], [t], ear, search, torch.get_num_threads(), exact)
             if isinstance(alike, str):
                 continue
             p = alike.plan
@@ -269,26 +286,10 @@ def _plan_torch() -> Callable[..., Any]:
             table[item, : len(rows)] = torch.from_numpy(rows).to(x.device)
         return late, table
 
-    schema = "(Tensor x, Tensor y, bool voice, int rate, int search) -> (Tensor, Tensor)"
+    schema = "(Tensor x, Tensor y, bool voice, int rate, int search, bool exact) -> (Tensor, Tensor)"
     operator: Any = custom_op("audiosim::visqol_plan", plan, mutates_args=(), schema=schema)
     operator.register_fake(like)
     return operator  # type: ignore[no-any-return]
-
-
-def _one_channel(channels: Sequence[Array]) -> Array:
-    """float64 [sample], the mean of channels [sample]; cached with the first of them."""
-
-    def mean() -> Array:
-        total = np.array(channels[0], np.float64)
-        for x in channels[1:]:
-            total += x
-        total /= len(channels)
-        return total
-
-    if len(channels) == 1 and channels[0].dtype == np.float64:
-        return np.ascontiguousarray(channels[0])
-    places = tuple(x.__array_interface__["data"][0] for x in channels)
-    return engine.cache.cached(channels[0], ("one channel", places), mean)
 
 
 def too_short(ear: Ear, samples: int) -> str:
@@ -296,11 +297,10 @@ def too_short(ear: Ear, samples: int) -> str:
     return f"too short: a patch takes {ear.shortest} samples, there are {samples}"
 
 
-def level_ratio(x: Array, y: Array, late: int) -> float:
+def level_ratio(x: Downmix, y: Downmix, late: int) -> float:
     """Root mean square of x over that of y moved later; 1 where y is silent."""
-    rest = y[max(-late, 0) :]
-    energy = float(np.vdot(rest, rest))
-    return float(np.sqrt(np.vdot(x, x) / len(x) * ((len(y) + late) / energy))) if energy else 1.0
+    energy = y.energy(max(-late, 0))
+    return float(np.sqrt(x.energy() / len(x) * ((len(y) + late) / energy))) if energy else 1.0
 
 
 def decibels(a: Array, b: Array) -> tuple[Array, Array]:
@@ -313,8 +313,8 @@ def decibels(a: Array, b: Array) -> tuple[Array, Array]:
     return r - lowest, t - lowest
 
 
-def reference_patches(x: Array, frames: int, ear: Ear) -> Array:
-    """First frame of each patch of the reference x [sample], which has so many frames: int64 [patch]."""
+def reference_patches(x: Downmix, frames: int, ear: Ear) -> Array:
+    """First frame of each patch of the reference x, which has so many frames: int64 [patch]."""
     starts, size = _all_patches(frames, ear.mode), ear.mode.frames
     if not ear.mode.voice:
         return starts
@@ -330,17 +330,20 @@ def _all_patches(frames: int, mode: Mode) -> Array:
     return np.arange(half, stop, size) - 1
 
 
-def _voice(x: Array, start: int, hops: int, hop: int) -> Array:
+def _voice(x: Downmix, start: int, hops: int, hop: int) -> Array:
     """Whether each hop from the sample `start` on, or one of the two before it, is loud: bool [hop].
 
     start is a number of frames in the original too, where samples are counted.
     """
-    peak = x.max()
-    samples = x[start : start + hops * hop]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scaled = np.nan_to_num(samples / peak * 32768, nan=32767)
-    samples = np.trunc(np.clip(scaled, -32768, 32767)).reshape(hops, hop)
-    loud = np.sqrt(np.square(samples).mean(1)) >= ACTIVE
+    peak = max(part.max() for part in x.pieces())
+    loud = np.empty(hops, bool)
+    for k in range(0, hops, FRAMES_AT_ONCE):
+        count = min(FRAMES_AT_ONCE, hops - k)
+        samples = x.read(start + k * hop, start + (k + count) * hop)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            scaled = np.nan_to_num(samples / peak * 32768, nan=32767)
+        samples = np.trunc(np.clip(scaled, -32768, 32767)).reshape(count, hop)
+        loud[k : k + count] = np.sqrt(np.square(samples).mean(1)) >= ACTIVE
     active: Array = loud.copy()
     active[1:] |= loud[:-1]
     active[2:] |= loud[:-2]
@@ -356,12 +359,12 @@ def find(r: Array, patches: Array, t: Array, size: int, search: int, threads: in
     """
     n, radius = len(t), search * size
     patches = patches[patches - size // 2 <= n]
-    table = nsim.Search(t, size)
-    best, back = np.zeros(n), []
+    best, back = np.zeros(0), []
     ranges: list[tuple[int, int]] = []
     for block in range(0, len(patches), PATCHES_AT_ONCE):
         here = patches[block : block + PATCHES_AT_ONCE]
         windows = [(max(0, i - radius), min(i + radius + 1, n)) for i in here.tolist()]
+        table = nsim.Search(t, size, windows[0][0], windows[-1][1])
         alike = engine.threads.in_threads(
             lambda k: table.along(r[here[k] : here[k] + size], *windows[k]),  # noqa: B023  it is used at once
             range(len(here)),
@@ -372,7 +375,7 @@ def find(r: Array, patches: Array, t: Array, size: int, search: int, threads: in
             back.append(pointers)
             ranges.append((first, stop))
     found = np.empty(len(patches), np.int64)
-    at = ranges[-1][0] + int(np.argmax(best[slice(*ranges[-1])]))
+    at = ranges[-1][0] + int(np.argmax(best))
     for k in reversed(range(len(patches))):
         first, stop = ranges[k]
         before = int(back[k][at - first]) if first <= at < stop else 0
@@ -386,32 +389,35 @@ def _step(alike: Array, first: int, lowest: int, before: Array) -> tuple[Array, 
     """The largest sums up to a patch, by its place, and where the one before it lies then, by place from `first` on;
     the same place where the patch is better left out.
 
-    alike: of the patch, by place from `first` on. before: the sums up to the patch before it, 0 for places that it was
-    not tried at. lowest: the first one that it was tried at; -1: there is none before it.
+    alike: of the patch, by place from `first` on. before: the sums up to the patch before it, by place from `lowest`
+    on, and 0 beyond; lowest -1: there is none before it.
     """
-    sums = np.zeros_like(before)
+    sums = np.empty(alike.size)
     pointers = np.full(alike.size, -1, np.int32)
     most = -np.inf
     at = -1
     b = lowest
-    for o in range(first, first + alike.size):
-        sums[o] = alike[o - first]
+    for k in range(alike.size):
+        o = first + k
+        sums[k] = alike[k]
         if lowest < 0:
             continue
         while b < o:
-            if before[b] >= most:
-                most = before[b]
+            other = before[b - lowest] if b - lowest < before.size else 0.0
+            if other >= most:
+                most = other
                 at = b
             b += 1
-        sums[o] += most
-        pointers[o - first] = at
-        if before[o] > sums[o]:
-            sums[o] = before[o]
-            pointers[o - first] = o
+        sums[k] += most
+        pointers[k] = at
+        other = before[o - lowest] if o - lowest < before.size else 0.0
+        if other > sums[k]:
+            sums[k] = other
+            pointers[k] = o
     return sums, pointers
 
 
-def _moved(x: Array, y: Array, late: int, patch: int, found: int, ear: Ear) -> tuple[int, int, int, int]:
+def _moved(x: Downmix, y: Downmix, late: int, patch: int, found: int, ear: Ear) -> tuple[int, int, int, int]:
     """A row of Plan.moved, tried: where the two lie best in the samples of the patch. Times in seconds are rounded as
     the original has them, and what lies beyond the end of the test is put before it."""
     if found < 0:
@@ -420,7 +426,7 @@ def _moved(x: Array, y: Array, late: int, patch: int, found: int, ear: Ear) -> t
     length, duration = len(y) + late, period * ear.mode.frames
     start, end = patch * period, patch * period + duration
     first = int(start * ear.rate)
-    r = x[first : min(len(x) - 1, int(end * ear.rate))]
+    r = x.read(first, min(len(x) - 1, int(end * ear.rate)))
     start, end = found * period, found * period + duration
     lowest = int(start * ear.rate)
     silence = max(int(end * ear.rate - length), 0)
@@ -434,14 +440,14 @@ def _moved(x: Array, y: Array, late: int, patch: int, found: int, ear: Ear) -> t
     return ear.count(samples), first + cut, lowest - silence + cut - lag - late, lowest - late
 
 
-def _between(x: Array, first: int, stop: int) -> Array:
+def _between(x: Downmix, first: int, stop: int) -> Array:
     """Samples of x, zeros before its first."""
     before = np.zeros(max(0, min(stop, 0) - first))
-    return np.concatenate([before, x[max(first, 0) : max(stop, 0)]]) if before.size else x[first:stop]
+    return np.concatenate([before, x.read(first, stop)]) if before.size else x.read(first, stop)
 
 
 def _fine(
-    x: Array,
+    x: Downmix,
     levels: Array,
     late: int,
     counts: Array,
@@ -459,7 +465,7 @@ def _fine(
     starts = np.concatenate(
         [np.empty(0, np.int64), *(f + np.arange(n) * ear.hop for f, n in zip(firsts, new, strict=True))]
     )
-    made = gain * gammatone.frame_levels(x, starts, ear.window, ear.bank, threads, np.repeat(lowest, new))
+    made = gain * ear.levels(x, starts, threads, np.repeat(lowest, new))
     parts = np.split(made, np.cumsum(new)[:-1])
     return [
         levels[place // ear.hop : place // ear.hop + count] if whole else part

@@ -23,15 +23,15 @@ BLOCK = 512  # steps in work at a time
 _EVEN = 1e-12  # weight of cells that do not differ, where none does
 
 
-def dissimilarities(x: Array, y: Array, local: bool = False) -> Iterator[tuple[Array, Array]]:
-    """One minus the similarity of x and y [step, band], both above 0, in blocks of steps: float64, none below 0.
+def dissimilarities(x: Array, y: Array, i: Array, j: Array, local: bool = False) -> Iterator[tuple[Array, Array]]:
+    """One minus the similarity of x[i] and y[j] [step, band], both above 0, in blocks of steps: float64, none below 0.
 
     Each is that of the window that ends there; what lies before the first step and below the first band counts as 0.
     local: with each block the same brought to the cells of the windows, in proportion to how they differ; else empty.
     """
-    for start in range(0, len(x), BLOCK):
-        first, stop = max(0, start - HISTORY), min(start + BLOCK, len(x))
-        a, b = (z[first : stop + (STEPS - 1) * local].astype(np.float64) for z in (x, y))
+    for start in range(0, len(i), BLOCK):
+        first, stop = max(0, start - HISTORY), min(start + BLOCK, len(i))
+        a, b = (z[k[first : stop + (STEPS - 1) * local]].astype(np.float64) for z, k in ((x, i), (y, j)))
         steps = slice(start - first, stop - first)
         whole = _dissimilarity(a, b)
         yield whole[steps], _attributed(whole, np.square(b - a) + _EVEN)[steps] if local else whole[:0]

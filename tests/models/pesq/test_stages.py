@@ -137,6 +137,17 @@ def test_babble_does_not_delay(cut: int) -> None:
         assert all(abs(u.delay) < alignment.REACH * ref.block for u in alignment.align(ref, test))
 
 
+@pytest.mark.parametrize("band", ["wide", "narrow"])
+def test_cuts_of_a_front_without_speech_find_no_delay(band: str) -> None:
+    """Noise alone for 0.5 s, and then as loud as the speech: whatever is cut off there, nothing is late."""
+    rng = np.random.default_rng(7)
+    x = np.concatenate([np.zeros(RATE // 2), speech_like(RATE, 3.0, 7)[0]])
+    y = x + x.std() * rng.standard_normal(x.size)
+    for cut in (0, 48, 1600, 8000):
+        ref, test = (alignment.brought_to_level(s[cut:], RATE, x.size - cut, band) for s in (x, y))
+        assert {u.delay for u in alignment.align(ref, test)} == {0}
+
+
 def test_an_utterance_is_split_where_the_delay_changes() -> None:
     ref = bursts((10, 250), blocks=270)
     at = (75 + 130) * 64

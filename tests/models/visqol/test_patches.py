@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from audiosim.models.visqol import nsim, patches, rectified_lag
+from audiosim.models.visqol.downmix import Downmix
 from audiosim.testing.signals import COMPILED, noise
 from tests import naive
 
@@ -94,7 +95,7 @@ def test_lag(late: int, longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_voice_is_looked_for_in_every_hop() -> None:
     x = 1e-3 * noise(1000, 2.0, 7)[0]
     x[1000:1100] = 0.5
-    active = patches._voice(x, 9, 90, 20)
+    active = patches._voice(Downmix([x], 1000), 9, 90, 20)
     hops = (np.array([1000, 1100]) - 9) // 20
     assert active[:2].all()
     assert np.flatnonzero(active[2:]).tolist() == list(range(hops[0] - 2, hops[1] + 1))
@@ -115,3 +116,62 @@ def test_frames_that_are_known_are_not_made_again(mode: patches.Mode, monkeypatc
     again = patches.likeness(x, y, ear, 60)
     assert not isinstance(again, str)
     np.testing.assert_array_equal(again.by_patch, found.by_patch)
+
+
+# Long recordings
+
+
+@pytest.mark.parametrize("late", [-3000, -77, 0, 1, 1234, 6000])
+@pytest.mark.parametrize("kind", ["steady", "bursts"])
+def test_lag_from_coarse_to_fine_is_that_of_all(late: int, kind: str) -> None:
+    rate = 2000
+    x = noise(rate, 20.0, 6)[0]
+    if kind == "bursts":
+        x = x * np.repeat(np.random.default_rng(3).uniform(0, 1, 200), rate // 10)
+    r, t = x[8000:32000], x[8000 + late : 30000 + late]
+    t = t + 0.3 * noise(rate, 11.0, 7)[0]
+    found = rectified_lag.coarse_to_fine(Downmix([r], rate), Downmix([t], rate), rate)
+    assert found == rectified_lag.lag(r, t) == late
+    assert rectified_lag.coarse_to_fine(Downmix([r], rate), Downmix([0 * t], rate), rate) == 0
+
+
+def test_rectified_waveform_in_pieces() -> None:
+    x = noise(1000, 2.001, 5)[0] + 0.03
+    pieces = Downmix([x], 10)
+    assert pieces.long < len(x)
+    whole = rectified_lag.rectified(x)
+    made = rectified_lag.Rectified(pieces)
+    np.testing.assert_allclose(made.read(0, len(x)), whole, atol=1e-14)
+    np.testing.assert_allclose(made.read(-3, 10), [0, 0, 0, *whole[:7]], atol=1e-14)
+    np.testing.assert_allclose(made.read(len(x) - 5, 9), [*whole[-5:], 0, 0, 0, 0], atol=1e-14)
+    np.testing.assert_allclose(made.sums(7), np.add.reduceat(whole, np.arange(0, len(x), 7)), atol=1e-12)
+
+
+def test_downmix_is_the_mean_wherever_it_is_read() -> None:
+    x = noise(1000, 0.3, 5, 3).astype(np.float32)
+    mix, mean = Downmix(list(x), 1), x.astype(np.float64).sum(0) / 3
+    assert mix.long < len(mix)
+    np.testing.assert_array_equal(np.concatenate(list(mix.pieces())), mix.read(0, 300))
+    np.testing.assert_allclose(mix.read(-5, 400), mean, rtol=1e-12)
+    assert mix.energy(17) == pytest.approx(float(np.vdot(mean[17:], mean[17:])), rel=1e-12)
+
+
+@pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")
+@pytest.mark.parametrize("mode", [patches.AUDIO, patches.SPEECH])
+def test_a_long_recording_is_compared_like_a_short_one(mode: patches.Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces of a second: the same bits but for sums over all samples. exact: the lag as before."""
+    from audiosim.models.visqol import downmix
+
+    ear, x = patches.Ear.of(mode, 8000), noise(8000, 5.0, 8, 2)
+    y = (x + 0.3 * noise(8000, 5.0, 9, 2))[:, 123:]
+    whole = patches.likeness(x, y, ear, 60)
+    monkeypatch.setattr(downmix, "LONG", 1.0)
+    monkeypatch.setattr(patches, "FRAMES_AT_ONCE", 50)
+    monkeypatch.setattr(patches, "PATCHES_AT_ONCE", 3)
+    for exact in (False, True):
+        found = patches.likeness(x, y, ear, 2, exact=exact)
+        assert not isinstance(found, str)
+        assert not isinstance(whole, str)
+        assert found.plan.late == whole.plan.late == 123
+        np.testing.assert_array_equal(found.plan.found, whole.plan.found)
+        np.testing.assert_allclose(found.by_patch, whole.by_patch, rtol=1e-9)

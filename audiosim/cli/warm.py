@@ -1,0 +1,37 @@
+"""`audiosim warm`: kernels compiled ahead, by comparing two sounds that nobody hears."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import metrics
+from ..comparison import Detail, compare
+from ..config import Settings
+from ..errors import ExitCode
+from .compare import announce_compilation, panel, say
+
+RATE, SECONDS = 48000, 4
+DETAILS: tuple[Detail, ...] = ("value", "map")
+
+
+def run(names: Sequence[str], settings: Settings) -> ExitCode:
+    """Compile, and say what could not be; every other metric is compiled."""
+    wanted = metrics.names() if list(names) == ["all"] else list(names or settings.metric or panel(settings.preset))
+    for spec in wanted:
+        metrics.parse(spec)
+    announce_compilation(settings.quiet, each=bool(settings.verbose))
+    from ..signal import Signal
+    from ..testing import signals
+
+    failed: dict[str, str] = {}
+    for channels in (1, 2):
+        ref = signals.speech_like(RATE, SECONDS, seed=1, channels=channels)
+        test = ref + 0.1 * signals.pink(RATE, SECONDS, seed=2, channels=channels)
+        first, second = (Signal(x.astype("float32"), RATE) for x in (ref, test))
+        for detail in DETAILS:
+            for spec, result in compare(first, second, wanted, detail=detail).items():
+                if result.status == "error":
+                    failed.setdefault(spec, result.reason or "")
+    for spec, reason in failed.items():
+        say(f"{spec} could not be compiled: {reason}")
+    return ExitCode.METRIC if failed else ExitCode.OK
