@@ -46,6 +46,14 @@ def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     return np.empty(shape, dtype)
 
 
+def held(samples: NDArray[Any]) -> int:
+    """Bytes that samples above LARGE take in memory: 0 where they lie in a file."""
+    owner: Any = samples
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return 0 if samples.nbytes <= LARGE or isinstance(owner, memoryview) else samples.nbytes
+
+
 def contiguous(samples: NDArray[Any]) -> NDArray[Any]:
     """As np.ascontiguousarray, with the room of `empty` for a copy."""
     if samples.flags.c_contiguous:

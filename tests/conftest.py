@@ -60,6 +60,8 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     from audiosim.cli import run
 
     monkeypatch.chdir(tmp_path)
+    # whichever test comes first compiles kernels: that is said in processes of their own
+    monkeypatch.setattr("audiosim.engine.compilation.when_compiling", lambda *told: None)
 
     def call(*argv: object) -> Done:
         capsys.readouterr()

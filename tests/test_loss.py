@@ -115,7 +115,7 @@ def test_value_and_gradient_are_finite_everywhere(name: str) -> None:
             assert torch.isfinite(gradient).all(), (case, dtype)
             answer = metrics.get(name).compute(ref, test, rate)
             if answer.status == "ok":
-                agrees(name, value.item(), answer.value, dtype, case)
+                agrees(name, value.item(), answer.value, dtype, case, tiny=case == "nearly identical")
             else:
                 capped = True
     assert bool(card.cap) == capped, "Card.cap says what stands where there is no number, and only there"
@@ -386,19 +386,22 @@ def value_and_gradient(loss: Any, test: Any, ref: Any) -> Any:
     return value.detach(), y.grad
 
 
-def agrees(name: str, value: float, expected: float, dtype: str, case: str = "") -> None:
-    """A loss with the metric's value; that of a surrogate is one of its own, 0 for identical files."""
+def agrees(name: str, value: float, expected: float, dtype: str, case: str = "", tiny: bool = False) -> None:
+    """A loss with the metric's value; that of a surrogate is one of its own, 0 for identical files.
+
+    tiny: a difference of the size of float32's rounding, which losses of float32 have and compute does not.
+    """
     if name not in SURROGATES:
-        same(value, sign(name) * expected, dtype, case)
+        same(value, sign(name) * expected, dtype, case, 1e-5 if tiny else 1e-7)
     elif case in ("identity", "click on itself", "both silent"):
         assert value == 0, case
     else:
         assert 0 <= value < inf, case
 
 
-def same(value: float, expected: float, dtype: str, case: str = "") -> None:
+def same(value: float, expected: float, dtype: str, case: str = "", floor: float = 1e-7) -> None:
     tolerance = {"float64": 1e-9, "float32": 1e-4}[dtype]
-    assert value == pytest.approx(expected, rel=tolerance, abs=1e-9 if dtype == "float64" else 1e-7), case
+    assert value == pytest.approx(expected, rel=tolerance, abs=1e-9 if dtype == "float64" else floor), case
 
 
 def pairs(name: str, channels: int = 1) -> list[tuple[Any, Any]]:

@@ -96,7 +96,11 @@ def run(
                     told.add(sentence)
                 say(f"{audio.display_name(name)}: {sentence}" if len(tests) > 1 else sentence)
         if settings.verbose:
+            from .. import scratch
+
             say(f"{audio.display_name(name)}: compared in {perf_counter() - begun:.3f} s")
+            if held := sum(scratch.held(signal.samples) for signal in (done.ref, done.test)):
+                say(f"{audio.display_name(name)}: {held / 1e6:.0f} MB of samples are held in memory")
         codes += [ExitCode.METRIC for r in done.results.values() if r.status == "error"]
         codes += [ExitCode.GATE for v in verdicts if not v.passed]
         _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet)
@@ -176,6 +180,8 @@ def announce_compilation(quiet: bool, specs: Sequence[str] = (), each: bool = Fa
     """
     if quiet:
         return
+    from shutil import get_terminal_size
+
     from ..engine.compilation import NOTICE, expected, when_compiling
 
     most = expected(spec.partition(":")[0] for spec in specs)
@@ -188,8 +194,8 @@ def announce_compilation(quiet: bool, specs: Sequence[str] = (), each: bool = Fa
         if each:
             say(f"compiling {kernel}")
         elif terminal:
-            print(f"\r\x1b[Kaudiosim: {NOTICE}: {count}" + f" of {most}" * (count <= most), end="", file=sys.stderr)
-            sys.stderr.flush()
+            line = f"audiosim: {NOTICE}: {count}" + f" of {most}" * (count <= most)
+            print(f"\r\x1b[K{line[: get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
         elif count == 1:
             say(f"{NOTICE}" + f": {most}" * (most > 0))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-NOTICE = "compiling kernels for their first use on this machine, only once"
+NOTICE = "compiling kernels, once on this machine"
 TABLE = Path(__file__).parents[1] / "tables" / "kernels.csv"  # metric, kernel; written by audiosim.build_cache --table
 
 

@@ -32,7 +32,8 @@ CARD = Card(
     "the same: convention=pysepm does so too. Here its spectrum is flat.",
     silence="Defined: silence has a flat spectrum; 0 when both are silent.",
     caveat="Hears the envelope alone: neither level nor pitch nor phase. The cepstrum ends at the order, so the dB are "
-    "those of a smoothed envelope.",
+    "those of a smoothed envelope."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="two frames: 37.5 ms by default",
     symmetric=True,

@@ -42,7 +42,8 @@ CARD = Card(
     " for want of a name that NumPy 2 dropped.",
     silence="Undefined where reference or test has nothing between 350 and 3250 Hz.",
     caveat="For speech whose noise was reduced: the regression was made for that, in one language, at 8 kHz. It ends"
-    " at 5, which mild damage reaches, and at 1. The notice on pesq's licence holds here too.",
+    " at 5, which mild damage reaches, and at 1. The notice on pesq's licence holds here too."
+    " Memory grows with the recordings, to three times what they take.",
     minimum="0.25 s, and an utterance of 0.2 s",
     shortest=SHORTEST,
     settles=2.0,

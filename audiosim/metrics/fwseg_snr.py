@@ -42,7 +42,8 @@ CARD = Card(
     " noise in a pause costs 45 dB; convention=pysepm does the same. By default frames count where the reference has"
     " sound, and score 0 dB where the test has none.",
     silence="Undefined for a silent reference; 0 dB for a silent test.",
-    caveat="It hears neither phase nor level, and pauses as much as speech.",
+    caveat="It hears neither phase nor level, and pauses as much as speech."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="two frames: 37.5 ms by default",
     rate=16000,

@@ -31,7 +31,8 @@ CARD = Card(
     "so that frames of digital silence score what rounding makes of them, often 2: convention=pysepm does so too. Here "
     "they count as white noise of -200 dB.",
     silence="Defined: silence has a flat spectrum; 0 when both are silent.",
-    caveat="Hears the envelope alone: neither level nor pitch nor phase; a steep spectrum runs into the limit.",
+    caveat="Hears the envelope alone: neither level nor pitch nor phase; a steep spectrum runs into the limit."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="two frames: 37.5 ms by default",
     symmetric=False,

@@ -43,7 +43,8 @@ CARD = Card(
     silence="Defined: silence has 0 sone.",
     caveat="A difference of loudness is no judgement of quality: two opposite changes cancel, though not in the detail"
     " specific_difference. It depends on the level at which the sound is played. The profile is in sone and sone per"
-    " Bark; the map shares out specific_difference.",
+    " Bark; the map shares out specific_difference."
+    " Memory grows with the recordings, by at most what they take.",
     settles=1.0,
     minimum="one sample; its filters take some 0.2 s to respond",
     rate=48000,

@@ -94,8 +94,6 @@ class Options(Weighted):
         for name in SETTLED.get(self.variant, ()):
             if getattr(self, name) != getattr(Options, name):
                 raise UsageError(f"{name} is settled by variant={self.variant}; leave it out, or use variant=db-rms")
-        if self.exact and (self.band or self.align == "none" or self.variant in ("mel-cepstral-distance", "pymcd")):
-            raise UsageError("exact=true is for band=0 with align=dtw or soft-dtw; elsewhere nothing is left out")
         if self.align == "soft-dtw" and self.variant in ("mel-cepstral-distance", "pymcd"):
             raise UsageError(f"variant={self.variant} knows align=dtw and none, not soft-dtw")
 

@@ -38,7 +38,8 @@ CARD = Card(
     "full-scale sine for 65 or 70 dB SPL: give level.",
     silence="Defined: 0 when both are silent; for a silent reference, the test over the threshold in quiet.",
     caveat="It grows as the power of the error, without bounds: a delay or a turned phase reads like loud noise. "
-    "Masking in time is not modelled: what precedes an onset within a frame counts as masked.",
+    "Masking in time is not modelled: what precedes an onset within a frame counts as masked."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="one frame: 32 ms; what is left over after the last whole one is not heard",
     shortest=0.032,

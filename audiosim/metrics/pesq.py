@@ -56,7 +56,8 @@ CARD = Card(
     " both can move the score by up to 0.2, as it does that of the program."
     " The ITU withdrew it in favour of P.863; it was never meant for the output"
     " of speech synthesis. The ITU's program carries a notice that use of the algorithm beyond study and conformance"
-    " testing needs a licence. This one contains none of its code, but ask a lawyer before you sell with it.",
+    " testing needs a licence. This one contains none of its code, but ask a lawyer before you sell with it."
+    " Memory grows with the recordings, to three times what they take.",
     minimum="0.25 s, and an utterance of 0.2 s",
     shortest=SHORTEST,
     settles=2.0,

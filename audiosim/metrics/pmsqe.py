@@ -40,7 +40,8 @@ CARD = Card(
     silence="Undefined where the reference has nothing between 350 and 3250 Hz; a silent test is compared as it is.",
     caveat="For speech that is aligned in time: a delay counts as damage. It does not hear the level, nor, with"
     " frequency_eq, a filter that stays the same. No opinion score: Spearman's correlation with raw wide-band PESQ is"
-    " 0.91 on 96 pairs without a delay.",
+    " 0.91 on 96 pairs without a delay."
+    " Memory grows with the recordings, by at most what they take.",
     minimum="one frame: 32 ms",
     shortest=0.032,
     rate=16000,

@@ -43,7 +43,8 @@ CARD = Card(
     silence="Undefined for a silent reference; near 0 for a silent test, 100 bit/s where there are 2 s of speech only.",
     caveat="For speech at the same time and of the same speaker. It is no percentage of words; that takes a mapping"
     " fitted to the listening test. With less than 20 s of speech the value depends on its length: compare values of"
-    " one length only, or join recordings.",
+    " one length only, or join recordings."
+    " Memory grows with the recordings, by at most what they take.",
     minimum="0.23 s of the reference within 40 dB of its loudest frames; 20 s to be reliable",
     shortest=0.2250625,
     pauses=True,

@@ -43,7 +43,8 @@ CARD = Card(
     silence="Undefined for a silent reference; 0 for a silent test.",
     caveat="For speech at the same time and of the same speaker: it does not hear a constant filter, the level, or"
     " anything above 4.3 kHz. It is no percentage of words; that takes a mapping fitted to the listening test. A delay"
-    " of 40 ms reads as unintelligible.",
+    " of 40 ms reads as unintelligible."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="0.41 s of the reference within 40 dB of its loudest frame",
     shortest=0.4096,

@@ -40,7 +40,8 @@ CARD = Card(
     " path takes three frames of the reference in a step, so identical files score about 0.5, and less is no better. It"
     " is deaf to level, to a constant filter, and to the order in which things are said. In more than a minute of the"
     " reference a patch is looked for within 2 minutes of its place, at a quarter of the frames first: on 2.5 minutes"
-    " of speech up to 0.03 more than exact=true, which takes time that grows with the product of the lengths.",
+    " of speech up to 0.03 more than exact=true, which takes time that grows with the product of the lengths."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="0.4 s within 60 dB of the loudest, of reference and test",
     shortest=0.4,

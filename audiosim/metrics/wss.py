@@ -37,7 +37,8 @@ CARD = Card(
     source="Klatt 1982; Loizou 2013, eq. 11.17 and 11.18; pysepm at 7ef88af, wss",
     conventions="As Loizou's programs and pysepm at 16 kHz.",
     silence="Undefined for a silent reference; a silent frame is a flat spectrum.",
-    caveat="It hears only the shape of the spectrum below 3.8 kHz. Added noise in pauses costs as much as in speech.",
+    caveat="It hears only the shape of the spectrum below 3.8 kHz. Added noise in pauses costs as much as in speech."
+    " Memory grows with the recordings, by at most what they take.",
     version=2,
     minimum="two frames: 37.5 ms by default",
     rate=16000,

@@ -354,3 +354,13 @@ def test_the_torch_backend_passes_no_cap_off_as_a_number(cli, sounds, tmp_path):
         cli("compare", ref, ref, "-m", "snr:convention=plain", "--backend", "torch", "--format", "json").out
     )
     assert found["results"][0]["status"] == "infinite"
+
+
+def test_verbose_says_what_is_held_in_memory(cli, sounds, monkeypatch):
+    from audiosim import scratch
+
+    monkeypatch.setattr(scratch, "LARGE", 0)
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "mse", "-v"
+    held = "MB of samples are held in memory"
+    assert held in cli(*argv, "--gain", "match").err
+    assert (held in cli(*argv).err) == (not scratch.POSSIBLE)

@@ -51,7 +51,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_are_the_folder_listing() -> None:
     folder = Path(metrics.__file__).parent
-    assert sorted(p.stem.replace("_", "-") for p in folder.glob("*.py") if not p.stem.startswith("_")) == LISTED
+    assert sorted(p.stem.replace("_", "-") for p in folder.glob("*.py") if not p.stem.startswith("_")) == list(LISTED)
 
 
 def test_listing_imports_no_metric() -> None:

@@ -79,6 +79,7 @@ BETTER = 1.3  # times the correlation without that delay, from which it is belie
 QUIETEST = 1e-20  # mean power that counts as silence in torch
 
 WHOLE = 1 << 22  # samples of which the spectrum is taken at once
+_BINS = 1 << 16
 TAPS, SPAN = 1 << 10, 1 << 15  # of the aligning and of the receiving filter
 FRAMES_AT_ONCE = 256
 
@@ -173,7 +174,9 @@ def _energy(x: Array, rate: int, size: int) -> float:
     padded = np.zeros(size, np.float32)
     padded[: x.size] = x
     spectrum = rfft(padded)
-    spectrum *= _gain(np.arange(spectrum.size) * (rate / size), TELEPHONE).astype(np.float32)
+    for k in range(0, spectrum.size, _BINS):  # so many at a time: the gains take three times the memory of the bins
+        bins = spectrum[k : k + _BINS]
+        bins *= _gain(np.arange(k, k + bins.size) * (rate / size), TELEPHONE).astype(np.float32)
     parts = spectrum.view(np.float32)
     return 2 * float(np.sum(np.square(parts, out=parts), dtype=np.float64)) / size
 
