@@ -61,7 +61,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.chdir(tmp_path)
     # whichever test comes first compiles kernels: that is said in processes of their own
-    monkeypatch.setattr("audiosim.engine.compilation.when_compiling", lambda *told: None)
+    monkeypatch.setattr("audiosim.engine.compilation.when_compiling", lambda *_: None)
 
     def call(*argv: object) -> Done:
         capsys.readouterr()
