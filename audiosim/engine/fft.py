@@ -38,7 +38,8 @@ BLOCK = 1 << 14  # samples of an inverse at a time: its three steps meet in the 
 def rfft(x: Array, n: int | None = None) -> Array:
     """Real FFT over the last axis, in the dtype given; n: cut, or continued with zeros, to so many samples."""
     n = n or x.shape[-1]
-    if not _ours(n, x.dtype):
+    plan = _plan(n, x.dtype)
+    if plan is None:
         import scipy.fft
 
         result: Array = scipy.fft.rfft(x, n)
@@ -50,8 +51,10 @@ def rfft(x: Array, n: int | None = None) -> Array:
         x = fitted
     rows = np.ascontiguousarray(x).reshape(1, -1)
     out = np.empty((1, rows.size // n, n + 2), x.dtype)
-    _spectra(rows, n, _constant(n, 1.0, x.dtype), _tables(n, x.dtype), out)
-    return out.view(np.result_type(x.dtype, np.complex64)).reshape(*x.shape[:-1], n // 2 + 1)
+    tables, kind = plan
+    _spectra(rows, n, _constant(n, 1.0, x.dtype), tables, out)
+    spectra: Array = out.view(kind).reshape(*x.shape[:-1], n // 2 + 1)
+    return spectra
 
 
 def irfft(x: Array, n: int) -> Array:
@@ -61,7 +64,8 @@ def irfft(x: Array, n: int) -> Array:
     Hartley transform of h, which its FFT holds in the same way.
     """
     dtype = x.real.dtype
-    if not (_ours(n, dtype) and x.shape[-1] == n // 2 + 1):
+    plan = _plan(n, dtype)
+    if plan is None or x.shape[-1] != n // 2 + 1:
         import scipy.fft
 
         result: Array = scipy.fft.irfft(x, n)
@@ -75,7 +79,7 @@ def irfft(x: Array, n: int) -> Array:
         rows = out[first : first + size]
         part = bins[:, : len(rows)]
         _hartley(pairs[first : first + size], rows)
-        _spectra(rows.reshape(1, -1), n, scale, _tables(n, dtype), part)
+        _spectra(rows.reshape(1, -1), n, scale, plan[0], part)
         _hartley(part[0], rows)
     return out.reshape(*x.shape[:-1], n)
 
@@ -87,9 +91,11 @@ def frames_rfft(x: Array, hop: int, window: Array, out: Array) -> Array:
     the result is a view of it.
     """
     n = window.size
-    if _ours(n, x.dtype):
-        _spectra(x, hop, window, _tables(n, x.dtype), out)
-        return out.view(np.result_type(x.dtype, np.complex64))
+    plan = _plan(n, x.dtype)
+    if plan is not None:
+        tables, kind = plan
+        _spectra(x, hop, window, tables, out)
+        return out.view(kind)
     cut = np.lib.stride_tricks.sliding_window_view(x, n, axis=-1)[:, : 1 + (out.shape[1] - 1) * hop : hop]
     return rfft(np.multiply(cut, window, out=out[..., :n]))
 
@@ -109,9 +115,12 @@ def fast_length(n: int) -> int:
     return int(scipy.fft.next_fast_len(n, real=True))
 
 
-def _ours(n: int, dtype: Any) -> bool:
-    """Whether `_spectra` takes it; uncompiled it would be a thousand times slower than scipy."""
-    return n in SIZES and dtype in (np.float32, np.float64) and not numba.config.DISABLE_JIT
+@lru_cache(maxsize=64)
+def _plan(n: int, dtype: Any) -> tuple[Array, Any] | None:
+    """Tables and complex dtype where `_spectra` does it; uncompiled it would be a thousand times slower than scipy."""
+    if n not in SIZES or dtype not in (np.float32, np.float64) or numba.config.DISABLE_JIT:
+        return None
+    return _tables(n, dtype), np.result_type(dtype, np.complex64)
 
 
 # The FFT of m complex numbers: re at [i], im at [m + i] of an array; a complex vector is a pair (re, im)
@@ -341,7 +350,6 @@ def _hartley(spectra: Array, out: Array) -> None:
         row[n // 2] = z[n]
 
 
-@lru_cache(maxsize=64)
 def _tables(n: int, dtype: Any) -> Array:
     """Twiddles, made in float64: of the passes [p, row - 1, (re, im)], of the lanes [(re, im), row, lane], of the split
     [(re, im), bin]."""
