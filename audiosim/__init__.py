@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from . import metrics, nn as nn
     from .audio import load
     from .card import Card
-    from .comparison import compare
     from .loss import Loss as Loss
     from .result import Result
+    from .results import Results, compare
     from .signal import Signal
 
 __version__ = "0.1.0"
 # Loss and nn are public too, but need torch: a star import must not.
-__all__ = ["Card", "Result", "Signal", "compare", "load", "metrics"]
+__all__ = ["Card", "Result", "Results", "Signal", "compare", "load", "metrics"]
 
 _HOME = {
     "Card": "card",
     "Result": "result",
+    "Results": "results",
     "Signal": "signal",
-    "compare": "comparison",
+    "compare": "results",
     "load": "audio",
     "Loss": "loss",
 }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import engine
 from .engine.frames import STFT, Sums
 from .hearing import scales
-from .result import Result, Status
+from .result import Better, Result, Scale, Status
 
 if TYPE_CHECKING:
     from .engine.fold import Measure
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Detail = Literal["value", "profile", "map"]
 Finish = Callable[[Array, Any, Any], Array]
 
-SHARED = ("per_band", "per_time", "bands", "edges", "times", "map", "added", "details", "unit", "better")
+SHARED = ("per_band", "per_time", "bands", "edges", "times", "map", "added", "details")
 STEPS = 256  # of a warped path at once
 ERROR_FRAME = 0.04  # seconds, about, of the frames in which error energy is reported
 
@@ -32,7 +32,8 @@ ERROR_FRAME = 0.04  # seconds, about, of the frames in which error energy is rep
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A metric's answer about one channel, before pooling; or about all of them, where it takes them together.
-    Fields as in Result."""
+    Fields as in Result. What the options say of unit and better stands in Options.value_unit and value_better, which
+    hold without an answer too."""
 
     value: float
     per_channel: Array | None = None  # of an answer about all channels; None: each has its value
@@ -45,8 +46,8 @@ class Channel:
     added: Array | None = None
     details: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None  # why the value is nan or infinite
-    unit: str | None = None
-    better: Literal["lower", "higher"] | None = None
+    unit: str | None = None  # None: as options and card say
+    better: Better | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,13 +171,15 @@ def too_quiet(seconds: float, needed: float, below: float) -> str:
     return f"{seconds:.2g} s of the reference are within {below:g} dB of its loudest frame, {needed:.2g} s are needed"
 
 
-def result(answer: Channel, channels: int) -> Result:
-    """The answer about all channels as a Result, with the status that follows from the value."""
+def result(answer: Channel, channels: int, scale: Scale) -> Result:
+    """The answer about all channels as a Result, with the status that follows from the value. scale: Metric.scale."""
     status: Status = "ok" if isfinite(answer.value) else "undefined" if isnan(answer.value) else "infinite"
     per_channel = np.full(channels, answer.value) if answer.per_channel is None else answer.per_channel
     return Result(
         value=float(answer.value),
         per_channel=per_channel,
+        unit=answer.unit or scale.unit,
+        better=answer.better or scale.better,
         status=status,
         reason=None if status == "ok" else answer.reason or "no finite number",
         **{name: getattr(answer, name) for name in SHARED},

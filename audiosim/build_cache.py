@@ -74,8 +74,8 @@ def write_table(metrics: Sequence[str]) -> None:
 
 def first(metric: str) -> None:
     """Print the name of each kernel that a comparison of stereo sounds compiles."""
-    from .comparison import compare
     from .engine.compilation import when_compiling
+    from .results import compare
     from .signal import Signal
     from .testing import signals
 
@@ -87,7 +87,7 @@ def first(metric: str) -> None:
 
 def main() -> None:
     from . import metrics
-    from .comparison import PRESETS
+    from .presets import PRESETS
 
     arguments = [a for a in sys.argv[1:] if a != "--table"]
     chosen = metrics.own_names() if arguments == ["all"] else arguments or PRESETS["default"]

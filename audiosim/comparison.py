@@ -1,6 +1,6 @@
-"""(reference, test, metric specs) -> {spec: Result}. No files are written, nothing is printed.
+"""(reference, test, metric specs) -> Comparison. No files are written, nothing is printed.
 
-Not named compare: importing a module of that name would hide the function audiosim.compare.
+Not named compare: importing a module of that name would hide the function audiosim.compare, which is in results.py.
 """
 
 from __future__ import annotations
@@ -19,14 +19,9 @@ from .channels import Survey, examine, survey
 from .engine.cache import caching
 from .engine.threads import cores
 from .errors import AudiosimError, InputError, MetricError, NothingToCompare, UsageError
-from .match import Policy, check, match, warn
+from .match import Policy, check, match
 from .result import IDENTICAL, Result, failed, undefined
 from .signal import Signal, check_finite
-
-PRESETS: Mapping[str, tuple[str, ...]] = {
-    # Fast, and says something for any sound: what is heard, then waveform, spectrum, timbre.
-    "default": ("auditory", "snr", "si-sdr", "log-mel", "lsd", "mfcc"),
-}
 
 PART = 1 << 18  # samples of all channels that are looked at together
 
@@ -45,44 +40,28 @@ class Comparison:
     results: Mapping[str, Result]
 
 
-def compare(
+def compare_sounds(
     ref: Signal | ArrayLike | str | os.PathLike[str],
     test: Signal | ArrayLike | str | os.PathLike[str],
-    metrics: str | Sequence[str] = PRESETS["default"],
+    specs: Sequence[str],
+    policy: Policy,
     rate: int | None = None,
-    detail: Detail = "value",
     *,
+    detail: Detail = "value",
     band_edges: Any = None,
     jobs: int | None = None,
     backend: Backend = "numba",
-    **policy: Any,
-) -> dict[str, Result]:
-    """How alike two recordings are, by each of the metrics.
-
-    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
-    metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
-    rate: Hz, for arrays.
-    detail: "profile" adds per_band and per_time, "map" also map.
-    band_edges: Hz, ascending [band + 1]; "bins" for all bins; None for a summary of at most 40 bands.
-    jobs: threads; None for all cores. The numbers do not depend on it.
-    backend: "torch" gives the values of audiosim.Loss, of float64 tensors, on the GPU where there is one.
-    policy: fields of match.Policy.
-    Warns once a process of samples beyond full scale (FullScaleWarning), and once more of those above +6 dBFS.
-    Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
-    """
-    asked = policy_of(policy)
-    specs = [metrics] if isinstance(metrics, str) else list(metrics)
+) -> Comparison:
+    """compare_signals of what audiosim.compare takes: paths, URLs, Signals, or arrays, which must be finite."""
     given = {"reference": ref, "test": test}
-    first, second = (signal_of(x, rate, n, asked, finite=True) for n, x in given.items())
+    first, second = (signal_of(x, rate, n, policy, finite=True) for n, x in given.items())
     seen = _seen(first, second)
     for (name, sound), signal in zip(given.items(), (first, second), strict=True):
         if not (isinstance(sound, Signal | str | os.PathLike) or (seen and seen.finite)):
             check_finite(signal.samples, name)
-    done = compare_signals(
-        first, second, specs, asked, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend, seen=seen
+    return compare_signals(
+        first, second, specs, policy, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend, seen=seen
     )
-    warn(done.match)
-    return dict(done.results)
 
 
 def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -168,7 +147,8 @@ def compare_signals(
     jobs = jobs or cores()
     whole = ref, test
     seen = seen or _seen(ref, test)
-    ref, test, done = match(ref, test, policy, seen)
+    equal = any(catalogue.get(spec.name).card.lengths == "equal" for spec in parsed)
+    ref, test, done = match(ref, test, policy, seen, equal)
     if ref.samples is not whole[0].samples or test.samples is not whole[1].samples:
         seen = _seen(ref, test)
     at_rate: dict[int, tuple[Signal, Signal]] = {ref.rate: (ref, test)}
@@ -191,7 +171,7 @@ def compare_signals(
             try:
                 at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
             except InputError as short:  # that nothing is left at this rate leaves other metrics their number
-                return undefined(str(short), ref.channels)
+                return undefined(str(short), ref.channels, catalogue.scale(spec))
         a, b = at_rate[wanted]
         try:
             if backend == "torch":
@@ -202,11 +182,11 @@ def compare_signals(
                 a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, threads=jobs, **spec.options
             )
         except MetricError as broken:
-            return failed(str(broken), a.channels)
+            return failed(str(broken), a.channels, catalogue.scale(spec))
         except AudiosimError:
             raise
         except Exception as broken:  # noqa: BLE001  a metric must not take the others down with it
-            return failed(f"{type(broken).__name__}: {broken}", a.channels)
+            return failed(f"{type(broken).__name__}: {broken}", a.channels, catalogue.scale(spec))
 
     with caching(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
         for spec in parsed:

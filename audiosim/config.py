@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -36,6 +36,7 @@ class Settings:
 
     metric: tuple[str, ...] = ()  # specs; empty: those of the preset
     preset: str = "default"
+    presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # sets of specs by name, only in files
     format: Format | None = None  # None: table on a terminal, tsv elsewhere
     bands: bool = False
     bins: bool = False
@@ -76,7 +77,8 @@ class Settings:
         }
 
 
-KEYS = frozenset(f.name for f in fields(Settings))
+TABLE = "presets"  # the one setting that is a table, which has neither flag nor variable
+KEYS = frozenset(f.name for f in fields(Settings)) - {TABLE}
 
 
 def resolve(
@@ -94,8 +96,9 @@ def resolve(
         for key, value in table.items():
             if key not in _hints():
                 raise UsageError(f"{_shown(path)}: unknown key {key!r}{nearest(key, list(_hints()))}")
-            values[key] = checked(key, value, f"{_shown(path)}: {key}")
-    for key in _hints():
+            found = checked(key, value, f"{_shown(path)}: {key}")
+            values[key] = {**values.get(key, {}), **found} if key == TABLE else found
+    for key in _hints().keys() - {TABLE}:
         name = f"AUDIOSIM_{key.upper()}"
         if environment.get(name):
             values[key] = checked(key, environment[name], name)
@@ -107,6 +110,8 @@ def resolve(
 
 def checked(key: str, value: Any, where: str) -> Any:
     """The value in the type of its setting; UsageError that begins with `where` when it has another."""
+    if key == TABLE:
+        return _presets(value, where)
     kind = _hints()[key]
     if get_origin(kind) in (Union, UnionType):
         kind = next(k for k in get_args(kind) if k is not type(None))
@@ -135,6 +140,15 @@ def checked(key: str, value: Any, where: str) -> Any:
     if not isinstance(value, str):
         raise UsageError(f"{where} must be a string, not {value!r}")
     return value
+
+
+def _presets(value: Any, where: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} must be a table of lists, such as mine = ['auditory', 'pesq'], not {value!r}")
+    for name, specs in value.items():
+        if not (isinstance(specs, list) and specs and all(isinstance(s, str) for s in specs)):
+            raise UsageError(f"{where}.{name} must be a list of metrics, such as ['auditory', 'pesq'], not {specs!r}")
+    return {name: tuple(specs) for name, specs in value.items()}
 
 
 def whole(value: Any, where: str, least: int = 1) -> int:

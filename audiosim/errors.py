@@ -5,7 +5,9 @@ Every message is one line that says what is wrong and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 
 class ExitCode(IntEnum):
@@ -71,6 +73,22 @@ class InputError(AudiosimError, ValueError):
     """A recording that cannot be read, or two that cannot be compared under the policies in force."""
 
     exit_code = ExitCode.INPUT
+
+
+class Mismatch(InputError):
+    """Two recordings that differ in what the policies in force do not let change.
+
+    flags: of the command line, with values that let it change.
+    """
+
+    def __init__(self, message: str, flags: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(message)
+        self.flags = dict(flags)
+
+    @staticmethod
+    def mended(flags: Mapping[str, str]) -> str:
+        """As they are typed."""
+        return " ".join(f"--{flag} {value}" for flag, value in flags.items())
 
 
 class MetricError(AudiosimError, RuntimeError):

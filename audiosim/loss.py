@@ -264,14 +264,14 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
             values = term.values(r, t)[0]
             alone = term.values(r, t, apart=True)[0] if term.card.pooling == "energy" else None
         except InputError as short:
-            return undefined(str(short), len(ref))
+            return undefined(str(short), len(ref), metrics.scale(spec))
     pooled = pool([Channel(value=value) for value in values.tolist()], term.card.pooling)
     if alone is not None:
         per_channel = alone.double().cpu().numpy()
         if answer:  # a channel without a number of its own has a cap in a loss
             per_channel = np.where(np.isfinite(answer.per_channel), per_channel, answer.per_channel)
         pooled = replace(pooled, per_channel=per_channel)
-    return result(replace(pooled, unit=answer.unit if answer else None), len(ref))
+    return result(pooled, len(ref), metrics.scale(spec))
 
 
 def gradient(spec: Spec, ref: Any, test: Any, rate: int) -> Any:

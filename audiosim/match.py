@@ -13,7 +13,7 @@ from math import ceil, log10, sqrt
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from . import channels as faults
-from .errors import InputError, UsageError
+from .errors import InputError, Mismatch, UsageError
 from .signal import LOUD, dbfs, warn_once
 
 if TYPE_CHECKING:
@@ -78,13 +78,14 @@ class Policy:
 
 
 def match(
-    ref: Signal, test: Signal, policy: Policy, seen: faults.Survey | None = None
+    ref: Signal, test: Signal, policy: Policy, seen: faults.Survey | None = None, equal: bool = False
 ) -> tuple[Signal, Signal, dict[str, Any]]:
     """The two Signals, comparable, and what was done to them (JSON-ready; empty when nothing was).
 
     In this order: full scale, rate (to the higher of the two), channels, delay, length, polarity, gain. Peaks beyond
     full scale are reported whenever there are any, delay and gain whenever they were looked for. Only the test is ever
-    inverted, or scaled to the reference. seen: what channels.survey says of the two.
+    inverted, or scaled to the reference. seen: what channels.survey says of the two. equal: whether lengths that `keep`
+    keeps must be equal.
     Raises InputError where the two differ in what the policy does not let change, UsageError for an unknown policy.
     """
     check(policy)
@@ -92,6 +93,7 @@ def match(
     if seen is None or seen.beyond.any():
         ref, test, report = _at_full_scale(ref, test, policy)
         done |= report
+    _refuse(ref, test, policy, equal)
     if ref.rate != test.rate:
         ref, test, done["rate"] = _same_rate(ref, test, policy)
     if ref.channels != test.channels or (policy.channels == "mono" and ref.channels > 1):
@@ -262,6 +264,7 @@ def warn(done: Mapping[str, Any], stacklevel: int = 2) -> None:
 def as_keywords(text: str) -> str:
     """A message for Python: flags as fields of Policy."""
     text = text.replace("--rate ", "--rates ")
+    text = re.sub(r"(--[a-z-]+ \w+)(?= --)", r"\1,", text)
     return re.sub(r"--([a-z-]+) ([\w:.]*\w)", lambda flag: f"{flag[1].replace('-', '_')}='{flag[2]}'", text)
 
 
@@ -323,10 +326,53 @@ def _peak(signal: Signal) -> float:
     return max(float(signal.samples.max()), -float(signal.samples.min()))
 
 
+def _refuse(ref: Signal, test: Signal, policy: Policy, equal: bool) -> None:
+    """InputError for all that differs although it may not, with flags that mend it, where that is more than one thing.
+
+    One alone is left to the step that meets it, which knows more of it.
+    """
+    rate, low = max(ref.rate, test.rate), min(ref.rate, test.rate)
+    apart = abs(ref.duration - test.duration)
+    rounding = ceil(rate / low) / rate if rate > low else 0.0
+    allowed = {"error": rounding, "auto": LENGTH_TOLERANCE} | ({"keep": rounding} if equal else {})
+    refused: dict[str, tuple[str, str]] = {}
+    flags = {}
+    if rate > low and policy.rates == "error":
+        refused["rates"] = f"{ref.rate} Hz", f"{test.rate} Hz"
+        flags["rate"] = "resample"
+    if ref.channels != test.channels and policy.channels == "error":
+        refused["channels"] = _channel_count(ref), _channel_count(test)
+        flags["channels"] = _channels_as(ref, test)
+    if policy.length in allowed and apart > allowed[policy.length]:
+        refused["lengths"] = f"{ref.duration:.3f} s", f"{test.duration:.3f} s"
+        flags["length"] = "trim"
+    if len(refused) > 1:
+        first, second = (_listed([pair[i] for pair in refused.values()]) for i in (0, 1))
+        raise Mismatch(
+            f"{_listed(list(refused))} differ: {ref.name} has {first}, {test.name} has {second}; "
+            f"use {Mismatch.mended(flags)}",
+            flags,
+        )
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _channel_count(signal: Signal) -> str:
+    return f"{signal.channels} channel{'s' if signal.channels != 1 else ''}"
+
+
+def _channels_as(ref: Signal, test: Signal) -> str:
+    """The policy that makes their channels equal and loses least."""
+    return "match" if 1 in (ref.channels, test.channels) else "mono"
+
+
 def _same_rate(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
     if policy.rates == "error":
-        raise InputError(
-            f"rates differ: {ref.name} has {ref.rate} Hz, {test.name} has {test.rate} Hz; use --rate resample"
+        raise Mismatch(
+            f"rates differ: {ref.name} has {ref.rate} Hz, {test.name} has {test.rate} Hz; use --rate resample",
+            {"rate": "resample"},
         )
     from .dsp import resampling
 
@@ -346,9 +392,10 @@ def _same_channels(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, S
     counts = ref.channels, test.channels
     if policy.channels == "error":
         repeated = "--channels match (one channel stands for all) or " if min(counts) == 1 else ""
-        raise InputError(
+        raise Mismatch(
             f"channels differ: {ref.name} has {counts[0]}, {test.name} has {counts[1]}; "
-            f"use {repeated}--channels mono (averages)"
+            f"use {repeated}--channels mono (averages)",
+            {"channels": _channels_as(ref, test)},
         )
     done: dict[str, Any] = {"policy": policy.channels, "reference_channels": counts[0], "test_channels": counts[1]}
     if policy.channels == "match" and min(counts) == 1:
@@ -453,10 +500,11 @@ def _same_length(
             note = "" if late else f"; {_alignment(aligned)}"
         elif aligned:
             note = f"; {_alignment(aligned)}"
-        raise InputError(
+        raise Mismatch(
             f"lengths differ by {_samples(excess)}{limit}{after}: {ref.name} lasts {whole[0].duration:.3f} s, "
             f"{test.name} {whole[1].duration:.3f} s; use --length trim or --length pad{hint}, "
-            f"or --length keep for metrics that warp time{note}"
+            f"or --length keep for metrics that warp time{note}",
+            {"length": "trim"},
         )
     if policy.length == "pad":
         done |= {"padded": shorter, "padded_samples": excess, "padded_ms": 1000 * excess / ref.rate}

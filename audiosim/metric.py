@@ -18,7 +18,7 @@ from .engine.threads import in_threads
 from .errors import InputError, MetricError, UsageError
 from .hearing.weighting import PLAIN, Weighted, streams
 from .options import Option, Options, described
-from .result import Result, Twin, undefined
+from .result import Result, Scale, Twin, undefined
 from .signal import Signal, in_order
 
 Array = NDArray[Any]
@@ -75,6 +75,10 @@ class Metric:
         except UsageError as wrong:
             raise UsageError(f"{self.name}: {wrong}") from None
 
+    def scale(self, options: Options) -> Scale:
+        """Unit and direction of its values with these options, whether there is a value or not."""
+        return Scale(options.value_unit or self.card.unit, options.value_better or self.card.better)
+
     def compute(
         self,
         ref: Array,
@@ -116,7 +120,7 @@ class Metric:
                 both = (Signal(x, rate, name) for x, name in ((ref, "the reference"), (test, "the test")))
                 ref, test = (to_rate(signal, o.resampled_to).samples for signal in both)
             except InputError as short:
-                return undefined(str(short), len(ref))
+                return undefined(str(short), len(ref), self.scale(o))
             rate = o.resampled_to
         weighting = o if isinstance(o, Weighted) else PLAIN
         at_once = 1 if self.card.joint_channels else min(threads, len(ref))
@@ -133,9 +137,9 @@ class Metric:
             return answer  # type: ignore[no-any-return]
 
         if self.card.joint_channels:
-            return result(ask(pairs), len(ref))
+            return result(ask(pairs), len(ref), self.scale(o))
         channels = in_threads(lambda c: ask(pairs[c]), range(len(pairs)), at_once)
-        return result(pool(channels, self.card.pooling), len(ref))
+        return result(pool(channels, self.card.pooling), len(ref), self.scale(o))
 
     def twin(self, rate: int, options: Options) -> Twin:
         """The same on tensors, made for this rate."""

@@ -146,6 +146,16 @@ class Options:
         """Hz at which these options want the recordings, before they are weighted; None: as they are."""
         return None
 
+    @property
+    def value_unit(self) -> str | None:
+        """The unit that these options give the value; None: the card's."""
+        return None
+
+    @property
+    def value_better(self) -> Literal["lower", "higher"] | None:
+        """Which values are better under these options; None: as the card says."""
+        return None
+
 
 @cache
 def _choices(kind: Any) -> tuple[Any, ...]:
@@ -176,7 +186,7 @@ def _described(name: str, hint: Any, default: Any) -> Option:
     return Option(name, kind, default, text, within, optional)
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """ ", did you mean X?" for a message, or nothing."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+def nearest(name: str, known: Sequence[str], cutoff: float = 0.5) -> str:
+    """ ", did you mean X?" for a message, or nothing. cutoff: the least similarity, from 0 to 1."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return f", did you mean {near[0]!r}?" if near else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import nan
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,15 @@ Array = NDArray[Any]
 # joint_channels, [batch, channel, sample] -> [batch, channel].
 Twin = Callable[[Any, Any], Any]
 Status = Literal["ok", "undefined", "infinite", "error"]
+Better = Literal["lower", "higher"]
 IDENTICAL = "identical recordings"  # the reason of a value that depends on the signal even when the two are identical
+
+
+class Scale(NamedTuple):
+    """What values are measured in ("1" for pure numbers), and which of them are better."""
+
+    unit: str
+    better: Better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,11 +41,13 @@ class Result:
     details: named parts.
     reason: why the value is nan or infinite; of a pair, also that the recordings are identical (IDENTICAL), where the
         value depends on the signal even then: it says nothing about a difference.
-    unit, better: of the value, where an option asked for something else than the card says.
+    unit, better: of the value under the metric's options, whether there is one or not; unit is "1" for a pure number.
     """
 
     value: float
     per_channel: Array
+    unit: str
+    better: Better
     per_band: Array | None = None
     per_time: Array | None = None
     bands: Array | None = None
@@ -48,15 +58,24 @@ class Result:
     details: Mapping[str, float] = field(default_factory=dict)
     status: Status = "ok"
     reason: str | None = None
-    unit: str | None = None
-    better: Literal["lower", "higher"] | None = None
 
 
-def undefined(reason: str, channels: int) -> Result:
-    """No number exists, and why."""
-    return Result(value=nan, per_channel=np.full(channels, nan), status="undefined", reason=reason)
+def undefined(reason: str, channels: int, scale: Scale) -> Result:
+    """No number exists, and why. scale: of the metric that was asked (Metric.scale)."""
+    return _numberless("undefined", reason, channels, scale)
 
 
-def failed(reason: str, channels: int) -> Result:
+def failed(reason: str, channels: int, scale: Scale) -> Result:
     """The metric broke on valid input."""
-    return Result(value=nan, per_channel=np.full(channels, nan), status="error", reason=reason)
+    return _numberless("error", reason, channels, scale)
+
+
+def _numberless(status: Status, reason: str, channels: int, scale: Scale) -> Result:
+    return Result(
+        value=nan,
+        per_channel=np.full(channels, nan),
+        unit=scale.unit,
+        better=scale.better,
+        status=status,
+        reason=reason,
+    )

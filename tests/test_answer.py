@@ -11,11 +11,12 @@ import pytest
 from audiosim import compare
 from audiosim.answer import Channel, Grid, error_frames, pool, result
 from audiosim.errors import UsageError
-from audiosim.result import Result
+from audiosim.result import Result, Scale
 from audiosim.testing.signals import COMPILED, Array, noise
 from tests import naive
 
 RATE = 16000
+SCALE = Scale("dB", "lower")
 LENGTHS = (1, 2, 100, 10007) if COMPILED else (1, 2, 100, 1501)
 WEIGHTINGS = ("none", "hp", "fd", "a")
 BANDS: tuple[Any, ...] = (None, "bins", [0, 1000, RATE / 2])
@@ -194,10 +195,10 @@ def test_a_grid_adds_up_what_measures_contribute() -> None:
 
 def test_a_reason_that_all_channels_share_is_said_once() -> None:
     assert pool([Channel(value=inf, reason="no noise")] * 7).reason == "no noise"
-    mixed = result(pool([Channel(value=1.0), Channel(value=nan, reason="silent")]), 2)
+    mixed = result(pool([Channel(value=1.0), Channel(value=nan, reason="silent")]), 2, SCALE)
     assert (mixed.status, mixed.reason) == ("undefined", "channel 2: silent")
-    assert result(Channel(value=nan), 1).reason == "no finite number"
-    assert result(Channel(value=1.0, reason="not needed"), 1).reason is None
+    assert result(Channel(value=nan), 1, SCALE).reason == "no finite number"
+    assert result(Channel(value=1.0, reason="not needed"), 1, SCALE).reason is None
 
 
 def test_channels_are_pooled_by_their_mean() -> None:

@@ -48,6 +48,15 @@ def test_each_place_beats_the_next(tmp_path):
     assert (flags.format, flags.metric, flags.bands, flags.jobs) == ("value", ("mae",), True, 2)
 
 
+def test_sets_of_metrics_of_all_files_add_up(tmp_path):
+    user = tmp_path / "user" / "audiosim"
+    user.mkdir(parents=True)
+    (user / "config.toml").write_text('[presets]\nmine = ["mse"]\nours = ["mae"]\n')
+    (tmp_path / "audiosim.toml").write_text('preset = "ours"\n[presets]\nours = ["snr", "lsd"]\n')
+    environment = {"XDG_CONFIG_HOME": str(tmp_path / "user"), "AUDIOSIM_PRESETS": "no variable"}
+    assert resolve({}, environment, tmp_path).presets == {"mine": ("mse",), "ours": ("snr", "lsd")}
+
+
 def test_a_pyproject_without_our_table_is_passed_over(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -70,6 +79,10 @@ def test_a_pyproject_without_our_table_is_passed_over(tmp_path):
         ("metric = [1]", "list of strings"),
         ("metric = 1", "list of strings"),
         ("preset = 1", "a string"),
+        ("presets = 1", "must be a table of lists"),
+        ('[presets]\nmine = "pesq"', "presets.mine must be a list of metrics"),
+        ("[presets]\nmine = []", "presets.mine must be a list of metrics"),
+        ("[presets]\nmine = [1]", "presets.mine must be a list of metrics"),
         ('level = "loud"', "a number"),
         ("level = true", "a number"),
         ("format = ", "audiosim.toml: "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from audiosim import compare
 from audiosim.dsp.alignment import CONFIDENCE, advanced
 from audiosim.dsp.resampling import to_rate
-from audiosim.errors import InputError, UsageError
-from audiosim.match import Policy, describe, match
+from audiosim.errors import InputError, Mismatch, UsageError
+from audiosim.match import Policy, as_keywords, describe, match
 from audiosim.signal import Signal
 from audiosim.testing.signals import added_noise, noise, speech_like
 
@@ -89,6 +90,21 @@ def test_unknown_policies(name: str, value: Any, possible: str) -> None:
     x = Signal.of([0.0, 1.0], RATE)
     with pytest.raises(UsageError, match=f"{name}=.* one of: {possible}"):
         match(x, x, Policy(**{name: value}))
+
+
+# Several at once
+
+
+def test_all_that_differs_is_told_at_once_and_in_words_of_python() -> None:
+    ref, test = Signal.of(noise(48000, 1.0, 1, 2), 48000, "ref.wav"), Signal.of(noise(8000, 0.5, 1), 8000, "test.wav")
+    with pytest.raises(Mismatch) as caught:
+        match(ref, test, Policy())
+    for part in ("48000 Hz, 2 channels and 1.000 s", "8000 Hz, 1 channel and 0.500 s"):
+        assert part in str(caught.value)
+    assert as_keywords(str(caught.value)).endswith("use rates='resample', channels='match', length='trim'")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.flags) == (str(caught.value), caught.value.flags)
+    match(ref, test, Policy(rates="resample", channels="match", length="trim"))
 
 
 # Rate

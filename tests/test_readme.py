@@ -109,7 +109,7 @@ def test_every_metric_has_a_question() -> None:
 
 
 def test_the_default_metrics_are_told() -> None:
-    from audiosim.comparison import PRESETS
+    from audiosim.presets import PRESETS
 
     *most, last = (f"`{name}`" for name in PRESETS["default"])
     assert f"{', '.join(most)} and {last}" in TEXTS["docs/metrics.md"]

@@ -214,7 +214,7 @@ def unanswered(
     pair: Pair, specs: Sequence[str], terms: Terms, problem: str, fault: Literal["input", "metric"]
 ) -> Answer:
     """Rows that say why there is no value."""
-    results = {spec: failed(problem, 0) for spec in specs}
+    results = {spec: failed(problem, 0, metrics.scale(spec)) for spec in specs}
     verdicts = gates.unanswered([g for g in terms.gates_of(pair) if g.spec in results], problem)
     rows = pair_row(*_names(pair), results, [gates.row(v) for v in verdicts])
     content = {"reference": None, "test": None}

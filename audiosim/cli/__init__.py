@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from ..errors import AudiosimError, ExitCode
+from ..errors import AudiosimError, ExitCode, Mismatch
 
+LONGEST = 200  # characters of a command that is told in a message
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT)  # only writing to stdout meets these unhandled
 
 
@@ -40,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         return _closed_pipe()
     except AudiosimError as problem:
-        return _report(str(problem), problem.exit_code)
+        return _report(f"{problem}{_mended(problem, argv)}", problem.exit_code)
     except MemoryError:
         return _report("out of memory: compare shorter pieces", ExitCode.INPUT)
     except Exception as bug:  # noqa: BLE001  a bug ends with 70, not with a traceback and 1
@@ -80,6 +81,16 @@ def _report(message: str, code: ExitCode) -> ExitCode:
     with suppress(OSError):
         print("audiosim: error:", " ".join(message.split()), file=sys.stderr, flush=True)
     return code
+
+
+def _mended(problem: AudiosimError, argv: Sequence[str]) -> str:
+    """The command that was given, with the flags that mend it, where it is short and can be given again."""
+    import shlex
+
+    if not isinstance(problem, Mismatch) or len(problem.flags) < 2 or {"-", "--"} & set(argv):
+        return ""
+    command = f"audiosim {shlex.join(argv)} {Mismatch.mended(problem.flags)}"
+    return f": {command}" if len(command) <= LONGEST and command.isprintable() else ""
 
 
 def _internal(bug: Exception, argv: Sequence[str]) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,10 +21,13 @@ from ..config import (
     Polarity,
     Rate,
     ReportAudio,
+    Settings,
     Tables,
     resolve,
     whole,
 )
+from ..errors import UsageError
+from ..presets import PRESETS
 
 
 class _AsTyped:
@@ -101,6 +105,16 @@ def _root(
     del version, verbose
 
 
+def _settings(given: dict[str, Any]) -> Settings:
+    """The settings in force, of the parameters of a command."""
+    flags = {key: value for key, value in given.items() if key in KEYS}
+    if given.get("json"):
+        if flags["format"] not in (None, "json"):
+            raise UsageError(f"--json is --format json; leave out either --json or --format {flags['format']}")
+        flags["format"] = "json"
+    return resolve(flags)
+
+
 def _offer(files: list[str] | None) -> None:
     """Let metrics of these files be asked for."""
     if files:
@@ -119,6 +133,13 @@ def _metric_names(ctx: typer.Context, incomplete: str) -> list[str]:
     outside = [entry.name for entry in entry_points(group="audiosim.metrics")]
     names = sorted({name.replace("_", "-") for name in [*(f.stem for f in files), *outside]})
     return [n for n in names if n.startswith(incomplete)]
+
+
+def _presets(incomplete: str) -> list[str]:
+    known = dict(PRESETS)
+    with suppress(UsageError):
+        known |= resolve({}).presets
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def _alignments(incomplete: str) -> list[str]:
@@ -144,7 +165,14 @@ MetricFileOption = Annotated[
     ),
 ]
 PresetOption = Annotated[
-    str | None, typer.Option("--preset", help="The named set of metrics to use without -m (default: default).")
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        autocompletion=_presets,
+        help=f"The set of metrics to use without -m: {', '.join(PRESETS)}, or one of the table presets of a "
+        "configuration file (default: default).",
+    ),
 ]
 RequireOption = Annotated[
     list[str] | None,
@@ -259,6 +287,7 @@ FormatOption = Annotated[
     Format | None,
     typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 ExplainFormatOption = Annotated[
     Tables | None,
     typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
@@ -300,6 +329,7 @@ def compare(
     metric_file: MetricFileOption = None,
     preset: PresetOption = None,
     format: FormatOption = None,
+    json: JsonOption = False,
     bands: BandsOption = None,
     bins: BinsOption = None,
     times: TimesOption = None,
@@ -332,14 +362,15 @@ def compare(
     \b
     audiosim compare original.wav decoded.wav
     audiosim compare original.wav a.ogg b.ogg c.mp3 -m log-mel -m si-sdr
-    audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --format json
+    audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --json
+    audiosim compare original.wav decoded.wav --preset speech
     audiosim compare original.wav decoded.wav --report out.html
 
     Results go to standard output, everything else to standard error. A note says what was done to make two recordings
     comparable. In tsv, csv and value an undefined value is nan, and an infinite one inf or -inf; in json both are null,
     and status says which.
     """
-    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    settings = _settings(locals())
     _offer(metric_file)
     from .compare import run
 
@@ -456,6 +487,7 @@ def batch(
     report: ReportOption = None,
     report_audio: ReportAudioOption = None,
     format: BatchFormatOption = None,
+    json: JsonOption = False,
     bands: BandsOption = None,
     bins: BinsOption = None,
     times: TimesOption = None,
@@ -494,7 +526,7 @@ def batch(
     Every pair gets a row, even if it cannot be read. What the journal holds is not computed again as long as the files,
     the options and the version of the metric are the same. Failures are tried again.
     """
-    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    settings = _settings(locals())
     _offer(metric_file)
     from .batch import Request, run
     from .outcome import Wishes
@@ -546,6 +578,7 @@ def explain(
     test: Annotated[str | None, typer.Argument(metavar="TEST", help="The recording to compare with REF.")] = None,
     metric_file: MetricFileOption = None,
     format: ExplainFormatOption = None,
+    json: JsonOption = False,
     rate: RateOption = None,
     channels: ChannelsOption = None,
     length: LengthOption = None,
@@ -574,7 +607,7 @@ def explain(
     audiosim explain log-mel original.wav decoded.wav
     audiosim explain mr-stft original.wav decoded.wav --gradient
     """
-    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    settings = _settings(locals())
     _offer(metric_file)
     from . import explain as pages
 
@@ -601,7 +634,7 @@ def warm(
 
     They are kept where XDG_CACHE_HOME says, in ~/.cache/audiosim by default.
     """
-    settings = resolve({k: v for k, v in locals().items() if k in KEYS})
+    settings = _settings(locals())
     _offer(metric_file)
     from .warm import run
 

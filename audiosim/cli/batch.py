@@ -201,7 +201,7 @@ def _shard(text: str) -> tuple[int, int]:
 def _terms(request: Request, settings: Settings) -> Terms:
     from ..batch.workers import Terms
 
-    specs = settings.metric or panel(settings.preset)
+    specs = panel(settings)
     for spec in specs:
         metrics.parse(spec)
     policy = Policy(**settings.policy())

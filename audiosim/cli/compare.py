@@ -12,14 +12,15 @@ from time import perf_counter
 from typing import Any
 
 from .. import audio, match as matching, metrics
-from ..comparison import PRESETS, Comparison, Detail, compare_signals
+from ..comparison import Comparison, Detail, compare_signals
 from ..config import Settings, nearest
 from ..engine import start
 from ..engine.cache import caching
-from ..errors import ExitCode, InputError, MetricError, UsageError, worst
+from ..errors import ExitCode, InputError, MetricError, Mismatch, UsageError, worst
 from ..judge import gates
 from ..judge.rows import flat, pair_row
 from ..match import Policy
+from ..presets import PRESETS
 from ..result import failed
 from ..signal import Signal
 from . import figures, formats
@@ -55,7 +56,7 @@ def run(
             raise UsageError("--plot draws one pair; give one TEST")
         figures.check_plot(plot)
     required = [gates.parse(text) for text in settings.require]
-    specs = list(dict.fromkeys([*(settings.metric or panel(settings.preset)), *gates.specs(required)]))
+    specs = list(dict.fromkeys([*panel(settings), *gates.specs(required)]))
     chosen = [metrics.get(metrics.parse(spec).name) for spec in specs]
     if all(metric.sha256 is None for metric in chosen):
         start.load_numba()
@@ -65,6 +66,7 @@ def run(
     pairs: list[Row] = []
     codes: list[ExitCode] = []
     told: set[str] = set()
+    mending: list[dict[str, str]] = []  # flags for those that were not compared
     kept = figures.Worst()
     for name, loaded in _decoded(reference, tests, settings, specs):
         begun = perf_counter()
@@ -85,6 +87,8 @@ def run(
             if len(tests) == 1:
                 raise
             say(f"error: {problem}")
+            if isinstance(problem, Mismatch):
+                mending.append(problem.flags)
             codes.append(problem.exit_code)
             pairs.append(_unanswered(reference, name, specs, required, problem))
             continue
@@ -107,6 +111,8 @@ def run(
         pairs.append(_answered(reference, name, done, verdicts, settings, with_map))
         if pictured:
             kept.add(pairs[-1], done)
+    if any(flags != mending[0] for flags in mending) and not settings.quiet:
+        say(f"to compare all of these, use {_mending(mending)}")
     pairs = _ranked(pairs)
     if form == "html" or report is not None:
         page, left_out = figures.page(pairs, kept, settings)
@@ -243,11 +249,23 @@ def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
     return "map" if with_map else "profile" if profile else "value"
 
 
-def panel(preset: str) -> Sequence[str]:
-    """The specs of a preset."""
-    if preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}{nearest(preset, list(PRESETS))}; one of: {', '.join(PRESETS)}")
-    return PRESETS[preset]
+def _mending(flags: Sequence[Mapping[str, str]]) -> str:
+    """The flags that mend all of these."""
+    every = {flag: value for one in flags for flag, value in one.items()}
+    if any(one.get("channels") == "mono" for one in flags):  # it does where match does, but not the other way round
+        every["channels"] = "mono"
+    return Mismatch.mended({flag: every[flag] for flag in ("rate", "channels", "length") if flag in every})
+
+
+def panel(settings: Settings) -> Sequence[str]:
+    """The specs that were asked for, else those of the preset, of which the configuration's come first."""
+    known = {**PRESETS, **settings.presets}
+    if settings.metric:
+        return settings.metric
+    if settings.preset not in known:
+        near = nearest(settings.preset, list(known))
+        raise UsageError(f"unknown preset {settings.preset!r}{near}; one of: {', '.join(known)}")
+    return known[settings.preset]
 
 
 def _answered(
@@ -279,7 +297,7 @@ def _answered(
 def _unanswered(
     reference: str, test: str, specs: Sequence[str], required: Sequence[gates.Gate], problem: Exception
 ) -> Row:
-    results = {spec: failed(str(problem), 0) for spec in specs}
+    results = {spec: failed(str(problem), 0, metrics.scale(spec)) for spec in specs}
     verdicts = gates.unanswered(required, str(problem))
     return pair_row(audio.data_name(reference), audio.data_name(test), results, [gates.row(v) for v in verdicts])
 
@@ -298,7 +316,7 @@ def _ranked(pairs: list[Row]) -> list[Row]:
 def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:
     where = f"{of}: " if of else ""
     for v in verdicts:
-        unit = metrics.get(metrics.parse(v.gate.spec).name).card.unit
+        unit = metrics.scale(v.gate.spec).unit
         unit = "" if unit == "1" else f" {unit}"
         if v.value != v.value:
             say(f"{where}gate failed: {v.gate.text}: {v.reason}")

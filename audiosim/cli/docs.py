@@ -29,6 +29,11 @@ project's file is audiosim.toml, or the table [tool.audiosim] of pyproject.toml,
 directory above it that has either. The user's file is $XDG_CONFIG_HOME/audiosim/config.toml, or
 ~/.config/audiosim/config.toml. An unknown key is an error. The keys are the long names of the flags:"""
 
+PRESET_TABLE = (
+    'A table of sets of metrics for --preset, such as mine = ["auditory", "pesq"]. It stands in files only; those of '
+    "the project and the user add up. A set that has a name of ours takes its place."
+)
+
 ENVIRONMENT = {
     "AUDIOSIM_KEY": "Any key of the configuration in capitals, such as AUDIOSIM_FORMAT; lists are separated by spaces.",
     "NO_COLOR": "If set and not empty, output has no colours.",
@@ -119,7 +124,7 @@ def _main_page(tree: Any, context: Any) -> str:
     lines += [".SH OPTIONS", *_parameters(tree, context, "option")]
     lines += [".SH CONFIGURATION", *_paragraphs(CONFIGURATION)]
     for field in fields(Settings):
-        lines += _item(field.name, _default(field.default))
+        lines += _item(field.name, PRESET_TABLE if field.name == "presets" else _default(field.default))
     lines += [".SH ENVIRONMENT"]
     for name, text in ENVIRONMENT.items():
         lines += _item(name, text)

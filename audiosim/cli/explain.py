@@ -198,9 +198,7 @@ def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Cons
     from .table import rows_table
     from .words import number
 
-    card = metrics.get(metrics.parse(found.spec).name).card
-    unit = found.result.unit or card.unit
-    unit = "" if unit == "1" else f" {unit}"
+    unit = "" if found.result.unit == "1" else f" {found.result.unit}"
     value = found.result.status if found.result.value != found.result.value else f"{number(found.result.value)}{unit}"
     out.print(Text(f"{found.spec}  {value}", style="bold"))
     if found.regions:
@@ -274,10 +272,16 @@ def _colour(share: float) -> Any:
 
 def _write(rows: Sequence[dict[str, Any]], form: str, output: str | None) -> None:
     if form == "table":
+        from rich.text import Text
+
         from .table import rows_table
 
+        columns = tuple(column for column in rows[0] if column != "family")
         with _page(output) as out:
-            rows_table(rows, tuple(rows[0]), out)
+            for family in dict.fromkeys(row["family"] for row in rows):
+                out.print(Text(family, style="bold"))
+                rows_table([row for row in rows if row["family"] == family], columns, out)
+                out.print()
     else:
         _put(formats.rows_text(rows, form), output)
 

@@ -61,7 +61,7 @@ def missed(verdict: Verdict) -> str:
     """How a verdict on a gate came about, in a few words."""
     from .. import metrics
 
-    unit = metrics.get(metrics.parse(verdict.gate.spec).name).card.unit
+    unit = metrics.scale(verdict.gate.spec).unit
     return _missed(verdict.value, verdict.missed_by, unit, verdict.reason)
 
 

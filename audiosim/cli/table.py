@@ -8,6 +8,8 @@ from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..audio import display_name
+from ..results import header, reasons, shown, shown_unit
+from .layout import GAPS, natural, plain_table, put, without_common_start
 from .words import about, faulty_channels, number, told
 
 if TYPE_CHECKING:
@@ -38,19 +40,14 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
 
     if len(pairs) == 1:
         _print_header(pairs[0], out)
-        out.print(_metric_table(pairs[0], out))
+        put(_metric_table(pairs[0], out), out)
     else:
         out.print(Text(f"reference  {display_name(pairs[0]['reference'])}"))
-        out.print(_ranking(pairs, out))
+        _print_ranking(pairs, out)
     for pair in pairs:
         of = f"{display_name(pair['test'])}: " if len(pairs) > 1 else ""
-        reasons = {
-            f"{of}{r['reason']}" if pair["rate"] is None else f"{of}{r['spec']}: {r['reason']}": r["status"]
-            for r in pair["results"]
-            if r["status"] != "ok" or r["reason"]
-        }
-        for reason, status in reasons.items():
-            out.print(Text(reason, style="dim" if status == "ok" else "yellow"))
+        for reason, status in reasons(pair).items():
+            out.print(Text(of + reason, style="dim" if status == "ok" else "yellow"))
         for result in pair["results"]:
             if result["per_band"] is not None:
                 if len(pairs) > 1:
@@ -65,27 +62,27 @@ def print_summary(summary: Summary, out: Console) -> None:
     """
     from rich.text import Text
 
-    table = _plain_table()
+    table = plain_table()
     by_spec: dict[str, list[Score]] = {}
     for score in summary.scores:
         by_spec.setdefault(score.spec, []).append(score)
     if len(summary.systems) > 1:
         table.add_column("rank", justify="right")
-        table.add_column("system", overflow="fold")
+        table.add_column("system")
         for scores in by_spec.values():
-            table.add_column(Text(heading(scores[0])), justify="right", overflow="fold")
+            table.add_column(Text(heading(scores[0])), justify="right", no_wrap=True)
         for rank, system in enumerate(summary.systems, 1):
             cells = [_mean(summary.score(spec, system), best_mean(scores)) for spec, scores in by_spec.items()]
             table.add_row(str(rank), Text(display_name(system or "")), *cells)
     else:
-        table.add_column("metric", overflow="fold")
+        table.add_column("metric")
         for name in ("mean", "median", "5 %", "95 %"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         table.add_column("better")
         for (score,) in by_spec.values():
             numbers = ["" if isnan(v) else number(v) for v in (score.median, score.p5, score.p95)]
             table.add_row(Text(heading(score)), _mean(score), *numbers, score.better)
-    out.print(table)
+    put(table, out, keep=2 if len(summary.systems) > 1 else 1)
     for score in summary.scores:
         told = counts(score, "pairs")
         if told:
@@ -104,16 +101,16 @@ def print_differences(summary: Summary, out: Console) -> None:
     if not others:
         return
     out.print()
-    table = _plain_table()
-    table.add_column("metric", overflow="fold")
-    table.add_column("system", overflow="fold")
-    table.add_column(Text(f"minus {display_name(str(first))}"), justify="right", overflow="fold")
+    table = plain_table()
+    table.add_column("metric")
+    table.add_column("system")
+    table.add_column(Text(f"minus {display_name(str(first))}"), justify="right", no_wrap=True)
     for score in others:
         sure = not score.difference_interval[0] <= 0 <= score.difference_interval[1]
         cell = Text(number(score.difference), style="bold" if sure else "")
         cell.append(f" {interval(score.difference_interval)}", style="dim")
         table.add_row(Text(heading(score)), Text(display_name(str(score.system))), cell)
-    out.print(table)
+    put(table, out)
 
 
 def print_worst(summary: Summary, out: Console, count: int = 5) -> None:
@@ -125,14 +122,14 @@ def print_worst(summary: Summary, out: Console, count: int = 5) -> None:
         if not places:
             continue
         out.print(Text(f"\nworst by {heading(places[0][0])}", style="bold"))
-        table = _plain_table()
+        table = plain_table()
         table.add_column("value", justify="right")
-        table.add_column("at", justify="right")
-        table.add_column("test", overflow="fold")
+        table.add_column("at", justify="right", no_wrap=True)
+        table.add_column("test")
         for _, place in places:
             at = f"{place.worst_s:.2f} s" if isfinite(place.worst_s) else ""
             table.add_row(number(place.value), at, Text(display_name(place.test)))
-        out.print(table)
+        put(table, out)
 
 
 def print_agreement(agreements: Agreements, out: Console) -> None:
@@ -149,19 +146,19 @@ def print_agreement(agreements: Agreements, out: Console) -> None:
     }
     columns = {name: of for name, of in columns.items() if any(of(r) == of(r) for r in rows)}
     out.print(Text("\nagreement with people", style="bold"))
-    table = _plain_table()
-    table.add_column("metric", overflow="fold")
+    table = plain_table()
+    table.add_column("metric")
     grouped = any(r.group is not None for r in rows)
     if grouped:
-        table.add_column("group", overflow="fold")
+        table.add_column("group")
     for name in ("pairs", "Pearson", "Spearman", *columns):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for r in rows:
         group = [Text(_group(r))] if grouped else []
         cells = [_with_interval(r.pearson, r.pearson_interval), _with_interval(r.spearman, r.spearman_interval)]
         numbers = ["" if isnan(of(r)) else f"{of(r):.3f}" for of in columns.values()]
         table.add_row(Text(r.spec), *group, str(r.pairs), *cells, *numbers)
-    out.print(table)
+    put(table, out, keep=1 + grouped)
     if agreements.hidden:
         out.print(Text(f"{agreements.hidden} rated pairs of a file with itself are left out", style="dim"))
     left = {r.spec: r.left_out for r in agreements.overall() if r.left_out}
@@ -188,16 +185,16 @@ def print_changes(changes: Sequence[Change], out: Console, most: int = 20) -> No
     count = {name: sum(c.kind == kind for c in changes) for kind, name in kinds.items()}
     out.print(Text("\nagainst the baseline: " + ", ".join(f"{n} {name}" for name, n in count.items() if n)))
     changed = sorted((c for c in changes if c.kind != "same"), key=lambda c: (c.passed, -abs(c.severity)))
-    table = _plain_table()
-    table.add_column("pair", overflow="fold")
-    table.add_column("metric", overflow="fold")
+    table = plain_table()
+    table.add_column("pair")
+    table.add_column("metric")
     table.add_column("")
-    table.add_column("how", overflow="fold")
+    table.add_column("how")
     for c in changed[:most]:
         kind = Text(kinds[c.kind], style="green" if c.kind == "better" else "" if c.passed else "red")
         table.add_row(Text(about(c.id, c.system)), Text(c.spec), kind, Text(told(c)))
     if changed:
-        out.print(table)
+        put(table, out)
     if len(changed) > most:
         out.print(Text(f"and {len(changed) - most} more"))
 
@@ -236,12 +233,12 @@ def rows_table(rows: Sequence[Row], columns: Sequence[str], out: Console) -> Non
     """Rows of text as a borderless table."""
     from rich.text import Text
 
-    table = _plain_table()
+    table = plain_table()
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "))
     for row in rows:
         table.add_row(*(Text("" if row[c] is None else str(row[c])) for c in columns))
-    out.print(table)
+    put(table, out)
 
 
 def sparkline(values: Sequence[float], width: int, ascii_only: bool) -> str:
@@ -305,52 +302,67 @@ def _group(row: Agreement) -> str:
 def _print_header(pair: Row, out: Console) -> None:
     from rich.text import Text
 
-    out.print(Text(f"reference  {display_name(pair['reference'])}"))
-    out.print(Text(f"test       {display_name(pair['test'])}"))
-    if pair["rate"] is not None:
-        count = pair["channels"]
-        channels = "mono" if count == 1 else "stereo" if count == 2 else f"{count} channels"
-        out.print(Text(f"compared   {pair['duration_s']:.3f} s at {pair['rate']} Hz, {channels}"))
+    for line in header(pair):
+        out.print(Text(line))
 
 
 def _metric_table(pair: Row, out: Console) -> Table:
     from rich.text import Text
 
-    over_time = any(r["per_time"] is not None for r in pair["results"])
-    table = _plain_table()
-    table.add_column("metric", overflow="fold")
+    table = plain_table()
+    table.add_column("metric")
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit")
     table.add_column("better")
-    if over_time:
-        table.add_column("over time")
     for result in pair["results"]:
-        cells = [Text(result["spec"]), _value(result), Text(_unit(result)), Text(result["better"])]
-        if over_time:
-            per_time = result["per_time"]
-            cells.append(Text(sparkline(per_time, 40, out.options.ascii_only) if per_time is not None else ""))
-        table.add_row(*cells)
+        table.add_row(Text(result["spec"]), _value(result), Text(shown_unit(result)), Text(result["better"]))
+    courses = [r["per_time"] for r in pair["results"]]
+    if any(course is not None for course in courses):
+        heading = "over time"
+        beside = out.width - sum(natural(table)) - GAPS[0] * len(table.columns)
+        width = min(beside if beside > len(heading) else out.width - len(heading) - GAPS[-1], 40)
+        lines = [sparkline(c, width, out.options.ascii_only) if c is not None else "" for c in courses]
+        drawn = plain_table()
+        for column in table.columns:
+            drawn.add_column(column.header, justify=column.justify, no_wrap=column.no_wrap)
+        drawn.add_column(heading)
+        for row in zip(*(column.cells for column in table.columns), lines, strict=True):
+            drawn.add_row(*row)
+        return drawn
     return table
 
 
-def _ranking(pairs: Sequence[Row], out: Console) -> Table:
+def _print_ranking(pairs: Sequence[Row], out: Console) -> None:
+    """A row a test; where that is too wide, without what all names begin with."""
     from rich.text import Text
 
-    del out
-    table = _plain_table()
+    names = [display_name(pair["test"]) for pair in pairs]
+    table = _ranking(pairs, names)
+    if sum(natural(table)) + GAPS[0] * (len(table.columns) - 1) > out.width:
+        start, names = without_common_start(names)
+        if start:
+            out.print(Text(f"tests      {start}..."))
+            table = _ranking(pairs, names)
+    put(table, out, keep=2)
+
+
+def _ranking(pairs: Sequence[Row], names: Sequence[str]) -> Table:
+    from rich.text import Text
+
+    table = plain_table()
     table.add_column("rank", justify="right")
-    table.add_column("test", overflow="fold")
+    table.add_column("test")
     columns = pairs[0]["results"]
     for result in columns:
-        unit = _unit(result)
-        table.add_column(result["spec"] + (f" [{unit}]" if unit else ""), justify="right", overflow="fold")
+        unit = shown_unit(result)
+        table.add_column(result["spec"] + (f" [{unit}]" if unit else ""), justify="right")
     best = []
     for i, column in enumerate(columns):
         values = [p["results"][i]["value"] for p in pairs if not isnan(p["results"][i]["value"])]
         best.append((max if column["better"] == "higher" else min)(values, default=None))
-    for rank, pair in enumerate(pairs, 1):
+    for rank, (pair, name) in enumerate(zip(pairs, names, strict=True), 1):
         cells = [_value(r, r["value"] == best[i]) for i, r in enumerate(pair["results"])]
-        table.add_row(str(rank), Text(display_name(pair["test"])), *cells)
+        table.add_row(str(rank), Text(name), *cells)
     return table
 
 
@@ -364,7 +376,7 @@ def _print_bands(result: Row, out: Console) -> None:
     low = min([0.0, *finite])
     high = max([0.0, *finite])
     card = metrics.get(result["metric"]).card
-    unit = card.profile_unit or ("share" if card.profile == "share" else _unit(result))
+    unit = card.profile_unit or ("share" if card.profile == "share" else shown_unit(result))
     out.print(Text(f"\n{result['spec']} by band" + (f" [{unit}]" if unit else ""), style="bold"))
     width = max(10, min(60, out.width - 24))
     for frequency, value in zip(result["bands"], values, strict=True):
@@ -375,19 +387,8 @@ def _print_bands(result: Row, out: Console) -> None:
 def _value(result: Row, best: bool = False) -> Any:
     from rich.text import Text
 
-    if result["status"] in ("undefined", "error"):
-        return Text(result["status"], style="yellow" if result["status"] == "undefined" else "red")
-    return Text(number(result["value"]), style="bold green" if best else "bold")
-
-
-def _unit(result: Row) -> str:
-    return "" if result["unit"] == "1" else str(result["unit"])
-
-
-def _plain_table() -> Table:
-    from rich.table import Table
-
-    return Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    style = {"undefined": "yellow", "error": "red"}.get(result["status"], "bold green" if best else "bold")
+    return Text(shown(result), style=style)
 
 
 def _means(values: Sequence[float], width: int) -> list[float]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import metrics
-from ..comparison import Detail, compare
+from ..comparison import Detail
 from ..config import Settings
 from ..errors import ExitCode
+from ..results import compare
 from .compare import announce_compilation, panel, say
 
 RATE, SECONDS = 48000, 4
@@ -16,7 +17,7 @@ DETAILS: tuple[Detail, ...] = ("value", "map")
 
 def run(names: Sequence[str], settings: Settings) -> ExitCode:
     """Compile, and say what could not be; every other metric is compiled."""
-    wanted = metrics.names() if list(names) == ["all"] else list(names or settings.metric or panel(settings.preset))
+    wanted = metrics.names() if list(names) == ["all"] else list(names or panel(settings))
     for spec in wanted:
         metrics.parse(spec)
     announce_compilation(settings.quiet, each=bool(settings.verbose))

@@ -5,11 +5,7 @@ from __future__ import annotations
 from ..audio import display_name
 from ..judge.gates import Change
 from ..judge.summary import Summary
-
-
-def number(value: float) -> str:
-    """Five significant digits."""
-    return f"{value:.5g}"
+from ..results import number as number
 
 
 def about(*names: str | None) -> str:
@@ -23,8 +19,8 @@ def faulty_channels(summary: Summary) -> str:
     if not count:
         return ""
     kinds = ", ".join(f"{n} {kind}" for kind, n in count.items() if kind != "pairs")
-    number = count["pairs"]
-    return f"{number} of {summary.pairs} pairs {'have' if number > 1 else 'has'} a faulty channel: {kinds}"
+    faulty = count["pairs"]
+    return f"{faulty} of {summary.pairs} pairs {'have' if faulty > 1 else 'has'} a faulty channel: {kinds}"
 
 
 def told(change: Change) -> str:

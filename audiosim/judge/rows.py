@@ -54,18 +54,21 @@ class Held:
         self._rows += packed
 
 
+def reason(result: Result) -> str | None:
+    """Why the value is none, infinite, or says nothing; of an infinite one with its sign, which JSON does not know."""
+    sign = "+inf" if result.value == inf else "-inf"
+    if result.status != "infinite" or (result.reason or "").startswith(sign):
+        return result.reason
+    return f"{sign}: {result.reason}" if result.reason else sign
+
+
 def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[str, Any]:
     """One metric's result as plain data, with nan and inf as they are. listener: the policy's."""
     from .. import metrics
 
     parsed = metrics.parse(spec, listener)
     metric = metrics.get(parsed.name)
-    card = metric.card
     defaults = {o.name: o.default for o in metric.options.values()}
-    reason = result.reason
-    sign = "+inf" if result.value == inf else "-inf"
-    if result.status == "infinite" and not (reason or "").startswith(sign):  # which JSON does not know else
-        reason = f"{sign}: {reason}" if reason else sign
     return {
         "metric": parsed.name,
         "metric_version": metric.version,
@@ -75,10 +78,10 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
         "per_channel": _list(result.per_channel),
         "infinite_channels": _infinite(result.per_channel),
         "details": {k: float(v) for k, v in result.details.items()},
-        "unit": result.unit or card.unit,
-        "better": result.better or card.better,
+        "unit": result.unit,
+        "better": result.better,
         "status": result.status,
-        "reason": reason,
+        "reason": reason(result),
         "per_band": _list(result.per_band),
         "bands": _list(result.bands),
         "edges": _list(result.edges),
@@ -176,8 +179,19 @@ def to_json(data: Any, indent: int | None = 2) -> str:
     try:
         text = json.dumps(data, allow_nan=False, indent=indent)
     except ValueError:  # seldom, and the way around it takes ten times as long
-        text = json.dumps(_strict(data), allow_nan=False, indent=indent)
+        text = json.dumps(strict(data), allow_nan=False, indent=indent)
     return text + "\n"
+
+
+def strict(data: Any) -> Any:
+    """The same as strict JSON has it: what is not finite is None."""
+    if isinstance(data, float):
+        return data if isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {str(k): strict(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [strict(v) for v in data]
+    return data
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:
@@ -194,13 +208,3 @@ def _infinite(per_channel: Any) -> dict[str, list[int]] | None:
 
 def _list(array: Any) -> list[Any] | None:
     return None if array is None else array.tolist()
-
-
-def _strict(data: Any) -> Any:
-    if isinstance(data, float):
-        return data if isfinite(data) else None
-    if isinstance(data, Mapping):
-        return {str(k): _strict(v) for k, v in data.items()}
-    if isinstance(data, list | tuple):
-        return [_strict(v) for v in data]
-    return data

@@ -15,6 +15,7 @@ from ..options import Option, nearest
 
 if TYPE_CHECKING:
     from ..metric import Metric
+    from ..result import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,11 @@ def get(name: str) -> Metric:
     ours = plain in own_names()
     found = outside.find(plain, ours)
     if found is None and not ours:
-        raise UsageError(f"unknown metric {name!r}{nearest(plain, names())}; `audiosim explain` lists them all")
+        from . import _elsewhere
+
+        known = names()
+        hint = _elsewhere.told(plain, known) or nearest(plain, known, cutoff=0.7)
+        raise UsageError(f"unknown metric {name!r}{hint}; `audiosim explain` lists them all")
     return found or _loaded(plain)
 
 
@@ -95,3 +100,10 @@ def parse(text: str, otherwise: Mapping[str, Any] | None = None) -> Spec:
     spec = Spec(text, name, {k: v for k, v in (otherwise or {}).items() if k in known} | given)
     metric.chosen(spec.options)
     return spec
+
+
+def scale(spec: str | Spec) -> Scale:
+    """Unit and direction of the values of a spec, which may need no recording: an option may change them."""
+    parsed = parse(spec) if isinstance(spec, str) else spec
+    metric = get(parsed.name)
+    return metric.scale(metric.chosen(parsed.options))

@@ -133,6 +133,10 @@ class Options(options.Options):
         "dB SPL of a full-scale sine; none: each recording is brought to 65 dB SPL (audibility: 90)",
     ] = None
 
+    @property
+    def value_unit(self) -> str | None:
+        return "dB" if self.form == "audibility" else None
+
 
 def measure(pair: Pair, o: Options) -> Channel:
     if pair.rate < SLOWEST:
@@ -448,7 +452,7 @@ def _audibility(pair: Pair, level: float | None) -> Channel:
             total = powers.sum(1, keepdims=True)
             cells.append((part / frames)[:, None] * powers / (total + (total == 0)))
             added.append(cells[-1] * (y > x))
-    channel = Channel(value=float(by_frame.mean()), unit="dB")
+    channel = Channel(value=float(by_frame.mean()))
     if pair.detail == "value":
         return channel
     return replace(channel, **_placed(np.concatenate(cells), np.concatenate(added), frames, pair))

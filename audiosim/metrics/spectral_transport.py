@@ -64,6 +64,10 @@ class Options(Spectral):
     centre: Annotated[bool, "frame t is centred on sample t hop, with zeros beyond the ends"] = False
     floor: Floor = 1e-10
 
+    @property
+    def value_unit(self) -> str:
+        return {"erb": "Cam", "hz": "Hz", "log": "octave"}[self.scale] + ("²" if self.p == 2 else "")
+
 
 def measure(pair: Pair, o: Options) -> Channel:
     stft, positions = _prepared(pair.rate, o)

@@ -79,6 +79,10 @@ class Options(options.Options):
         if self.search and self.exact:
             raise UsageError("exact=true looks for patches in the whole reference; leave search out")
 
+    @property
+    def value_better(self) -> Literal["higher"] | None:
+        return "higher" if self.output == "normalised" else None
+
 
 def measure(pair: Pair, o: Options) -> Channel:
     activity, cepstra = models.warp_q.voice_activity, models.warp_q.normalised_cepstra
@@ -116,7 +120,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         "reference_seconds": voices[0].size / pair.rate,
         "test_seconds": voices[1].size / pair.rate,
     }
-    score = Channel(value=details[o.output], better="higher" if o.output == "normalised" else None, details=details)
+    score = Channel(value=details[o.output], details=details)
     if pair.detail == "value":
         return score
     paths = [
@@ -144,7 +148,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         times,
         pair,
     )
-    return replace(channel, value=score.value, per_time=per_time, details=details, better=score.better)
+    return replace(channel, value=score.value, per_time=per_time, details=details)
 
 
 def _undefined(reason: str) -> Channel:

@@ -177,7 +177,7 @@ def unit(result: Result, card: Card, *, profile: bool = False) -> str:
     """As the page shows it; profile: of the breakdown by band or time."""
     if profile and card.profile == "share":
         return "% of the difference"
-    name = (card.profile_unit if profile else None) or result.unit or card.unit
+    name = (card.profile_unit if profile else None) or result.unit
     return "" if name == "1" else name
 
 

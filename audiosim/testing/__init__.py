@@ -201,7 +201,7 @@ def _fared(verdict: Verdict) -> str:
     """The rule, its value and by how much it was missed."""
     from .. import metrics
 
-    unit = metrics.get(metrics.parse(verdict.gate.spec).name).card.unit
+    unit = metrics.scale(verdict.gate.spec).unit
     unit = "" if unit == "1" else f" {unit}"
     if verdict.value != verdict.value:
         return f"{verdict.gate.text}: {_in_words(verdict.reason or 'no number')}"

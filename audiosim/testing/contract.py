@@ -575,7 +575,9 @@ def compute(
         assert isfinite(result.value)
     assert (result.reason is None) == (result.status == "ok")
     assert result.reason is None or result.reason.strip()
-    if result.unit is None:  # an option may ask for something else than the card says
+    given = result.unit, result.better
+    assert given == metric.scale(metric.chosen(options)), "an option that changes them says so in Options.value_unit"
+    if result.unit == metric.card.unit or not options:  # an option may ask for something else than the card says
         assert isnan(result.value) or low <= result.value <= high
     if result.map is not None and result.status != "undefined":
         assert np.isfinite(result.map).all()

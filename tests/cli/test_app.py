@@ -43,6 +43,14 @@ def test_a_word_of_a_choice_is_completed(process):
     assert out.split() == ["json", "jsonl"]
 
 
+def test_presets_are_completed_those_of_the_configuration_too(process, tmp_path):
+    (tmp_path / "audiosim.toml").write_text('[presets]\nspatial = ["snr"]\n')
+    words = {"_AUDIOSIM_COMPLETE": "complete_bash", "COMP_WORDS": "audiosim compare --preset sp", "COMP_CWORD": "3"}
+    out, loaded = loaded_after(process, env=words)
+    assert out.split() == ["speech", "spatial"]
+    assert loaded == []
+
+
 def test_the_catalogue_and_a_tsv_import_no_more_than_they_need(process):
     _, loaded = loaded_after(process, "explain")
     assert set(loaded) <= {"numpy"}
@@ -85,6 +93,14 @@ def test_no_arguments_show_the_help_and_are_wrong_usage(cli):
         (["compare", "a.wav", "b.wav", "-j", "many"], "at least 1"),
         (["compare", "a.wav", "b.wav", "--map"], "--format json"),
         (["compare", "a.wav", "b.wav", "--format", "value", "--bands"], "tsv, csv or json"),
+        (["compare", "a.wav", "b.wav", "--json", "--format", "csv"], "--json or --format csv"),
+        (["batch", "a", "b", "--format", "markdown", "--json"], "--json or --format markdown"),
+        (["explain", "--json", "--format", "tsv"], "--json or --format tsv"),
+        (["compare", "a.wav", "b.wav", "--preset", "codecs"], "did you mean 'codec'?"),
+        (["warm", "--preset", "speach"], "did you mean 'speech'?"),
+        (["compare", "a.wav", "b.wav", "--require", "estoi>=0.8"], "did you mean 'stoi:extended=true'?"),
+        (["compare", "a.wav", "b.wav", "-m", "polqa"], "licensed"),
+        (["explain", "lpips"], "pictures"),
         (["compare", "-", "-"], "only once"),
         (["compare", "a.wav", "-", "-"], "only once"),
         (["compare", "a.wav", "b.wav", "-o", "nowhere/x.json"], "no directory"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import get_args
 from xml.etree import ElementTree
@@ -16,6 +17,8 @@ import soundfile
 from audiosim import compare, load, metrics
 from audiosim.cli.formats import BY_SUFFIX
 from audiosim.config import Format
+from audiosim.presets import PRESETS
+from audiosim.testing.signals import noise, speech_like
 from tests.cli.conftest import RATE
 
 
@@ -39,6 +42,89 @@ def test_the_panel_is_a_row_a_metric_in_full_precision(cli, sounds):
     assert [r["spec"] for r in rows] == list(expected)
     assert [float(r["value"]) for r in rows] == [r.value for r in expected.values()]
     assert {r["status"] for r in rows} == {"ok"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_answers_for_stereo_at_48_khz(cli, tmp_path, preset):
+    x = speech_like(48000, 1.5, seed=1, channels=2)
+    for name, samples in (("ref.wav", x), ("test.wav", x + 0.01 * noise(48000, 1.5, seed=2, channels=2))):
+        soundfile.write(tmp_path / name, samples.T, 48000, subtype="FLOAT")
+    done = cli("compare", tmp_path / "ref.wav", tmp_path / "test.wav", "--preset", preset)
+    assert done.code == 0
+    rows = table(done.out)
+    assert [row["spec"] for row in rows] == list(PRESETS[preset])
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_a_preset_of_the_configuration(cli, sounds, tmp_path):
+    (tmp_path / "audiosim.toml").write_text('[presets]\nours = ["mse", "mae"]\nnull = ["snr"]\n')
+    pair = sounds / "ref.wav", sounds / "near.wav"
+    assert [r["spec"] for r in table(cli("compare", *pair, "--preset", "ours").out)] == ["mse", "mae"]
+    assert [r["spec"] for r in table(cli("compare", *pair, "--preset", "null").out)] == ["snr"]
+    assert "rmse" not in cli("compare", *pair, "--preset", "ours", "-m", "snr").out
+    done = cli("compare", *pair, "--preset", "our")
+    assert (done.code, "did you mean 'ours'?" in done.err) == (2, True)
+
+
+def test_losses_of_the_preset_can_be_trained_on():
+    for spec in PRESETS["loss"]:
+        assert metrics.get(metrics.parse(spec).name).card.gradient == "exact"
+
+
+@pytest.mark.parametrize("argv", [("compare",), ("explain", "mse")])
+def test_json_has_a_flag_of_its_own(cli, sounds, argv):
+    (command, *name), pair = argv, (sounds / "ref.wav", sounds / "near.wav")
+    extra = ["-m", "mse"] if command == "compare" else []
+    made = [cli(command, *name, *pair, *extra, *form) for form in (["--json"], ["--format", "json", "--json"])]
+    strict(made[0].out)
+    assert made[0] == made[1] == cli(command, *name, *pair, *extra, "--format", "json")
+
+
+MISMATCHES = {  # the test's rate, channels and length, of a reference of 48000 Hz, 2 channels and 1 s; what mends it
+    "8000 1 0.5": "--rate resample --channels match --length trim",
+    "16000 2 0.5": "--rate resample --length trim",
+    "44100 6 1": "--rate resample --channels mono",
+    "48000 6 0.5": "--channels mono --length trim",
+    "96000 1 1": "--rate resample --channels match",
+}
+
+
+@pytest.mark.parametrize("name", ["test.wav", "it's a test.wav"])
+@pytest.mark.parametrize(("form", "flags"), MISMATCHES.items())
+def test_all_that_differs_is_told_at_once_with_a_command_that_works(cli, tmp_path, monkeypatch, form, flags, name):
+    monkeypatch.chdir(tmp_path)
+    rate, channels, seconds = (float(word) for word in form.split())
+    soundfile.write("ref.wav", noise(48000, 1, seed=1, channels=2).T, 48000)
+    soundfile.write(name, noise(int(rate), seconds, seed=1, channels=int(channels)).T, int(rate))
+    argv = "compare", "ref.wav", name, "-m", "mse"
+    for more in ((), ("--length", "keep") if "trim" in flags else ()):
+        refused = cli(*argv, *more)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (3, "", 1)
+        told, _, command = refused.err.strip().partition(": audiosim compare ")
+        assert told.endswith(f"use {flags}")
+        assert ("Hz" in told, "channel" in told) == ("rate" in flags, "channels" in flags)
+        assert cli("compare", *shlex.split(command)).code == 0
+
+
+def test_a_long_command_is_not_repeated(cli, sounds):
+    names = [sounds / "ref.wav", *[sounds / "fast.wav"] * 2]
+    done = cli("compare", *names, "-m", "mse")
+    assert (done.code, "audiosim compare" in done.err) == (3, False)
+    (long := sounds / ("l" * 200 + ".wav")).write_bytes((sounds / "fast.wav").read_bytes())
+    done = cli("compare", sounds / "ref.wav", long, "-m", "mse")
+    assert done.err.strip().endswith("use --rate resample --length trim")
+
+
+def test_several_tests_that_differ_are_mended_by_one_set_of_flags(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("ref.wav", noise(48000, 1, seed=1, channels=2).T, 48000)
+    soundfile.write("mono.wav", noise(48000, 1, seed=1).T, 48000)
+    soundfile.write("six.wav", noise(16000, 0.5, seed=1, channels=6).T, 16000)
+    argv = "compare", "ref.wav", "mono.wav", "six.wav", "-m", "mse"
+    done = cli(*argv)
+    _, _, flags = done.err.strip().splitlines()[-1].partition("to compare all of these, use ")
+    assert flags == "--rate resample --channels mono --length trim"
+    assert cli(*argv, *flags.split()).code == 0
 
 
 def test_json_is_the_documented_object(cli, sounds):

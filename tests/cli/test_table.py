@@ -5,7 +5,13 @@ from __future__ import annotations
 import io
 from math import inf
 
+import pytest
+from rich.console import Console
+
+from audiosim import metrics
 from audiosim.cli import table
+from audiosim.cli.explain import catalogue
+from audiosim.cli.layout import without_common_start
 from audiosim.judge import gates
 from audiosim.judge.summary import agreement, summarise
 from tests.batches import row
@@ -75,3 +81,57 @@ def test_changes():
     many = [gates.Change(f"{i}", None, "mse", "1", "worse", 1.0, 2.0, 1.0, 0.0, None) for i in range(30)]
     assert printed(table.print_changes, many).splitlines()[-1] == "and 10 more"
     assert printed(table.print_changes, []) == ""
+
+
+SPECS = ["auditory:form=audibility", "modulation-difference", "spectral-convergence", "stoi:extended=true", "si-sdr"]
+
+
+def screen(width, show, *arguments):
+    page = Console(file=io.StringIO(), width=width, no_color=True, highlight=False, markup=False, emoji=False)
+    show(*arguments, page)
+    return page.file.getvalue()
+
+
+def compared(test, specs=SPECS, **more):
+    more = {"per_time": None, "per_band": None, "options": {}, "details": {}, "reason": None, "status": "ok"} | more
+    results = [{"spec": s, "metric": s, "value": -123.456, "unit": "dB", "better": "lower", **more} for s in specs]
+    return {"reference": "r.wav", "test": test, "rate": 8000, "channels": 1, "duration_s": 1.0, "results": results}
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("specs", [SPECS, ["mse", "snr"], [f"mel-stft:n_fft={n}" for n in range(256, 2048, 128)]])
+def test_no_name_is_broken_at_any_width(width, specs):
+    one = screen(width, table.print_results, [compared("test.wav", specs, per_time=[1.0, 2.0, 3.0] * 30)])
+    names = [f"out/decoded_{system}.wav" for system in ("opus_64", "opus_96", "mp3")]
+    many = screen(width, table.print_results, [compared(name, specs) for name in names])
+    rows = [row(f"{i}.wav", s, 1.0 + i, system) for i in range(3) for s in specs for system in ("opus", "mp3")]
+    systems = screen(width, table.print_summary, summarise(rows))
+    single = screen(width, table.print_summary, summarise([r for r in rows if r["system"] == "mp3"]))
+    for text in (one, many, systems, single):
+        assert all(len(line.rstrip()) <= width for line in text.splitlines())
+        assert set(specs) <= set(text.split())
+        assert "…" not in text
+    assert {"opus_64.wav", "opus_96.wav", "mp3.wav"} <= {word.rpartition("decoded_")[2] for word in many.split()}
+    assert many.count("-123.46") == 3 * len(specs)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_catalogue_and_options_break_no_word(width):
+    rows = catalogue()
+    columns = tuple(name for name in rows[0] if name != "family")
+    options = [{"option": o.name, "legal": o.legal, "help": o.help} for o in metrics.options("stoi").values()]
+    for told, shown in ((rows, columns), (options, ("option", "legal", "help"))):
+        text = screen(width, table.rows_table, told, shown)
+        assert {word for r in told for c in shown for word in str(r[c]).split()} <= set(text.split())
+
+
+def test_what_all_names_begin_with_is_told_once():
+    for names, start in (
+        (["a/b_c.wav", "a/b_d.wav"], "a/b_"),
+        (["d/a", "d/ab"], "d/"),
+        (["d/a", "d/a"], "d/"),
+        (["ab", "ac"], ""),
+        (["d/a"], ""),
+        (["/x.wav", "y.wav"], ""),
+    ):
+        assert without_common_start(names) == (start, [name[len(start) :] for name in names])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import inf, isnan, nan
 
 import numpy as np
@@ -13,7 +14,7 @@ from audiosim.errors import UsageError
 from audiosim.judge import gates
 from audiosim.judge.rows import result_row, to_json
 from audiosim.match import Policy
-from audiosim.result import Result, undefined
+from audiosim.result import Result, Scale, undefined
 from audiosim.signal import Signal
 from audiosim.testing.signals import affordable, noise
 from tests.batches import row
@@ -22,7 +23,7 @@ RATE = 16000
 
 
 def result(value, **fields):
-    return Result(value=value, per_channel=np.array([value]), **fields)
+    return Result(value=value, per_channel=np.array([value]), unit="dB", better="higher", **fields)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_verdicts(gate, value, passed, missed):
 
 def test_undefined_never_passes():
     for gate in ("mse<inf", "mse>-inf"):
-        found = gates.verdict(gates.parse(gate), undefined("the reference is silent", 1))
+        found = gates.verdict(gates.parse(gate), undefined("the reference is silent", 1, Scale("dB", "higher")))
         assert not found.passed
         assert isnan(found.value)
         assert isnan(found.missed_by)
@@ -189,16 +190,17 @@ def test_other_gates_on_channels_are_usage_errors(text, why):
 )
 def test_verdicts_on_channels(text, channels, value, reason):
     gate = gates.parse(text)
-    found = gates.verdict(gate, Result(value=70.0, per_channel=np.array(channels)))
+    answer = replace(result(70.0), per_channel=np.array(channels))
+    found = gates.verdict(gate, answer)
     assert (found.passed, found.reason) == (reason is None, reason)
     assert found.value == pytest.approx(value, nan_ok=True)
-    told = json.loads(to_json(result_row(gate.spec, Result(value=70.0, per_channel=np.array(channels)))))
+    told = json.loads(to_json(result_row(gate.spec, answer)))
     assert gates.row(gates.verdict_of_row(gate, told)) == pytest.approx(gates.row(found), nan_ok=True)
 
 
 def test_a_channel_without_a_value_passes_only_where_both_are_silent():
     gate = gates.parse("min_channel(snr)>=60")
-    answer = Result(value=nan, per_channel=np.array([70.0, nan]), status="undefined", reason="channel 2: silent")
+    answer = replace(result(nan, status="undefined", reason="channel 2: silent"), per_channel=np.array([70.0, nan]))
     assert gates.verdict(gate, answer).reason == "undefined: channel 2: silent"
     assert gates.verdict(gate, answer, silent=[2]).value == 70.0
     assert gates.verdict(gate, answer, silent=[1]).passed is False

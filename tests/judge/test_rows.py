@@ -48,7 +48,7 @@ def test_silence_keeps_its_own_reason() -> None:
 
 def test_gates_do_not_ask_for_the_reason() -> None:
     gate, closer = gates.parse("snr>=60"), gates.parse("snr>=1e6")
-    result = Result(value=188.0, per_channel=np.array([188.0]), reason=IDENTICAL)
+    result = Result(value=188.0, per_channel=np.array([188.0]), unit="dB", better="higher", reason=IDENTICAL)
     passed, failed = gates.verdict(gate, result), gates.verdict(closer, result)
     assert (passed.passed, passed.reason) == (True, None)
     assert (failed.passed, failed.reason) == (False, None)
@@ -57,7 +57,8 @@ def test_gates_do_not_ask_for_the_reason() -> None:
 @pytest.mark.parametrize("reason", [None, "no distortion at all", "information is infinite", "channel 2: -inf"])
 @pytest.mark.parametrize("value", [inf, -inf])
 def test_the_sign_of_an_infinite_value_survives_json(value: float, reason: str | None) -> None:
-    result = Result(value=value, per_channel=np.array([value]), status="infinite", reason=reason)
+    channels = np.array([value])
+    result = Result(value=value, per_channel=channels, unit="dB", better="higher", status="infinite", reason=reason)
     row = json.loads(to_json(result_row("si-sdr", result)))
     assert row["value"] is None
     assert number(row) == value

@@ -157,7 +157,7 @@ def test_without_a_model_all_but_the_score_is_there(monkeypatch: pytest.MonkeyPa
     assert "\n" not in (result.reason or "")
     alone = VISQOL.compute(ref, test, 48000, output="vnsim", detail="map")
     assert alone.status == "ok"
-    assert (alone.unit, result.unit) == ("NSIM", None)
+    assert (alone.unit, result.unit) == ("NSIM", "MOS")
     assert result.details == alone.details
     assert alone.value == alone.details["vnsim"] == pytest.approx(np.mean(result.per_band))
     for field in ("per_band", "per_time", "map"):

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 
+from audiosim import metrics
 from audiosim.comparison import Comparison
 from audiosim.judge.explain import taken_apart
 from audiosim.report import figure
@@ -43,7 +44,8 @@ def test_the_text_of_an_svg_is_text_and_it_is_the_same_each_time(pair):
 def test_a_metric_without_an_answer_leaves_the_sides_empty(pair):
     _, compared = pair()
     silent = Signal(0.0 * compared.ref.samples, compared.ref.rate)
-    nothing = Comparison(silent, silent, {}, {"si-sdr": undefined("the reference is silent", 1)})
+    nothing = undefined("the reference is silent", 1, metrics.scale("si-sdr"))
+    nothing = Comparison(silent, silent, {}, {"si-sdr": nothing})
     assert figure.levels(nothing, ["si-sdr"], "svg").startswith(b"<?xml")
     found = taken_apart("si-sdr", nothing, nothing.results["si-sdr"])
     assert figure.shares(found, "svg").startswith(b"<?xml")

@@ -35,6 +35,10 @@ class Searching(Options):
     ] = 60
     exact: Annotated[bool, "find the lag of recordings over a minute at once, in 12 times their memory"] = False
 
+    @property
+    def value_unit(self) -> str | None:
+        return "NSIM" if self.output == "vnsim" else None
+
 
 def measure(pairs: Sequence[Pair], mode: Mode, o: Searching, score: Callable[[Array], float | str]) -> Channel:
     """The value of all channels, averaged to one.
@@ -63,7 +67,6 @@ def measure(pairs: Sequence[Pair], mode: Mode, o: Searching, score: Callable[[Ar
             "lost": float(np.count_nonzero(found.plan.found < 0)),
         },
         reason=reason,
-        unit="NSIM" if o.output == "vnsim" else None,
         **_profile(found, ear, view),
     )
 

@@ -1,0 +1,88 @@
+"""What people ask for under other names: our name for it, or why there is none and what comes nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+# Specs of ours, by names that they have elsewhere; letters and digits only.
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "auditory:form=audibility": ("audibility", "jnd", "justnoticeabledifference"),
+    "cepstrum-distance": ("cd", "cepstraldistance", "cepdist"),
+    "complex-stft": ("complexspectral", "cstft"),
+    "composite": ("csig", "cbak", "covl", "huloizou"),
+    "esr": ("errortosignalratio", "nmse"),
+    "fwseg-snr": ("fwssnr", "fwsnrseg", "fwsegmentalsnr"),
+    "haspi": ("haspi2", "haspiv2"),
+    "hasqi": ("hasqi2", "hasqiv2"),
+    "itakura-saito": ("is", "isd", "itakura"),
+    "log-mel": ("mel", "melspec", "melspectrogram", "logmelspectrogram", "melloss", "mell1"),
+    "lsd": ("logspectraldistance", "logspectral"),
+    "lufs": ("lkfs", "ebur128", "r128", "bs1770", "integratedloudness"),
+    "loudness": ("sone", "zwicker", "iso532"),
+    "mae": ("l1", "l1loss", "meanabsoluteerror"),
+    "mcd": ("mcd13", "melcd", "mcddtw", "melcepstraldistortion"),
+    "mel-stft": ("melstftloss", "multiscalemel", "msmel", "mrmel"),
+    "mr-stft": ("msstft", "mss", "multiscalestft", "multiresolutionstft", "multiscalespectral", "mssl", "mrstftloss"),
+    "mse": ("l2", "l2loss", "meansquarederror"),
+    "pesq": ("p862", "p8622", "pesqwb", "wbpesq", "wpesq", "pypesq"),
+    "pesq:band=narrow": ("p8621", "pesqnb", "nbpesq"),
+    "peaq": ("odg", "bs1387", "peaqbasic"),
+    "rmse": ("rms", "rmsd"),
+    "sdr": ("bsseval", "museval", "bss"),
+    "seg-snr": ("snrseg", "segmentalsnr", "ssnr"),
+    "si-sdr": ("sisnr", "scaleinvariantsdr", "sisdri"),
+    "siib-gauss": ("siib",),
+    "spectral-transport": ("ot", "wasserstein", "emd", "spectralot"),
+    "stoi": ("pystoi",),
+    "stoi:extended=true": ("estoi",),
+    "two-f": ("2f", "2fmodel", "twofmodel"),
+    "visqol": ("visqolaudio", "visqolv3", "visqol3"),
+    "visqol-speech": ("visqolvoice",),
+}
+
+# Names of what there is not: why, and what there is instead.
+ABSENT: Mapping[str, tuple[str, ...]] = {
+    "it compares pictures; for what is heard there is auditory": ("lpips", "ssim", "msssim", "vmaf", "dists", "fid"),
+    "its peak is that of pictures; for sound there is snr": ("psnr",),
+    "people give it; pesq and visqol-speech predict it for speech, visqol, peaq and two-f for music": (
+        "mos",
+        "moslqo",
+        "mushra",
+    ),
+    "it is licensed, and no implementation is free; for speech there are pesq and visqol-speech": ("polqa", "p863"),
+    "it is a trained network, of which there are none here; for speech there are pesq, visqol-speech and warp-q": (
+        *("dnsmos", "nisqa", "utmos", "utmosv2", "mosnet", "sqapp", "squim", "torchaudiosquim", "wvmos", "ssqa"),
+        *("scoreq", "p808", "plcmos", "noresqa", "quamos", "sigmos"),
+    ),
+    "it is a trained network, of which there are none here; there are auditory, and mr-stft to train on": (
+        *("clap", "clapscore", "cdpam", "dpam", "vggish", "pann", "panns", "openl3", "wav2vec", "hubert", "encodec"),
+        *("speechbertscore", "perceptualloss"),
+    ),
+    "it compares collections by a trained network, not pairs; for pairs there are auditory and log-mel": (
+        *("fad", "frechetaudiodistance", "kad", "kid", "fd", "inceptionscore", "isc", "fdopenl3"),
+    ),
+    "it needs a recogniser of speech; stoi, haspi and siib-gauss predict how much is understood": (
+        *("wer", "cer", "wordaccuracy", "per"),
+    ),
+    "it needs a recogniser of speakers; nearest is mcd, which compares timbre": (
+        *("secs", "eer", "speakersimilarity", "ecapa"),
+    ),
+    "it needs a pitch tracker; nearest are spectral-transport and mcd": ("f0rmse", "f0", "pitch", "vuv", "gpe", "ffe"),
+    "it needs the transfer of the room; stoi and ncm compare the recordings themselves": ("sti", "stipa", "rasti"),
+    "it is not here; for speech there is hasqi": ("haaqi",),
+    "it needs the separate interferences; nearest are sdr and si-sdr": ("sir", "sar", "isr", "sisir", "sisar"),
+}
+
+
+def plain(name: str) -> str:
+    """Letters and digits, in small letters."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def told(name: str, ours: Iterable[str]) -> str:
+    """What to say after "unknown metric NAME" where the field knows the name; else nothing."""
+    asked = plain(name)
+    for spec, others in [*((spec, (plain(spec),)) for spec in ours), *ALIASES.items()]:
+        if asked in others:
+            return f", did you mean {spec!r}?"
+    return next((f": {reason}" for reason, others in ABSENT.items() if asked in others), "")

@@ -1,0 +1,222 @@
+"""audiosim.compare, and the mapping that it gives: results that print themselves, and go into JSON or a data frame."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import import_module
+from math import nan
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from .audio import data_name, display_name
+from .comparison import Backend, Detail, compare_sounds, policy_of
+from .errors import MissingExtra
+from .judge.rows import pair_row, reason, strict
+from .match import describe, warn
+from .presets import PRESETS
+from .result import Result
+from .signal import Signal
+
+GAP = "   "  # between the columns of a printed table
+
+
+class Results(dict[str, Result]):
+    """What each metric answers about one pair, by its spec: a dict that prints itself.
+
+    str, and what a notebook shows, are the table of `audiosim compare`, without bands and times.
+    reference, test: names. rate, channels, duration_s: in which the two were compared.
+    match: what was done to make the two comparable, and what is wrong with their channels (JSON-ready; empty if
+        nothing).
+    """
+
+    reference: str = "reference"
+    test: str = "test"
+    rate: int | None = None
+    channels: int | None = None
+    duration_s: float | None = None
+    match: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def notes(self) -> list[str]:
+        """The sentences of match, as the command prints them, with the names of its options."""
+        return describe(self.match)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The pair as a row of `audiosim compare --format json`, with keys "results", "match" and others.
+
+        Plain data that json.dumps takes. A value that is no finite number is None, and its status says which it was;
+        the reason of an infinite one begins with its sign.
+        """
+        shape: dict[str, Any] = {"rate": self.rate, "channels": self.channels, "duration_s": self.duration_s}
+        row: dict[str, Any] = strict(pair_row(self.reference, self.test, self, **shape, match=self.match))
+        return row
+
+    def to_frame(self) -> Any:
+        """A data frame with one row a metric, of pandas or polars; where both are installed, of the one in use already.
+
+        Columns: reference, test, metric (the spec), value, unit, better, status, reason; of more than one channel also
+        channel_1, channel_2 ... Numbers are as they are: nan where there is none, and inf.
+        Raises MissingExtra where neither is installed.
+        """
+        rows = self._shown()["results"]
+        texts = ("unit", "better", "status", "reason")
+        columns: dict[str, list[Any]] = {name: [getattr(self, name)] * len(rows) for name in ("reference", "test")}
+        columns |= {"metric": [row["spec"] for row in rows], "value": [row["value"] for row in rows]}
+        columns |= {name: [row[name] for row in rows] for name in texts}
+        each = [_channels(row) for row in rows]
+        for i in range(max(map(len, each), default=0)):
+            columns[f"channel_{i + 1}"] = [values[i] if i < len(values) else nan for values in each]
+        kinds = {name: str if name in ("reference", "test", "metric", *texts) else float for name in columns}
+        for library in sorted(("pandas", "polars"), key=lambda name: name not in sys.modules):
+            try:
+                frames = import_module(library)
+            except ImportError:
+                continue
+            # None alone would have no type in polars, and frames of two pairs could not be joined.
+            how = {"schema": kinds} if library == "polars" else {}
+            return frames.DataFrame(columns, **how)
+        raise MissingExtra("to_frame() needs pandas or polars: pip install pandas, or pip install polars")
+
+    def __str__(self) -> str:
+        pair = self._shown()
+        cells = [("metric", "value", "unit", "better")]
+        cells += [(row["spec"], shown(row), shown_unit(row), row["better"]) for row in pair["results"]]
+        name, value, of, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+        table = [GAP.join((a.ljust(name), b.rjust(value), c.ljust(of), d)) for a, b, c, d in cells]
+        return "\n".join([*header(pair), *table, *reasons(pair)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same table, with a column a channel where there are several."""
+        pair = self._shown()
+        rows, names = pair["results"], ["metric", "value", "unit", "better"]
+        each = [_channels(row) for row in rows]
+        names += [f"channel {i + 1}" for i in range(max(map(len, each), default=0))]
+        names += ["reason"] * any(row["reason"] for row in rows)
+        lines = []
+        for row, values in zip(rows, each, strict=True):
+            texts = [row["spec"], shown(row), shown_unit(row), row["better"]]
+            texts += ["" if v != v else number(v) for v in values]
+            texts += [""] * (len(names) - len(texts))
+            if row["reason"]:
+                texts[-1] = row["reason"]
+            lines.append(_line("td", texts, names))
+        caption = "<br>".join(map(escape, header(pair)))
+        return (
+            f'<table><caption style="text-align: left; white-space: pre-wrap">{caption}</caption>'
+            f"<thead>{_line('th', names, names)}</thead><tbody>{''.join(lines)}</tbody></table>"
+        )
+
+    def _shown(self) -> dict[str, Any]:
+        """What people see of to_dict, which needs no metric: one from a file may be unknown where a pickle is read."""
+        rows = [
+            {
+                "spec": spec,
+                "value": float(result.value),
+                "unit": result.unit,
+                "better": result.better,
+                "status": result.status,
+                "reason": reason(result),
+                "per_channel": result.per_channel.tolist(),
+            }
+            for spec, result in self.items()
+        ]
+        names = ("reference", "test", "rate", "channels", "duration_s")
+        return {**{name: getattr(self, name) for name in names}, "results": rows}
+
+
+def compare(
+    ref: Signal | ArrayLike | str | os.PathLike[str],
+    test: Signal | ArrayLike | str | os.PathLike[str],
+    metrics: str | Sequence[str] = PRESETS["default"],
+    rate: int | None = None,
+    detail: Detail = "value",
+    *,
+    band_edges: Any = None,
+    jobs: int | None = None,
+    backend: Backend = "numba",
+    **policy: Any,
+) -> Results:
+    """How alike two recordings are, by each of the metrics: a dict of spec and Result that prints itself.
+
+    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
+    metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
+    rate: Hz, for arrays.
+    detail: "profile" adds per_band and per_time, "map" also map.
+    band_edges: Hz, ascending [band + 1]; "bins" for all bins; None for a summary of at most 40 bands.
+    jobs: threads; None for all cores. The numbers do not depend on it.
+    backend: "torch" gives the values of audiosim.Loss, of float64 tensors, on the GPU where there is one.
+    policy: fields of match.Policy.
+    Warns once a process of samples beyond full scale (FullScaleWarning), and once more of those above +6 dBFS.
+    Raises InputError for recordings that cannot be read or compared, UsageError for wrong specs or options.
+    """
+    asked = policy_of(policy)
+    specs = [metrics] if isinstance(metrics, str) else list(metrics)
+    done = compare_sounds(
+        ref, test, specs, asked, rate, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
+    )
+    warn(done.match)
+    results = Results(done.results)
+    results.reference, results.test = _name(ref, done.ref), _name(test, done.test)
+    results.rate, results.channels, results.duration_s = done.ref.rate, done.ref.channels, done.ref.duration
+    results.match = done.match
+    return results
+
+
+def header(pair: Mapping[str, Any]) -> list[str]:
+    """What stands above the table of a pair: the two, and in what form they were compared."""
+    lines = [f"reference  {display_name(pair['reference'])}", f"test       {display_name(pair['test'])}"]
+    if pair["rate"] is not None:
+        count = pair["channels"]
+        channels = "mono" if count == 1 else "stereo" if count == 2 else f"{count} channels"
+        lines.append(f"compared   {pair['duration_s']:.3f} s at {pair['rate']} Hz, {channels}")
+    return lines
+
+
+def reasons(pair: Mapping[str, Any]) -> dict[str, str]:
+    """What stands below: why a value is none, infinite, or says nothing; the status by each sentence."""
+    return {
+        r["reason"] if pair["rate"] is None else f"{r['spec']}: {r['reason']}": r["status"]
+        for r in pair["results"]
+        if r["status"] != "ok" or r["reason"]
+    }
+
+
+def number(value: float) -> str:
+    """Five significant digits."""
+    return f"{value:.5g}"
+
+
+def shown(row: Mapping[str, Any]) -> str:
+    """The value as tables show it, or why there is none in a word."""
+    return str(row["status"]) if row["status"] in ("undefined", "error") else number(row["value"])
+
+
+def shown_unit(row: Mapping[str, Any]) -> str:
+    """Nothing for a pure number."""
+    return "" if row["unit"] == "1" else str(row["unit"])
+
+
+def _name(sound: Any, signal: Signal) -> str:
+    return data_name(os.fsdecode(sound)) if isinstance(sound, str | os.PathLike) else signal.name
+
+
+def _channels(row: Mapping[str, Any]) -> list[float]:
+    """The values of the channels, where there are several."""
+    values: list[float] = row["per_channel"]
+    return values if len(values) > 1 else []
+
+
+def _line(tag: str, texts: Sequence[str], names: Sequence[str]) -> str:
+    cells = (
+        f'<{tag} style="text-align: {"right" if name == "value" or name.startswith("channel") else "left"}">'
+        f"{escape(text)}</{tag}>"
+        for text, name in zip(texts, names, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
