@@ -9,31 +9,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import metrics, nn as nn
+    from . import metrics, nn as nn, torchmetrics as torchmetrics
     from .audio import load
+    from .batched import Metric
     from .card import Card
     from .loss import Loss as Loss
+    from .published import schema
     from .result import Result
     from .results import Results, compare
     from .signal import Signal
 
 __version__ = "0.1.0"
 # Loss and nn are public too, but need torch: a star import must not.
-__all__ = ["Card", "Result", "Results", "Signal", "compare", "load", "metrics"]
+__all__ = ["Card", "Metric", "Result", "Results", "Signal", "compare", "load", "metrics", "schema"]
 
 _HOME = {
     "Card": "card",
+    "Metric": "batched",
     "Result": "result",
     "Results": "results",
     "Signal": "signal",
     "compare": "results",
     "load": "audio",
     "Loss": "loss",
+    "schema": "published",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("metrics", "nn"):
+    if name in ("metrics", "nn", "torchmetrics"):
         return import_module(f".{name}", __name__)
     if name in _HOME:
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)

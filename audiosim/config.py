@@ -41,11 +41,12 @@ class Settings:
     bands: bool = False
     bins: bool = False
     times: bool = False
+    verdict: bool | None = None  # of compare; None: without -m, on a terminal
     require: tuple[str, ...] = ()
     rate: Rate = "error"
     channels: Channels = "error"
     length: Length = "auto"
-    align: str = "none"  # auto: a delay of up to 1 s; auto:SECONDS
+    align: str = "none"  # auto: a delay of up to 1 s; auto:SECONDS; drift; find
     gain: Gain = "none"
     polarity: Polarity = "keep"
     level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own

@@ -6,7 +6,7 @@ All is reported.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, log10, sqrt
@@ -40,7 +40,7 @@ class Policy:
     rates: Literal["error", "resample"] = "error"
     channels: Literal["error", "mono", "match"] = "error"
     length: Literal["auto", "error", "trim", "pad", "keep"] = "auto"  # auto: trim within 50 ms, else error
-    align: str = "none"  # auto: a delay of up to 1 s either way, auto:SECONDS: of up to so many
+    align: str = "none"  # auto: a delay of up to 1 s; drift: another clock, too; find: one is a part of the other
     gain: Literal["none", "match"] = "none"
     polarity: Literal["keep", "match"] = "keep"
     level: float | None = None  # dB SPL of a full-scale sine, for metrics with an option level; None: their own
@@ -51,17 +51,20 @@ class Policy:
 
     @property
     def search(self) -> float | None:
-        """Seconds either way in which the delay is looked for; None: it is not. UsageError for what is no range."""
-        if self.align == "none":
+        """Seconds either way in which the delay is looked for; None: it is not, or everywhere (find).
+
+        UsageError for what is no range.
+        """
+        if self.align in ("none", "find"):
             return None
         word, colon, text = str(self.align).partition(":")
         try:
             seconds = float(text) if colon else SEARCH
         except ValueError:
             seconds = 0.0
-        if word != "auto" or not 0 < seconds <= LONGEST_SEARCH:
+        if word not in ("auto", "drift") or not 0 < seconds <= LONGEST_SEARCH:
             raise UsageError(
-                f"align={self.align!r} is not possible; one of: none, auto, auto:SECONDS "
+                f"align={self.align!r} is not possible; one of: none, auto, auto:SECONDS, drift, drift:SECONDS, find "
                 f"with more than 0 and at most {LONGEST_SEARCH:g} s"
             )
         return seconds
@@ -99,8 +102,8 @@ def match(
     if ref.channels != test.channels or (policy.channels == "mono" and ref.channels > 1):
         ref, test, done["channels"] = _same_channels(ref, test, policy)
     whole = ref, test
-    if policy.search is not None:
-        ref, test, done["align"] = _aligned(ref, test, policy)
+    if policy.align != "none":
+        ref, test, done["align"] = _way_to_align(policy)(ref, test, policy)
     if ref.length != test.length and policy.length != "keep":
         ref, test, done["length"] = _same_length(ref, test, policy, whole, done.get("align"))
     if policy.polarity == "match":
@@ -184,9 +187,27 @@ def _alignment(step: Mapping[str, Any]) -> str:
     if not step["found"]:
         return f"did not align: {step['reason']}"
     late, correlation = step["delay_ms"], f"correlation {step['correlation']:.3f}"
+    if "starts_s" in step:
+        return _excerpt(step)
+    if step.get("drift_ppm"):
+        return _drift(step)
+    if "drift_ppm" in step:
+        correlation += "; the clocks agree"
     if not late:
         return f"the test is neither late nor early ({correlation})"
-    changes = [
+    changes = _cuts(step)
+    if step["delay_samples"] % 1:
+        changes.append("shifted the test by the fraction of a sample that is left")
+    said = f"the test is {_lateness(late)} ({correlation}): {', '.join(changes)}"
+    if step.get("at_end"):
+        further = _further(step["policy"], step["search_s"])
+        said += f"; this is the end of the search, and the delay may be longer: {further}"
+    return said
+
+
+def _cuts(step: Mapping[str, Any]) -> list[str]:
+    """What was done to the ends of the two."""
+    return [
         f"{verb} {_samples(count)} {preposition} the {end} of the {name}"
         for key, verb, preposition, end in (
             ("trimmed_start_samples", "cut", "from", "start"),
@@ -196,11 +217,28 @@ def _alignment(step: Mapping[str, Any]) -> str:
         for name, count in step.get(key, {}).items()
         if count
     ]
-    if step["delay_samples"] % 1:
-        changes.append("shifted the test by the fraction of a sample that is left")
-    said = f"the test is {_lateness(late)} ({correlation}): {', '.join(changes)}"
-    if step.get("at_end"):
-        said += f"; this is the end of the search, and the delay may be longer: {_further(step['search_s'])}"
+
+
+def _drift(step: Mapping[str, Any]) -> str:
+    ppm = step["drift_ppm"]
+    changes = ["resampled the test to the clock of the reference", *_cuts(step)]
+    return (
+        f"the test runs {abs(ppm):.4g} ppm {'slower' if ppm > 0 else 'faster'} than the reference (give or take "
+        f"{step['drift_error_ppm']:.2g} ppm) and starts {_lateness(step['delay_ms'])} (correlation "
+        f"{step['correlation']:.3f}): {', '.join(changes)}"
+    )
+
+
+def _excerpt(step: Mapping[str, Any]) -> str:
+    part, whole = step["part"], "test" if step["part"] == "reference" else "reference"
+    starts = step["starts_s"]
+    said = f"the {part} begins {f'at {starts:.3f} s of' if starts >= 0 else f'{-starts:.3f} s before'} the {whole}"
+    if changes := _cuts(step):
+        said += f": {', '.join(changes)}"
+    if outside := step.get("outside_ms"):
+        said += f"; {outside:.4g} ms of the {part} lie outside of the {whole}"
+    if "second_s" in step:
+        said += f"; it fits as well at {step['second_s']:.3f} s"
     return said
 
 
@@ -208,13 +246,12 @@ def _lateness(ms: float) -> str:
     return f"{abs(ms):.4g} ms {'late' if ms > 0 else 'early'}" if ms else "neither late nor early"
 
 
-def _further(seconds: float, likely: float = 0.0) -> str:
-    """likely: s, a delay that is worth a search."""
-    return (
-        f"--align auto:{min(max(2 * seconds, ceil(1.1 * likely)), LONGEST_SEARCH):g} searches further"
-        if seconds < LONGEST_SEARCH
-        else "cut what only one of the recordings holds"
-    )
+def _further(policy: str, seconds: float, likely: float = 0.0) -> str:
+    """policy: that of the alignment. likely: s, a delay that is worth a search."""
+    if seconds >= LONGEST_SEARCH:
+        return "cut what only one of the recordings holds"
+    word, seconds = policy.partition(":")[0], min(max(2 * seconds, ceil(1.1 * likely)), LONGEST_SEARCH)
+    return f"--align {word}:{seconds:g} searches further"
 
 
 def _channels(numbers: list[int]) -> str:
@@ -343,16 +380,23 @@ def _refuse(ref: Signal, test: Signal, policy: Policy, equal: bool) -> None:
     if ref.channels != test.channels and policy.channels == "error":
         refused["channels"] = _channel_count(ref), _channel_count(test)
         flags["channels"] = _channels_as(ref, test)
-    if policy.length in allowed and apart > allowed[policy.length]:
+    if policy.length in allowed and apart > allowed[policy.length] and policy.align != "find":
         refused["lengths"] = f"{ref.duration:.3f} s", f"{test.duration:.3f} s"
         flags["length"] = "trim"
     if len(refused) > 1:
         first, second = (_listed([pair[i] for pair in refused.values()]) for i in (0, 1))
         raise Mismatch(
             f"{_listed(list(refused))} differ: {ref.name} has {first}, {test.name} has {second}; "
-            f"use {Mismatch.mended(flags)}",
+            f"use {Mismatch.mended(flags)}{_or_find(ref, test, policy, ', or ') if 'lengths' in refused else ''}",
             flags,
         )
+
+
+def _or_find(ref: Signal, test: Signal, policy: Policy, before: str) -> str:
+    """The hint where one may well be a part of the other."""
+    durations = sorted((ref.duration, test.duration))
+    likely = policy.align == "none" and durations[1] > 2 * durations[0]
+    return f"{before}--align find instead of --length trim if one is a part of the other" if likely else ""
 
 
 def _listed(words: list[str]) -> str:
@@ -429,12 +473,12 @@ def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal,
             f"nothing in common sticks out within {search:g} s either way; the likeliest is a test that is "
             f"{_lateness(seen['seen_ms'])}, with a correlation of {found.correlation:.3f} and a confidence of "
             f"{found.confidence:.2f} where {alignment.CONFIDENCE:g} is needed; "
-            f"{_further(search, abs(ref.length - test.length) / ref.rate)}"
+            f"{_further(policy.align, search, abs(ref.length - test.length) / ref.rate)}"
         )
         if abs(found.samples) > limit:
             reason = (
                 f"the test is perhaps {_lateness(seen['seen_ms'])} (correlation {found.correlation:.3f}), which is "
-                f"beyond the search of {search:g} s; {_further(search, abs(found.samples) / ref.rate)}"
+                f"beyond the search of {search:g} s; {_further(policy.align, search, abs(found.samples) / ref.rate)}"
             )
         if found.correlation == 0:
             reason = f"the test has nothing in common with the reference within {search:g} s either way"
@@ -481,6 +525,107 @@ def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal,
     return _with(ref, a), _with(test, b), done
 
 
+def _way_to_align(policy: Policy) -> Callable[[Signal, Signal, Policy], tuple[Signal, Signal, dict[str, Any]]]:
+    word = policy.align.partition(":")[0]
+    return _undrifted if word == "drift" else _excerpted if word == "find" else _aligned
+
+
+def _undrifted(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    """The test on the clock of the reference, where the clocks differ; else as _aligned."""
+    from .dsp import alignment, drift
+
+    search = policy.search or SEARCH
+    found = drift.drift(ref.samples, test.samples, ref.rate, search)
+    if not found.found or not found.clear:
+        ref, test, done = _aligned(ref, test, policy)
+        if done["found"] and found.found:
+            done |= {"drift_ppm": 0.0, "drift_error_ppm": found.error_ppm}
+        return ref, test, done
+    late = found.delay_samples_at_start if abs(found.delay_samples_at_start) > NO_SHIFT else 0.0
+    start = max(ceil(-late / found.stretch - 0.5), 0)  # what the reference has before the test begins
+    kept, moved = ref.samples[:, start:], drift.undone(test.samples, found, start)
+    excess, given = moved.shape[1] - kept.shape[1], test.length - ref.length
+    tails = {"reference": 0, "test": 0}
+    if policy.length != "keep":  # the lengths do not differ more than before
+        tails = {"reference": max(-excess - max(-given, 0), 0), "test": max(excess - max(given, 0), 0)}
+    kept, moved = kept[:, : kept.shape[1] - tails["reference"]], moved[:, : moved.shape[1] - tails["test"]]
+    done = {
+        "policy": policy.align,
+        "found": True,
+        "search_s": search,
+        "delay_ms": 1000 * late / ref.rate,
+        "delay_samples": late,
+        "drift_ppm": found.ppm,
+        "drift_error_ppm": found.error_ppm,
+        "correlation": alignment.correlation(*alignment.overlap(kept, moved, 0)),
+        "confidence": found.confidence,
+        "trimmed_start_samples": {"reference": start, "test": max(round(late), 0)},
+        "trimmed_end_samples": tails,
+    }
+    return _with(ref, kept), _with(test, moved), done
+
+
+def _excerpted(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    """What both hold, where one of them is a part of the other."""
+    from .dsp import alignment, excerpt
+
+    part, whole = ("reference", "test") if ref.length < test.length else ("test", "reference")
+    found = excerpt.find(ref.samples, test.samples, ref.rate)
+    done: dict[str, Any] = {"policy": policy.align, "found": found.found, "confidence": found.confidence}
+    if not found.found:
+        silent = [name for name, s in (("reference", ref), ("test", test)) if not s.samples.any()]
+        short = min(ref.length, test.length) < excerpt.SHORTEST * ref.rate
+        if silent:
+            done["reason"] = _silence(silent)
+        elif short:
+            done["reason"] = f"less than {excerpt.SHORTEST:g} s is too short to be found in the {whole}"
+        else:
+            done["reason"] = (
+                f"the {part} is in no place of the {whole} clearly (the likeliest has a confidence of "
+                f"{found.confidence:.2f} where {excerpt.CLEAR:g} is needed); check that they are the same recording"
+            )
+        return ref, test, done
+    first = found.start_samples  # of the test, in the reference
+    late, fraction = round(-first), -first - round(-first)
+    if abs(fraction) < NO_SHIFT:
+        fraction = 0.0
+    a, b = alignment.overlap(ref.samples, test.samples, late)
+    if fraction:
+        b = alignment.advanced(b, fraction)
+    starts = {"reference": max(-late, 0), "test": max(late, 0)}
+    ends = {
+        "reference": ref.length - a.shape[1] - starts["reference"],
+        "test": test.length - b.shape[1] - starts["test"],
+    }
+    done |= {
+        "delay_ms": 1000 * (late + fraction) / ref.rate,
+        "delay_samples": late + fraction,
+        "correlation": alignment.correlation(a, b),
+        "part": part,
+        "starts_s": (first if part == "test" else -first) / ref.rate,
+        "trimmed_start_samples": starts,
+        "trimmed_end_samples": ends,
+    }
+    if outside := starts[part] + ends[part]:
+        done["outside_ms"] = 1000 * outside / ref.rate
+    if found.second_samples is not None:
+        done["second_s"] = abs(found.second_samples) / ref.rate
+    return _with(ref, a), _with(test, b), done
+
+
+def hint(ref: Signal, test: Signal) -> str | None:
+    """What to say to one who did not align, where a clear delay explains most of the difference.
+
+    Cheap: the first seconds at a low rate tell.
+    """
+    from .dsp import drift
+
+    if (ref.rate, ref.channels) != (test.rate, test.channels):
+        return None
+    late = drift.late(ref.samples, test.samples, ref.rate, SEARCH)
+    return None if late is None else f"the test is {_lateness(1000 * late / ref.rate)}; --align auto removes it"
+
+
 def _same_length(
     ref: Signal, test: Signal, policy: Policy, whole: tuple[Signal, Signal], aligned: Mapping[str, Any] | None
 ) -> tuple[Signal, Signal, dict[str, Any]]:
@@ -493,6 +638,7 @@ def _same_length(
     if policy.length == "error" or (policy.length == "auto" and excess > LENGTH_TOLERANCE * ref.rate):
         limit = f" (over {1000 * LENGTH_TOLERANCE:g} ms)" if policy.length == "auto" else ""
         hint = "" if aligned else ", --align auto if one starts late"
+        part = _or_find(*whole, policy, ", or ")
         after, note = "", ""
         if aligned and aligned["found"]:
             late = aligned["delay_ms"]
@@ -503,7 +649,7 @@ def _same_length(
         raise Mismatch(
             f"lengths differ by {_samples(excess)}{limit}{after}: {ref.name} lasts {whole[0].duration:.3f} s, "
             f"{test.name} {whole[1].duration:.3f} s; use --length trim or --length pad{hint}, "
-            f"or --length keep for metrics that warp time{note}",
+            f"or --length keep for metrics that warp time{part}{note}",
             {"length": "trim"},
         )
     if policy.length == "pad":

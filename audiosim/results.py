@@ -9,18 +9,22 @@ from html import escape
 from importlib import import_module
 from math import nan
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from .audio import data_name, display_name
-from .comparison import Backend, Detail, compare_sounds, policy_of
-from .errors import MissingExtra
+from .comparison import Backend, Detail, compare_sounds, policy_of, signal_of
+from .errors import MissingExtra, UsageError
 from .judge.rows import pair_row, reason, strict
-from .match import describe, warn
+from .match import Policy, describe, warn
 from .presets import PRESETS
 from .result import Result
 from .signal import Signal
+
+if TYPE_CHECKING:
+    from .diagnosis import Diagnosis
+    from .judge.verdict import Verdict
 
 GAP = "   "  # between the columns of a printed table
 
@@ -41,6 +45,42 @@ class Results(dict[str, Result]):
     duration_s: float | None = None
     match: Mapping[str, Any] = MappingProxyType({})
 
+    _sounds: tuple[Any, Any, int | None, Policy] | None = None  # the two as they were given, their rate, the policy
+    _diagnosis: Diagnosis | None = None
+    _verdict: Verdict | None = None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What happened to the sound, computed when it is first asked for; until then arrays are held, and files read
+        again. Raises UsageError in a copy that another process made."""
+        if self._diagnosis is None:
+            from .diagnosis import diagnose
+
+            self._diagnosis = diagnose(*self._given())
+        return self._diagnosis
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether a listener would notice, by the rule in docs/verdict.md; computed when it is first asked for."""
+        if self._verdict is None:
+            from .judge.verdict import verdict
+
+            self._verdict = verdict(*self._given(), self.diagnosis, self)
+            self._sounds = None
+        return self._verdict
+
+    def _given(self) -> tuple[Signal, Signal]:
+        if self._sounds is None:
+            raise UsageError("a copy holds no recordings: ask for .verdict before copying or pickling")
+        ref, test, rate, policy = self._sounds
+        return signal_of(ref, rate, "reference", policy), signal_of(test, rate, "test", policy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without the recordings."""
+        state = {name: value for name, value in vars(self).items() if name != "_sounds"}
+        state["match"] = dict(self.match)
+        return type(self), (dict(self),), state
+
     @property
     def notes(self) -> list[str]:
         """The sentences of match, as the command prints them, with the names of its options."""
@@ -53,18 +93,19 @@ class Results(dict[str, Result]):
         the reason of an infinite one begins with its sign.
         """
         shape: dict[str, Any] = {"rate": self.rate, "channels": self.channels, "duration_s": self.duration_s}
-        row: dict[str, Any] = strict(pair_row(self.reference, self.test, self, **shape, match=self.match))
+        shape |= {"match": self.match, "verdict": self._verdict, "diagnosis": self._diagnosis}
+        row: dict[str, Any] = strict(pair_row(self.reference, self.test, self, **shape))
         return row
 
     def to_frame(self) -> Any:
         """A data frame with one row a metric, of pandas or polars; where both are installed, of the one in use already.
 
-        Columns: reference, test, metric (the spec), value, unit, better, status, reason; of more than one channel also
-        channel_1, channel_2 ... Numbers are as they are: nan where there is none, and inf.
+        Columns: reference, test, metric (the spec), value, unit, better, status, reason, reading; of more than one
+        channel also channel_1, channel_2 ... Numbers are as they are: nan where there is none, and inf.
         Raises MissingExtra where neither is installed.
         """
         rows = self._shown()["results"]
-        texts = ("unit", "better", "status", "reason")
+        texts = ("unit", "better", "status", "reason", "reading")
         columns: dict[str, list[Any]] = {name: [getattr(self, name)] * len(rows) for name in ("reference", "test")}
         columns |= {"metric": [row["spec"] for row in rows], "value": [row["value"] for row in rows]}
         columns |= {name: [row[name] for row in rows] for name in texts}
@@ -88,6 +129,10 @@ class Results(dict[str, Result]):
         cells += [(row["spec"], shown(row), shown_unit(row), row["better"]) for row in pair["results"]]
         name, value, of, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
         table = [GAP.join((a.ljust(name), b.rjust(value), c.ljust(of), d)) for a, b, c, d in cells]
+        if any(row["reading"] for row in pair["results"]):
+            words = ["reading", *(row["reading"] or "" for row in pair["results"])]
+            width = max(map(len, table))
+            table = [f"{line:{width}}{GAP}{said}".rstrip() for line, said in zip(table, words, strict=True)]
         return "\n".join([*header(pair), *table, *reasons(pair)])
 
     __repr__ = __str__
@@ -97,11 +142,12 @@ class Results(dict[str, Result]):
         pair = self._shown()
         rows, names = pair["results"], ["metric", "value", "unit", "better"]
         each = [_channels(row) for row in rows]
-        names += [f"channel {i + 1}" for i in range(max(map(len, each), default=0))]
+        read = ["reading"] * any(row["reading"] for row in rows)
+        names += [*read, *(f"channel {i + 1}" for i in range(max(map(len, each), default=0)))]
         names += ["reason"] * any(row["reason"] for row in rows)
         lines = []
         for row, values in zip(rows, each, strict=True):
-            texts = [row["spec"], shown(row), shown_unit(row), row["better"]]
+            texts = [row["spec"], shown(row), shown_unit(row), row["better"], *(row["reading"] or "" for _ in read)]
             texts += ["" if v != v else number(v) for v in values]
             texts += [""] * (len(names) - len(texts))
             if row["reason"]:
@@ -123,6 +169,7 @@ class Results(dict[str, Result]):
                 "better": result.better,
                 "status": result.status,
                 "reason": reason(result),
+                "reading": _reading(spec, result),
                 "per_channel": result.per_channel.tolist(),
             }
             for spec, result in self.items()
@@ -166,6 +213,7 @@ def compare(
     results.reference, results.test = _name(ref, done.ref), _name(test, done.test)
     results.rate, results.channels, results.duration_s = done.ref.rate, done.ref.channels, done.ref.duration
     results.match = done.match
+    results._sounds = ref, test, rate, asked
     return results
 
 
@@ -205,6 +253,19 @@ def shown_unit(row: Mapping[str, Any]) -> str:
 
 def _name(sound: Any, signal: Signal) -> str:
     return data_name(os.fsdecode(sound)) if isinstance(sound, str | os.PathLike) else signal.name
+
+
+def _reading(spec: str, result: Result) -> str | None:
+    """What the value means; None where nothing is known of it, or of the metric."""
+    from . import metrics
+    from .judge.reading import of_value
+
+    try:
+        parsed = metrics.parse(spec)
+    except UsageError:
+        return None
+    read = of_value(parsed.name, float(result.value), parsed.options, result.reason)
+    return None if read is None else read.text
 
 
 def _channels(row: Mapping[str, Any]) -> list[float]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 
 from audiosim import compare
 from audiosim.dsp.alignment import CONFIDENCE, advanced
 from audiosim.dsp.resampling import to_rate
 from audiosim.errors import InputError, Mismatch, UsageError
-from audiosim.match import Policy, as_keywords, describe, match
+from audiosim.match import Policy, as_keywords, describe, hint, match
 from audiosim.signal import Signal
-from audiosim.testing.signals import added_noise, noise, speech_like
+from audiosim.testing.signals import added_noise, low_pass as lowered, noise, speech_like
 
 RATE = 16000
 LATE = 1600  # samples, 100 ms
@@ -81,6 +83,8 @@ def test_identical_recordings_stay_identical() -> None:
         ("align", "auto:61", "none, auto, auto:SECONDS"),
         ("align", "auto:", "none, auto, auto:SECONDS"),
         ("align", "auto:nan", "none, auto, auto:SECONDS"),
+        ("align", "drift:0", "none, auto, auto:SECONDS, drift, drift:SECONDS, find"),
+        ("align", "find:3", "none, auto, auto:SECONDS, drift, drift:SECONDS, find"),
         ("full_scale", "float", "error, int16, int24, keep"),
         ("gain", "auto", "none, match"),
         ("polarity", None, "keep, match"),
@@ -443,3 +447,95 @@ def test_metrics_at_their_own_rate_are_described() -> None:
     assert describe({"metric_rates": [8000, 16000]}) == [
         "resampled both to 8000, 16000 Hz for the metrics that need it"
     ]
+
+
+# Clocks that differ, and clips
+
+
+def _slower(x: Any, ppm: float) -> Any:
+    return soxr.resample(x.T, 1.0, 1 + ppm / 1e6, quality="VHQ").T
+
+
+@pytest.mark.parametrize("ppm", [300.0, -2000.0, 40000.0])
+@pytest.mark.parametrize("late", [0, 800, -800])
+def test_drift_is_removed(ppm: float, late: int) -> None:
+    x = lowered(_speech(2, 6.0), RATE, 0.5, 0)
+    y = _slower(x, ppm)
+    ref, test = (x[:, max(-late, 0) :], y[:, max(late, 0) :]) if late <= 0 else (x, np.pad(y, ((0, 0), (late, 0))))
+    a, b, done = _matched(ref, test, align="drift", length="trim")
+    step = done["align"]
+    assert abs(step["drift_ppm"] - ppm) < 0.1
+    inside = slice(RATE // 4, -RATE // 4)
+    assert np.square((a.samples - b.samples)[:, inside]).sum() < 1e-5 * np.square(a.samples[:, inside]).sum()
+    assert f"{abs(ppm):.4g} ppm {'slower' if ppm > 0 else 'faster'}" in describe(done)[0]
+
+
+def test_drift_without_a_drift_is_a_delay() -> None:
+    x = _speech(1, 4.0)
+    a, b, done = _matched(x[:, LATE:], x[:, :-LATE], align="drift")
+    c, d, plain = _matched(x[:, LATE:], x[:, :-LATE], align="auto")
+    assert np.array_equal(a.samples, c.samples)
+    assert np.array_equal(b.samples, d.samples)
+    assert done["align"]["drift_ppm"] == 0
+    assert done["align"]["delay_samples"] == plain["align"]["delay_samples"]
+    assert "the clocks agree" in describe(done)[0]
+
+
+def test_drift_of_other_recordings_is_not_found() -> None:
+    _, _, done = _matched(_speech(1, 3.0), noise(RATE, 3.0, 2), align="drift")
+    assert done["align"]["found"] is False
+    assert "--align drift:2 searches further" in describe(done)[0]
+
+
+def test_a_clip_is_compared_where_it_belongs() -> None:
+    x = _speech(2, 12.0)
+    clip = x[:, 40000:100000]
+    a, b, done = _matched(x, clip, align="find", length="error")
+    assert np.array_equal(a.samples, clip)
+    assert np.array_equal(b.samples, clip)
+    assert "the test begins at 2.500 s of the reference" in describe(done)[0]
+    a, b, done = _matched(clip, x, align="find", length="error")
+    assert np.array_equal(a.samples, b.samples)
+    assert "the reference begins at 2.500 s of the test" in describe(done)[0]
+
+
+def test_a_clip_that_sticks_out_is_told() -> None:
+    x = _speech(1, 12.0)
+    a, b, done = _matched(x[:, 50000:], x[:, 40000:100000], align="find")
+    assert np.array_equal(a.samples, b.samples)
+    assert done["align"]["outside_ms"] == 625
+    assert "begins 0.625 s before the reference" in describe(done)[0]
+    assert "625 ms of the test lie outside of the reference" in describe(done)[0]
+
+
+def test_a_clip_at_another_rate_and_with_one_channel() -> None:
+    x = Signal.of(_speech(2, 12.0), RATE)
+    clip = to_rate(replace(x, samples=x.samples[:1, 40000:100000]), 48000)
+    a, b, done = _matched(
+        x.samples, clip.samples, (RATE, 48000), align="find", rates="resample", channels="match", length="error"
+    )
+    assert a.samples.shape == b.samples.shape
+    assert done["align"]["starts_s"] == pytest.approx(2.5, abs=1e-4)
+
+
+def test_a_clip_of_something_else_is_refused_with_reasons() -> None:
+    message = _refusal(_speech(1, 8.0), noise(RATE, 2.0, 2), align="find")
+    assert "did not align: the test is in no place of the reference clearly" in message
+    assert "the test is silent" in _refusal(_speech(1, 8.0), 0 * noise(RATE, 2.0, 2), align="find")
+    assert "too short to be found" in _refusal(_speech(1, 8.0), _speech(1, 0.1), align="find")
+
+
+def test_lengths_that_differ_by_much_name_find() -> None:
+    x = _speech(1, 4.0)
+    assert "--align find" in _refusal(x, x[:, :20000])
+    assert "--align find" in _refusal(np.repeat(x, 2, axis=0), x[:, :20000])
+    assert "--align find" not in _refusal(x, x[:, :40000])
+
+
+def test_a_hint_of_a_clear_delay() -> None:
+    x = _speech(2, 5.0)
+    ref, late = Signal.of(x[:, LATE:], RATE), Signal.of(x[:, :-LATE], RATE)
+    assert hint(ref, late) == "the test is 100 ms late; --align auto removes it"
+    assert hint(ref, ref) is None
+    assert hint(ref, replace(late, rate=8000)) is None
+    assert hint(ref, replace(late, samples=late.samples[:1])) is None

@@ -17,7 +17,7 @@ from tests.conftest import Done
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/training.md", "samples/README.md")
-DOCUMENTS += ("tests/benchmarks/README.md",)
+DOCUMENTS += ("tests/benchmarks/README.md", "docs/recipes/README.md")
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 README = TEXTS["README.md"]
 # A code span that looks like this is a metric only if it stands below one of these headings of a table.
@@ -66,8 +66,9 @@ def test_commands_print_what_is_shown(block: str, cli: Callable[..., Done], monk
 @compiled
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "torch" in block:
-        pytest.importorskip("torch")
+    for needed in ("torch", "torchmetrics"):
+        if needed in block:
+            pytest.importorskip(needed)
     monkeypatch.chdir(ROOT)
     file = tmp_path / "shown.py"  # a file, because a metric's formula is read from its source
     file.write_text(block, encoding="utf-8")

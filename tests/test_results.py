@@ -138,12 +138,13 @@ def test_a_notebook_shows_a_table_of_its_own(tmp_path: Path) -> None:
     assert table.attributes == {"style"}
     assert "&lt;b&gt;&amp;.wav" in page
     head, snr, stoi = table.rows
-    assert head == ["metric", "value", "unit", "better", "channel 1", "channel 2", "reason"]
+    assert head == ["metric", "value", "unit", "better", "reading", "channel 1", "channel 2", "reason"]
     assert snr[:4] == ["snr", f"{results['snr'].value:.5g}", "dB", "higher"]
-    assert snr[4:6] == [f"{v:.5g}" for v in results["snr"].per_channel]
-    assert stoi == ["stoi", "undefined", "", "higher", "", "", results["stoi"].reason]
+    assert snr[4] == results.to_dict()["results"][0]["reading"] == "as noise at -30 to -20 dB"
+    assert snr[5:7] == [f"{v:.5g}" for v in results["snr"].per_channel]
+    assert stoi == ["stoi", "undefined", "", "higher", "", "", "", results["stoi"].reason]
     mono = Cells(compare(REF[:1], TEST[:1], "snr", RATE)._repr_html_())
-    assert mono.rows[0] == ["metric", "value", "unit", "better"]
+    assert mono.rows[0] == ["metric", "value", "unit", "better", "reading"]
 
 
 def _odd() -> audiosim.Results:

@@ -42,7 +42,7 @@ class Terms:
     """The settings of a batch, equal for every pair.
 
     specs: the metrics; require: gates on each pair, or on all of them. bands, bins, times: what each row holds besides
-    the value.
+    the value. diagnose: whether it says what happened to the sound.
     """
 
     specs: tuple[str, ...]
@@ -52,6 +52,7 @@ class Terms:
     bins: bool = False
     times: bool = False
     backend: Backend = "numba"
+    diagnose: bool = False
     metric_files: tuple[str, ...] = ()  # absolute paths, whose code the workers run
 
     @cached_property
@@ -66,7 +67,9 @@ class Terms:
 
     def gates_of(self, pair: Pair) -> list[gates.Gate]:
         """The gates on the pair itself."""
-        own = (gates.parse(text) for text in pair.require if text not in self.require)
+        own = [gates.parse(text) for text in pair.require if text not in self.require]
+        if any(gate.spec == gates.VERDICT for gate in own):
+            raise UsageError(f"{pair.id}: a gate on the verdict is for `audiosim compare`; gate metrics in a batch")
         return [*(gate for gate in self._gates if gate.pooled is None), *own]
 
     @property
@@ -88,6 +91,7 @@ class Terms:
         """A hash of all that a value depends on: files (their digests), metric, options, policy, version."""
         bands = "".join(f"{g.text}\0" for g in self.gates_of(pair) if g.band is not None and g.spec == spec)
         whole = f"{ref}\0{test}\0{self._asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
+        whole += "\0diagnosed" * self.diagnose
         return hashlib.blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
     @cached_property
@@ -218,7 +222,9 @@ def unanswered(
     verdicts = gates.unanswered([g for g in terms.gates_of(pair) if g.spec in results], problem)
     rows = pair_row(*_names(pair), results, [gates.row(v) for v in verdicts])
     content = {"reference": None, "test": None}
-    return [{**r, **_said(pair), "worst_s": None, "fault": fault, "content": content, "key": ""} for r in flat([rows])]
+    own = {"worst_s": None, "fault": fault, "content": content, "key": ""}
+    caused: dict[str, Any] = {"causes": None} if terms.diagnose else {}
+    return [{**row, **caused, **_said(pair), **own} for row in _flat(rows)]
 
 
 def judged(row: Row, required: Sequence[gates.Gate]) -> Row:
@@ -341,14 +347,29 @@ class Bench:
             match=done.match,
         )
         rows = []
-        for row, result in zip(flat([whole]), done.results.values(), strict=True):
+        caused = {"causes": _causes(ref, test)} if terms.diagnose and not job.where else {}
+        for row, result in zip(_flat(whole), done.results.values(), strict=True):
             if not (terms.bands or terms.bins):
                 row.update(per_band=None, bands=None, edges=None)
             if not terms.times:
                 row.update(per_time=None, times=None)
             fault = "metric" if row["status"] == "error" else None
-            rows.append({**row, **_said(pair), "worst_s": worst_second(row["metric"], result, pair), "fault": fault})
+            second = worst_second(row["metric"], result, pair)
+            rows.append({**row, **caused, **_said(pair), "worst_s": second, "fault": fault})
         return rows
+
+
+def _flat(pair: Row) -> list[dict[str, Any]]:
+    """Its rows, without what a batch does not ask."""
+    return [{k: v for k, v in row.items() if k not in ("verdict", "diagnosis", "contradictions")} for row in flat([pair])]
+
+
+def _causes(ref: Signal, test: Signal) -> list[dict[str, Any]]:
+    """What happened to the sound."""
+    from ..diagnosis import diagnose
+
+    found = diagnose(ref, test).findings
+    return [{"cause": f.cause, "size": f.size, "unit": f.unit, "sentence": f.sentence} for f in found]
 
 
 def prepared() -> Any:

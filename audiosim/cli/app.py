@@ -143,7 +143,7 @@ def _presets(incomplete: str) -> list[str]:
 
 
 def _alignments(incomplete: str) -> list[str]:
-    return [word for word in ("none", "auto", "auto:") if word.startswith(incomplete)]
+    return [word for word in ("none", "auto", "auto:", "drift", "drift:", "find") if word.startswith(incomplete)]
 
 
 MetricOption = Annotated[
@@ -180,7 +180,7 @@ RequireOption = Annotated[
         "--require",
         metavar="GATE",
         help="A gate, which must hold or the exit code is 1: 'si-sdr>=20', 'log-mel<3', 'si-sdr@4000-8000>=10' in a "
-        "band (Hz), 'min_channel(snr)>=60' in every channel; repeatable.",
+        "band (Hz), 'min_channel(snr)>=60' in every channel, 'verdict<=inaudible' (compare only); repeatable.",
     ),
 ]
 BandsOption = Annotated[
@@ -191,6 +191,14 @@ BinsOption = Annotated[
     typer.Option("--bins/--no-bins", help="Like --bands, with every frequency bin instead of at most 40 bands."),
 ]
 TimesOption = Annotated[bool | None, typer.Option("--times/--no-times", help="Show when: each metric over time.")]
+VerdictOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--verdict/--no-verdict",
+        help="Say whether a listener would notice, and what happened to the sound (default: without -m, on a "
+        "terminal, and in reports).",
+    ),
+]
 BackendOption = Annotated[
     Backend | None,
     typer.Option(
@@ -229,10 +237,11 @@ AlignOption = Annotated[
     str | None,
     typer.Option(
         "--align",
-        metavar="[none|auto|auto:SECONDS]",
+        metavar="[none|auto|drift|find|auto:SECONDS]",
         autocompletion=_alignments,
-        help="Find and remove a delay of up to 1 s, or up to SECONDS, to a fraction of a sample. Nothing is shifted "
-        "where no delay is clear (default: none).",
+        help="Find and remove a delay of up to 1 s, or up to SECONDS, to a fraction of a sample; drift: clocks that "
+        "differ, too; find: compare a clip with its place in a longer recording. Nothing is changed where the answer "
+        "is not clear (default: none).",
     ),
 ]
 GainOption = Annotated[
@@ -337,6 +346,7 @@ def compare(
         bool, typer.Option("--map", help="Add the map of time by frequency band (json and jsonl only).")
     ] = False,
     require: RequireOption = None,
+    verdict: VerdictOption = None,
     rate: RateOption = None,
     channels: ChannelsOption = None,
     length: LengthOption = None,
@@ -364,6 +374,7 @@ def compare(
     audiosim compare original.wav a.ogg b.ogg c.mp3 -m log-mel -m si-sdr
     audiosim compare original.wav decoded.wav --require 'si-sdr>=20' --json
     audiosim compare original.wav decoded.wav --preset speech
+    audiosim compare original.wav decoded.wav --require 'verdict<=inaudible'
     audiosim compare original.wav decoded.wav --report out.html
 
     Results go to standard output, everything else to standard error. A note says what was done to make two recordings
@@ -491,6 +502,9 @@ def batch(
     bands: BandsOption = None,
     bins: BinsOption = None,
     times: TimesOption = None,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help="Say of each pair what happened to the sound, and count the causes.")
+    ] = False,
     rate: RateOption = None,
     channels: ChannelsOption = None,
     length: LengthOption = None,
@@ -542,6 +556,7 @@ def batch(
             allow_missing=allow_missing,
             output=output,
             resume=resume,
+            diagnose=diagnose,
             source=source,
             merge=merge,
             shard=shard,
@@ -565,7 +580,7 @@ def batch(
 @app.command(
     "explain",
     cls=_Command,
-    short_help="List the metrics, explain one, or show where two recordings differ.",
+    short_help="Say what happened to a recording, and what metrics mean.",
 )
 def explain(
     name: Annotated[
@@ -573,7 +588,7 @@ def explain(
         typer.Argument(metavar="NAME", autocompletion=_metric_names, help="A metric; without it, all are listed."),
     ] = None,
     reference: Annotated[
-        str | None, typer.Argument(metavar="REF", help="The reference, to see where TEST differs from it.")
+        str | None, typer.Argument(metavar="REF", help="The reference: what happened on the way from it to TEST?")
     ] = None,
     test: Annotated[str | None, typer.Argument(metavar="TEST", help="The recording to compare with REF.")] = None,
     metric_file: MetricFileOption = None,
@@ -590,28 +605,40 @@ def explain(
     full_scale: FullScaleOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Without NAME: list all metrics, by family.")] = False,
     gradient: Annotated[
-        bool, typer.Option("--gradient", help="With REF and TEST: show what training on this loss would change first.")
+        bool,
+        typer.Option("--gradient", help="With NAME REF TEST: show what training on this loss would change first."),
     ] = False,
+    residual: Annotated[
+        str | None,
+        typer.Option("--residual", metavar="FILE", help="With REF TEST: write the test minus the reference (wav)."),
+    ] = None,
     jobs: JobsOption = None,
     output: OutputOption = None,
     plot: PlotOption = None,
     quiet: QuietOption = None,
     verbose: VerboseOption = None,
 ) -> int:
-    """List the metrics, explain one, or show where, when and how two recordings differ by it.
+    """List the metrics, explain one, say what happened to a recording, or where and when two differ by a metric.
 
     \b
     audiosim explain
     audiosim explain si-sdr
+    audiosim explain original.wav decoded.wav
+    audiosim explain original.wav decoded.wav --residual difference.wav
     audiosim explain log-mel original.wav decoded.wav
     audiosim explain mr-stft original.wav decoded.wav --gradient
+
+    A first argument that names both a metric and a file is the metric; ./lsd is the file.
     """
     settings = _settings(locals())
     _offer(metric_file)
     from . import explain as pages
 
-    return pages.run(name, reference, test, settings, gradient=gradient, output=output, plot=plot)
+    return pages.run(
+        name, reference, test, settings, every=every, gradient=gradient, residual=residual, output=output, plot=plot
+    )
 
 
 @app.command("warm", cls=_Command, short_help="Compile kernels ahead, for images of containers and for CI.")

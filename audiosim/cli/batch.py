@@ -24,7 +24,7 @@ from ..errors import ExitCode, UsageError, worst
 from ..judge import gates
 from ..judge.rows import Held, Row, number
 from ..match import Policy, check
-from . import formats, outcome
+from . import formats, next as following, outcome
 from .compare import panel, say
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Request:
     allow_missing: bool
     output: str | None
     resume: bool
+    diagnose: bool
     source: str | None
     merge: bool
     shard: str | None
@@ -103,6 +104,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
         form = outcome.chosen(settings)
         outcome.write(ended, request.wishes, settings, form, None)
         outcome.tell(ended, settings)
+    following.say(following.after_batch(ended.summary, request.output, request.wishes.report), settings)
     if request.output is None:
         Path(path).unlink()
     return worst([*missing, *ended.codes])
@@ -214,6 +216,7 @@ def _terms(request: Request, settings: Settings) -> Terms:
         bins=settings.bins,
         times=settings.times,
         backend=settings.backend,
+        diagnose=request.diagnose,
         metric_files=tuple(str(Path(f).expanduser().absolute()) for f in request.metric_files),
     )
 
@@ -350,6 +353,7 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
         sys.stdout.write(formats.rows_text(rows, form))
     for line in [*found.unpaired, *(() if settings.quiet else found.notes)]:
         say(line)
+    following.say(following.after_dry_run(len(found.pairs)), settings)
     return ExitCode.INPUT if _is_short(found, request) else ExitCode.OK
 
 
@@ -373,6 +377,7 @@ def _from_journal(request: Request, settings: Settings, begun: datetime) -> Exit
     form = outcome.chosen(settings, output)
     outcome.write(ended, request.wishes, settings, form, output)
     outcome.tell(ended, settings)
+    following.say(following.after_batch(ended.summary, source, request.wishes.report), settings)
     return worst(list(ended.codes))
 
 
@@ -402,4 +407,5 @@ def _merge(request: Request, settings: Settings) -> ExitCode:
             journal.replace(better)
     if not settings.quiet:
         say(f"{count} rows of {len(request.paths)} journals are in {audio.display_name(request.output)}")
+    following.say(following.after_merge(request.output), settings)
     return ExitCode.OK

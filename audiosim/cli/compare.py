@@ -9,7 +9,7 @@ from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import audio, match as matching, metrics
 from ..comparison import Comparison, Detail, compare_signals
@@ -23,7 +23,11 @@ from ..match import Policy
 from ..presets import PRESETS
 from ..result import failed
 from ..signal import Signal
-from . import figures, formats
+from . import figures, formats, next as following
+
+if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
+    from ..judge.verdict import Verdict
 
 Row = dict[str, Any]
 
@@ -56,6 +60,7 @@ def run(
             raise UsageError("--plot draws one pair; give one TEST")
         figures.check_plot(plot)
     required = [gates.parse(text) for text in settings.require]
+    judging = _judges(settings, form, output, required, report)
     specs = list(dict.fromkeys([*panel(settings), *gates.specs(required)]))
     chosen = [metrics.get(metrics.parse(spec).name) for spec in specs]
     if all(metric.sha256 is None for metric in chosen):
@@ -82,7 +87,8 @@ def run(
                 jobs=settings.jobs,
                 backend=settings.backend,
             )
-            verdicts = gates.judge(required, done, policy, settings.jobs)
+            diagnosis, opinion = _opinion(ref, test, done, settings) if judging else (None, None)
+            verdicts = gates.judge(required, done, policy, settings.jobs, opinion)
         except (InputError, MetricError) as problem:
             if len(tests) == 1:
                 raise
@@ -99,6 +105,9 @@ def run(
                         continue
                     told.add(sentence)
                 say(f"{audio.display_name(name)}: {sentence}" if len(tests) > 1 else sentence)
+            looked = sys.stdout.isatty() and sys.stderr.isatty() and not judging  # the diagnosis says it, too
+            if looked and settings.align == "none" and (late := matching.hint(done.ref, done.test)):
+                say(f"{audio.display_name(name)}: {late}" if len(tests) > 1 else late)
         if settings.verbose:
             from .. import scratch
 
@@ -107,8 +116,9 @@ def run(
                 say(f"{audio.display_name(name)}: {held / 1e6:.0f} MB of samples are held in memory")
         codes += [ExitCode.METRIC for r in done.results.values() if r.status == "error"]
         codes += [ExitCode.GATE for v in verdicts if not v.passed]
-        _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet)
-        pairs.append(_answered(reference, name, done, verdicts, settings, with_map))
+        seen = form == "table" and output in (None, "-")  # the table says which gates held
+        _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet or seen)
+        pairs.append(_answered(reference, name, done, verdicts, settings, with_map, diagnosis, opinion))
         if pictured:
             kept.add(pairs[-1], done)
     if any(flags != mending[0] for flags in mending) and not settings.quiet:
@@ -128,6 +138,8 @@ def run(
         formats.write_file(report, page, "--report")
     if plot is not None:
         figures.write_plot(plot, kept, specs)
+    if form == "table":
+        following.say(following.after_compare(pairs, settings, report), settings)
     return worst(codes)
 
 
@@ -143,16 +155,16 @@ def write(pairs: Sequence[Row], form: str, output: str | None) -> None:
     elif form != "table":
         text = formats.pairs_text(pairs, form)
     elif output in (None, "-"):
-        from . import table
+        from . import screen, table
 
-        table.print_results(pairs, table.console())
+        screen.print_results(pairs, table.console())
         return
     else:
         import io
 
-        from . import table
+        from . import screen, table
 
-        table.print_results(pairs, table.console(page := io.StringIO()))
+        screen.print_results(pairs, table.console(page := io.StringIO()))
         text = page.getvalue()
     put(text, output)
 
@@ -249,6 +261,27 @@ def _detail(settings: Settings, with_map: bool, form: str) -> Detail:
     return "map" if with_map else "profile" if profile else "value"
 
 
+def _judges(
+    settings: Settings, form: str, output: str | None, required: Sequence[gates.Gate], report: str | None
+) -> bool:
+    """Whether pairs get a verdict and a diagnosis, which cost time."""
+    if any(gate.spec == gates.VERDICT for gate in required):
+        return True
+    if settings.verdict is not None:
+        return settings.verdict
+    seen = form == "table" and output in (None, "-") and sys.stdout.isatty() and not settings.metric
+    return seen or form == "html" or report is not None
+
+
+def _opinion(ref: Signal, test: Signal, done: Comparison, settings: Settings) -> tuple[Diagnosis, Verdict]:
+    """What happened to the sound, and what a listener would say; ref, test: as they were decoded."""
+    from ..diagnosis import diagnose
+    from ..judge.verdict import verdict
+
+    diagnosis = diagnose(ref, test)
+    return diagnosis, verdict(ref, test, diagnosis, done.results, settings.jobs)
+
+
 def _mending(flags: Sequence[Mapping[str, str]]) -> str:
     """The flags that mend all of these."""
     every = {flag: value for one in flags for flag, value in one.items()}
@@ -275,6 +308,8 @@ def _answered(
     verdicts: Sequence[gates.Verdict],
     settings: Settings,
     with_map: bool,
+    diagnosis: Diagnosis | None,
+    opinion: Verdict | None,
 ) -> Row:
     row = pair_row(
         audio.data_name(reference),
@@ -285,6 +320,8 @@ def _answered(
         channels=done.ref.channels,
         duration_s=done.ref.duration,
         match=done.match,
+        verdict=opinion,
+        diagnosis=diagnosis,
     )
     for result in row["results"]:  # all come out of one pass; only what was asked for is shown
         if not with_map:
@@ -316,6 +353,10 @@ def _ranked(pairs: list[Row]) -> list[Row]:
 def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:
     where = f"{of}: " if of else ""
     for v in verdicts:
+        if v.gate.spec == gates.VERDICT:
+            if not v.passed or not quiet:
+                say(f"{where}gate {'held' if v.passed else 'failed'}: {v.gate.text}: {v.reason}")
+            continue
         unit = metrics.scale(v.gate.spec).unit
         unit = "" if unit == "1" else f" {unit}"
         if v.value != v.value:

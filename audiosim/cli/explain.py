@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import metrics
+from ..audio import display_name
 from ..config import Settings
 from ..errors import ExitCode, UsageError
 from ..judge.rows import pair_row, to_json, to_jsonl
-from . import figures, formats
+from . import figures, formats, next as following
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +31,7 @@ COLOURS = (
     (252, 255, 164),
 )
 PICTURE_ROWS = 20
+LEGEND = 20  # columns of the scale below it
 
 
 def run(
@@ -37,7 +40,9 @@ def run(
     test: str | None,
     settings: Settings,
     *,
+    every: bool = False,
     gradient: bool = False,
+    residual: str | None = None,
     output: str | None,
     plot: str | None = None,
 ) -> ExitCode:
@@ -45,16 +50,29 @@ def run(
     form = formats.chosen(settings.format, output, sys.stdout.isatty(), formats.TABLES)
     if output not in (None, "-"):
         formats.check_output(str(output))
+    if every and name is not None:
+        raise UsageError("--all lists all metrics; leave out either --all or the arguments")
+    happened = test is None and reference is not None and name is not None and not _is_metric(name)
+    if residual is not None and not happened:
+        raise UsageError("--residual goes with two recordings and no metric: audiosim explain REF TEST --residual FILE")
     if gradient and test is None:
-        raise UsageError("--gradient needs two recordings: audiosim explain NAME REF TEST --gradient")
+        raise UsageError("--gradient needs a metric and two recordings: audiosim explain NAME REF TEST --gradient")
     if plot is not None:
         if test is None:
-            raise UsageError("--plot needs two recordings: audiosim explain NAME REF TEST --plot FILE")
+            raise UsageError("--plot needs a metric and two recordings: audiosim explain NAME REF TEST --plot FILE")
         figures.check_plot(plot)
+    if happened:
+        from . import diagnosis
+
+        return diagnosis.run(str(name), str(reference), settings, form, output, residual)
     if name is None:
-        _write(catalogue(), form, output)
+        _write(every, form, output)
+        following.say(following.after_catalogue(every, len(metrics.names())), settings)
     elif reference is None:
+        if not _is_metric(name) and Path(name).is_file():
+            raise UsageError(f"{display_name(name)} is a recording: explain REF TEST says what happened to one")
         _card(name, form, output)
+        following.say(following.after_card(name), settings)
     elif test is None:
         raise UsageError("explain NAME REF TEST needs both recordings; to read about the metric only, give neither")
     else:
@@ -62,20 +80,9 @@ def run(
     return ExitCode.OK
 
 
-def catalogue() -> list[dict[str, Any]]:
-    """One row per metric, from the cards alone."""
-    cards = {name: metrics.get(name).card for name in metrics.names()}
-    return [
-        {
-            "name": name,
-            "title": card.title,
-            "family": card.family,
-            "better": card.better,
-            "unit": card.unit,
-            "gradient": card.gradient,
-        }
-        for name, card in cards.items()
-    ]
+def _is_metric(text: str) -> bool:
+    """Whether the text names a metric, with options or not; a path such as ./lsd does not."""
+    return text.partition(":")[0].strip().lower().replace("_", "-") in metrics.names()
 
 
 def _card(name: str, form: str, output: str | None) -> None:
@@ -104,7 +111,8 @@ def _card(name: str, form: str, output: str | None) -> None:
 
             width = max(len(f["field"]) for f in fields) + 4
             for part, stated in parts.items():
-                out.print(Text(part, style="bold"))
+                if stated:
+                    out.print(Text(part, style="bold"))
                 for field, text in stated:
                     for i, line in enumerate(Text(text).wrap(out, max(out.width - width, 20))):
                         out.print(Text(f"  {field if i == 0 else '':<{width - 2}}") + line)
@@ -153,6 +161,7 @@ def _pair(
         _put(formats.to_tsv(regions, REGION) if form == "tsv" else formats.to_csv(regions, REGION), output)
         if not settings.quiet:
             say(found.sentence)
+    following.say(following.after_explanation(name, data_name(reference), data_name(test), settings), settings)
     return ExitCode.METRIC if found.result.status == "error" else ExitCode.OK
 
 
@@ -201,6 +210,7 @@ def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Cons
     unit = "" if found.result.unit == "1" else f" {found.result.unit}"
     value = found.result.status if found.result.value != found.result.value else f"{number(found.result.value)}{unit}"
     out.print(Text(f"{found.spec}  {value}", style="bold"))
+    _print_scale(found, out)
     if found.regions:
         _print_picture(found, out)
         out.print()
@@ -219,30 +229,49 @@ def _print_page(found: Explanation, regions: Sequence[dict[str, Any]], out: Cons
     out.print(Text(found.sentence))
 
 
+def _print_scale(found: Explanation, out: Console) -> None:
+    """What the value means, among what others would; nothing where that is not known."""
+    from ..judge.reading import scale_of
+    from .screen import print_scale
+
+    match = found.comparison.match
+    spec = metrics.parse(found.spec, {name: match[name]["value"] for name in ("level", "audiogram") if name in match})
+    scale = scale_of(spec.name, spec.options)
+    if scale is not None and found.regions and found.result.status == "ok":
+        print_scale(scale, found.result.value, found.result.better == "lower", out)
+        out.print()
+
+
 def _print_picture(found: Explanation, out: Console) -> None:
-    """Time to the right, frequency upwards, the share of the distance as brightness."""
+    """Time to the right, frequency upwards, the share of the distance as brightness; with ticks and a legend."""
     from rich.style import Style
     from rich.text import Text
 
-    from .table import RAMP, hertz
+    from .courses import RAMP, hertz, time_ticks
 
     margin = 9
     width = max(10, min(out.width - margin - 1, 120))
     colours = out.color_system == "truecolor" and not out.options.ascii_only and not out.no_color
     rows = min(PICTURE_ROWS, found.map.shape[1])
     picture = brightness(found.map, width, 2 * rows if colours else rows)
+
+    def cell(upper: float, lower: float) -> Text:
+        if colours:
+            return Text("▀", style=Style(color=_colour(upper), bgcolor=_colour(lower)))
+        return Text(RAMP[min(int(upper * len(RAMP)), len(RAMP) - 1)])
+
     for row in range(rows):
         low, high = (found.edges[round((rows - row - i) * (len(found.edges) - 1) / rows)] for i in (1, 0))
         line = Text(f"{hertz((low + high) / 2) if row % 4 == 0 or row == rows - 1 else '':>{margin - 1}} ")
-        for column in range(width):
-            if colours:
-                upper, lower = picture[2 * row][column], picture[2 * row + 1][column]
-                line.append("▀", Style(color=_colour(upper), bgcolor=_colour(lower)))
-            else:
-                line.append(RAMP[min(int(picture[row][column] * len(RAMP)), len(RAMP) - 1)])
+        upper, lower = (picture[2 * row], picture[2 * row + 1]) if colours else (picture[row], picture[row])
+        for a, b in zip(upper, lower, strict=True):
+            line.append_text(cell(a, b))
         out.print(line)
-    end = f"{found.comparison.ref.duration:.2f} s"
-    out.print(Text(" " * margin + "0" + " " * max(width - 1 - len(end), 1) + end))
+    out.print(Text(" " * margin + time_ticks(found.comparison.ref.duration, width), style="dim"))
+    scale = [i / (LEGEND - 1) for i in range(LEGEND)]
+    legend = Text.assemble(" " * margin, ("none ", "dim"), *(cell(a, a) for a in scale))
+    legend.append(f" most of the {found.of}" if out.width >= margin + 40 else " most", style="dim")
+    out.print(legend)
 
 
 def brightness(share: Any, columns: int, rows: int) -> list[list[float]]:
@@ -270,18 +299,13 @@ def _colour(share: float) -> Any:
     return Color.from_rgb(red, green, blue)
 
 
-def _write(rows: Sequence[dict[str, Any]], form: str, output: str | None) -> None:
+def _write(every: bool, form: str, output: str | None) -> None:
+    from .catalogue import catalogue, print_families, print_questions
+
+    rows = catalogue()
     if form == "table":
-        from rich.text import Text
-
-        from .table import rows_table
-
-        columns = tuple(column for column in rows[0] if column != "family")
         with _page(output) as out:
-            for family in dict.fromkeys(row["family"] for row in rows):
-                out.print(Text(family, style="bold"))
-                rows_table([row for row in rows if row["family"] == family], columns, out)
-                out.print()
+            (print_families if every else print_questions)(rows, out)
     else:
         _put(formats.rows_text(rows, form), output)
 

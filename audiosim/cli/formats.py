@@ -18,11 +18,11 @@ from ..errors import MissingExtra, UsageError
 from ..judge.rows import SCHEMA, Row, flat, number, to_json, to_jsonl
 
 ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times add; null when not asked for
-COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test")
+COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test", "reading")
 # A row of a batch: its columns in csv and tsv, and all of it, with its types, in Parquet; json is a list or an object.
 BATCH = (
     *("id", "system", "group", "spec", "value", "unit", "better", "status", "reason", "worst_s"),
-    *("reference", "test", "start", "duration", "rating", "higher_is_better"),
+    *("reference", "test", "start", "duration", "rating", "higher_is_better", "reading"),
 )
 WHOLE = {
     **dict.fromkeys(("id", "system", "group", "reference", "test"), "text"),
@@ -33,9 +33,9 @@ WHOLE = {
     **dict.fromkeys(("metric", "spec"), "text"),
     "metric_version": "whole",
     **dict.fromkeys(("value", "worst_s"), "real"),
-    **dict.fromkeys(("unit", "better", "status", "reason"), "text"),
+    **dict.fromkeys(("unit", "better", "status", "reason", "reading"), "text"),
     **dict.fromkeys(("options", "details", "per_channel", "per_band", "bands", "edges", "per_time", "times"), "json"),
-    **dict.fromkeys(("map", "match", "gates"), "json"),
+    **dict.fromkeys(("map", "match", "verdict", "diagnosis", "contradictions", "causes", "gates"), "json"),
     **dict.fromkeys(("audiosim", "key"), "text"),
     "schema": "whole",
 }
@@ -93,7 +93,11 @@ def batch_text(rows: Iterable[Row], form: str, columns: Sequence[str]) -> str:
     if form == "jsonl":
         return "".join(to_jsonl([row]) for row in rows)
     names = _named(columns)
-    return WRITERS[form]([_carried(row, names) for row in rows], (*BATCH, *names))
+    carried = [_carried(row, names) for row in rows]
+    if not any("causes" in row for row in carried):
+        return WRITERS[form](carried, (*BATCH, *names))
+    said = [{**row, "causes": "; ".join(c["sentence"] for c in row.get("causes") or ())} for row in carried]
+    return WRITERS[form](said, (*BATCH, "causes", *names))
 
 
 def batch_json(rows: Iterable[Row], settings: Row, **parts: Any) -> str:

@@ -24,9 +24,7 @@ def put(table: Table, out: Console, keep: int = 0) -> None:
 
     keep: how many columns stand at the left of every part; 0: there are no parts.
     """
-    most = natural(table)
-    words = [_longest_word(_texts(column)) for column in table.columns]
-    least = [m if c.no_wrap else w for m, w, c in zip(most, words, table.columns, strict=True)]
+    most, least = natural(table), _least(table)
     gap = next((gap for gap in GAPS if sum(most) + gap * (len(most) - 1) <= out.width), GAPS[-1])
     parts = _parts(least, out.width, gap, keep)
     if not parts:
@@ -44,9 +42,27 @@ def put(table: Table, out: Console, keep: int = 0) -> None:
         out.print(fitted)
 
 
+def print_point(text: str, out: Console) -> None:
+    """A point of a list, whose further lines stand below its first word."""
+    from rich.text import Text
+
+    for i, line in enumerate(Text(text).wrap(out, max(out.width - 2, 10))):
+        out.print(Text("  " if i else "- ") + line)
+
+
 def natural(table: Table) -> list[int]:
     """The width that each column would like to have."""
     return [max(text.cell_len for text in _texts(column)) for column in table.columns]
+
+
+def natural_fits(table: Table, width: int) -> bool:
+    """Whether the table fits without a cell of several lines."""
+    return sum(natural(table)) + GAPS[0] * (len(table.columns) - 1) <= width
+
+
+def fits(table: Table, width: int) -> bool:
+    """Whether all columns fit beside one another, with cells of several lines where that helps."""
+    return sum(_least(table)) + GAPS[-1] * (len(table.columns) - 1) <= width
 
 
 def without_common_start(names: Sequence[str]) -> tuple[str, list[str]]:
@@ -56,6 +72,12 @@ def without_common_start(names: Sequence[str]) -> tuple[str, list[str]]:
     same = next((i for i in range(most) if first[i] != last[i]), most) if len(names) > 1 else 0
     start = first[: 1 + max(first.rfind(mark, 0, same) for mark in "/\\_- .")]
     return start, [name[len(start) :] for name in names]
+
+
+def _least(table: Table) -> list[int]:
+    """The width that each column needs, so that no word is broken."""
+    words = [_longest_word(_texts(column)) for column in table.columns]
+    return [m if c.no_wrap else w for m, w, c in zip(natural(table), words, table.columns, strict=True)]
 
 
 def _texts(column: Any) -> list[Any]:

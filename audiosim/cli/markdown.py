@@ -54,8 +54,11 @@ def of_pairs(pairs: Sequence[Row]) -> str:
     first = pairs[0]
     parts = [f"### audiosim: {_names([p['test'] for p in pairs])} against {code(display_name(first['reference']))}\n"]
     if len(pairs) == 1:
-        rows = [[code(r["spec"]), _of_row(r), plain(_unit(r)), r["better"]] for r in first["results"]]
-        parts.append(_table(("metric", "value", "unit", "better"), rows))
+        rows = [
+            [code(r["spec"]), _of_row(r), plain(_unit(r)), r["better"], plain(r.get("reading") or "")]
+            for r in first["results"]
+        ]
+        parts.append(_table(("metric", "value", "unit", "better", "reading"), rows))
     else:
         head = [code(" ".join(filter(None, (r["spec"], _unit(r))))) for r in first["results"]]
         head = [f"{h}, {r['better']} is better" for h, r in zip(head, first["results"], strict=True)]

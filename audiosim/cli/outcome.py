@@ -21,7 +21,7 @@ from ..judge.tally import Tally
 from . import formats
 from .compare import say
 from .findings import Finding, findings
-from .words import about, faulty_channels
+from .words import about, causes, faulty_channels
 
 MOST_NAMED = 4  # systems in the title of a page
 TOLD = 10  # findings that are printed; the exports hold all
@@ -226,8 +226,9 @@ def text(outcome: Outcome, form: str, settings: Settings) -> str | bytes:
 def _markdown(outcome: Outcome) -> str:
     from .markdown import to_markdown
 
-    notes = [*_against(outcome), *filter(None, [faulty_channels(outcome.summary)]), *_doubts(outcome)]
-    return to_markdown(outcome.summary, outcome.found, outcome.verdicts, outcome.people, notes)
+    summary = outcome.summary
+    notes = [*_against(outcome), *filter(None, [faulty_channels(summary)]), *causes(summary), *_doubts(outcome)]
+    return to_markdown(summary, outcome.found, outcome.verdicts, outcome.people, notes)
 
 
 def _doubts(outcome: Outcome) -> list[str]:

@@ -1,27 +1,24 @@
-"""Tables, bars and sparklines for people. What programs read is in formats.py."""
+"""Tables of batches, and of rows, for people. What programs read is in formats.py."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from math import inf, isfinite, isnan
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..audio import display_name
-from ..results import header, reasons, shown, shown_unit
-from .layout import GAPS, natural, plain_table, put, without_common_start
-from .words import about, faulty_channels, number, told
+from ..judge.contradiction import better, of_batch
+from .layout import plain_table, put
+from .words import about, causes, faulty_channels, number, told
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from ..judge.gates import Change
     from ..judge.summary import Agreement, Agreements, Interval, Score, Summary
 
 Row = Mapping[str, Any]
-SPARKS = "▁▂▃▄▅▆▇█"
-RAMP = " .:-=+*#%@"  # the same for terminals that know ASCII only
 FILE_WIDTH = 160  # columns of a table that goes to a file
 
 
@@ -32,27 +29,6 @@ def console(file: TextIO | None = None) -> Console:
     if file is None:
         return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     return Console(file=file, width=FILE_WIDTH, no_color=True, highlight=False, markup=False, emoji=False)
-
-
-def print_results(pairs: Sequence[Row], out: Console) -> None:
-    """One pair: a row a metric. Several: a ranking, a row a test, the best number of each column in bold."""
-    from rich.text import Text
-
-    if len(pairs) == 1:
-        _print_header(pairs[0], out)
-        put(_metric_table(pairs[0], out), out)
-    else:
-        out.print(Text(f"reference  {display_name(pairs[0]['reference'])}"))
-        _print_ranking(pairs, out)
-    for pair in pairs:
-        of = f"{display_name(pair['test'])}: " if len(pairs) > 1 else ""
-        for reason, status in reasons(pair).items():
-            out.print(Text(of + reason, style="dim" if status == "ok" else "yellow"))
-        for result in pair["results"]:
-            if result["per_band"] is not None:
-                if len(pairs) > 1:
-                    out.print(Text(display_name(pair["test"]), style="bold"))
-                _print_bands(result, out)
 
 
 def print_summary(summary: Summary, out: Console) -> None:
@@ -83,6 +59,8 @@ def print_summary(summary: Summary, out: Console) -> None:
             numbers = ["" if isnan(v) else number(v) for v in (score.median, score.p5, score.p95)]
             table.add_row(Text(heading(score)), _mean(score), *numbers, score.better)
     put(table, out, keep=2 if len(summary.systems) > 1 else 1)
+    if len(summary.systems) > 1 and summary.ranked_by is not None:
+        out.print(Text(f"ranked by {summary.ranked_by}; + and -: surely better or worse than the first", style="dim"))
     for score in summary.scores:
         told = counts(score, "pairs")
         if told:
@@ -90,6 +68,10 @@ def print_summary(summary: Summary, out: Console) -> None:
             out.print(Text(f"{of}{score.spec}: {told}", style="yellow"))
     if faulty := faulty_channels(summary):
         out.print(Text(faulty, style="yellow"))
+    for cause in causes(summary):
+        out.print(Text(cause))
+    for line in of_batch(summary):
+        out.print(Text(line, style="yellow"))
 
 
 def print_differences(summary: Summary, out: Console) -> None:
@@ -241,43 +223,14 @@ def rows_table(rows: Sequence[Row], columns: Sequence[str], out: Console) -> Non
     put(table, out)
 
 
-def sparkline(values: Sequence[float], width: int, ascii_only: bool) -> str:
-    """The course of the values, low to high; blank where there is none."""
-    cells = _means(values, width)
-    finite = [c for c in cells if isfinite(c)]
-    marks = RAMP if ascii_only else SPARKS
-    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
-    span = high - low or 1.0
-
-    def mark(value: float) -> str:
-        if isnan(value):
-            return " "
-        share = 1.0 if value == inf else 0.0 if value == -inf else (value - low) / span
-        return marks[min(int(share * len(marks)), len(marks) - 1)]
-
-    return "".join(map(mark, cells))
-
-
-def bar(value: float, low: float, high: float, width: int, ascii_only: bool) -> str:
-    """A bar from low to the value, full at high."""
-    if not isfinite(value) or high <= low:
-        return ""
-    return ("#" if ascii_only else "█") * round((value - low) / (high - low) * width)
-
-
-def hertz(frequency: float) -> str:
-    """As people say it: 250 Hz, 2.1 kHz."""
-    if frequency >= 999.5:
-        return f"{float(f'{frequency / 1000:.2g}'):g} kHz"
-    return f"{frequency:.0f} Hz"
-
-
 def _mean(score: Score | None, best: float | None = None) -> Any:
     from rich.text import Text
 
     if score is None or isnan(score.mean):
         return Text("" if score is None else "no number", style="yellow")
     cell = Text(number(score.mean), style="bold green" if score.mean == best else "bold")
+    sure = better(score)
+    cell.append("" if sure is None else " +" if sure else " -", style="green" if sure else "red")
     cell.append(f" {interval(score.interval)}", style="not bold dim")
     return cell
 
@@ -297,107 +250,3 @@ def _group(row: Agreement) -> str:
     if row.group is not None:
         return display_name(row.group)
     return f"mean of {row.groups}" if row.groups > 1 else ""
-
-
-def _print_header(pair: Row, out: Console) -> None:
-    from rich.text import Text
-
-    for line in header(pair):
-        out.print(Text(line))
-
-
-def _metric_table(pair: Row, out: Console) -> Table:
-    from rich.text import Text
-
-    table = plain_table()
-    table.add_column("metric")
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("unit")
-    table.add_column("better")
-    for result in pair["results"]:
-        table.add_row(Text(result["spec"]), _value(result), Text(shown_unit(result)), Text(result["better"]))
-    courses = [r["per_time"] for r in pair["results"]]
-    if any(course is not None for course in courses):
-        heading = "over time"
-        beside = out.width - sum(natural(table)) - GAPS[0] * len(table.columns)
-        width = min(beside if beside > len(heading) else out.width - len(heading) - GAPS[-1], 40)
-        lines = [sparkline(c, width, out.options.ascii_only) if c is not None else "" for c in courses]
-        drawn = plain_table()
-        for column in table.columns:
-            drawn.add_column(column.header, justify=column.justify, no_wrap=column.no_wrap)
-        drawn.add_column(heading)
-        for row in zip(*(column.cells for column in table.columns), lines, strict=True):
-            drawn.add_row(*row)
-        return drawn
-    return table
-
-
-def _print_ranking(pairs: Sequence[Row], out: Console) -> None:
-    """A row a test; where that is too wide, without what all names begin with."""
-    from rich.text import Text
-
-    names = [display_name(pair["test"]) for pair in pairs]
-    table = _ranking(pairs, names)
-    if sum(natural(table)) + GAPS[0] * (len(table.columns) - 1) > out.width:
-        start, names = without_common_start(names)
-        if start:
-            out.print(Text(f"tests      {start}..."))
-            table = _ranking(pairs, names)
-    put(table, out, keep=2)
-
-
-def _ranking(pairs: Sequence[Row], names: Sequence[str]) -> Table:
-    from rich.text import Text
-
-    table = plain_table()
-    table.add_column("rank", justify="right")
-    table.add_column("test")
-    columns = pairs[0]["results"]
-    for result in columns:
-        unit = shown_unit(result)
-        table.add_column(result["spec"] + (f" [{unit}]" if unit else ""), justify="right")
-    best = []
-    for i, column in enumerate(columns):
-        values = [p["results"][i]["value"] for p in pairs if not isnan(p["results"][i]["value"])]
-        best.append((max if column["better"] == "higher" else min)(values, default=None))
-    for rank, (pair, name) in enumerate(zip(pairs, names, strict=True), 1):
-        cells = [_value(r, r["value"] == best[i]) for i, r in enumerate(pair["results"])]
-        table.add_row(str(rank), Text(name), *cells)
-    return table
-
-
-def _print_bands(result: Row, out: Console) -> None:
-    from rich.text import Text
-
-    from .. import metrics
-
-    values = result["per_band"]
-    finite = [v for v in values if isfinite(v)]
-    low = min([0.0, *finite])
-    high = max([0.0, *finite])
-    card = metrics.get(result["metric"]).card
-    unit = card.profile_unit or ("share" if card.profile == "share" else shown_unit(result))
-    out.print(Text(f"\n{result['spec']} by band" + (f" [{unit}]" if unit else ""), style="bold"))
-    width = max(10, min(60, out.width - 24))
-    for frequency, value in zip(result["bands"], values, strict=True):
-        drawn = bar(value, low, high, width, out.options.ascii_only)
-        out.print(Text(f"{hertz(frequency):>8}  {'' if isnan(value) else number(value):>10}  {drawn}"))
-
-
-def _value(result: Row, best: bool = False) -> Any:
-    from rich.text import Text
-
-    style = {"undefined": "yellow", "error": "red"}.get(result["status"], "bold green" if best else "bold")
-    return Text(shown(result), style=style)
-
-
-def _means(values: Sequence[float], width: int) -> list[float]:
-    """At most `width` means of neighbours; what is missing does not count."""
-    count = len(values)
-    if count <= width:
-        return list(values)
-    cells = []
-    for i in range(width):
-        part = [v for v in values[i * count // width : (i + 1) * count // width] if not isnan(v)]
-        cells.append(sum(part) / len(part) if part else float("nan"))
-    return cells

@@ -23,6 +23,11 @@ def faulty_channels(summary: Summary) -> str:
     return f"{faulty} of {summary.pairs} pairs {'have' if faulty > 1 else 'has'} a faulty channel: {kinds}"
 
 
+def causes(summary: Summary) -> list[str]:
+    """What happened to the sound of how many pairs, the commonest first."""
+    return [f"{c.pairs} of {summary.pairs} pairs: {c.sentence or c.cause}" for c in summary.causes]
+
+
 def told(change: Change) -> str:
     """A change in a few words."""
     if change.reason:

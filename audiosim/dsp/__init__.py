@@ -11,6 +11,8 @@ if TYPE_CHECKING:
         alignment as alignment,
         cepstrum as cepstrum,
         correlation as correlation,
+        drift as drift,
+        excerpt as excerpt,
         linear_prediction as linear_prediction,
         mel_cepstrum as mel_cepstrum,
         polyphase as polyphase,

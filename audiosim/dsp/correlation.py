@@ -174,7 +174,8 @@ def levinson(auto: Array, columns: Array) -> bool:
     error = auto[0]
     if not error > 0.0:
         return False
-    columns[:, 0] /= error
+    for c in range(columns.shape[0]):
+        columns[c, 0] /= error
     for i in range(1, n):
         past = backward[n - 1 - i : n - 1]  # auto[i], auto[i - 1]... auto[1]
         total = 0.0

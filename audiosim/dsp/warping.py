@@ -391,9 +391,11 @@ def _subsequences(
                 _distances(x[i], part, 0, width, ring[i % size])
             made = first + size
             for i in range(size):
-                row[:STRIDE] = edges[p, i]
+                for j in range(STRIDE):
+                    row[j] = edges[p, i, j]
                 _next_subsequence_row(ring[(first + i) % size, :width], i == 0, before, row)
-                edges[p, i] = row[width : width + STRIDE]
+                for j in range(STRIDE):
+                    edges[p, i, j] = row[width + j]
                 before, row = row, before
             for j in range(STRIDE, width + STRIDE):
                 if before[j] < costs[p]:

@@ -15,6 +15,7 @@ from ..hearing.scales import frequencies, narrowest
 from ..match import Policy
 from ..result import Result
 from ..signal import Signal
+from .reading import words_of
 
 Array = NDArray[Any]
 Of = Literal["distance", "gradient"]
@@ -370,6 +371,7 @@ def card_parts(name: str) -> dict[str, list[tuple[str, str]]]:
             ("when not to use it", card.caveat),
             ("about", about),
         ),
+        **({"What values mean": means} if (means := words_of(name)) else {}),
         "What it takes": _known(
             ("shortest recording", card.minimum),
             ("vouched for", card.settles and f"recordings of {card.settles:g} s and longer"),

@@ -24,6 +24,7 @@ from ..result import Result
 from . import statistics
 from .rows import Row, composed, extreme, number, per_channel, silent_channels
 from .tally import STATUSES, Tally
+from .verdict import LEVELS, Verdict as Opinion
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -37,6 +38,7 @@ _POOLED = re.compile(r"(?P<pooled>[a-z]\w*(?:\.\d+)?)\s*\((?P<spec>.*)\)\s*(?P<r
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 POOLINGS = ("mean", "median", "min", "max", "worst")  # and p95, or p with any other number from 0 to 100
 CHANNELS = {"min_channel": "min", "max_channel": "max"}  # of a pair: the channel with the smallest or largest value
+VERDICT = "verdict"  # stands for a spec in gates on the verdict, whose levels are its numbers
 # Another processor rounds differently, and files are decoded to single precision (1.2e-7): less than this is no change.
 ROUNDING = 1e-6
 
@@ -89,6 +91,8 @@ def parse(text: str, *, batch: bool = False) -> Gate:
             f"the gate {text!r} is not METRIC OPERATOR NUMBER with one of < <= > >=, such as 'si-sdr>=20' "
             "or 'si-sdr@4000-8000>=10', of channels 'min_channel(snr)>=60'; of a batch also 'mean(si-sdr)>=20'"
         )
+    if found["spec"].strip() == VERDICT and found["band"] is None:
+        return _of_verdict(text, found, batch)
     try:
         limit = float(found["limit"])
     except ValueError:
@@ -125,6 +129,15 @@ def _pooled(text: str, found: re.Match[str], batch: bool) -> Gate:
     return replace(parse(found["spec"] + found["rest"]), text=text, pooled=pooled)
 
 
+def _of_verdict(text: str, found: re.Match[str], batch: bool) -> Gate:
+    level, compares = found["limit"].strip(), found["operator"]
+    if batch:
+        raise UsageError(f"the gate {text!r} is for `audiosim compare`; a batch has --diagnose, and gates on metrics")
+    if level not in LEVELS or compares not in ("<", "<="):
+        raise UsageError(f"the gate {text!r} is not verdict<LEVEL or verdict<=LEVEL with one of {', '.join(LEVELS)}")
+    return Gate(text, VERDICT, compares, float(LEVELS.index(level)))
+
+
 def _of_channels(text: str, found: re.Match[str]) -> Gate:
     which, spec = found["pooled"], found["spec"]
     if "(" in spec or not spec.strip():
@@ -139,16 +152,25 @@ def _of_channels(text: str, found: re.Match[str]) -> Gate:
 
 def specs(gates: Sequence[Gate]) -> list[str]:
     """The metrics to compute for these gates, beside those asked for."""
-    return list(dict.fromkeys(g.spec for g in gates if g.band is None))
+    return list(dict.fromkeys(g.spec for g in gates if g.band is None and g.spec != VERDICT))
 
 
-def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: int | None = None) -> list[Verdict]:
+def judge(
+    gates: Sequence[Gate],
+    comparison: Comparison,
+    policy: Policy,
+    jobs: int | None = None,
+    opinion: Opinion | None = None,
+) -> list[Verdict]:
     """A verdict per gate on one pair. For gates on a band the metric is computed once more, for that band alone.
 
-    Raises UsageError for a band beyond half the sampling rate.
+    opinion: the verdict on the pair, for gates on it. Raises UsageError for a band beyond half the sampling rate.
     """
     verdicts = []
     for gate in gates:
+        if gate.spec == VERDICT:
+            verdicts.append(_on_verdict(gate, opinion))
+            continue
         if gate.band is None:
             quiet = comparison.match.get("silent_channels", ())
             verdicts.append(verdict(gate, comparison.results[gate.spec], quiet))
@@ -168,6 +190,15 @@ def judge(gates: Sequence[Gate], comparison: Comparison, policy: Policy, jobs: i
         ).results[gate.spec]
         verdicts.append(verdict(gate, answer))
     return verdicts
+
+
+def _on_verdict(gate: Gate, opinion: Opinion | None) -> Verdict:
+    if opinion is None or opinion.level is None:
+        why = "; ".join(opinion.reasons) if opinion else "it was not asked for"
+        return Verdict(gate, nan, False, nan, f"undefined: {why}")
+    rank = float(LEVELS.index(opinion.level))
+    passed, missed = _against(rank, gate)
+    return Verdict(gate, rank, passed, missed, opinion.level)
 
 
 def verdict(gate: Gate, result: Result, silent: Sequence[int] = ()) -> Verdict:

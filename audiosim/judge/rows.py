@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 
 if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
     from ..result import Result
+    from .verdict import Verdict
 
 Row = Mapping[str, Any]
 SCHEMA = 1  # of a row; raised when a reader of older rows would misunderstand it
@@ -65,10 +67,12 @@ def reason(result: Result) -> str | None:
 def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[str, Any]:
     """One metric's result as plain data, with nan and inf as they are. listener: the policy's."""
     from .. import metrics
+    from .reading import of_value
 
     parsed = metrics.parse(spec, listener)
     metric = metrics.get(parsed.name)
     defaults = {o.name: o.default for o in metric.options.values()}
+    read = of_value(parsed.name, float(result.value), parsed.options, result.reason)
     return {
         "metric": parsed.name,
         "metric_version": metric.version,
@@ -82,6 +86,7 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
         "better": result.better,
         "status": result.status,
         "reason": reason(result),
+        "reading": None if read is None else read.text,
         "per_band": _list(result.per_band),
         "bands": _list(result.bands),
         "edges": _list(result.edges),
@@ -101,10 +106,15 @@ def pair_row(
     channels: int | None = None,
     duration_s: float | None = None,
     match: Row | None = None,
+    verdict: Verdict | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> dict[str, Any]:
     """One comparison. rate, channels and duration are those in which the two were compared, None when they were not."""
+    from .contradiction import contradictions
+
     match = match or {}
     listener = {option: match[option]["value"] for option in ("level", "audiogram") if option in match}
+    rows = [result_row(spec, result, listener) for spec, result in results.items()]
     return {
         "schema": SCHEMA,
         "audiosim": __version__,
@@ -114,7 +124,10 @@ def pair_row(
         "channels": channels,
         "duration_s": duration_s,
         "match": dict(match),
-        "results": [result_row(spec, result, listener) for spec, result in results.items()],
+        "verdict": None if verdict is None else verdict.to_dict(),
+        "diagnosis": None if diagnosis is None else diagnosis.to_dict(),
+        "contradictions": contradictions(rows, diagnosis) if verdict is not None else [],
+        "results": rows,
         "gates": list(gates),
     }
 

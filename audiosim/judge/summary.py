@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from . import statistics
 from .rows import Row, composed
-from .tally import STATUSES, Answers, Faulty, Measure, Tally
+from .tally import STATUSES, Answers, Cause, Faulty, Measure, Tally
 
 Interval = tuple[float, float]
 DRAWS = 1000  # of the bootstrap of means
@@ -79,13 +79,15 @@ class Score:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """systems: best first by the mean of the metric `ranked_by`, or where that is equal by the mean of finite values.
-    scores: metric by metric, in the order of systems. faulty: the pairs with a faulty channel."""
+    scores: metric by metric, in the order of systems. faulty: the pairs with a faulty channel. causes: what happened to
+    the sound, where that was asked for."""
 
     pairs: int
     systems: tuple[str | None, ...]
     ranked_by: str | None
     scores: tuple[Score, ...]
     faulty: tuple[Faulty, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
     @property
     def channel_faults(self) -> dict[str, int]:
@@ -224,7 +226,7 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
                 mean = statistics.interval(means[:, column])
                 gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan))
                 scores.append(_score(tally, measure, system, answers[spec], asked, mean, gap, worst))
-    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), tuple(tally.faulty))
+    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), tuple(tally.faulty), tuple(tally.causes))
 
 
 def agreement(

@@ -51,6 +51,15 @@ class Faulty:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing that happened to the sound, in so many pairs. sentence: where all of these say the same."""
+
+    cause: str
+    pairs: int
+    sentence: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """One metric's values for all pairs of a tally, each [pair].
 
@@ -99,6 +108,7 @@ class Tally:
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._names: dict[str, str] = {}
         self._faulty: dict[tuple[Any, ...], Faulty] = {}
+        self._causes: dict[tuple[Any, ...], dict[str, str]] = {}
         for row in rows:
             self.add(row)
 
@@ -164,6 +174,18 @@ class Tally:
         """The pairs with a faulty channel, by name."""
         return [fault for _, fault in sorted(self._faulty.items(), key=lambda f: str(f[0]))]
 
+    @property
+    def causes(self) -> list[Cause]:
+        """What happened to the sound of how many pairs, the commonest first; empty where none was diagnosed."""
+        found = []
+        for cause, count in Counter(cause for pair in self._causes.values() for cause in pair).items():
+            said = Counter(pair[cause] for pair in self._causes.values() if cause in pair)
+            sentence, alike = said.most_common(1)[0]
+            found.append(Cause(cause, count, sentence if alike == count else None))
+            if 1 < alike < count and 2 * alike >= count:
+                found.append(Cause(cause, alike, sentence))
+        return sorted(found, key=lambda c: (-c.pairs, c.cause, c.sentence or ""))
+
     def of_system(self, system: str | None) -> NDArray[np.bool_]:
         """Which pairs are the system's, [pair]."""
         return np.array([p.system == system for p in self.pairs], dtype=bool)
@@ -201,6 +223,8 @@ class Tally:
             self._faulty[key] = Faulty(name, system, tuple(kinds(row["match"])), tuple(describe(faults)))
         else:
             self._faulty.pop(key, None)
+        if row.get("causes") is not None:
+            self._causes[key] = {self._once(c["cause"]): self._once(c["sentence"]) for c in row["causes"]}
 
     def _pair(self, row: Row) -> int:
         name = row.get("id") or row["test"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 # Specs of ours, by names that they have elsewhere; letters and digits only.
 ALIASES: Mapping[str, tuple[str, ...]] = {
+    "auditory": ("perceptual", "psychoacoustic"),
     "auditory:form=audibility": ("audibility", "jnd", "justnoticeabledifference"),
     "cepstrum-distance": ("cd", "cepstraldistance", "cepdist"),
     "complex-stft": ("complexspectral", "cstft"),
@@ -22,6 +23,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "mae": ("l1", "l1loss", "meanabsoluteerror"),
     "mcd": ("mcd13", "melcd", "mcddtw", "melcepstraldistortion"),
     "mel-stft": ("melstftloss", "multiscalemel", "msmel", "mrmel"),
+    "modulation-difference": ("modulation", "moddiff", "avgmoddiff"),
     "mr-stft": ("msstft", "mss", "multiscalestft", "multiresolutionstft", "multiscalespectral", "mssl", "mrstftloss"),
     "mse": ("l2", "l2loss", "meansquarederror"),
     "pesq": ("p862", "p8622", "pesqwb", "wbpesq", "wpesq", "pypesq"),
@@ -30,12 +32,14 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "rmse": ("rms", "rmsd"),
     "sdr": ("bsseval", "museval", "bss"),
     "seg-snr": ("snrseg", "segmentalsnr", "ssnr"),
-    "si-sdr": ("sisnr", "scaleinvariantsdr", "sisdri"),
+    "si-sdr": ("sisnr", "scaleinvariantsdr", "sisdri", "sisnri"),
+    "snr": ("signaltonoise", "signaltonoiseratio", "snri"),
     "siib-gauss": ("siib",),
     "spectral-transport": ("ot", "wasserstein", "emd", "spectralot"),
     "stoi": ("pystoi",),
     "stoi:extended=true": ("estoi",),
     "two-f": ("2f", "2fmodel", "twofmodel"),
+    "visqol:output=vnsim": ("nsim", "vnsim"),
     "visqol": ("visqolaudio", "visqolv3", "visqol3"),
     "visqol-speech": ("visqolvoice",),
 }
@@ -45,21 +49,38 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
     "it compares pictures; for what is heard there is auditory": ("lpips", "ssim", "msssim", "vmaf", "dists", "fid"),
     "its peak is that of pictures; for sound there is snr": ("psnr",),
     "people give it; pesq and visqol-speech predict it for speech, visqol, peaq and two-f for music": (
-        "mos",
-        "moslqo",
-        "mushra",
+        *("mos", "moslqo", "moslqs", "cmos", "dmos", "smos", "meanopinionscore", "mushra", "bs1534", "bs1116", "abx"),
+        *("p800", "p835", "sdg", "dcr", "acr"),
     ),
-    "it is licensed, and no implementation is free; for speech there are pesq and visqol-speech": ("polqa", "p863"),
+    "it is licensed, and no implementation is free; for speech there are pesq and visqol-speech": (
+        *("polqa", "p863", "p8632", "aqua", "tosqa"),
+    ),
+    "it measures a device by test tones; of two recordings snr, si-sdr and sdr tell how large the error is": (
+        *("thd", "thdn", "sinad", "imd", "enob", "sfdr", "totalharmonicdistortion"),
+    ),
+    "it describes one recording, not a pair; lufs compares loudness": ("crestfactor", "dr", "plr", "lra", "truepeak"),
+    "it tells whether two pieces are the same song, not how alike two recordings sound; there are auditory and mfcc": (
+        *("chroma", "chromagram", "fingerprint", "chromaprint", "acoustid", "coversong", "tonnetz", "cens"),
+    ),
+    "it measures what a room or a device does to sound; for speech in reverberation there is srmr": (
+        *("rt60", "t60", "drr", "edt", "c50", "c80", "d50"),
+    ),
+    "it hears directions, which no metric here does; stoi and auditory take each ear by itself": (
+        *("itd", "ild", "iacc", "binaural", "mbstoi", "dbstoi", "ambiqual"),
+    ),
     "it is a trained network, of which there are none here; for speech there are pesq, visqol-speech and warp-q": (
         *("dnsmos", "nisqa", "utmos", "utmosv2", "mosnet", "sqapp", "squim", "torchaudiosquim", "wvmos", "ssqa"),
+        *("nisqav2", "ssmos", "mbnet", "ldnet", "noresqamos", "qualitynet", "metricnet", "distillmos", "urgentmos"),
         *("scoreq", "p808", "plcmos", "noresqa", "quamos", "sigmos"),
     ),
     "it is a trained network, of which there are none here; there are auditory, and mr-stft to train on": (
         *("clap", "clapscore", "cdpam", "dpam", "vggish", "pann", "panns", "openl3", "wav2vec", "hubert", "encodec"),
-        *("speechbertscore", "perceptualloss"),
+        *("speechbertscore", "perceptualloss", "deepfeatureloss", "beats", "ast", "yamnet", "crepe"),
+        *("audioboxaesthetics", "audiobox", "clapsim", "mert", "speechbleu"),
     ),
     "it compares collections by a trained network, not pairs; for pairs there are auditory and log-mel": (
         *("fad", "frechetaudiodistance", "kad", "kid", "fd", "inceptionscore", "isc", "fdopenl3"),
+        *("fadinf", "fadtk", "mmd", "fsd", "frechetspeechdistance", "kldivergence"),
     ),
     "it needs a recogniser of speech; stoi, haspi and siib-gauss predict how much is understood": (
         *("wer", "cer", "wordaccuracy", "per"),

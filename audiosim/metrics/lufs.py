@@ -24,6 +24,7 @@ from ..card import Card
 from ..hearing import scales, weighting
 from ..hearing.magnitudes import power
 from ..options import Options
+from ..signal import Signal
 
 Array = NDArray[Any]
 
@@ -102,6 +103,17 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
     return Channel(
         value=value, per_channel=np.array(alone), details=details, reason=reason, **_where(both, gains, pairs[0])
     )
+
+
+def integrated(recording: Signal) -> float:
+    """LUFS of one recording; -inf where nothing passes the gates, nan where its channels or its rate have no weight."""
+    if recording.channels not in GAINS or recording.rate < LOWEST_RATE:
+        return nan
+    cuts = _cuts(recording.length, recording.rate)
+    energies = np.zeros((recording.channels, cuts.size - 1))
+    for x, out in zip(recording.samples, energies, strict=True):
+        dsp.recursive.energies(x, weighting.k_sections(recording.rate), cuts, out)
+    return _integrated(np.array(GAINS[recording.channels]) @ energies, np.diff(cuts))
 
 
 class _Side:

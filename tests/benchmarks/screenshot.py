@@ -45,6 +45,7 @@ def printed() -> list[Text]:
         for name in [n for n in os.environ if n.startswith("AUDIOSIM_") or n == "NO_COLOR"]:
             del os.environ[name]
         os.environ["AUDIOSIM_FORMAT"] = "table"
+        os.environ["AUDIOSIM_VERDICT"] = "true"  # as on a terminal
         os.chdir(ROOT)
         try:
             for i, command in enumerate(COMMANDS):

@@ -9,16 +9,27 @@ import pytest
 
 from audiosim import metrics
 from audiosim.cli.explain import brightness
-from audiosim.cli.table import bar, hertz, sparkline
 
 
 def test_the_catalogue_has_a_row_a_metric(cli):
     done = cli("explain")
     assert done.code == 0
     lines = [line.split("\t") for line in done.out.splitlines()]
-    assert lines[0] == ["name", "title", "family", "better", "unit", "gradient"]
+    assert lines[0] == ["name", "title", "family", "better", "unit", "gradient", "groups"]
     assert [line[0] for line in lines[1:]] == metrics.names()
-    assert [r["name"] for r in json.loads(cli("explain", "--format", "json").out)] == metrics.names()
+    rows = json.loads(cli("explain", "--format", "json").out)
+    assert [r["name"] for r in rows] == metrics.names()
+    assert next(r["groups"] for r in rows if r["name"] == "si-sdr") == ["same", "training"]
+
+
+def test_the_catalogue_is_by_question_or_whole(cli):
+    asked, every = (cli("explain", *more, "--format", "table").out for more in ((), ("--all",)))
+    assert "would I hear it?" in asked
+    assert "perceptual" not in asked
+    assert every.splitlines()[0] == "perceptual"
+    assert set(metrics.names()) <= set(every.split())
+    done = cli("explain", "lsd", "--all")
+    assert (done.code, "leave out either --all" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("name", metrics.names())
@@ -37,6 +48,8 @@ def test_a_pair_is_explained(cli, sounds):
     page = cli(*argv, "--format", "table")
     assert page.code == 0
     assert "share" in page.out
+    assert "|0.0 s" in page.out  # the axis
+    assert "most of the distance" in page.out  # the legend
     found = json.loads(cli(*argv, "--format", "json").out)
     assert found["sentence"] in " ".join(page.out.split())
     assert 1 <= len(found["regions"]) <= 5
@@ -69,17 +82,6 @@ def test_the_picture_keeps_the_loudest_cell_and_its_place():
     assert np.array(brightness(np.ones((1, 1)), 9, 4)).min() == pytest.approx(1.0)
 
 
-def test_sparklines_and_bars():
-    assert sparkline([0.0, 1.0], 10, ascii_only=False) == "▁█"
-    assert sparkline([0.0, float("nan"), 1.0], 10, ascii_only=True) == "  @"
-    assert len(sparkline(list(range(1000)), 40, ascii_only=True)) == 40
-    assert sparkline([2.0, 2.0], 4, ascii_only=True).isascii()
-    assert sparkline([0.0, float("inf")], 4, ascii_only=False)[1] == "█"
-    assert bar(5.0, 0.0, 10.0, 10, ascii_only=True) == "#####"
-    assert bar(float("nan"), 0.0, 10.0, 10, ascii_only=True) == ""
-    assert (hertz(250.4), hertz(2140.0), hertz(999.7)) == ("250 Hz", "2.1 kHz", "1 kHz")
-
-
 def test_the_gradient_of_a_pair_is_explained(cli, sounds):
     pytest.importorskip("torch")
     argv = "explain", "mse", sounds / "ref.wav", sounds / "far.wav", "--gradient"
@@ -87,4 +89,4 @@ def test_the_gradient_of_a_pair_is_explained(cli, sounds):
     assert json.loads(cli(*argv, "--format", "json").out)["of"] == "gradient"
     done = cli("explain", "mse", "--gradient")
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "needs two recordings" in done.err
+    assert "two recordings: audiosim explain NAME REF TEST --gradient" in done.err

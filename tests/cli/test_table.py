@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 
 from audiosim import metrics
-from audiosim.cli import table
-from audiosim.cli.explain import catalogue
+from audiosim.cli import screen as pages, table
+from audiosim.cli.catalogue import COLUMNS, QUESTIONS, catalogue, print_families, print_questions
 from audiosim.cli.layout import without_common_start
 from audiosim.judge import gates
 from audiosim.judge.summary import agreement, summarise
+from audiosim.presets import PRESETS
 from tests.batches import row
 from tests.judge.test_summary import rated, two_systems
 
@@ -93,17 +94,19 @@ def screen(width, show, *arguments):
 
 
 def compared(test, specs=SPECS, **more):
-    more = {"per_time": None, "per_band": None, "options": {}, "details": {}, "reason": None, "status": "ok"} | more
-    results = [{"spec": s, "metric": s, "value": -123.456, "unit": "dB", "better": "lower", **more} for s in specs]
-    return {"reference": "r.wav", "test": test, "rate": 8000, "channels": 1, "duration_s": 1.0, "results": results}
+    usual = {"per_time": None, "per_band": None, "times": None, "options": {}, "details": {}}
+    usual |= {"value": -123.456, "unit": "dB", "better": "lower", "reason": None, "status": "ok"}
+    results = [{"spec": s, "metric": s.partition(":")[0], **usual, **more} for s in specs]
+    pair = {"reference": "r.wav", "test": test, "rate": 8000, "channels": 1, "duration_s": 1.0}
+    return {**pair, "results": results, "gates": []}
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("specs", [SPECS, ["mse", "snr"], [f"mel-stft:n_fft={n}" for n in range(256, 2048, 128)]])
 def test_no_name_is_broken_at_any_width(width, specs):
-    one = screen(width, table.print_results, [compared("test.wav", specs, per_time=[1.0, 2.0, 3.0] * 30)])
+    one = screen(width, pages.print_results, [compared("test.wav", specs)])
     names = [f"out/decoded_{system}.wav" for system in ("opus_64", "opus_96", "mp3")]
-    many = screen(width, table.print_results, [compared(name, specs) for name in names])
+    many = screen(width, pages.print_results, [compared(name, specs) for name in names])
     rows = [row(f"{i}.wav", s, 1.0 + i, system) for i in range(3) for s in specs for system in ("opus", "mp3")]
     systems = screen(width, table.print_summary, summarise(rows))
     single = screen(width, table.print_summary, summarise([r for r in rows if r["system"] == "mp3"]))
@@ -118,11 +121,33 @@ def test_no_name_is_broken_at_any_width(width, specs):
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_catalogue_and_options_break_no_word(width):
     rows = catalogue()
-    columns = tuple(name for name in rows[0] if name != "family")
     options = [{"option": o.name, "legal": o.legal, "help": o.help} for o in metrics.options("stoi").values()]
-    for told, shown in ((rows, columns), (options, ("option", "legal", "help"))):
+    for told, shown in ((rows, COLUMNS), (options, ("option", "legal", "help"))):
         text = screen(width, table.rows_table, told, shown)
         assert {word for r in told for c in shown for word in str(r[c]).split()} <= set(text.split())
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_catalogue_answers_questions(width):
+    text = screen(width, print_questions, catalogue())
+    assert all(len(line.rstrip()) <= width for line in text.splitlines())
+    assert {name for question in QUESTIONS.values() for name in question.answers} <= set(text.split())
+    groups = [group.splitlines()[1:] for group in text.split("\n\n") if group.strip()]
+    assert len(groups) == 7
+    if width >= 80:
+        assert all(5 <= len(lines) <= 8 for lines in groups)
+    every = screen(width, print_families, catalogue())
+    assert set(metrics.names()) <= set(every.split())
+
+
+def test_questions_name_metrics_and_presets_that_there_are():
+    for question in QUESTIONS.values():
+        assert set(question.answers) <= set(metrics.own_names())
+        asked = PRESETS[question.preset] if question.preset else ()
+        assert {metrics.parse(spec).name for spec in asked} <= set(question.answers)
+    presets = {question.preset for question in QUESTIONS.values() if question.preset}
+    assert presets == set(PRESETS) - {"default"}
+    assert {row["name"]: row["groups"] for row in catalogue()}["pesq"] == ["speech"]
 
 
 def test_what_all_names_begin_with_is_told_once():

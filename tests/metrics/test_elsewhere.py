@@ -18,6 +18,7 @@ ANSWERS = {  # what people ask for, and what the answer must name
     **dict.fromkeys(["dnsmos", "NISQA", "utmos", "clap", "DPAM"], "trained network"),
     **{"mos": "people", "fad": "collections", "polqa": "licensed", "psnr": "snr", "mcd13": "'mcd'", "l1": "'mae'"},
     **{"pesq-nb": "'pesq:band=narrow'", "2f-model": "'two-f'", "wer": "stoi"},
+    **{"NSIM": "visqol:output=vnsim", "MUSHRA": "people", "THD+N": "test tones", "RT60": "srmr", "chroma": "same song"},
 }
 
 

@@ -353,9 +353,11 @@ def _gammatone(x: Array, state: Array, phasors: Array, power: Array, motion: Arr
             turn_im = state[_TURN_IM + k]
             state[_RE + k] = c * turn_re - s * turn_im
             state[_IM + k] = s * turn_re + c * turn_im
-        power[i] = state[_POWER : _POWER + BANDS]
+        for k in range(BANDS):
+            power[i, k] = state[_POWER + k]
         if moves:
-            motion[i] = state[_MOTION : _MOTION + motion.shape[1]]
+            for k in range(motion.shape[1]):
+                motion[i, k] = state[_MOTION + k]
 
 
 @fused_kernel
@@ -455,9 +457,11 @@ def _lay_out(
     """Rows of a membrane from sample `start` on into the record, as far as it goes, and into envelopes [band, sample]
     and, of twice that many numbers, real and imaginary parts, from sample `at` on, of which every step-th counts."""
     for i in range(min(len(power), len(powers) - start)):
-        powers[start + i] = power[i]
+        for k in range(BANDS):
+            powers[start + i, k] = power[i, k]
     for i in range(min(len(moved), len(motions) - start)):
-        motions[start + i] = moved[i, :BANDS]
+        for k in range(BANDS):
+            motions[start + i, k] = moved[i, k]
     for k in range(BANDS):
         row = envelopes[k, at // step :]
         column = power[::step, k]
@@ -505,7 +509,8 @@ def _compress(
             gain[i + BANDS] = b * (flat[i] + flat[i - BANDS])
         for i in range(BANDS, last):
             gain[i + BANDS] -= a * gain[i]
-        before[:] = flat[last - BANDS :]
+        for i in range(BANDS):
+            before[i] = flat[last - BANDS + i]
         out = power[start : start + ROWS]
         moved = motion[start : start + ROWS]
         _gammatone(piece, bank, bank_phasors, out, moved)
@@ -693,7 +698,9 @@ def _adapt(
             far[i + BANDS] = circuit[3] * DB * flat[i] + circuit[4] * near[i] + circuit[5] * far[i]
         for i in range(flat.size):
             flat[i] = max((DB * flat[i] - near[i + BANDS]) * OVERSHOOT, 0.0)
-        envelope[first : first + rows] = level[:rows]
+        for i in range(rows):
+            for k in range(BANDS):
+                envelope[first + i, k] = level[i, k]
         if motion.size == 0:
             continue
         small = np.float32(SMALL)

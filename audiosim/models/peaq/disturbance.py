@@ -122,7 +122,8 @@ def modulate(spread: Array, decay: Array, per_second: float, memory: Array, modu
     scratch = np.empty(bands, np.int64)
     last, change, mean = memory[0], memory[1], memory[2]
     for f in range(spread.shape[0]):
-        row[:] = spread[f]
+        for i in range(bands):
+            row[i] = spread[f, i]
         logarithms(row, scratch)
         for i in range(bands):
             row[i] *= 0.3
@@ -270,8 +271,9 @@ def _detection(ref: Array, test: Array, exceeding: Array, steps: Array) -> None:
     scratch = np.empty(bands, np.int64)
     db, middle = 10 / np.log(10.0), np.log(6.39468)
     for f in range(ref.shape[0]):
-        x[:] = ref[f]
-        y[:] = test[f]
+        for i in range(bands):
+            x[i] = ref[f, i]
+            y[i] = test[f, i]
         logarithms(x, scratch)
         logarithms(y, scratch)
         for i in range(bands):
@@ -350,7 +352,8 @@ def _log_ratios(ref: Array, test: Array, out: Array) -> None:
         for k in range(n):
             d[k] = t[k] / r[k] if r[k] > LEAST and t[k] > LEAST else 1.0
         logarithms(d, scratch)
-        out[1, f, : n // 2] = d[: n // 2]
+        for k in range(n // 2):
+            out[1, f, k] = d[k]
 
 
 @kernel

@@ -336,7 +336,8 @@ def _spread(energy: Array, down: float, up: Array, rise: float, below: Array, un
     scratch = np.empty(bands, np.int64)
     lower = np.exp(0.4 * down)
     for f in range(energy.shape[0]):
-        logarithm[:] = energy[f]
+        for i in range(bands):
+            logarithm[i] = energy[f, i]
         logarithms(logarithm, scratch)
         for i in range(bands):
             slope[i] = up[i] + rise * logarithm[i]

@@ -50,7 +50,8 @@ def _spread_slope(
     lower = np.exp(0.4 * down)
     per_energy = 0.2 * STEP
     for f in range(energy.shape[0]):
-        logarithm[:] = energy[f]
+        for i in range(bands):
+            logarithm[i] = energy[f, i]
         logarithms(logarithm, scratch)
         for i in range(bands):
             s = up[i] + per_energy * logarithm[i]

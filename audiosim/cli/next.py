@@ -1,0 +1,159 @@
+"""What a person may want to run next: one command, told once, at the end, on a terminal only."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+from ..config import Settings
+
+if TYPE_CHECKING:
+    from ..judge.summary import Summary
+
+Row = Mapping[str, Any]
+
+PREFIX = "next: "
+LONGEST = 120  # characters of a command that is told in full
+KEPT = ("rate", "channels", "length", "full_scale", "damaged", "raw")  # without these the files might not be comparable
+UNDONE = {  # causes that a flag of compare removes
+    "excerpt": "--align find",
+    "delay": "--align auto",
+    "drift": "--align drift",
+    "gain": "--gain match",
+    "loudness normalisation": "--gain match",
+    "polarity": "--polarity match",
+}
+NAMELESS = ("REF", "TEST")
+SHOWN = 3  # sentences of a diagnosis below a table
+
+
+def say(sentence: str | None, settings: Settings) -> None:
+    """Tell it, unless somebody asked for quiet or nobody looks: a command, and behind an end of line what it does."""
+    if sentence and not settings.quiet and sys.stderr.isatty() and sys.stdout.isatty():
+        fits = len(PREFIX) + len(sentence) <= get_terminal_size().columns
+        told = sentence.replace("\n", " " if fits else "\n" + " " * len(PREFIX))
+        print(PREFIX + told, file=sys.stderr, flush=True)
+
+
+def after_compare(pairs: Sequence[Row], settings: Settings, report: str | None = None) -> str | None:
+    """Where a gate failed or the sound changed, why; where all is told already, how to look and listen.
+
+    pairs: best first.
+    """
+    pair = _telling(pairs)
+    if pair is None:
+        return None
+    files = pair["reference"], pair["test"]
+    failed = next((g for g in pair["gates"] if not g["passed"] and g["spec"] != "verdict"), None)
+    if failed is not None:
+        command = _command("explain", files, *_flags(settings), spec=failed["spec"])
+        return f"{command}\nshows where and when {failed['spec']} hears it"
+    if (pair.get("verdict") or {}).get("level") == "identical":
+        command = _command("compare", files, "--require", "verdict<=identical")
+        return f"{command}\nfails as soon as they differ"
+    told = pair.get("diagnosis")
+    if told is None:
+        of = " to the worst" if len(pairs) > 1 else ""
+        return f"{_command('explain', files)}\nsays what happened{of}"
+    if len(told["findings"]) > SHOWN:
+        return None  # the command stands below the diagnosis
+    if undone := _undoing(told):
+        return f"{_command('compare', files, *undone)}\ncompares without that"
+    if report is None:
+        command = _command("compare", files, *_flags(settings), "--report", "report.html")
+        return f"{command}\nmakes a page to look at and listen to"
+    return None
+
+
+def after_diagnosis(reference: str, test: str, diagnosis: Row | None) -> str | None:
+    """How to compare without what was found; else how to hear it."""
+    if not diagnosis or not diagnosis["findings"]:
+        return None
+    if undone := _undoing(diagnosis):
+        return f"{_command('compare', (reference, test), *undone)}\ncompares without that"
+    return f"{_command('explain', (reference, test), '--residual', 'difference.wav')}\nwrites the difference"
+
+
+def after_catalogue(every: bool, count: int) -> str:
+    """More of one, or all of them."""
+    return "audiosim explain NAME\nsays what a metric means" + ("" if every else f"; --all lists all {count}")
+
+
+def after_card(spec: str) -> str:
+    """To use it."""
+    return f"{_command('compare', NAMELESS, spec=spec)}\ncompares by it"
+
+
+def after_explanation(spec: str, reference: str, test: str, settings: Settings) -> str:
+    """To hear the places."""
+    command = _command("compare", (reference, test), *_flags(settings), "--report", "report.html", spec=spec)
+    return f"{command}\nplays these places"
+
+
+def after_batch(summary: Summary, journal: str | None, report: str | None) -> str | None:
+    """The worst pairs, to look at and listen to; else what happened to the worst."""
+    if journal is not None and report is None:
+        command = shlex.join(["audiosim", "batch", "--from", journal, "--report", "report.html"])
+        return f"{command}\nplays the worst pairs"
+    if not summary.scores:
+        return None
+    worst = summary.worst(summary.scores[0].spec, 1)
+    if not worst:
+        return None
+    _, place = worst[0]
+    return f"{_command('explain', (place.reference, place.test))}\nsays what happened to the worst pair"
+
+
+def after_merge(journal: str) -> str:
+    """To read it."""
+    return f"{shlex.join(['audiosim', 'batch', '--from', journal])}\nshows what it holds"
+
+
+def after_dry_run(pairs: int) -> str | None:
+    """To compare them."""
+    these = "this pair" if pairs == 1 else f"these {pairs} pairs"
+    return f"the same command without -n\ncompares {these}" if pairs else None
+
+
+def diagnosing(reference: str, test: str) -> str:
+    """The command that says all that happened to one pair."""
+    return _command("explain", (reference, test))
+
+
+def _telling(pairs: Sequence[Row]) -> Row | None:
+    """The pair to go on with: of those that could be compared, the worst that fails a gate, else the worst."""
+    compared = [pair for pair in pairs if pair["rate"] is not None]
+    failing = [pair for pair in compared if not all(gate["passed"] for gate in pair["gates"])]
+    return next(reversed(failing or compared), None)
+
+
+def _undoing(diagnosis: Row) -> list[str]:
+    """Flags that remove what was found, as far as there are some; align has one value only, that of the first."""
+    flags: dict[str, str] = {}
+    for finding in diagnosis["findings"]:
+        if finding["cause"] in UNDONE:
+            flag, value = UNDONE[finding["cause"]].split()
+            flags.setdefault(flag, value)
+    return [word for flag in flags.items() for word in flag]
+
+
+def _flags(settings: Settings) -> list[str]:
+    """What was given to make the recordings comparable."""
+    usual = Settings()
+    given = {name: getattr(settings, name) for name in (*KEPT, "align", "gain", "polarity", "level", "audiogram")}
+    changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    return [word for name, value in changed.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def _command(verb: str, files: tuple[str, str], *more: str, spec: str | None = None) -> str:
+    """To be copied into a shell; with REF and TEST where the names are long or cannot be typed."""
+    before = [spec] if spec is not None and verb == "explain" else []
+    after = ["-m", spec, *more] if spec is not None and verb == "compare" else more
+    full = shlex.join(["audiosim", verb, *before, *files, *after])
+    typed = full.isprintable() and not any(name.startswith("-") or name == "stdin" for name in files)
+    if files == NAMELESS or (typed and len(full) <= LONGEST):
+        return full
+    return _command(verb, NAMELESS, *more, spec=spec)

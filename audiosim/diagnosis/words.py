@@ -1,0 +1,228 @@
+"""A diagnosis in words: the one place from which compare, explain, batch, reports and JUnit take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .finding import Diagnosis, Finding
+
+
+def sentence(finding: Finding) -> str:
+    """The finding with its size, its places, and its share."""
+    said = _SENTENCES.get(finding.cause, _plain)(finding)
+    return said
+
+
+def sentences(diagnosis: Diagnosis) -> list[str]:
+    """All that was found, and what is left."""
+    said = [f.sentence for f in diagnosis.findings]
+    if diagnosis.left_db is not None and diagnosis.findings:
+        said.append(f"what is left lies {-diagnosis.left_db:.0f} dB below the reference")
+    return said
+
+
+def _plain(f: Finding) -> str:
+    size = "" if f.size is None else f" of {f.size:.3g} {f.unit}".rstrip()
+    return f"{f.cause}{size}"
+
+
+# Of the whole recording
+
+
+def _excerpt(f: Finding) -> str:
+    """detail: shorter ("test" or "reference"), duration and `of` in s."""
+    d = f.detail
+    longer = "reference" if d["shorter"] == "test" else "test"
+    return f"the {d['shorter']} is {d['duration']:.3f} s of the {longer}, from {_clock(f.size or 0.0)} on"
+
+
+def _delay(f: Finding) -> str:
+    """detail: samples."""
+    ms, samples = f.size or 0.0, f.detail.get("samples")
+    exact = "" if samples is None else f" ({_number(abs(samples))} samples)"
+    how = (
+        f"{abs(ms) / 1000:.3f} s" if abs(ms) >= 1000 else f"{abs(ms):.2f} ms" if abs(ms) >= 0.1 else f"{abs(ms):.4f} ms"
+    )
+    return f"the test is {how}{exact} {'late' if ms > 0 else 'early'}"
+
+
+def _drift(f: Finding) -> str:
+    ppm = f.size or 0.0
+    return f"the clocks differ by {abs(ppm):.3g} ppm: the test lasts {'longer' if ppm > 0 else 'shorter'}"
+
+
+def _speed(f: Finding) -> str:
+    percent = f.size or 0.0
+    return f"the test runs {abs(percent):.2f} % {'faster and higher' if percent > 0 else 'slower and lower'}"
+
+
+def _pitch(f: Finding) -> str:
+    size = f.size or 0.0
+    return f"the pitch of the test is {abs(size):.1f} semitones {'higher' if size > 0 else 'lower'}, its tempo the same"
+
+
+def _gain(f: Finding) -> str:
+    return f"the test is {_louder(f.size or 0.0)}"
+
+
+def _normalised(f: Finding) -> str:
+    """detail: lufs, the target."""
+    return f"the test is {_louder(f.size or 0.0)}, normalised to {f.detail['lufs']:.0f} LUFS"
+
+
+def _equaliser(f: Finding) -> str:
+    """detail: low_hz, high_hz, to_the_bottom, to_the_top; curve: [[Hz, dB], ...]."""
+    d = f.detail
+    where = f"between {_hertz(d['low_hz'])} and {_hertz(d['high_hz'])}"
+    if d["to_the_top"] and not d["to_the_bottom"]:
+        where = f"above {_hertz(d['low_hz'])}"
+    elif d["to_the_bottom"] and not d["to_the_top"]:
+        where = f"below {_hertz(d['high_hz'])}"
+    return f"an equaliser: {_louder(f.size or 0.0)} {where}"
+
+
+def _compression(f: Finding) -> str:
+    """detail: ratio; threshold_db, below the loudest."""
+    ratio = f.detail["ratio"]
+    how = f"about {ratio:.1f}:1 " if ratio < 15 else "a limiter, "
+    return f"dynamics are compressed, {how}from {-f.detail['threshold_db']:.0f} dB below the loudest on: {f.size:.1f} dB at most"
+
+
+def _polarity(f: Finding) -> str:
+    """detail: channels from 1, `of` how many."""
+    channels, of = f.detail["channels"], f.detail["of"]
+    if len(channels) == of:
+        return "the polarity of the test is inverted"
+    return f"the polarity of {_channels(channels, of)} is inverted, that of the others is not"
+
+
+def _exchanged(f: Finding) -> str:
+    """detail: channels of the test, and those of the reference that they hold."""
+    channels, of, hold = f.detail["channels"], f.detail["of"], f.detail["hold"]
+    if of == 2:
+        return "left and right are exchanged"
+    return f"{_channels(channels, of)} of the test hold {_channels(hold, of)} of the reference"
+
+
+def _dead(f: Finding) -> str:
+    """detail: recording, channels, `of`."""
+    d = f.detail
+    if len(d["channels"]) == d["of"]:
+        return f"the {d['recording']} is silent"
+    return (
+        f"{_channels(d['channels'], d['of'])} of the {d['recording']} {'is' if len(d['channels']) == 1 else 'are'} dead"
+    )
+
+
+def _copied(f: Finding) -> str:
+    d = f.detail
+    return f"{_channels(d['channels'], d['of'])} of the test holds a copy of {_channels(d['hold'], d['of'])}"
+
+
+def _mono(f: Finding) -> str:
+    """detail: reference_channels, test_channels where they differ."""
+    before, after = f.detail["reference_channels"], f.detail.get("test_channels")
+    if after is None or (before == 2 and after == 1):
+        return "the test is a mono mix of the stereo reference"
+    return f"the test has {after} {'channel' if after == 1 else 'channels'}, the reference {before}"
+
+
+def _dc(f: Finding) -> str:
+    size = f.size or 0.0
+    return f"the test sits on a constant (DC offset) of {size:+.4f} of full scale ({20 * log10(abs(size)):.0f} dBFS)"
+
+
+def _rate_conversion(f: Finding) -> str:
+    """detail: from_hz and to_hz where the rates differ; otherwise rate_hz, that the band tells of."""
+    d = f.detail
+    if "to_hz" in d:
+        return f"the test is sampled at {d['to_hz']} Hz, the reference at {d['from_hz']} Hz"
+    return f"nothing above {_hertz(f.size or 0.0)}, as if it had been sampled at {d['rate_hz']} Hz"
+
+
+def _low_pass(f: Finding) -> str:
+    """detail: gone_hz; coded, whether the rest has a codec's noise."""
+    hz = f.size or 0.0
+    if not f.detail["coded"]:
+        return f"a low-pass at {_hertz(hz)}: nothing above {_hertz(f.detail['gone_hz'])}"
+    as_by = next(
+        (f", as MP3 at {rate} leaves it" for low, high, rate in _MP3 if low <= hz < high), ", as a codec leaves it"
+    )
+    return f"nothing above {_hertz(hz)}{as_by}"
+
+
+def _bit_depth(f: Finding) -> str:
+    """detail: from_bits (None: more than 24), to_bits; dither where it can be told: none, rectangular or triangular."""
+    d = f.detail
+    before = f", the reference with {d['from_bits']}" if d["from_bits"] else ""
+    how = {"none": ", rounded without dither", None: ""}.get(d.get("dither"), f", with {d.get('dither')} dither")
+    return f"the test is stored with {d['to_bits']} bits{before}{how}"
+
+
+def _dither(f: Finding) -> str:
+    """detail: bits; size: RMS in steps."""
+    return f"the two differ by dither alone: {f.size:.2f} steps of {f.detail['bits']} bits (RMS)"
+
+
+def _unrelated(_: Finding) -> str:
+    return "these are not the same recording: they have nothing in common"
+
+
+_MP3 = (
+    (15300, 16700, "128 kb/s"),
+    (16700, 18200, "160 kb/s"),
+    (18200, 19400, "192 kb/s"),
+    (19400, 20800, "256 to 320 kb/s"),
+)
+
+
+def _louder(db: float) -> str:
+    return f"{abs(db):.1f} dB {'louder' if db > 0 else 'quieter'}"
+
+
+def _hertz(hz: float) -> str:
+    return f"{hz / 1000:.1f} kHz" if hz >= 1000 else f"{hz:.0f} Hz"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{seconds:.3f} s" if seconds < 60 else f"{minutes:.0f}:{rest:06.3f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value - round(value)) < 0.005 else f"{value:.2f}"
+
+
+def _channels(channels: Sequence[int], of: int) -> str:
+    """the left channel; channels 1 and 3"""
+    *first, last = (str(c) for c in channels)
+    if of == 2 and not first:
+        return f"the {'left' if last == '1' else 'right'} channel"
+    return f"channels {', '.join(first)} and {last}" if first else f"channel {last}"
+
+
+_SENTENCES: dict[str, Callable[[Finding], str]] = {
+    "excerpt": _excerpt,
+    "delay": _delay,
+    "drift": _drift,
+    "speed": _speed,
+    "pitch": _pitch,
+    "gain": _gain,
+    "loudness normalisation": _normalised,
+    "equaliser": _equaliser,
+    "compression": _compression,
+    "polarity": _polarity,
+    "exchanged": _exchanged,
+    "dead": _dead,
+    "copied": _copied,
+    "mono": _mono,
+    "dc": _dc,
+    "rate conversion": _rate_conversion,
+    "low-pass": _low_pass,
+    "bit depth": _bit_depth,
+    "dither": _dither,
+    "unrelated": _unrelated,
+}

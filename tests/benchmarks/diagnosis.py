@@ -1,0 +1,150 @@
+"""Diagnosis held to synthesised truth: what is found, what is told falsely, errors of the estimates, CPU time.
+
+python -m tests.benchmarks.diagnosis [--seeds N] [--only NAME,NAME] [--single] [--misses] [--recordings] [--cost]
+
+--single: no combinations of two. --misses: prints every miss and every false alarm. --recordings: those of
+../shared/audio/clean instead of synthesised signals. --cost: CPU time and memory alone, of 10 s and 10 min.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiosim.diagnosis import Diagnosis, diagnose
+from audiosim.signal import Signal
+from tests.diagnosis.degradations import DEGRADATIONS, SIGNALS, UNRELATED, Case, cases
+
+CLEAN = Path(__file__).parents[3] / "shared" / "audio" / "clean"
+SECONDS = (3.0, 5.0, 8.0)
+
+
+@dataclass
+class Row:
+    """Of one degradation: how often it was there, found, well measured; and what else was told."""
+
+    there: int = 0
+    found: int = 0
+    errors: list[float] = field(default_factory=list)
+    good: int = 0
+    false: int = 0
+    times: list[float] = field(default_factory=list)
+
+
+def recordings(count: int) -> dict[str, Any]:
+    from audiosim import load
+
+    files = sorted(f for f in CLEAN.rglob("*.*") if f.suffix in (".flac", ".wav", ".ogg"))
+    found = {}
+    for f in files[:: max(len(files) // count, 1)]:
+        s = load(f)
+        if s.duration >= 3:
+            found[f.stem] = s.samples[:, : 8 * s.rate].astype(np.float64), s.rate
+    return found
+
+
+def diagnosed(case: Case) -> tuple[Diagnosis, float]:
+    pair = [Signal.of(np.ascontiguousarray(x, np.float32), r) for x, r in ((case.ref, case.rate), case.test)]
+    begin = time.process_time()
+    found = diagnose(*pair)
+    return found, time.process_time() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--signals", default="")
+    for flag in ("single", "misses", "recordings", "cost"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    o = parser.parse_args()
+    if o.cost:
+        cost()
+        return
+    rows: dict[str, Row] = defaultdict(Row)
+    only = set(filter(None, o.only.split(",")))
+    told_of = recordings(24) if o.recordings else None
+    kinds = set(filter(None, o.signals.split(",")))
+    for case in cases(o.seeds, SECONDS, not o.single, told_of):
+        if (only and not only & set(case.names)) or (kinds and case.signal not in kinds):
+            continue
+        found, spent = diagnosed(case)
+        told = found.causes
+        false = [c for c in told if c not in case.allowed]
+        missed = [n for n in case.names if n in DEGRADATIONS and not DEGRADATIONS[n].right & set(told)]
+        for name in case.names if len(case.names) < 2 else ():
+            row = rows[name]
+            row.times.append(spent)
+        key = case.names[0] if len(case.names) == 1 else "two at once"
+        rows[key].false += bool(false)
+        for name in case.names:
+            if name == UNRELATED:
+                rows[key].found += "unrelated" in told
+                missed += [] if "unrelated" in told else [name]
+            if name not in DEGRADATIONS:
+                rows[key].there += 1
+                continue
+            d, row = DEGRADATIONS[name], rows[key]
+            row.there += 1
+            row.found += name not in missed
+            sizes = [f.size for f in found.findings if f.cause in d.right and f.size is not None]
+            truth = case.sizes.get(name)
+            if d.within and truth is not None and sizes and len(case.names) == 1:
+                error = min(abs(s - truth) for s in sizes)
+                row.errors.append(error)
+                row.good += error <= max(d.within[0], d.within[1] * abs(truth))
+        if o.misses and (missed or false):
+            print(f"{case.signal} {case.seconds:g} s, {' + '.join(case.labels)}: missed {missed}, false {false}; told:")
+            for f in found.findings:
+                print(f"    {f.sentence}  [{f.share}, {f.confidence}]")
+    print(
+        "| degradation | pairs | found | with a false alarm | median error | largest | within what is stated | CPU ms |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        e = row.errors
+        cells = [
+            str(row.there),
+            f"{100 * row.found / row.there:.1f} %"
+            if name in DEGRADATIONS or name in ("two at once", UNRELATED)
+            else "-",
+            f"{row.false}",
+            f"{np.median(e):.3g}" if e else "-",
+            f"{max(e):.3g}" if e else "-",
+            f"{100 * row.good / len(e):.0f} %" if e else "-",
+            f"{1000 * np.median(row.times):.0f}" if row.times else "-",
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def cost() -> None:
+    for seconds in (10.0, 600.0):
+        x = np.tile(SIGNALS["music"].make(48000, 10.0, 1), (1, round(seconds / 10))).astype(np.float32)
+        rng = np.random.default_rng(1)
+        tests = {
+            "noisy": x + 0.003 * rng.standard_normal(x.shape).astype(np.float32),
+            "late, louder": np.pad(1.3 * x, ((0, 0), (1105, 0))),
+        }
+        for name, y in tests.items():
+            pair = Signal.of(x, 48000), Signal.of(np.ascontiguousarray(y, np.float32), 48000)
+            if seconds < 60:
+                diagnose(*pair)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            begin = time.process_time()
+            diagnose(*pair)
+            spent = time.process_time() - begin
+            more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+            print(f"{seconds:g} s, {name}: {spent:.3f} CPU s, {more:.0f} MB more")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main()

@@ -1,0 +1,183 @@
+"""`explain REF TEST`, the verdict of `compare` and its gate, and `batch --diagnose`, as commands."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import audiosim
+from audiosim.errors import UsageError
+from audiosim.judge.verdict import LEVELS
+from audiosim.testing.signals import speech_like
+
+RATE = 16000
+LATE = 160
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ref.wav; same.wav, late.wav by 10 ms, quiet.wav by 6 dB, noisy.wav; other.wav, of another rate and channels."""
+    made = tmp_path_factory.mktemp("recordings")
+    ref = speech_like(RATE, 2.0, seed=3)[0]
+    noise = np.random.default_rng(1).standard_normal(ref.size)
+    tests = {
+        "ref": ref,
+        "same": ref,
+        "late": np.concatenate([np.zeros(LATE), ref[:-LATE]]),
+        "quiet": ref * 10 ** (-6 / 20),
+        "noisy": ref + 0.3 * noise * np.std(ref),
+    }
+    for name, samples in tests.items():
+        soundfile.write(made / f"{name}.wav", samples, RATE, subtype="FLOAT")
+    soundfile.write(made / "other.wav", np.stack([ref[::2]] * 2, axis=1), RATE // 2, subtype="FLOAT")
+    return made
+
+
+def explained(cli, folder, test, *more):
+    return json.loads(cli("explain", folder / "ref.wav", folder / test, "--json", *more).out)
+
+
+def test_two_recordings_are_diagnosed(cli, folder):
+    found = explained(cli, folder, "late.wav")
+    (cause,) = (f for f in found["diagnosis"]["findings"] if f["cause"] == "delay")
+    assert cause["unit"] == "ms"
+    assert abs(cause["size"] - 1000 * LATE / RATE) < 0.05
+    assert "late" in cause["sentence"]
+    assert found["verdict"]["level"] in LEVELS
+    (gain,) = explained(cli, folder, "quiet.wav")["diagnosis"]["findings"]
+    assert (gain["cause"], round(gain["size"], 1)) == ("gain", -6.0)
+    page = cli("explain", folder / "ref.wav", folder / "late.wav", "--format", "table")
+    assert page.code == 0
+    assert cause["sentence"] in " ".join(page.out.split())
+    for form, reader in (("tsv", "excel-tab"), ("csv", "excel")):
+        rows = list(
+            csv.DictReader(
+                io.StringIO(cli("explain", folder / "ref.wav", folder / "late.wav", "--format", form).out),
+                dialect=reader,
+            )
+        )
+        assert [row["cause"] for row in rows] == [f["cause"] for f in found["diagnosis"]["findings"]]
+
+
+def test_identical_recordings_have_no_findings(cli, folder):
+    found = explained(cli, folder, "same.wav")
+    assert found["diagnosis"]["findings"] == []
+    assert found["diagnosis"]["null"]["differing"] == 0
+    assert found["verdict"]["level"] == "identical"
+
+
+def test_recordings_of_other_rates_and_channels_are_diagnosed_too(cli, folder):
+    done = cli("explain", folder / "ref.wav", folder / "other.wav", "--json")
+    assert done.code == 0
+    found = json.loads(done.out)
+    assert found["diagnosis"]["null"] is None
+    assert found["results"]
+
+
+def test_a_name_that_is_metric_and_file_is_the_metric(cli, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    Path("lsd").write_bytes(Path("late.wav").read_bytes())
+    done = cli("explain", "lsd", "ref.wav")
+    assert done.code == 2
+    assert "needs both recordings" in done.err
+    assert json.loads(cli("explain", "./lsd", "ref.wav", "--json").out)["diagnosis"]["findings"]
+    assert "Log-spectral" in cli("explain", "lsd").out
+    for wrong, said in (("lzd", "no file of that name"), ("gone.wav", "gone.wav")):
+        done = cli("explain", wrong, "ref.wav")
+        assert done.code in (2, 3)
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1
+    assert "is a recording" in cli("explain", "ref.wav").err
+
+
+def test_the_residual_is_written(cli, folder, tmp_path):
+    target = tmp_path / "residual.wav"
+    done = cli("explain", folder / "ref.wav", folder / "noisy.wav", "--residual", target, "-q")
+    assert done.code == 0
+    ref, test, residual = (soundfile.read(p)[0] for p in (folder / "ref.wav", folder / "noisy.wav", target))
+    assert np.array_equal(residual, (test.astype(np.float32) - ref.astype(np.float32)))
+    for argv, said in (
+        (("explain", folder / "ref.wav", folder / "noisy.wav", "--residual", tmp_path / "x.mp3"), ".wav"),
+        (("explain", "mse", folder / "ref.wav", folder / "noisy.wav", "--residual", target), "no metric"),
+        (("explain", folder / "ref.wav", folder / "other.wav", "--residual", target), "differ"),
+    ):
+        done = cli(*argv)
+        assert done.code in (2, 3)
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def test_a_gate_on_the_verdict(cli, folder):
+    ref = folder / "ref.wav"
+    held = cli("compare", ref, folder / "same.wav", "-m", "mse", "--require", "verdict<=equivalent")
+    assert held.code == 0
+    assert "gate held: verdict<=equivalent: identical" in held.err
+    failed = cli("compare", ref, folder / "noisy.wav", "-m", "mse", "--require", "verdict<audible", "--json")
+    assert failed.code == 1
+    assert "gate failed: verdict<audible: " in failed.err
+    row = json.loads(failed.out)
+    assert row["verdict"]["level"] in ("audible", "different")
+    assert [r["spec"] for r in row["results"]] == ["mse"]
+    assert row["gates"][0]["passed"] is False
+    for gate in ("verdict>inaudible", "verdict<=fine", "verdict>=audible"):
+        done = cli("compare", ref, folder / "same.wav", "--require", gate)
+        assert done.code == 2
+        assert "unrelated" in done.err
+    done = cli("batch", folder, folder, "--require", "verdict<=audible")
+    assert done.code == 2
+    assert "--diagnose" in done.err
+
+
+def test_the_verdict_comes_only_where_it_is_asked_for(cli, folder, monkeypatch):
+    ref, test = folder / "ref.wav", folder / "late.wav"
+    assert json.loads(cli("compare", ref, test, "-m", "mse", "--json", "--verdict").out)["verdict"]["level"]
+
+    def never(*_):
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr("audiosim.diagnosis.diagnose", never)
+    for argv in (("-m", "mse", "--json"), ("--json",), ("--format", "tsv"), ("--no-verdict", "--format", "table")):
+        assert cli("compare", ref, test, *argv).code == 0
+
+
+def test_a_batch_counts_causes(cli, folder, tmp_path):
+    refs, tests = tmp_path / "refs", tmp_path / "tests"
+    refs.mkdir()
+    tests.mkdir()
+    for name, source in (("a", "late"), ("b", "late"), ("c", "same")):
+        (refs / f"{name}.wav").write_bytes((folder / "ref.wav").read_bytes())
+        (tests / f"{name}.wav").write_bytes((folder / f"{source}.wav").read_bytes())
+    journal = tmp_path / "run.jsonl"
+    argv = "batch", refs, tests, "-m", "mse", "-o", journal
+    plain = cli(*argv, "-q", "--format", "jsonl")
+    assert all("causes" not in json.loads(line) for line in plain.out.splitlines())
+    page = cli(*argv, "--diagnose", "--format", "table")
+    assert page.code == 0
+    assert "2 of 3 pairs: the test is 10" in page.out
+    rows = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
+    assert [[c["cause"] for c in row["causes"]] for row in sorted(rows, key=lambda r: r["id"])] == [["delay"]] * 2 + [
+        []
+    ]
+    summary = json.loads(cli("batch", "--from", journal, "--format", "json").out)["summary"]
+    assert summary["causes"][0]["pairs"] == 2
+    table = list(csv.DictReader(io.StringIO(cli("batch", "--from", journal, "--format", "csv").out)))
+    assert sum("late" in row["causes"] for row in table) == 2
+
+
+def test_python_gives_both_when_asked(folder):
+    found = audiosim.compare(folder / "ref.wav", folder / "late.wav", "mse")
+    assert found.to_dict()["verdict"] is None
+    assert found.diagnosis.causes == ("delay",)
+    assert found.verdict.level in LEVELS
+    assert found.to_dict()["verdict"]["level"] == found.verdict.level
+    ref = speech_like(RATE, 1.0, seed=3)
+    same = audiosim.compare(ref, ref, "mse", rate=RATE)
+    assert (same.verdict.level, same.diagnosis.null.differing) == ("identical", 0)
+    with pytest.raises(UsageError, match="copying"):
+        _ = type(same)(same).verdict
