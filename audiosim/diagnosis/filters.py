@@ -108,9 +108,10 @@ def evened(seen: Spectra, r: Response, gains: Array) -> Response:
     return replace(r, bands=bands, gain_db=_median(20 * np.log10(np.abs(bands[told])), weight))
 
 
-def curve(seen: Spectra, r: Response, low: LowPass | None) -> Array:
-    """dB [band] against the gain, of an equaliser; 0 where nothing can be told."""
+def curve(seen: Spectra, r: Response, low: LowPass | None, top: float) -> Array:
+    """dB [band] against the gain, of an equaliser, up to `top` Hz; 0 where nothing can be told."""
     told = (r.coherence > FILTERED) & (np.abs(r.bands) > 0)
+    told &= seen.frequencies[seen.cuts[1:] - 1] < top
     if low:
         told &= seen.frequencies[seen.cuts[1:] - 1] < 0.8 * low.corner
     db = np.zeros(told.size)
@@ -163,7 +164,10 @@ def low_pass(seen: Spectra, r: Response) -> LowPass | None:
         return None
     if heard[gone:].mean() < 0.5:
         return None
-    through = np.flatnonzero(heard[:gone] & (left[:gone] > -3.0))
+    near = int(0.4 * gone)
+    around = left[near:gone][heard[near:gone]]
+    level = min(float(np.percentile(around, 90)), 0.0) if around.size else 0.0  # beside an equaliser
+    through = np.flatnonzero(heard[:gone] & (left[:gone] > level - 3.0))
     if through.size == 0:
         return None
     corner = float(f[through[-1]])

@@ -107,7 +107,5 @@ def _knee(levels: Array, gains: Array) -> tuple[float, float]:
 
 def _clipped(original: Array, starts: Array, window: int) -> Array:
     """Of the frames from these samples on, whether they hold a plateau at the largest sample of their channel."""
-    peak = PLATEAU * np.abs(original).max(axis=1, keepdims=True)
-    on = np.concatenate(([0], np.cumsum((np.abs(original) >= np.maximum(peak, 1e-12)).sum(axis=0))))
-    flat: Array = on[np.minimum(starts + window, on.size - 1)] - on[np.minimum(starts, on.size - 1)] >= FLAT
-    return flat
+    peak = PLATEAU * np.maximum(original.max(axis=1), -original.min(axis=1))[:, None]
+    return np.array([np.count_nonzero(np.abs(original[:, at : at + window]) >= peak) >= FLAT for at in starts], bool)

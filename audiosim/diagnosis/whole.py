@@ -30,6 +30,7 @@ PART = 1.5  # times as long as the other, from which on a recording is first loo
 TRENDS = 0.15  # samples by which the delay changes over the recording, where clocks differ
 SCATTERED = 0.5  # samples between the delay of segments and that of the whole, by which something moves
 WEAK = 0.3, 0.55  # correlation, and coherence of segments, below both of which a delay is chance
+VARISPEED = 3000.0  # ppm, from which on it is no clock but a speed
 SPEEDS = 0.002, 0.12  # as parts: of these the lengths may tell
 CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
 LEAST_DC = 2e-4
@@ -65,6 +66,7 @@ class _Pair:
     test: Signal
     null: NullTest | None
     findings: list[Finding] = field(default_factory=list)
+    later: list[Finding] = field(default_factory=list)  # that hold only where the two are one recording
     left: float | None = None  # dB
     start: float | None = None  # samples by which the test is late at its start, where the clocks differ
     clock: Any = None  # dsp.drift.Drift, undone
@@ -95,6 +97,7 @@ class _Pair:
             return
         if not self._same_time():
             return
+        self.findings += self.later
         self._same_channels()
         self._same_spectrum()
 
@@ -136,7 +139,7 @@ class _Pair:
                 "dead", share=1.0, detail={"recording": which, "channels": list(range(1, count + 1)), "of": count}
             )
         else:
-            self._offset(self.a, self.b, 1.0)
+            self._offset(*_overlap(self.a, self.b, 0), 1.0)
         return False
 
     def _same_bits(self) -> bool:
@@ -163,9 +166,11 @@ class _Pair:
         if alone:
             shape = "none" if rms < DITHERED else "rectangular" if rms < 0.455 else "triangular"
             detail |= {"dither": shape, "lsb": round(rms, 3)}
-        self.tell("bit depth", float(self.bits), "bits", share=1.0 if alone else None, detail=detail)
+        finding = Finding("bit depth", float(self.bits), "bits", share=1.0 if alone else None, detail=detail)
         if not alone:
+            self.later.append(finding)
             return False
+        self.findings.append(finding)
         a, b = _overlap(self.a, self.b, 0)
         self._leave(np.asarray(a), np.asarray(b))
         return True
@@ -294,19 +299,19 @@ class _Pair:
             return False
         before = self.a, self.b, self.late
         self.b = clocks.undone(self.b, found)
-        was = _error(*_overlap(*before[:2], round(before[2])))
+        was = _unlike(*_overlap(*before[:2], round(before[2])))
         if self._refined(0.0) is None:
             self.a, self.b, self.late = before
             return False
         now = _error(*_overlap(self.a, self.b, round(self.late)))
-        if now > 0.98 * was and abs(found.ppm) < 3000:
+        if _unlike(*_overlap(self.a, self.b, round(self.late))) > 0.98 * was and abs(found.ppm) < VARISPEED:
             self.a, self.b, self.late = before
             self._refined(self.late)
             return False
         self.clock = found
         self.start = float(found.delay_samples_at_start)
         detail = {"ppm": round(float(found.ppm), 3)}
-        if abs(found.ppm) >= 3000:
+        if abs(found.ppm) >= VARISPEED:
             self.tell("speed", -found.ppm / 1e4 / (1 + found.ppm * 1e-6), "%", share=self.gone(now), detail=detail)
         else:
             self.tell("drift", float(found.ppm), "ppm", share=self.gone(now), detail=detail)
@@ -468,8 +473,14 @@ class _Pair:
         offset = self._offset(x, y, 10 ** (r.gain_db / 20))
         low = filters.low_pass(seen, r)
         squeezed, even = _dynamics(seen, r, y)
-        curve = filters.curve(seen, even, low)
+        top = 0.42 if self.ref.rate != self.test.rate else 0.5  # of the rate: beyond, the resampler acts
+        curve = filters.curve(seen, even, low, top * self.rate)
         bell = filters.bells(curve, r, WITH_COMPRESSION if squeezed else filters.AUDIBLE_EQ)
+        if squeezed and bell:
+            flat = np.where(np.abs(even.bands) > 0, 10 ** (even.gain_db / 20), 0.0)
+            without = filters.unexplained(seen, flat, squeezed.gains)
+            if filters.unexplained(seen, np.abs(even.bands), squeezed.gains) > 0.5 * without:
+                bell = None
         if self.clock is not None and low and low.corner > 0.44 * self.rate:
             low = None  # the top was lost by another clock
         gain = 10 ** (r.gain_db / 20) if np.isfinite(r.certain) else 1.0
@@ -518,19 +529,22 @@ class _Pair:
 
         length = x.shape[1]
         step = max(length // 64, 1)
-        cut = length // step * step
-        means = np.stack([z[:, :cut].reshape(len(z), -1, step).mean(axis=2, dtype=np.float64) for z in (x, y)])
+        starts = range(0, length - step + 1, step)
+        means = np.array([[z[:, at : at + step].mean(axis=1, dtype=np.float64) for at in starts] for z in (x, y)])
+        means = means.transpose(0, 2, 1)
         change = means[1] - gain * means[0]  # [channel, block]
         offset: Array = np.median(change, axis=1)
         error = 1.2533 * change.std(axis=1) / np.sqrt(change.shape[1])
-        offset = np.where((np.abs(offset) > LEAST_DC) & (np.abs(offset) > SURE * error), change.mean(axis=1), 0.0)
+        plain = (np.abs(offset) > LEAST_DC) & (np.abs(offset) > SURE * error)
+        plain &= np.abs(offset) > 0.5 * np.abs(gain * means[0].mean(axis=1))  # an equaliser may change what was there
+        offset = np.where(plain, change.mean(axis=1), 0.0)
         if not offset.any():
             return offset
         largest = float(offset[np.argmax(np.abs(offset))])
         power = float(np.mean(offset**2))
         whole = self.energy * _power(x) or power
         share = round(min(power / whole, 1.0), 4)
-        where = [c + 1 for c in np.flatnonzero(offset)]
+        where = [int(c) + 1 for c in np.flatnonzero(offset)]
         self.tell("dc", largest, "", share=share, detail={"offsets": offset.round(6).tolist(), "channels": where})
         self.now = max(self.now - power / max(_power(x), 1e-300), 0.0)
         return offset
@@ -741,14 +755,27 @@ def _varying(x: Array) -> float:
 
 def _correlation(a: Array, b: Array) -> float:
     """Of the channels in place, at no delay; of an even choice of blocks."""
+    ab, aa, bb = _products(a, b)
+    return float(sum(ab)) / (sum(aa) * sum(bb)) ** 0.5 if sum(aa) > 0 and sum(bb) > 0 else 0.0
+
+
+def _unlike(a: Array, b: Array) -> float:
+    """The part of the channels that those of the other at any gain and polarity leave unexplained."""
+    ab, aa, bb = _products(a, b)
+    explained = sum(x * x / y for x, y in zip(ab, aa, strict=True) if y > 0)
+    return max(1 - float(explained) / sum(bb), 0.0) if sum(bb) > 0 else 0.0
+
+
+def _products(a: Array, b: Array) -> tuple[list[float], list[float], list[float]]:
+    """Of each channel, of an even choice of blocks: products with the other, and of both with themselves."""
     step = max(a.shape[1] // 8, BLOCK) if a.shape[1] > 8 * BLOCK else BLOCK
-    ab = aa = bb = 0.0
+    sums = [[0.0] * len(a) for _ in range(3)]
     for at in range(0, a.shape[1], step):
-        x, y = a[:, at : at + BLOCK], b[:, at : at + BLOCK]
-        for p, q in zip(x, y, strict=True):
+        for c, (p, q) in enumerate(zip(a[:, at : at + BLOCK], b[:, at : at + BLOCK], strict=True)):
             p, q = p - p.mean(), q - q.mean()
-            ab, aa, bb = ab + _product(p, q), aa + _product(p, p), bb + _product(q, q)
-    return ab / (aa * bb) ** 0.5 if aa > 0 and bb > 0 else 0.0
+            for k, (x, y) in enumerate(((p, q), (p, p), (q, q))):
+                sums[k][c] += _product(x, y)
+    return sums[0], sums[1], sums[2]
 
 
 def _thinned(x: Array, q: int) -> Array:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 def sentence(finding: Finding) -> str:
     """The finding with its size, its places, and its share."""
-    said = _SENTENCES.get(finding.cause, _plain)(finding)
-    return said
+    return _SENTENCES.get(finding.cause, _plain)(finding)
 
 
 def sentences(diagnosis: Diagnosis) -> list[str]:
@@ -88,7 +87,8 @@ def _compression(f: Finding) -> str:
     """detail: ratio; threshold_db, below the loudest."""
     ratio = f.detail["ratio"]
     how = f"about {ratio:.1f}:1 " if ratio < 15 else "a limiter, "
-    return f"dynamics are compressed, {how}from {-f.detail['threshold_db']:.0f} dB below the loudest on: {f.size:.1f} dB at most"
+    since = f"from {-f.detail['threshold_db']:.0f} dB below the loudest on"
+    return f"dynamics are compressed, {how}{since}: {f.size:.1f} dB at most"
 
 
 def _polarity(f: Finding) -> str:

@@ -26,7 +26,10 @@ def printed(show, *arguments):
 
 def test_summary_of_systems():
     text = printed(table.print_summary, summarise(two_systems()))
-    head, first, second = text.splitlines()
+    head, first, second, by, *contradictions = text.splitlines()
+    assert by.startswith("ranked by mr-stft")
+    assert not contradictions
+    assert " -" in second
     assert head.split() == ["rank", "system", "mr-stft", "si-sdr", "[dB]"]
     assert first.split()[:2] == ["1", "good"]
     assert second.split()[:2] == ["2", "bad"]

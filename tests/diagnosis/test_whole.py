@@ -1,0 +1,178 @@
+"""What happens to a whole recording is told, with its size; what does not happen is not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import cache
+
+import numpy as np
+import pytest
+
+from audiosim.diagnosis import CAUSES, Diagnosis, diagnose
+from audiosim.diagnosis.null import bit_depth, null_test, residual
+from audiosim.errors import Mismatch
+from audiosim.signal import Signal
+from audiosim.testing.signals import COMPILED, noise
+from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, SIGNALS, UNRELATED, Case, cases
+
+SECONDS = (3.0,)
+WITHOUT = {"drift", "speed", "pitch"}  # take longest; tests/benchmarks/diagnosis.py holds all, of all lengths
+
+
+def signal(samples: object, rate: int = 16000) -> Signal:
+    return Signal.of(np.ascontiguousarray(samples, np.float32), rate)
+
+
+def told(case: Case) -> Diagnosis:
+    return diagnose(signal(case.ref, case.rate), signal(*case.test))
+
+
+@cache
+def grid() -> list[Case]:
+    return [
+        c for c in cases(1, SECONDS, combined=False) if c.signal in (("speech", "music") if COMPILED else ("speech",))
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(DEGRADATIONS.keys() - (set() if COMPILED else WITHOUT)))
+def test_what_happened_is_found_and_measured(name):
+    for case in [c for c in grid() if c.names == (name,)]:
+        found = told(case)
+        d = DEGRADATIONS[name]
+        assert d.right & set(found.causes), (case.signal, case.labels)
+        assert set(found.causes) <= case.allowed, (case.signal, case.labels, found.sentences)
+        sizes = [f.size for f in found.findings if f.cause in d.right and f.size is not None]
+        if d.within and sizes and name in case.sizes:
+            truth = case.sizes[name]
+            assert min(abs(s - truth) for s in sizes) <= max(d.within[0], d.within[1] * abs(truth)), case.labels
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_harmless_raises_no_alarm(name):
+    for case in [c for c in grid() if c.names == (name,)]:
+        assert set(told(case).causes) <= case.allowed, case.signal
+
+
+def test_unrelated_recordings_are_told():
+    for case in [c for c in grid() if c.names == (UNRELATED,)]:
+        assert told(case).causes == ("unrelated",)
+
+
+def test_identical_recordings_have_no_findings():
+    x = signal(noise(16000, 1.0, 1, 2))
+    found = diagnose(x, x)
+    assert found.findings == ()
+    assert found.left_db is None
+    assert found.null is not None
+    assert asdict(found.null) == {
+        "samples": 32000,
+        "differing": 0,
+        "first_sample": None,
+        "first": None,
+        "peak_dbfs": None,
+        "rms_dbfs": None,
+        "bits": None,
+    }
+
+
+def test_the_null_test_counts():
+    x = np.zeros((2, 1000))
+    y = x.copy()
+    y[1, 700], y[0, 800] = 0.25, -0.5
+    found = null_test(signal(x, 1000), signal(y, 1000))
+    assert found is not None
+    assert (found.samples, found.differing, found.first_sample, found.first) == (2000, 2, 700, 0.7)
+    assert found.peak_dbfs == pytest.approx(-6.0206, abs=1e-4)
+    assert found.rms_dbfs == pytest.approx(10 * np.log10((0.0625 + 0.25) / 2000))
+    assert found.bits == 1
+
+
+def test_the_null_test_needs_one_rate_and_as_many_channels():
+    x = signal(noise(16000, 0.1, 1, 2))
+    assert null_test(x, signal(x.samples, 8000)) is None
+    assert null_test(x, signal(x.samples[:1])) is None
+    for other in (signal(x.samples, 8000), signal(x.samples[:1])):
+        with pytest.raises(Mismatch):
+            residual(x, other)
+
+
+def test_the_residual_is_the_test_minus_the_reference_as_far_as_both_go():
+    x, y = noise(16000, 0.2, 1), noise(16000, 0.1, 2)
+    e = residual(signal(x), signal(y))
+    assert e.rate == 16000
+    np.testing.assert_array_equal(e.samples, y.astype(np.float32) - x[:, : y.shape[1]].astype(np.float32))
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16, 20, 24])
+def test_the_bits_of_samples_are_counted(bits):
+    x = np.round(noise(16000, 0.1, 1) * 2 ** (bits - 1)) / 2 ** (bits - 1)
+    assert bit_depth(x) == bits
+    assert bit_depth(x.astype(np.float32)) == bits
+
+
+def test_no_bits_are_counted_where_there_is_no_grid():
+    assert bit_depth(noise(16000, 0.1, 1)) is None
+    assert bit_depth(np.zeros((1, 100))) is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 63, 300, 511, 512, 3000])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_any_two_recordings_have_a_diagnosis(length, channels):
+    odd = [
+        noise(8000, 1.0, 1, channels)[:, :length],
+        np.zeros((2, 700)),
+        np.full((1, 600), 0.5),
+        1e-20 * noise(8000, 1.0),
+    ]
+    for k, x in enumerate(odd):
+        for m, y in enumerate(odd):
+            found = diagnose(signal(x, (8000, 96000)[m % 2]), signal(y, (8000, 96000)[k % 2]))
+            json.dumps(found.to_dict(), allow_nan=False)
+            assert all(found.sentences)
+            assert set(found.causes) <= set(CAUSES)
+
+
+def test_a_silent_test_is_told():
+    x = signal(noise(16000, 1.0, 1, 2))
+    assert diagnose(x, signal(0 * x.samples)).sentences == ["the test is silent"]
+
+
+def test_the_same_input_has_the_same_diagnosis():
+    x = SIGNALS["speech"].make(16000, 3.0, 1)
+    pair = signal(x), signal(0.7 * x[:, 100:] + 0.01 * noise(16000, 3.0, 2)[:, : x.shape[1] - 100])
+    assert diagnose(*pair).to_dict() == diagnose(*pair).to_dict()
+
+
+def test_a_delay_is_told_in_words():
+    x = SIGNALS["speech"].make(48000, 3.0, 1)
+    (said, *_) = diagnose(signal(x, 48000), signal(np.pad(x, ((0, 0), (1105, 0))), 48000)).sentences
+    assert said == "the test is 23.02 ms (1105 samples) late"
+
+
+def test_a_clip_is_found_in_its_source():
+    x = SIGNALS["wide speech"].make(16000, 20.0 if COMPILED else 8.0, 1)
+    clip = x[:, 32000:80000]
+    found = diagnose(signal(x), signal(clip))
+    assert found.causes == ("excerpt",)
+    assert found.findings[0].size == pytest.approx(2.0, abs=1e-4)
+    assert diagnose(signal(clip), signal(x)).causes == ("excerpt",)
+
+
+def test_loudness_normalisation_is_told_by_its_target():
+    from audiosim.metrics import lufs
+
+    x = signal(SIGNALS["music"].make(16000, 3.0, 1), 16000)
+    gain = -16.0 - lufs.integrated(x)
+    found = diagnose(x, signal(x.samples * 10 ** (gain / 20)))
+    assert found.causes == ("loudness normalisation",)
+    assert found.findings[0].size == pytest.approx(gain, abs=0.01)
+    assert found.sentences[0].endswith("normalised to -16 LUFS")
+
+
+def test_shares_are_of_the_difference():
+    x = SIGNALS["music"].make(16000, 3.0, 1)
+    for y in (-0.5 * x, np.pad(0.8 * x, ((0, 0), (300, 0))), x[::-1]):
+        shares = [f.share for f in diagnose(signal(x), signal(y)).findings if f.share is not None]
+        assert 0.98 < sum(shares) <= 1.001
+        assert shares == sorted(shares, reverse=True)
