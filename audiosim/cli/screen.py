@@ -338,5 +338,5 @@ def _null(null: Row | None) -> str:
     if null["peak_dbfs"] is not None:
         said.append(f"residual peak {null['peak_dbfs']:.1f} dBFS, RMS {null['rms_dbfs']:.1f} dBFS")
     if null["bits"] is not None:
-        said.append(f"{number(null['bits'])} bits agree")
+        said.append(f"{null['bits']:.1f} bits agree")
     return "; ".join(said)

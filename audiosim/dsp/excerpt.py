@@ -85,17 +85,15 @@ def find(long: Array, short: Array, rate: int) -> Excerpt:
         return NOWHERE
     best = ranked[0]
     other = ranked[1].strength if len(ranked) > 1 else 0.0
-    found = Excerpt(
-        _refined(long, short, rate, best.part * q, size * q, best.start * q),
-        max(1 - other / best.strength, 0.0),
-        False,
-        min(best.strength, 1.0),
-    )
-    found = replace(found, found=best.clear and (found.confidence >= CLEAR or best.strength >= STRONG))
+    start = _refined(long, short, rate, best.part * q, size * q, best.start * q)
+    confidence = max(1 - other / best.strength, 0.0)
+    sure = best.strength >= STRONG or (confidence >= CLEAR and start is not None)
+    rough = float(best.start * q)
+    found = Excerpt(rough if start is None else start, confidence, best.clear and sure, min(best.strength, 1.0))
     if other < AS_GOOD * best.strength:
         return found
     second = _refined(long, short, rate, ranked[1].part * q, size * q, ranked[1].start * q)
-    return replace(found, second_samples=second)
+    return replace(found, second_samples=float(ranked[1].start * q) if second is None else second)
 
 
 def thinning(rate: int) -> int:
@@ -243,10 +241,10 @@ def _ranked(peaks: list[list[_Peak]], places: list[int], near: int) -> list[_Pla
     return sorted(found, key=lambda place: -place.strength)
 
 
-def _refined(long: Array, short: Array, rate: int, part: int, size: int, start: int) -> float:
-    """Where the clip begins to a fraction of a sample, by a part of it, if it begins nearly at `start`."""
+def _refined(long: Array, short: Array, rate: int, part: int, size: int, start: int) -> float | None:
+    """Where the clip begins to a fraction of a sample, by a part of it, near `start`; None: no delay is clear there."""
     near = ceil(AGREE * rate)
     first = max(start + part, 0)
     clip = short[:, first - start : part + size]
     found = alignment.delay(long[:, first : first + clip.shape[1]], clip, near)
-    return start - found.samples if found.found else float(start)
+    return start - found.samples if found.found else None

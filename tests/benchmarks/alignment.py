@@ -53,7 +53,7 @@ PPM = (1, 30, 1000, -20000, 75000)
 
 
 def finds() -> Iterator[str]:
-    """Clips found, and those found to half a sample, of as many; false finds; CPU and memory by length of the source."""
+    """Clips found to half a sample, of as many; false finds; CPU and memory by length of the source."""
     yield "| source | clip | clean | noise at 10 dB | equaliser | clipped | others found |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     rng = np.random.default_rng(1)

@@ -8,7 +8,7 @@ import pytest
 
 
 def test_compare_writes_a_page_and_answers_as_without(cli, sounds, tmp_path):
-    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "si-sdr", "--format", "json"
+    argv = "compare", sounds / "ref.wav", sounds / "near.wav", "-m", "si-sdr", "--format", "json", "--verdict"
     plain = cli(*argv)
     done = cli(*argv, "--report", tmp_path / "out.html")
     assert (done.code, done.out) == (0, plain.out)
@@ -73,7 +73,7 @@ def test_a_plot_is_of_one_pair(cli, sounds):
     assert "--plot draws one pair" in done.err
     done = cli("explain", "mse", "--plot", "out.png")
     assert done.code == 2
-    assert "--plot needs two recordings" in done.err
+    assert "--plot needs a metric and two recordings" in done.err
 
 
 def test_without_matplotlib_it_says_what_to_install(cli, sounds, monkeypatch):
