@@ -4,7 +4,14 @@ Needs the folder ../shared beside the checkout: rated recordings, and in human_a
 numbers here; positive is agreement. Intervals are 95 % percentiles of 1000 draws with replacement: of items for
 codecmushra, of studies for timbre, of rows for partial masking. Cross-validated is `auditory` with the weights of its
 parts chosen anew without the talker-item, or without the family of timbre studies, that is then predicted; all else of
-it stays as it is. --anchors prints its distance after known degradations, which needs ffmpeg.
+it stays as it is.
+
+--asks prints how far ask=quality, ask=interference and ask=similarity predict what listeners said of separated voices:
+Spearman of all and its mean within songs, 95 % intervals and paired differences by drawing songs with replacement. The
+constants of an ask (window, exponent or weights) are chosen anew without the song that is predicted, and, once more,
+on another set alone: those of quality on codecs, those of interference on votes for the most similar, and those of
+similarity on interference, which says nothing of its weight of what is missing. --anchors prints the distance after
+known degradations, which needs ffmpeg.
 """
 
 from __future__ import annotations
@@ -23,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from audiosim import Signal, compare, load, metrics
+from audiosim import Signal, compare, load, metrics, models
 from audiosim.metrics import auditory
 from audiosim.testing import signals
 from tests.conftest import SHARED
@@ -34,6 +41,14 @@ PARTS = ("spectrum", "modulation", "course", "peakiness")
 WEIGHTS = np.array([auditory.SPECTRUM, auditory.MODULATION, auditory.COURSE, auditory.PEAKINESS])
 GRID = np.array([(w, 2.0, c, k) for w, c, k in itertools.product((3, 4, 5, 6, 7.5), (3, 4.5, 6, 9), (0.3, 0.5, 0.7))])
 DRAWS = 1000
+ASKS = {  # set: ask, and the agreement to reach, of all and within songs
+    "separation_quality": ("quality", (0.87, 0.79)),
+    "separation_interferer": ("interference", (0.86, 0.86)),
+    "pickbest": ("similarity", (0.75, 0.87)),
+}
+RIVALS = ("auditory", "tversky", "nmr", "log-mel", "pesq", "stoi")
+ANCHORS = ("ref", "Interferer", "Quality")  # conditions of separated voices that are none
+WINDOWS, EXPONENTS, ROUGHER, MISSED = (2, 4, 8), (2, 4, 8, 16), (0.0, 0.01, 0.03, 0.1), (0.0, 0.1, 0.3)  # of 10 ms
 SOURCE = Path(__file__).parents[2] / "samples"
 Pair = tuple[str, str]
 Array = Any
@@ -58,6 +73,13 @@ def rated() -> dict[str, list[Any]]:
         if row["set"].startswith(("codecmushra", "phaseabx", "timbre/")):
             sets.setdefault(row["set"], []).append(row)
     return sets
+
+
+@cache
+def voices() -> dict[str, list[Any]]:
+    """Rows of pairs_2.csv by set of ASKS, without anchors."""
+    rows = agreement().rows_of(str(AUDIO / "pairs_2.csv"))
+    return {s: [r for r in rows if r["set"] == s and r["condition"] not in ANCHORS] for s in ASKS}
 
 
 def family(study: str) -> str:
@@ -194,6 +216,121 @@ def cross_validated(parts: dict[str, Array]) -> tuple[dict[str, Array], str]:
     return found, f"Weights of the folds: {spread}."
 
 
+# Separated voices
+
+
+def spearman(d: Array, rows: list[Any], songs: Iterable[str] | None = None) -> tuple[float, float]:
+    """Of all, and its mean within songs, of distances d and qualities; of songs that may be drawn more than once."""
+    score, item = (np.array([r[k] for r in rows]) for k in ("score", "item"))
+    score = score.astype(float)
+    drawn = [np.flatnonzero(item == s) for s in (np.unique(item) if songs is None else songs)]
+    within = [rho(-d[k], score[k]) for k in drawn]
+    every = np.concatenate(drawn)
+    return rho(-d[every], score[every]), float(np.nanmean(within))
+
+
+def rho(x: Array, y: Array) -> float:
+    from scipy.stats import rankdata
+
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+
+
+@cache
+def heard(ref: str, test: str) -> tuple[Array, Array, float]:
+    """Means of X over 10 ms of reference and test, aligned, with the gain of the reference [piece, band]; the roughness
+    that the test has more, in dB."""
+    ear, recording, split = models.auditory.levels, models.auditory.recording, models.auditory.directed
+    rate = sound(ref).rate
+    files = [sound(name).samples.astype(float).mean(0) for name in (ref, test)]
+    both = [recording.heard(x, rate, None) for x in files]
+    lag = ear.lag(*(h.levels for h in both))
+    count = -(-(max(h.blocks for h in both) + ear.LAGS) // ear.PIECE)
+    late = max(-lag, 0), max(lag, 0)
+    parts = [
+        recording.listen(recording.Levels(h, x, rate), move, 0, count)
+        for h, x, move in zip(both, files, late, strict=True)
+    ]
+    p, q = (part.squares.sum(1) / (h.part[1] - h.part[0]) for part, h in zip(parts, both, strict=True))
+    rougher = auditory._modulation(np, p, q, auditory.UNHEARD)[0].clip(0).sum()
+    pieces = -(-split.windows(max(h.blocks + move for h, move in zip(both, late, strict=True))) // 8) * 8
+    gains = 1.0, both[0].factor / both[1].factor
+    x, y = (1 + (part.fine[:pieces] - 1) * g for part, g in zip(parts, gains, strict=True))
+    return x, y, float(rougher)
+
+
+def forms(ask: str, rows: list[Any], missed: Iterable[float] = MISSED) -> dict[tuple[float, ...], Array]:
+    """Distances [row] by the constants of an ask."""
+    split, found = models.auditory.directed, {}
+    for window in WINDOWS:
+        values: list[dict[tuple[float, ...], float]] = []
+        for row in rows:
+            x, y, rougher = heard(row["ref"], row["test"])
+            half = window // 2
+            x, y = (z[: len(z) // half * half].reshape(-1, half, z.shape[1]).mean(1) for z in (x, y))
+            u, v = (split.levels(np, models.auditory.levels.windows(np, z, 1.0), 1.0) for z in (x, y))
+            added, missing, _ = split.split(np, u, v)
+            if ask == "quality":
+                values.append({(window, p): float((missing**p).mean() ** (1 / p)) for p in EXPONENTS})
+                continue
+            weight = 1 / (u.mean(0) + added.mean(0) + split.JND)
+            a, m = (float((z.mean(0) * weight).mean()) for z in (added, missing))
+            grid = itertools.product(ROUGHER, missed if ask == "similarity" else (0.0,))
+            values.append({(window, k, share): a + k * rougher + share * m for k, share in grid})
+        found |= {key: np.array([v[key] for v in values]) for key in values[0]}
+    return found
+
+
+def without_song(found: dict[tuple[float, ...], Array], rows: list[Any]) -> Array:
+    """Each song as the constants predict it that are best on the others, in units of their median."""
+    item, out = np.array([r["item"] for r in rows]), np.empty(len(rows))
+    for song in np.unique(item):
+        others = [s for s in np.unique(item) if s != song]
+        best = max(found.values(), key=lambda d: sum(spearman(d, rows, others)))
+        out[item == song] = best[item == song] / np.median(best)
+    return out
+
+
+def asks() -> None:
+    """The tables of separated voices."""
+    rows = voices()
+    codecs = [r for r in rated()["codecmushra"] if r["ref"] != r["test"]]
+    other = {
+        "quality": ("codecmushra", codecs),
+        "interference": ("pickbest", rows["pickbest"]),
+        "similarity": ("separation_interferer", rows["separation_interferer"]),
+    }
+    print("| set | metric | all | within song | `ask` above it, all | within song |\n|---|---|---|---|---|---|")
+    for name, (ask, reach) in ASKS.items():
+        spec, set_rows = f"auditory:ask={ask}", rows[name]
+        songs = sorted({r["item"] for r in set_rows})
+        pairs = [(r["ref"], r["test"]) for r in set_rows]
+        found = forms(ask, set_rows)
+        from_name, from_rows = other[ask]
+        there = forms(ask, from_rows, (0.0,))
+        best = max(there, key=lambda k: sum(spearman(there[k], from_rows)))
+        by_metric = {f"`{spec}`": np.array([value(spec, r) for r in distances(spec, pairs).values()])}
+        ours = next(iter(by_metric.values()))
+        by_metric["its constants chosen without the song"] = without_song(found, set_rows)
+        by_metric[f"its constants chosen on {from_name}"] = found[best]
+        for rival in RIVALS:
+            by_metric[f"`{rival}`"] = np.array([value(rival, r) for r in distances(rival, pairs).values()])
+        draws = [np.random.default_rng(i).choice(songs, len(songs)) for i in range(DRAWS)]
+        own = np.array([spearman(ours, set_rows, drawn) for drawn in draws])
+        for metric, d in by_metric.items():
+            again = own if d is ours else np.array([spearman(d, set_rows, drawn) for drawn in draws])
+            (a, c), (b, e) = np.nanpercentile(again, [2.5, 97.5], axis=0)
+            every, within = spearman(d, set_rows)
+            cells = [f"{every:.2f} [{a:.2f}, {b:.2f}]", f"{within:.2f} [{c:.2f}, {e:.2f}]"]
+            if d is ours:
+                cells += [f"to reach: {reach[0]:.2f}", f"{reach[1]:.2f}"]
+            else:
+                low, high = np.nanpercentile(own - again, [2.5, 97.5], axis=0)
+                cells += [f"[{x:+.2f}, {y:+.2f}]" for x, y in zip(low, high, strict=True)]
+            print(f"| {name} | {metric} | {' | '.join(cells)} |", flush=True)
+
+
 def masking(specs: Iterable[str]) -> None:
     """Partial masking: the tones are synthesised, a full-scale sine being 90 dB SPL."""
     tool = agreement()
@@ -323,6 +460,7 @@ def possible(spec: str) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--anchors", action="store_true")
+    parser.add_argument("--asks", action="store_true", help="separated voices alone")
     parser.add_argument("--odd", action="store_true", help="the odd one out as well, which is no gate")
     parser.add_argument("specs", nargs="*", default=SPECS)
     given = parser.parse_args()
@@ -331,6 +469,9 @@ def main() -> None:
         return
     if not AUDIO.is_dir():
         sys.exit("tests.benchmarks.listeners: needs the folder ../shared beside the checkout")
+    if given.asks:
+        asks()
+        return
     rows = rated()
     print(
         "| metric | codecs: Spearman | within item | timbre: Spearman | triplets | without percussion | phase | odd one"
@@ -352,6 +493,8 @@ def main() -> None:
         print(similarity(parts["codecmushra"] @ WEIGHTS))
     print()
     masking(["auditory:form=audibility", "auditory:level=90", *given.specs[1:]])
+    print()
+    asks()
 
 
 if __name__ == "__main__":

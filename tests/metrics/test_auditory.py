@@ -264,6 +264,112 @@ def test_explains_itself_in_words() -> None:
     assert form.sentence.startswith("added energy")
 
 
+# What was added, what is missing, and what listeners are asked
+
+
+def asked(ref: Array, test: Array) -> dict[str, float]:
+    return dict(compute(ref, test, RATE).details)
+
+
+def test_an_ask_is_its_formula() -> None:
+    for name, (ref, test) in pairs(affordable(0.9)).items():
+        found = compute(ref, test, RATE).details
+        powers = []
+        for x in (ref, test):
+            power = complex_gammatone.powers(x[0], RATE)
+            total = power.sum(1)
+            loud = total[total > 1e-4 * total.max()]
+            powers.append((power, 10**6.5 / loud.mean() if loud.size else 0.0))
+        gain, late = powers[0][1], round(found["lag"] * 400)
+        ends = [len(p) + move for (p, _), move in zip(powers, (max(-late, 0), max(late, 0)), strict=True)]
+        levels_of = []
+        for (p, _), move in zip(powers, (max(-late, 0), max(late, 0)), strict=True):
+            e = np.zeros((4 * (-(-max(ends) // 4) + 2), 64))
+            e[4 + move : 4 + move + len(p)] = p * gain * 10 ** (-levels.threshold(RATE) / 10) / 10**0.5
+            levels_of.append([10 * np.log10(1 + e[i : i + 8].mean(0)) for i in range(0, len(e) - 7, 4)])
+        u, v = np.array(levels_of)
+        a, m = (np.maximum(d, 0) ** 2 / (np.maximum(d, 0) + 1) for d in (v - u, u - v))
+        weight = 1 / (u.mean(0) + a.mean(0) + 1)
+        more = found["asked_interference"] - (a.mean(0) * weight).mean()
+        assert more >= -1e-9, name
+        assert more >= 0.03 * found["roughness_change"] - 1e-9, name
+        rest = found["asked_similarity"] - found["asked_interference"]
+        assert rest == pytest.approx(0.1 * (m.mean(0) * weight).mean(), rel=1e-7, abs=1e-12), name
+        assert found["asked_quality"] == pytest.approx((m**8).mean() ** (1 / 8), rel=1e-7, abs=1e-9), name
+        for ask in ("similarity", "quality", "interference"):
+            assert compute(ref, test, RATE, ask=ask).value == found[f"asked_{ask}"]
+
+
+@compiled
+def test_what_is_added_and_what_is_missing() -> None:
+    """A sound of its own is added only, a hole is missing only, nothing is neither, and exchanging the two exchanges
+    the parts."""
+    x = low_pass(pink(RATE, affordable(1.0), 1), RATE, 0.5)
+    t = np.arange(x.shape[1]) / RATE
+    more = x + 0.1 * np.sin(2 * np.pi * 9000 * t)
+    hole = x.copy()
+    hole[:, x.shape[1] // 3 : x.shape[1] // 2] = 0
+    same, there, back, gap = asked(x, x), asked(x, more), asked(more, x), asked(x, hole)
+    for name in ("added", "missing", "asked_similarity", "asked_quality", "asked_interference"):
+        assert same[name] == 0
+    assert there["added"] > 0.02 > 100 * there["missing"]
+    assert gap["missing"] > 0.05 > 20 * gap["added"]
+    assert back["missing"] > 0.02 > 100 * back["added"]
+    assert there["asked_interference"] > 10 * back["asked_interference"]
+    assert back["asked_quality"] > 10 * there["asked_quality"]
+
+
+def test_the_map_of_an_ask_holds_its_direction() -> None:
+    ref, test = pairs(affordable(0.9))["quiet"]
+    for ask, part in (("interference", 1.0), ("quality", 0.0), ("similarity", None)):
+        r = compute(ref, test, RATE, ask=ask, detail="map")
+        assert r.map is not None
+        assert r.added is not None
+        assert r.map.sum() == pytest.approx(r.value, rel=1e-9)
+        assert (r.added <= r.map + 1e-15).all()
+        if part is not None:
+            np.testing.assert_allclose(r.added, part * r.map, rtol=1e-12)
+
+
+def test_asks_of_parts_and_of_losses_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for ask in ("similarity", "quality", "interference"):
+        for name, (ref, test) in pairs(affordable(1.0)).items():
+            whole = compute(ref, test, RATE, ask=ask, detail="map")
+            if COMPILED and ref.shape == test.shape:
+                torch = pytest.importorskip("torch")
+                from audiosim import Loss
+
+                loss = Loss(f"auditory:ask={ask}", RATE)(torch.tensor(test)[None], torch.tensor(ref)[None])
+                assert loss.item() == pytest.approx(whole.value, rel=1e-7, abs=1e-12), (ask, name)
+            with monkeypatch.context() as patched:
+                patched.setattr(recording, "LONG", 0.1)
+                patched.setattr(recording, "STEP", 3)
+                parts = compute(ref, test, RATE, ask=ask, detail="map")
+            assert parts.value == pytest.approx(whole.value, rel=1e-9, abs=1e-12), (ask, name)
+            assert parts.map is not None
+            np.testing.assert_allclose(parts.map, whole.map, rtol=1e-7, atol=1e-12 + 1e-9 * whole.value)
+
+
+@compiled
+def test_slopes_of_asks_are_exact() -> None:
+    torch = pytest.importorskip("torch")
+    from audiosim import Loss
+
+    ref, test = pairs(0.3)["noise"]
+    way = noise(RATE, 0.3, 9)[:, : ref.shape[1]]
+    for ask in ("similarity", "quality", "interference"):
+        loss, x = Loss(f"auditory:ask={ask}", RATE), torch.tensor(test, requires_grad=True)
+        loss(x[None], torch.tensor(ref)[None]).backward()
+        up, down = (compute(ref, test + s * way, RATE, ask=ask).value for s in (1e-6, -1e-6))
+        assert float((x.grad.numpy() * way).sum()) == pytest.approx((up - down) / 2e-6, rel=1e-3), ask
+
+
+def test_audibility_has_no_ask() -> None:
+    x = noise(RATE, 0.05)
+    with pytest.raises(UsageError, match="form=audibility has no ask=quality"):
+        compute(x, x, RATE, form="audibility", ask="quality")
+
+
 # Several tests after one reference, and memory
 
 
@@ -291,7 +397,7 @@ def test_memory_is_that_of_its_levels() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     levels = 2 * 60 * 400 * 64 * 8
-    assert peak < 1.25 * levels + (8 << 20)
+    assert peak < 1.28 * levels + (8 << 20)  # with means over 10 ms, which are let go soon
 
 
 @compiled
@@ -420,3 +526,13 @@ def test_audibility_agrees_with_partial_masking(shared: Path) -> None:
     heard = np.array([float(row["perceived_mean"]) for row in rows])
     within = [tool.rho_omit(np.array(d)[k], heard[k]) for k in tool.groups(levels).values()]
     assert np.mean(within) >= 0.44
+
+
+@compiled
+def test_asks_agree_with_listeners(shared: Path) -> None:
+    for name, (ask, reach) in listeners.ASKS.items():
+        rows = listeners.voices()[name]
+        with caching(*(listeners.sound(r["ref"]).samples for r in rows)):
+            found = listeners.distances(f"auditory:ask={ask}", [(r["ref"], r["test"]) for r in rows])
+        d = np.array([r.value for r in found.values()])
+        assert all(x >= y for x, y in zip(listeners.spearman(d, rows), reach, strict=True)), name

@@ -9,6 +9,7 @@ from ... import lazy
 if TYPE_CHECKING:
     from . import (
         complex_gammatone as complex_gammatone,
+        directed as directed,
         levels as levels,
         peakiness as peakiness,
         recording as recording,

@@ -31,6 +31,7 @@ DOWN = 27.0  # dB per ERB, slope of masking towards lower bands
 UP, UP_FROM, UP_PER_DB, UP_LEAST = 20.0, 40.0, 0.4, 3.0  # dB per ERB; dB SPL; dB per ERB and dB; dB per ERB
 LAGS = BLOCKS // 20  # blocks, 50 ms, by which two recordings may lie apart
 PIECE = BLOCKS // 25  # blocks, 40 ms: windows of 80 ms are two of them
+FINE = BLOCKS // 100  # blocks, 10 ms: windows of 20 ms are two of them
 ROUGH, SLOW = (0.002, 0.005), (0.016, 0.040)  # s: two Gaussians; their difference passes 27-66 Hz, and some 3-8 Hz
 HALF = 64  # blocks, 4 times the widest Gaussian: taps of the filters on either side
 _DB = float(10 / np.log(10))
@@ -156,12 +157,13 @@ def lag_torch(ref: Any, test: Any) -> Any:
 _NEAR = tuple(sorted(range(-LAGS, LAGS + 1), key=abs))
 
 
-def piece_powers(x: Array, late: int, count: int) -> Array:
-    """Means of 10^(N / 10) [piece, band] of levels [block, band] in so many pieces of 40 ms, when they begin at block
-    `late` of the first, or, below 0, so many before it; silence where there are none."""
-    powers = np.empty((count, BANDS))
-    _piece_powers(x, late, powers, np.empty(PIECE * BANDS), np.empty(PIECE * BANDS, np.int64))
-    return powers
+def piece_powers(x: Array, late: int, count: int) -> tuple[Array, Array]:
+    """Means of 10^(N / 10) of levels [block, band] in so many pieces of 40 ms [piece, band], and in the pieces of 10 ms
+    in them, when they begin at block `late` of the first, or, below 0, so many before it; silence where there are
+    none."""
+    powers, fine = np.empty((count, BANDS)), np.empty((count * (PIECE // FINE), BANDS))
+    _piece_powers(x, late, powers, fine, np.empty(PIECE * BANDS), np.empty(PIECE * BANDS, np.int64))
+    return powers, fine
 
 
 def modulation(x: Array, part: tuple[int, int], late: int, count: int) -> Array:
@@ -228,7 +230,7 @@ def _correlate(ref: Array, test: Array, shift: int, sums: Array) -> None:
 
 
 @kernel
-def _piece_powers(x: Array, late: int, powers: Array, scratch: Array, exponents: Array) -> None:
+def _piece_powers(x: Array, late: int, powers: Array, fine: Array, scratch: Array, exponents: Array) -> None:
     for j in range(len(powers)):
         start = min(max(PIECE * j - late, 0), len(x))
         stop = max(min(PIECE * (j + 1) - late, len(x)), start)
@@ -244,6 +246,17 @@ def _piece_powers(x: Array, late: int, powers: Array, scratch: Array, exponents:
             _add(1.0, part[t * BANDS : (t + 1) * BANDS], row)
         for k in range(BANDS):
             row[k] /= PIECE
+        first = start - (PIECE * j - late)
+        for i in range(PIECE // FINE):
+            row = fine[PIECE // FINE * j + i]
+            for k in range(BANDS):
+                row[k] = 0.0
+            for t in range(i * FINE - first, (i + 1) * FINE - first):
+                if 0 <= t < stop - start:
+                    _add(1.0 / FINE, part[t * BANDS : (t + 1) * BANDS], row)
+                else:
+                    for k in range(BANDS):
+                        row[k] += 1.0 / FINE
 
 
 @fused_kernel

@@ -100,14 +100,15 @@ class Levels:
 
 class Part(NamedTuple):
     """Some pieces of 40 ms. levels [block, band], which reach HALF blocks further on either side; start: the block that
-    is first in them; inner: those of them in the pieces, where they begin at block `place`. powers [piece, band] and
-    squares [2, piece, band] as in models.auditory.levels."""
+    is first in them; inner: those of them in the pieces, where they begin at block `place`. powers [piece, band],
+    fine [piece of 10 ms, band] and squares [2, piece, band] as in models.auditory.levels."""
 
     levels: Array
     start: int
     inner: slice
     place: int
     powers: Array
+    fine: Array
     squares: Array
 
 
@@ -118,9 +119,9 @@ def listen(of: Levels, late: int, first: int, count: int) -> Part:
     x, start = of.between(begin - HALF, end + HALF)
     inner = slice(max(begin, 0) - start, max(min(end, of.known.blocks), begin, 0) - start)
     a, b = (at - start for at in of.known.part)
-    powers = levels.piece_powers(x, start - begin, count)
+    powers, fine = levels.piece_powers(x, start - begin, count)
     squares = levels.modulation(x, (a, b), start - begin, count)
-    return Part(x, start, inner, max(-begin, 0), powers, squares)
+    return Part(x, start, inner, max(-begin, 0), powers, fine, squares)
 
 
 class Windows:
