@@ -361,7 +361,8 @@ class Bench:
 
 def _flat(pair: Row) -> list[dict[str, Any]]:
     """Its rows, without what a batch does not ask."""
-    return [{k: v for k, v in row.items() if k not in ("verdict", "diagnosis", "contradictions")} for row in flat([pair])]
+    unasked = ("verdict", "diagnosis", "contradictions")
+    return [{k: v for k, v in row.items() if k not in unasked} for row in flat([pair])]
 
 
 def _causes(ref: Signal, test: Signal) -> list[dict[str, Any]]:

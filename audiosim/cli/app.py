@@ -310,6 +310,15 @@ BatchFormatOption = Annotated[
 OutputOption = Annotated[
     str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file, completely or not at all.")
 ]
+RankingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw each metric's mean over the pairs of each system with its 95 % interval, the best system first: "
+        ".png, .svg or .pdf (needs the extra plot).",
+    ),
+]
 PlotOption = Annotated[
     str | None,
     typer.Option(
@@ -497,6 +506,7 @@ def batch(
     ] = None,
     report: ReportOption = None,
     report_audio: ReportAudioOption = None,
+    plot: RankingOption = None,
     format: BatchFormatOption = None,
     json: JsonOption = False,
     bands: BandsOption = None,
@@ -571,6 +581,7 @@ def batch(
                 tolerance=tolerance or (),
                 export=export or (),
                 report=report,
+                plot=plot,
             ),
         ),
         settings,

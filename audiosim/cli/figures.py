@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..config import Settings
     from ..judge.explain import Explanation
+    from ..judge.summary import Summary
 
 FORMS = ("png", "svg", "pdf")
 
@@ -68,10 +69,12 @@ def check_plot(path: str) -> None:
 
 def write_plot(path: str, kept: Worst, specs: Sequence[str]) -> None:
     """A figure of the one pair, by the first metric that says where it differs."""
+    from ..audio import display_name
     from ..report import figure
 
-    ((_, comparison),) = kept.comparisons.values()
-    formats.write_file(path, figure.levels(comparison, specs, _form(path)), "--plot")
+    ((test, (_, comparison)),) = kept.comparisons.items()
+    drawn = figure.levels(comparison, specs, _form(path), display_name(Path(test).name))
+    formats.write_file(path, drawn, "--plot")
 
 
 def write_explanation(path: str, found: Explanation) -> None:
@@ -79,6 +82,13 @@ def write_explanation(path: str, found: Explanation) -> None:
     from ..report import figure
 
     formats.write_file(path, figure.shares(found, _form(path)), "--plot")
+
+
+def write_ranking(path: str, summary: Summary) -> None:
+    """A figure of the systems of a batch."""
+    from ..report import figure
+
+    formats.write_file(path, figure.ranking(summary.table(), _form(path)), "--plot")
 
 
 def _form(path: str) -> Any:

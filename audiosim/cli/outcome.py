@@ -18,7 +18,7 @@ from ..judge import gates
 from ..judge.rows import SCHEMA, Row, to_jsonl
 from ..judge.summary import Agreements, Ratings, Summary, agreement, summarise
 from ..judge.tally import Tally
-from . import formats
+from . import figures, formats
 from .compare import say
 from .findings import Finding, findings
 from .words import about, causes, faulty_channels
@@ -38,6 +38,7 @@ class Wishes:
     tolerance: Sequence[str]
     export: Sequence[str]
     report: str | None
+    plot: str | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +85,8 @@ def check(wishes: Wishes) -> None:
             raise UsageError(f"--export {path}: the suffix is not one of .{', .'.join(formats.BY_SUFFIX)}")
     if wishes.report is not None:
         formats.check_output(wishes.report, "--report")
+    if wishes.plot is not None:
+        figures.check_plot(wishes.plot)
     if "parquet" in map(formats.form_of, wishes.export):
         formats.check_parquet()
 
@@ -184,6 +187,8 @@ def write(outcome: Outcome, wishes: Wishes, settings: Settings, form: str, outpu
         formats.write_file(path, text(outcome, str(formats.form_of(path)), settings), "--export")
     if wishes.report is not None:
         formats.write_file(wishes.report, text(outcome, "html", settings), "--report")
+    if wishes.plot is not None:
+        figures.write_ranking(wishes.plot, outcome.summary)
     if wishes.update_baseline:
         lines = [{"schema": SCHEMA, "settings": dict(outcome.under)}, *outcome.rows()]
         formats.write_file(str(wishes.baseline), to_jsonl(lines), "--baseline")
@@ -256,6 +261,7 @@ def _page(outcome: Outcome, settings: Settings) -> str:
         title=_title([s for s in outcome.summary.systems if s]),
         summary=outcome.summary.table(),
         verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
+        notes=causes(outcome.summary),
         audio=settings.report_audio,
     )
     for what in made.left_out:

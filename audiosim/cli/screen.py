@@ -8,12 +8,13 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from ..audio import display_name
+from ..diagnosis.words import left, null_test
 from ..results import header, reasons, shown, shown_unit
 from . import next as following
 from .courses import hertz, print_courses
 from .findings import unmet
 from .layout import fits, natural_fits, plain_table, print_point, put, without_common_start
-from .words import amount, number
+from .words import amount
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,10 +96,10 @@ def print_diagnosis(diagnosis: Row, out: Console) -> None:
         put(table, out)
         out.print()
         if diagnosis["left_db"] is not None:
-            out.print(Text(f"what is left lies {-diagnosis['left_db']:.0f} dB below the reference"))
+            out.print(Text(left(diagnosis["left_db"])))
     elif diagnosis["null"] is None or diagnosis["null"]["differing"]:
         out.print(Text("no cause of the difference was found"))
-    out.print(Text(f"null test: {_null(diagnosis['null'])}"))
+    out.print(Text(f"null test: {null_test(diagnosis['null'])}"))
 
 
 def print_scale(scale: Scale, value: float, lower: bool, out: Console) -> None:
@@ -322,21 +323,3 @@ def _place(place: Row) -> str:
     time = f"{start:.3f} s" if end - start < INSTANT else f"{start:.2f}-{end:.2f} s"
     band = f" at {hertz(place['low'] or 0.0)} to {hertz(place['high'])}" if place["high"] is not None else ""
     return time + band + (f" in channel {place['channel']}" if place["channel"] is not None else "")
-
-
-def _null(null: Row | None) -> str:
-    """How many samples differ, where first, and how large the difference is."""
-    if null is None:
-        return "not made, as sample rates or channels differ"
-    count, differing = null["samples"], null["differing"]
-    if not differing:
-        return f"all {count} samples are equal"
-    share = f"{100 * differing / count:.3g} %"
-    said = [f"{differing} of {count} samples differ ({share})"]
-    if null["first"] is not None:
-        said.append(f"the first at {null['first']:.4f} s (sample {null['first_sample']})")
-    if null["peak_dbfs"] is not None:
-        said.append(f"residual peak {null['peak_dbfs']:.1f} dBFS, RMS {null['rms_dbfs']:.1f} dBFS")
-    if null["bits"] is not None:
-        said.append(f"{null['bits']:.1f} bits agree")
-    return "; ".join(said)

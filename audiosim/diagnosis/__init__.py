@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .finding import CAUSES as CAUSES, Cause as Cause, Diagnosis as Diagnosis, Finding as Finding
-from .finding import NullTest as NullTest, Place as Place
+from .finding import (
+    CAUSES as CAUSES,
+    Cause as Cause,
+    Diagnosis as Diagnosis,
+    Finding as Finding,
+    NullTest as NullTest,
+    Place as Place,
+)
 
 if TYPE_CHECKING:
     from ..signal import Signal

@@ -1,16 +1,36 @@
-"""Finds what happened at places of two recordings that are aligned: dropouts, clicks, clipping, noise, hum..."""
+"""Finds what happened at places of two recordings that are aligned: dropouts, clicks, clipping; and what was added
+throughout: noise, hum, reverberation. Edits, which move what follows, are timeline.py's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log10
 from typing import TYPE_CHECKING, Any
 
-from .finding import Finding
+import numpy as np
+
+from . import added
+from .finding import Cause, Finding, Place
+from .timeline import SHOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+FRAME = 0.002  # s
+LOUD = 1e-3  # of the mean power, -30 dB: where a dropout could be heard
+LOST = 10**-2.5  # of the reference's energy in a frame: it is gone
+DROPOUT = 4  # frames at least
+BRIDGED = 3  # frames that the reference is not loud in, within a dropout
+AROUND = 51  # frames, whose median a click stands above
+ABOVE = 1000.0  # times that median
+HEARD = 1e-5  # of the mean power of the reference, -50 dB: a quieter click is none
+BESIDE = 3  # frames beside dropouts, in which nothing is called a click
+IMPULSE = 0.25  # of a frame's energy that its largest sample holds, in a click
+PLATEAU = 0.9999  # of the peak
+CLIPPED = 3, 8  # plateaus, and samples on them, at least
+BLOCK = 1 << 17  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +52,161 @@ class Aligned:
 
 def find(pair: Aligned) -> list[Finding]:
     """All that is found."""
-    return []
+    if pair.ref.shape[1] < 64 * round(FRAME * pair.rate) or not pair.ref.any() or not pair.test.any():
+        return []
+    found: list[Finding] = []
+    seen = _Frames(pair)
+    dropped = seen.dropouts()
+    clipped, plateaus = _clipping(pair, seen)
+    clicked = seen.clicks(_wider(dropped) | plateaus.any(axis=1, keepdims=True))
+    for cause, flags in (("dropout", dropped), ("click", clicked)):
+        found += _found(cause, flags, seen)  # type: ignore[arg-type]
+    found += clipped
+    found += added.find(pair, seen.ref.sum(axis=0), seen.left.sum(axis=0), np.any(dropped | clicked | plateaus, axis=0))
+    return found
+
+
+class _Frames:
+    """Energies of frames of 2 ms, [channel, frame]: of the reference, the test, and what is left between them."""
+
+    def __init__(self, pair: Aligned) -> None:
+        self.pair = pair
+        self.size = max(round(FRAME * pair.rate), 8)
+        channels, length = pair.ref.shape
+        count = length // self.size
+        self.ref, self.test, self.left, self.peak = (np.zeros((channels, count)) for _ in range(4))
+        step = max(BLOCK // self.size, 1)
+        for k in range(0, count, step):
+            end = min(k + step, count)
+            r, t = sounds(pair, k * self.size, end * self.size)
+            for into, x in ((self.ref, r), (self.test, t), (self.left, t - r)):
+                squares = (x * x).reshape(channels, end - k, self.size)
+                into[:, k:end] = squares.sum(axis=2)
+            self.peak[:, k:end] = squares.max(axis=2)
+        self.mean = np.maximum(self.ref.mean(axis=1, keepdims=True), 1e-300)
+
+    def dropouts(self) -> Array:
+        loud = self.ref > LOUD * self.mean
+        gone = self.test < LOST * self.ref
+        flags = np.zeros(loud.shape, dtype=bool)
+        for c in range(len(loud)):
+            lost = loud[c] & gone[c]
+            if lost.mean() > 0.5 * max(loud[c].mean(), 1e-9):
+                continue  # the channel is dead
+            for first, last in runs(lost, bridge=BRIDGED, over=gone[c] | ~loud[c]):
+                if last - first >= DROPOUT:
+                    flags[c, first:last] = True
+        return flags
+
+    def clicks(self, otherwise: Array) -> Array:
+        from scipy.ndimage import median_filter
+
+        flags = np.zeros(self.left.shape, dtype=bool)
+        for c, left in enumerate(self.left):
+            around = median_filter(left, AROUND, mode="nearest")
+            high = (left > ABOVE * around) & (left > HEARD * self.mean[c]) & ~otherwise[c]
+            high &= self.peak[c] > IMPULSE * left
+            for first, last in runs(high):
+                flags[c, first:last] = last - first <= 2
+        return flags
+
+    def place(self, first: int, last: int, channel: int | None) -> Place:
+        """Of frames first to last."""
+        start, end = first * self.size, last * self.size
+        rate, pair = self.pair.rate, self.pair
+        times = pair.offset + start / rate, pair.offset + end / rate
+        there = pair.test_offset + start / rate, pair.test_offset + end / rate
+        return Place(*times, *there, channel)
+
+
+def _wider(flags: Array) -> Array:
+    """With the frames beside them."""
+    wide = flags.copy()
+    for by in range(1, BESIDE + 1):
+        wide[:, by:] |= flags[:, :-by]
+        wide[:, :-by] |= flags[:, by:]
+    return wide
+
+
+def sounds(pair: Aligned, start: int, stop: int) -> tuple[Array, Array]:
+    """Samples of both, in float64."""
+    return np.asarray(pair.ref[:, start:stop], np.float64), np.asarray(pair.test[:, start:stop], np.float64)
+
+
+def runs(flags: Array, bridge: int = 0, over: Array | None = None) -> list[tuple[int, int]]:
+    """(first, last + 1) of each run of true ones; gaps of at most `bridge` frames, all of them `over`, are no gaps."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    found: list[tuple[int, int]] = []
+    for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if found and bridge and first - found[-1][1] <= bridge and (over is None or over[found[-1][1] : first].all()):
+            found[-1] = found[-1][0], last
+        else:
+            found.append((first, last))
+    return found
+
+
+def _found(cause: Cause, flags: Array, seen: _Frames) -> list[Finding]:
+    """A finding of all places where flags are true, [channel, frame]."""
+    every = runs(np.any(flags, axis=0))
+    if not every:
+        return []
+    total = float(seen.left.sum())
+    share = float(seen.left[flags].sum()) / total if total > 0 else None
+    energies = [float(seen.left[:, a:b].sum()) for a, b in every]
+    places = []
+    for k in sorted(sorted(range(len(every)), key=lambda k: -energies[k])[:SHOWN]):
+        first, last = every[k]
+        which = np.flatnonzero(flags[:, first:last].any(axis=1))
+        places.append(seen.place(first, last, int(which[0]) + 1 if len(which) == 1 < len(flags) else None))
+    frame = 1000 * seen.size / seen.pair.rate
+    lengths = [frame * (b - a) for a, b in every]
+    detail: dict[str, Any] = {"shortest_ms": round(min(lengths), 1), "longest_ms": round(max(lengths), 1)}
+    size, unit = (round(sum(lengths), 3), "ms") if cause == "dropout" else (_peak_db(seen, flags), "dBFS")
+    return [
+        Finding(cause, size, unit, tuple(places), len(every), 0.9, None if share is None else round(share, 4), detail)
+    ]
+
+
+def _peak_db(seen: _Frames, flags: Array) -> float:
+    return round(10 * log10(max(float(seen.peak[flags].max()), 1e-30)), 2)
+
+
+def _clipping(pair: Aligned, seen: _Frames) -> tuple[list[Finding], Array]:
+    """Plateaus at the peaks of the test where the reference goes beyond them."""
+    flags: Array = np.zeros(seen.left.shape, dtype=bool)
+    original = pair.original
+    channels = len(original)
+    levels, count = [], 0
+    every: list[tuple[int, int, int]] = []  # plateau's length, first sample, channel
+    for c in range(channels):
+        highest = max(float(original[c].max()), -float(original[c].min()))
+        if highest <= 0:
+            continue
+        at = np.flatnonzero(np.abs(original[c]) >= PLATEAU * highest)
+        if at.size < CLIPPED[1]:
+            continue
+        same = np.sign(original[c, at])
+        starts = np.flatnonzero(np.concatenate([[True], (np.diff(at) > 1) | (np.diff(same) != 0)]))
+        sizes = np.diff(np.concatenate([starts, [at.size]]))
+        flat = np.repeat(sizes >= 2, sizes)
+        if (sizes >= 2).sum() < CLIPPED[0] or flat.sum() < CLIPPED[1]:
+            continue
+        on = at[flat]
+        beyond = np.abs(pair.ref[c, on]) > 1.002 * np.abs(pair.test[c, on])
+        if beyond.mean() < 0.6:
+            continue
+        levels.append(highest)
+        count += int((sizes >= 2).sum())
+        flags[c, np.minimum(on // seen.size, flags.shape[1] - 1)] = True
+        every += [(int(s), int(at[b]), c) for s, b in zip(sizes, starts.tolist(), strict=True) if s >= 2]
+    if not levels:
+        return [], flags
+    largest = sorted(every, reverse=True)[:SHOWN]
+    frames = sorted({(min(at // seen.size, flags.shape[1] - 1), c) for _, at, c in largest})
+    places = tuple(seen.place(f, f + 1, c + 1 if channels > 1 else None) for f, c in frames)
+    total = float(seen.left.sum())
+    share = round(float(seen.left[flags].sum()) / total, 4) if total > 0 else None
+    level = round(20 * log10(max(levels)), 2)
+    return [
+        Finding("clipping", level, "dBFS", places, count, 0.95, share, {"samples": sum(s for s, _, _ in every)})
+    ], flags

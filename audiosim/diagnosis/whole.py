@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil, log10
 from typing import TYPE_CHECKING, Any
 
-from .finding import Cause, Diagnosis, Finding, NullTest
+from .finding import Cause, Diagnosis, Finding, NullTest, Place
 from .null import bit_depth, null_test, residual as residual
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class _Pair:
     moved: int = 0  # samples by which the test had been moved before `late` was measured
     energy: float = 0.0  # of the difference as it is, against the reference's
     now: float = 0.0  # and what is left of it
+    cut: list[tuple[float, float, float]] = field(default_factory=list)  # s: start of a piece, what its times lack
 
     def tell(self, cause: Cause, size: float | None = None, unit: str = "", **more: Any) -> None:
         self.findings.append(Finding(cause, size, unit, **more))
@@ -95,6 +96,7 @@ class _Pair:
         self.energy = self.now = _error(*_overlap(a, b, 0))
         if self._same_bits():
             return
+        self._same_pieces()
         if not self._same_time():
             return
         self.findings += self.later
@@ -176,6 +178,20 @@ class _Pair:
         return True
 
     # Time
+
+    def _same_pieces(self) -> None:
+        """Joins the test again where it was cut, so that one delay is left."""
+        from .timeline import findings, pieces, together
+
+        cut = pieces(self.a, self.b, self.rate)
+        if cut:
+            self.findings += findings(self.a, self.b, self.rate, cut)
+            self.a, self.b, kept = together(self.a, self.b, cut)
+            at = 0
+            for piece in kept:
+                late = piece.late - cut[0].late
+                self.cut.append((at / self.rate, (piece.start - at) / self.rate, late / self.rate))
+                at += piece.stop - piece.start
 
     def _same_time(self) -> bool:
         """Delay, drift, speed and clips. Whether the two are one recording."""
@@ -511,10 +527,16 @@ class _Pair:
         found = find(
             Aligned(x, undone, y, self.rate, max(-at, 0) / self.rate, max(at, 0) / self.rate)  # of the whole files
         )
-        self.findings += [self._on_its_clock(f) for f in found]
+        part = min(self.now / self.energy, 1.0) if self.energy > 0 else 1.0  # of the difference, that find has seen
+        for f in found:
+            share = None if f.share is None else round(part * f.share, 4)
+            self.findings.append(self._on_its_clock(replace(f, share=share)))
 
     def _on_its_clock(self, finding: Finding) -> Finding:
         """With the times in the test as they are where its clock differs."""
+        if self.cut:
+            places = tuple(_shifted(p, self.cut) for p in finding.places)
+            return replace(finding, places=places)
         if self.clock is None:
             return finding
         late, stretch = self.clock.delay_samples_at_start / self.rate, self.clock.stretch
@@ -820,3 +842,15 @@ def _mean(x: Array) -> Array:
 
 def _averaged(signal: Signal) -> Signal:
     return signal if signal.channels == 1 else replace(signal, samples=_mean(signal.samples))
+
+
+def _shifted(place: Place, cut: list[tuple[float, float, float]]) -> Place:
+    """The place with its times as they were before pieces were joined."""
+    _, own, late = [piece for piece in cut if piece[0] <= place.start + 1e-6][-1]
+    return replace(
+        place,
+        start=place.start + own,
+        end=place.end + own,
+        test_start=place.test_start + own + late,
+        test_end=place.test_end + own + late,
+    )

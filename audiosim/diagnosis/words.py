@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .finding import Diagnosis, Finding
@@ -19,13 +19,100 @@ def sentences(diagnosis: Diagnosis) -> list[str]:
     """All that was found, and what is left."""
     said = [f.sentence for f in diagnosis.findings]
     if diagnosis.left_db is not None and diagnosis.findings:
-        said.append(f"what is left lies {-diagnosis.left_db:.0f} dB below the reference")
+        said.append(left(diagnosis.left_db))
     return said
+
+
+def left(db: float) -> str:
+    """What is left of the difference when what was found is undone; db: against the reference."""
+    return f"what is left lies {-db:.0f} dB below the reference"
+
+
+def null_test(null: Mapping[str, Any] | None) -> str:
+    """How many samples differ, where first, and how large the difference is."""
+    if null is None:
+        return "not made, as sample rates or channels differ"
+    count, differing = null["samples"], null["differing"]
+    if not differing:
+        return f"all {count} samples are equal"
+    share = f"{100 * differing / count:.3g} %"
+    said = [f"{differing} of {count} samples differ ({share})"]
+    if null["first"] is not None:
+        said.append(f"the first at {null['first']:.4f} s (sample {null['first_sample']})")
+    if null["peak_dbfs"] is not None:
+        said.append(f"residual peak {null['peak_dbfs']:.1f} dBFS, RMS {null['rms_dbfs']:.1f} dBFS")
+    if null["bits"] is not None:
+        said.append(f"{null['bits']:.1f} bits agree")
+    return "; ".join(said)
 
 
 def _plain(f: Finding) -> str:
     size = "" if f.size is None else f" of {f.size:.3g} {f.unit}".rstrip()
     return f"{f.cause}{size}"
+
+
+# Of places
+
+
+def _at(f: Finding, most: int = 3) -> str:
+    """As in: at 1.200 s, 4.750 s and 2 more."""
+    times = [_clock(p.start) for p in f.places[:most]]
+    more = f.count - len(times)
+    if more > 0:
+        times.append(f"{more} more")
+    listed = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"
+    channels = {p.channel for p in f.places}
+    only = f" in channel {channels.pop()}" if len(channels) == 1 and None not in channels else ""
+    return f"{only} at {listed}"
+
+
+def _dropout(f: Finding) -> str:
+    """detail: shortest_ms, longest_ms."""
+    low, high = (round(f.detail[k]) for k in ("shortest_ms", "longest_ms"))
+    how = f"{low} ms" if low == high else f"{low} to {high} ms"
+    return f"{'a dropout' if f.count == 1 else f'{f.count} dropouts'} of {how}{_at(f)}"
+
+
+def _click(f: Finding) -> str:
+    return f"{'a click' if f.count == 1 else f'{f.count} clicks'}, {f.size:+.1f} dBFS at most{_at(f)}"
+
+
+def _clipped(f: Finding) -> str:
+    return f"clipped at {f.size:.1f} dBFS in {f.count} place{'s' * (f.count != 1)}{_at(f)}"
+
+
+def _cut(f: Finding) -> str:
+    seconds = (f.size or 0.0) / 1000
+    long = f"{seconds:.3f} s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
+    were = f"in {f.count} places " if f.count > 1 else ""
+    added = f.places[0].test_end > f.places[0].test_start
+    said = {
+        "silence inserted": f"{long} of silence were inserted",
+        "silence removed": f"{long} of silence were removed",
+        "repeated": f"{long} were repeated",
+        "lost": f"{long} of the reference are missing",
+    }.get(
+        f.cause,
+        f"{long} are in the test that the reference has not" if added else f"{long} of the reference are missing",
+    )
+    return f"{said} {were}".rstrip() + _at(f)
+
+
+def _noise(f: Finding) -> str:
+    """detail: colour, db_per_octave."""
+    return f"{f.detail['colour']} noise {-(f.size or 0.0):.0f} dB below the reference"
+
+
+def _hum(f: Finding) -> str:
+    """detail: hz, harmonics."""
+    also = " with harmonics" if len(f.detail["harmonics"]) > 1 else ""
+    return f"hum at {f.detail['hz']:.0f} Hz{also}, {-(f.size or 0.0):.0f} dB below the reference"
+
+
+def _reverberation(f: Finding) -> str:
+    """detail: level_db of the tail against the direct sound."""
+    below = f"{-f.detail['level_db']:.0f} dB below the direct sound"
+    return f"reverberation was added: it decays by 60 dB in {f.size:.2f} s, {below}"
 
 
 # Of the whole recording
@@ -205,6 +292,13 @@ def _channels(channels: Sequence[int], of: int) -> str:
 
 
 _SENTENCES: dict[str, Callable[[Finding], str]] = {
+    "dropout": _dropout,
+    "click": _click,
+    "clipping": _clipped,
+    **dict.fromkeys(("silence inserted", "silence removed", "repeated", "lost", "edit"), _cut),
+    "noise": _noise,
+    "hum": _hum,
+    "reverberation": _reverberation,
     "excerpt": _excerpt,
     "delay": _delay,
     "drift": _drift,

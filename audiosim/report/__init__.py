@@ -25,7 +25,9 @@ Audio = Literal["worst", "full", "none"]
 DETAILS = 20  # pairs that are shown with pictures and sound
 TABLE = 1000  # pairs in the table
 UNREAD = 100  # of them, that could not be compared
-CAP = 25_000_000  # bytes of a page
+WORST = 3  # pairs that are named of each system
+CAP = 15_000_000  # bytes of a page
+FULL = 25_000_000  # of one that plays all of the recordings
 # What the page holds of a row for programs.
 DATA = (
     "id",
@@ -40,6 +42,7 @@ DATA = (
     "better",
     "status",
     "reason",
+    "reading",
     "gates",
 )
 ARRAYS = ("per_band", "bands", "edges", "per_time", "times", "map")
@@ -70,6 +73,10 @@ class _Pair:
         return [g["require"] for g in self.gates if not g["passed"]]
 
     @property
+    def system(self) -> str:
+        return self.rows[0].get("system") or ""
+
+    @property
     def unread(self) -> bool:
         """Whether the recordings could not be read, so that there is nothing to show or play."""
         return self.rows[0]["rate"] is None
@@ -94,9 +101,10 @@ def page(
     title: str = "Audio comparison",
     summary: Sequence[Mapping[str, Any]] = (),
     verdicts: Sequence[Row] = (),
+    notes: Sequence[str] = (),
     audio: Audio = "worst",
     details: int = DETAILS,
-    cap: int = CAP,
+    cap: int | None = None,
 ) -> Page:
     """The report of one pair or of many.
 
@@ -105,18 +113,22 @@ def page(
     recompute: the rows of one pair -> its Comparison with detail="map", with the specs of these rows. It is called
         for the `details` worst pairs only, one after the other, and each Comparison is let go before the next.
         An AudiosimError that it raises is shown in the place of the pair.
-    summary: rows of equal keys for a table at the top, such as those of summary.py; numbers or strings.
+    summary: rows of equal keys for a table at the top, such as those of summary.py; numbers or strings. Where they
+        have the means of several systems with their intervals, these are drawn as well.
     verdicts: on all pairs together (gates.row), of which the rows know nothing.
+    notes: sentences on all pairs together.
     audio: "worst" plays at most 10 s where a pair is worst, "full" all of it, "none" nothing.
-    cap: bytes of the page. Sound, then pictures of the least bad pairs are left out to stay below it.
+    cap: bytes of the page, 15 MB unless it is given, 25 MB with full audio. Sound, then pictures of the least bad pairs
+        are left out to stay below it.
 
     The worst pair has an error or a failed gate, then the worst value of the first metric. The text is to be written
     as UTF-8; no name that it shows can become markup.
     """
     from markupsafe import Markup
 
+    cap = (FULL if audio == "full" else CAP) if cap is None else cap
     table = _read(rows)
-    shown = [p for p in table.kept if not p.unread][:details]
+    shown = _shown(table, details)
     for i, pair in enumerate(shown, 1):
         pair.anchor = f"pair-{i}"
     folder = _folder([str(p.rows[0].get("id") or p.rows[0]["test"]) for p in table.kept])
@@ -138,11 +150,15 @@ def page(
         "broken": table.broken,
         "ranked_by": next(iter(table.metrics), ""),
         "summary": _summary(summary),
+        "rankings": _rankings(summary),
+        "notes": notes,
+        "worst": _worst(table, folder),
     }
     while True:
         data = to_json([{k: r[k] for k in DATA if k in r} for p in table.kept for r in p.rows], None)
         values["data"] = Markup(_for_script(data))
         values["table"] = _cells(table, folder) if table.total != 1 or table.broken else None
+        values["items"] = _items(table, folder)
         used = len(frame.render(**values).encode())
         if used <= cap // 2 or len(table.kept) <= max(len(shown), 1):
             break
@@ -157,6 +173,15 @@ def page(
         used += len(block.encode())
         blocks.append(Markup(block))
     return Page(frame.render(**values, blocks=blocks, left_out=left_out), tuple(left_out))
+
+
+def _shown(table: _Table, details: int) -> list[_Pair]:
+    """The pairs to show in detail, the worst first: the worst of all, and of each of a few systems its worst."""
+    known = [p for p in table.kept if not p.unread]
+    firsts = {p.system: i for i, p in reversed(list(enumerate(known)))}
+    wanted = sorted(firsts.values())[:details] if 1 < len(firsts) <= max(details // 2, 1) else []
+    others = [i for i in range(len(known)) if i not in set(wanted)][: max(details - len(wanted), 0)]
+    return [known[i] for i in sorted([*wanted, *others])]
 
 
 def badness(rows: Sequence[Row]) -> tuple[int, float]:
@@ -274,7 +299,7 @@ def _heard(
 
 def _cells(table: _Table, folder: str) -> dict[str, Any]:
     """The table of all pairs, a column a metric."""
-    from .pair import answer, name
+    from .pair import answer, name, told
 
     specs = list(table.metrics)
     references = {p.rows[0]["reference"] for p in table.kept}
@@ -297,6 +322,8 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
                 "rank": 2 if pair.unread else 1 if pair.failed else 0,
                 "gates": pair.gates,
                 "gates_failed": pair.failed,
+                "verdict": told(first)["verdict"],
+                "causes": [c["sentence"] for c in first.get("causes") or ()],
                 "cells": [answers.get(s, {"text": "", "sort": "", "failed": False, "reason": None}) for s in specs],
             }
         )
@@ -307,8 +334,103 @@ def _cells(table: _Table, folder: str) -> dict[str, Any]:
         "more": table.total > len(rows),
         "systems": any(r["system"] for r in rows),
         "groups": any(r["group"] for r in rows),
+        "verdicts": any(r["verdict"] for r in rows),
+        "causes": any(r["causes"] for r in rows),
         "metrics": [answer(r) for r in table.metrics.values()],
     }
+
+
+def _items(table: _Table, folder: str) -> dict[str, Any] | None:
+    """A row an item and a column a system, for each metric; None where there are not several of both."""
+    from .pair import answer, name
+
+    systems = list(dict.fromkeys(p.system for p in sorted(table.kept, key=lambda p: p.badness)))
+    of_item: dict[str, dict[str, _Pair]] = {}
+    for pair in table.kept:
+        of_item.setdefault(str(pair.rows[0].get("id") or pair.rows[0]["test"]), {}).setdefault(pair.system, pair)
+    if len(systems) < 2 or len(of_item) < 2:
+        return None
+    answers = {id(p): {r["spec"]: answer(r) for r in p.rows} for p in table.kept}
+    nothing = {"text": "", "sort": "", "reading": None}
+
+    def cell(found: Mapping[str, _Pair], system: str, spec: str) -> dict[str, Any]:
+        pair = found.get(system)
+        return nothing if pair is None else {**answers[id(pair)].get(spec, nothing), "anchor": pair.anchor}
+
+    return {
+        "systems": systems,
+        "tables": [
+            {
+                **answer(first),
+                "rows": [
+                    {"name": name({"test": item}, folder), "cells": [cell(found, s, spec) for s in systems]}
+                    for item, found in of_item.items()
+                ],
+            }
+            for spec, first in table.metrics.items()
+        ],
+    }
+
+
+def _worst(table: _Table, folder: str) -> list[dict[str, Any]]:
+    """The worst pairs of each system; nothing where there are not several systems."""
+    from .pair import answer, name
+
+    by_system: dict[str, list[_Pair]] = {}
+    for pair in table.kept:
+        by_system.setdefault(pair.system, []).append(pair)
+    if len(by_system) < 2:
+        return []
+    return [
+        {
+            "system": system,
+            "pairs": [
+                {"name": name({**p.rows[0], "system": None}, folder), "anchor": p.anchor, **answer(p.rows[0])}
+                for p in pairs[:WORST]
+            ],
+        }
+        for system, pairs in sorted(by_system.items())
+    ]
+
+
+def _rankings(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each metric the systems, the best first: where their means and intervals lie between the least and the
+    largest of all."""
+    from .charts import ARROWS, number as short, percent
+
+    by_metric: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if all(isinstance(row.get(k), int | float) and isfinite(row[k]) for k in ("mean", "low", "high")):
+            by_metric.setdefault(row["metric"], []).append(row)
+    drawn = []
+    for metric, scores in by_metric.items():
+        if len(scores) < 2:
+            continue
+        better = scores[0]["better"]
+        low, high = min(s["low"] for s in scores), max(s["high"] for s in scores)
+        span = (high - low) or 1.0
+        x = {k: [percent(0.02 + 0.96 * (s[k] - low) / span) for s in scores] for k in ("low", "mean", "high")}
+        order = sorted(range(len(scores)), key=lambda i: scores[i]["mean"], reverse=better == "higher")
+        drawn.append(
+            {
+                "metric": metric,
+                "unit": "" if scores[0]["unit"] == "1" else scores[0]["unit"],
+                "better": better,
+                "arrow": ARROWS[better],
+                "least": short(low),
+                "most": short(high),
+                "bars": [
+                    {
+                        "system": scores[i]["system"],
+                        "text": short(float(f"{scores[i]['mean']:.3g}")),
+                        "interval": f"{short(scores[i]['low'])} to {short(scores[i]['high'])}",
+                        **{k: at[i] for k, at in x.items()},
+                    }
+                    for i in order
+                ],
+            }
+        )
+    return drawn
 
 
 def _alike(row: Row) -> bool:

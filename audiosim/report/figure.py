@@ -1,12 +1,12 @@
 """One pair as a figure for a paper: where in time and frequency, with the sums over either at its sides.
 
-One column wide, text as text, no title: the caption is the author's. Needs matplotlib (extra plot).
+One column wide, text as text, under a title that says what was compared. Needs matplotlib (extra plot).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -39,8 +39,11 @@ STYLE = {
 }
 
 
-def levels(comparison: Comparison, specs: Sequence[str], form: Form) -> bytes:
-    """The level of the test over that of the reference; at the sides the first of the metrics that has a profile."""
+def levels(comparison: Comparison, specs: Sequence[str], form: Form, name: str = "") -> bytes:
+    """The level of the test over that of the reference; at the sides the first of the metrics that has a profile.
+
+    name: of the pair, for the title.
+    """
     rate, whole = comparison.ref.rate, duration(comparison)
     stop = max(comparison.ref.length, comparison.test.length)
     (ref, edges), (test, _) = (pictures.power(s.samples, rate, 0, stop, 500) for s in (comparison.ref, comparison.test))
@@ -56,6 +59,7 @@ def levels(comparison: Comparison, specs: Sequence[str], form: Form) -> bytes:
     share = card.profile == "share"
     return _drawn(
         form,
+        _title(spec, result, name),
         (np.linspace(0.0, whole, change.shape[1] + 1), edges, change),
         (-end, end, pictures.difference_map()),
         "test over reference [dB]",
@@ -80,9 +84,10 @@ def shares(found: Explanation, form: Form) -> bytes:
     top = float(np.percentile(cells, 99.8)) or float(cells.max()) or 1.0
     return _drawn(
         form,
+        _title(found.spec, result),
         (times, edges, cells),
         (0.0, top, pictures.brightness_map()[::-1]),
-        f"{found.spec}: {found.of} [% per s and octave]",
+        f"{found.spec}: {found.of}\n[% per s and octave]",
         "share [%]",
         100 * found.per_time if len(found.per_time) else None,
         100 * found.per_band if len(found.per_band) else None,
@@ -91,8 +96,44 @@ def shares(found: Explanation, form: Form) -> bytes:
     )
 
 
+def ranking(scores: Sequence[Mapping[str, Any]], form: Form) -> bytes:
+    """A panel a metric: the mean of each system with its 95 % interval, the best at the top.
+
+    scores: rows of summary.Summary.table(). What has no mean is left out, and a metric without any says so.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    by_metric: dict[str, list[Mapping[str, Any]]] = {}
+    for score in scores:
+        by_metric.setdefault(score["metric"], []).append(score)
+    heights = [len(own) + 3 for own in by_metric.values()] or [3]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.3 + 0.17 * sum(heights)), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+        figure.suptitle("means over the pairs, 95 % intervals", fontsize=7)
+        for axes, (metric, own) in zip(panels, by_metric.items(), strict=False):
+            sign = -1 if own[0]["better"] == "higher" else 1
+            known = [s for s in own if np.isfinite([s["mean"], s["low"], s["high"]]).all()]
+            known.sort(key=lambda s: sign * s["mean"])
+            rows = range(len(known))
+            axes.hlines(rows, [s["low"] for s in known], [s["high"] for s in known], color="0.55", linewidth=2)
+            axes.plot([s["mean"] for s in known], rows, "o", markersize=3, color="0.1")
+            axes.set_yticks(rows, [str(s["system"] or "all") for s in known], parse_math=False)
+            axes.set_ylim(max(len(known), 1) - 0.4, -0.6)
+            unit = "" if own[0]["unit"] == "1" else f" [{own[0]['unit']}]"
+            axes.set_xlabel(f"{metric}{unit}, {own[0]['better']} is better", parse_math=False, labelpad=2)
+            axes.spines[["top", "right"]].set_visible(False)
+            if not known:
+                axes.text(0.5, 0.5, "no mean", transform=axes.transAxes, horizontalalignment="center")
+        return _written(figure, form)
+
+
 def _drawn(
     form: Form,
+    title: str,
     picture: tuple[Array, Array, Array],
     colours: tuple[float, float, Array],
     colour_label: str,
@@ -112,7 +153,7 @@ def _drawn(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(2, 2, width_ratios=(3.4, 1), height_ratios=(2.6, 1))
+        grid = figure.add_gridspec(2, 3, width_ratios=(3.4, 1, 0.14), height_ratios=(2.6, 1))
         middle = figure.add_subplot(grid[0, 0])
         below = figure.add_subplot(grid[1, 0], sharex=middle)
         beside = figure.add_subplot(grid[0, 1], sharey=middle)
@@ -138,9 +179,10 @@ def _drawn(
             corner = r.start, max(r.low, low)
             size = r.end - r.start, min(r.high, high) - corner[1]
             middle.add_patch(Rectangle(corner, *size, fill=False, linewidth=0.6, linestyle=(0, (3, 2)), color="0.15"))
-        bar = figure.colorbar(drawn, ax=[middle, beside], location="top", aspect=40, pad=0.03)
-        bar.set_label(colour_label, labelpad=2)
+        bar = figure.colorbar(drawn, cax=figure.add_subplot(grid[0, 2]))
+        bar.set_label(colour_label, labelpad=2, fontsize=6)
         bar.outline.set_linewidth(0.6)
+        figure.suptitle(title, fontsize=7, x=0.01, horizontalalignment="left", parse_math=False)
         dark = "0.2"
         if per_time is not None and result.times is not None and np.isfinite(per_time).any():
             below.plot(result.times, np.where(np.isfinite(per_time), per_time, np.nan), color=dark)
@@ -154,13 +196,31 @@ def _drawn(
             )
             beside.axvline(0.0, color=dark, linewidth=0.5)
         beside.tick_params(labelleft=False)
-        beside.set_xlabel(label, fontsize=6)
-        for axes in (below, beside):
-            axes.spines[["top", "right"]].set_visible(False)
-        out = io.BytesIO()
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
-        figure.savefig(out, format=form, dpi=RESOLUTION, metadata=metadata)
+        beside.set_xlabel(label, fontsize=6, labelpad=2)
+        beside.xaxis.set_label_position("top")
+        beside.xaxis.tick_top()
+        below.spines[["top", "right"]].set_visible(False)
+        beside.spines[["bottom", "right"]].set_visible(False)
+        figure.align_ylabels([middle, below])
+        return _written(figure, form)
+
+
+def _written(figure: Any, form: Form) -> bytes:
+    figure.draw_without_rendering()  # lays it out, but not to the last bit the same each time
+    places = [np.round(axes.get_position().bounds, 6) for axes in figure.axes]
+    figure.set_layout_engine("none")
+    for axes, place in zip(figure.axes, places, strict=True):
+        axes.set_position(place)
+    out = io.BytesIO()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    figure.savefig(out, format=form, dpi=RESOLUTION, metadata=metadata)
     return out.getvalue()
+
+
+def _title(spec: str, result: Result, name: str = "") -> str:
+    """The pair, and what the metric says of it."""
+    value = f"{spec} {charts.number(float(f'{result.value:.4g}'))}" + ("" if result.unit == "1" else f" {result.unit}")
+    return f"{name}: {value}" if name else value
 
 
 def _scaled(values: Array | None, share: bool) -> Array | None:

@@ -5,6 +5,7 @@ const RAMP = 0.008; // s, of a change of gain: no click, and no gap that is hear
 const AHEAD = 0.03; // s between deciding to play and playing, so that both sources start at one context time
 const STEP = 1; // s of an arrow key; a tenth of it with Shift
 const SHORTEST = 0.05; // s of a loop
+const LEAD = 0.5; // s that are played before a place
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -64,6 +65,13 @@ function setUpFilter(field) {
   });
 }
 
+// Of the tables of items, that of the chosen metric is shown.
+function setUpMetric(select) {
+  select.addEventListener("change", () => {
+    for (const box of all(".items")) box.hidden = box.dataset.metric !== select.value;
+  });
+}
+
 // Player
 
 let context = null; // one for the page; made by the first gesture, made anew where the sampling rate differs
@@ -117,6 +125,7 @@ class Player {
     this.boost = 0; // dB, wanted of the difference
     this.loop = false;
     this.region = null; // [from, to] in seconds of the recording
+    this.spot = null; // the same, of the place that was last visited
     this.position = this.start; // where it stands while nothing plays
     this.nodes = null;
     this.trial = null; // of the blind test
@@ -261,12 +270,23 @@ class Player {
     this.show();
   }
 
+  // Plays a place that the diagnosis names, a little before it first; the test, unless something else is chosen.
+  visit(button) {
+    if (!this.trial && this.source === "A" && !this.chosen) this.switchTo("B");
+    const [from, to] = (this.source === "A" ? button.dataset.a : button.dataset.b).split(" ").map(Number);
+    this.region = null;
+    this.loop = false;
+    this.spot = [from, to];
+    this.play(clamp(from - LEAD, this.start, Math.max(this.end - LEAD, this.start)));
+  }
+
   again() {
     if (this.nodes) this.play(this.now());
     this.show();
   }
 
   setRegion(from, to) {
+    this.spot = null;
     const [low, high] = [from, to].sort((a, b) => a - b).map((t) => clamp(t, this.start, this.end));
     this.region = high - low >= SHORTEST ? [low, high] : null;
     if (this.region) {
@@ -281,7 +301,10 @@ class Player {
   listen() {
     const actions = {
       play: () => (this.playing ? this.pause() : this.play()),
-      A: () => this.switchTo("A"),
+      A: () => {
+        this.chosen = true; // the reference, which is there at first without being asked for
+        this.switchTo("A");
+      },
       B: () => this.switchTo("B"),
       D: () => this.switchTo("D"),
       match: () => {
@@ -307,6 +330,7 @@ class Player {
         if (event.detail) this.block.focus({ preventScroll: true }); // by mouse: let Space mean play again
       });
     }
+    for (const button of all("button.place", this.block)) button.addEventListener("click", () => this.visit(button));
     this.find("boost").addEventListener("change", (event) => {
       current = this;
       this.boost = Number(event.target.value);
@@ -361,8 +385,8 @@ class Player {
     else if (name === "]") this.setRegion(this.looped()[0], this.now());
     else if (name === "Escape") {
       if (this.trial) this.endTest();
-      else if (this.region) {
-        this.region = null;
+      else if (this.region || this.spot) {
+        this.region = this.spot = null;
         this.again();
       }
     } else {
@@ -418,7 +442,7 @@ class Player {
     match.setAttribute("aria-pressed", Boolean(this.matched || this.trial));
     match.disabled = this.facts.match_db === null || Boolean(this.trial);
     this.find("abx").setAttribute("aria-expanded", Boolean(this.trial));
-    this.mark(this.region);
+    this.mark(this.region ?? this.spot);
     this.showTime();
   }
 
@@ -494,6 +518,7 @@ function open() {
 
 all("table.sortable").forEach(setUpTable);
 all("input.filter").forEach(setUpFilter);
+all("select.by-metric").forEach(setUpMetric);
 all(".pair").forEach((block) => {
   if (block.querySelector("script.facts")) block.player = new Player(block);
 });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from .. import match as matching, metrics
 from ..audio import display_name
 from ..comparison import Comparison
-from ..judge import explain
+from ..diagnosis import words
+from ..judge import explain, reading as readings
 from ..judge.rows import Row, number
+from ..judge.verdict import LEVELS as OPINIONS
 from . import charts, pictures
 from .sound import Sound, duration
 
@@ -22,6 +24,8 @@ Array = NDArray[Any]
 
 LONG = 60.0  # seconds: of a longer recording the pictures show the stretch around what is played
 REGIONS = 3  # outlined in the picture of the difference
+LEVELS = 5  # colours of severity, as style.css has them
+INSTANT = 0.02  # s: what is shorter has one time
 
 
 def name(row: Row, folder: str = "") -> str:
@@ -33,6 +37,7 @@ def name(row: Row, folder: str = "") -> str:
 def answer(row: Row) -> dict[str, Any]:
     """A metric's value as a cell shows it and sorts by it."""
     value, card = number(row), metrics.get(row["metric"]).card
+    read = readings.reading(row)
     shown = row["status"] in ("ok", "infinite")
     return {
         "spec": row["spec"],
@@ -48,6 +53,7 @@ def answer(row: Row) -> dict[str, Any]:
         "arrow": charts.ARROWS[row["better"]],
         "reason": row["reason"],
         "odd": row["status"] != "ok",
+        "reading": None if read is None else {"text": read.text, "level": severity(read.severity)},
         "failed": any(not g["passed"] for g in row["gates"]),
         "gates": [_gate(g) for g in row["gates"]],
     }
@@ -71,7 +77,11 @@ def block(
         "test": display_name(rows[0]["test"]),
         "facts": f"{ref.duration:.3f} s at {ref.rate} Hz, {channels}",
         "notes": [s[0].upper() + s[1:] + "." for s in matching.describe(comparison.match)],
-        "metrics": [answer(r) for r in rows],
+        "metrics": [{**answer(r), "scale": _scale(r)} for r in rows],
+        "readings": any(readings.reading(r) for r in rows),
+        **told(rows[0]),
+        "causes": [_sentence(c["sentence"]) for c in rows[0].get("causes") or ()],
+        **_diagnosis(rows[0].get("diagnosis"), comparison, sound),
         "sentences": [{"spec": found.spec, "text": found.sentence}] if found else [],
         "wave": _waves(comparison, view, peak),
         "overview": _overview(comparison, view, peak) if view != (0.0, duration(comparison)) else None,
@@ -81,6 +91,101 @@ def block(
         "ticks": charts.time_ticks(view),
         **_player(sound, view),
     }
+
+
+def severity(share: float) -> int:
+    """The class of a colour, from 0, green, to LEVELS - 1, red."""
+    return round((LEVELS - 1) * min(max(share, 0.0), 1.0))
+
+
+def told(row: Row) -> dict[str, Any]:
+    """What the head of the pair says: the verdict, where there is one, and what contradicts what."""
+    verdict = row.get("verdict")
+    if not verdict:
+        return {"verdict": None, "contradictions": []}
+    level = verdict["level"]
+    colour = None if level is None else severity(OPINIONS.index(level) / (len(OPINIONS) - 1))
+    return {
+        "verdict": {"level": level, "colour": colour, "text": verdict["sentence"], "reasons": verdict["reasons"]},
+        "contradictions": row.get("contradictions") or [],
+    }
+
+
+def _scale(row: Row) -> dict[str, Any] | None:
+    """The anchors of the metric from good to bad, and which of them holds for the value; None where it has none."""
+    scale = readings.scale_of(row["metric"], row["options"])
+    value = number(row)
+    if scale is None or value != value:
+        return None
+    lower = row["better"] == "lower"
+    ends = readings.bounds(scale, lower)
+    return {
+        "here": scale.place(value, lower),
+        "steps": [
+            {"text": f"{end}: {a.words}", "level": severity(a.severity)}
+            for a, end in zip(scale.anchors, ends, strict=True)
+        ],
+    }
+
+
+def _diagnosis(found: Mapping[str, Any] | None, comparison: Comparison, sound: Sound | None) -> dict[str, Any]:
+    """What happened to the sound, as sentences with the places that can be heard."""
+    if not found:
+        return {"diagnosis": None}
+    null, left = found["null"], found["left_db"]
+    first = null and null["first"]
+    seen = words.null_test(null)
+    return {
+        "diagnosis": {
+            "findings": [
+                {
+                    "text": _sentence(f["sentence"]),
+                    "share": None if f["share"] is None else f"{100 * f['share']:.3g} % of the difference",
+                    "places": [_spot(p, comparison, sound) for p in f["places"]],
+                    "more": max(f["count"] - len(f["places"]), 0),
+                }
+                for f in found["findings"]
+            ],
+            "none": "" if found["findings"] or (null and not null["differing"]) else "No cause of it was found.",
+            "left": "" if left is None or not found["findings"] else f"{_sentence(words.left(left))}.",
+            "null": f"Null test: {seen}.".replace("-", "\N{MINUS SIGN}"),
+            "first": None
+            if first is None
+            else _spot(dict.fromkeys(("start", "end", "test_start", "test_end"), first), comparison, sound),
+        }
+    }
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _spot(place: Mapping[str, Any], comparison: Comparison, sound: Sound | None) -> dict[str, Any]:
+    """A place as a button that plays it: its seconds in what was compared, which may begin later than the files."""
+    start, end = place["start"], place["end"]
+    text = charts.clock(start) if end - start < INSTANT else f"{charts.clock(start)} to {charts.clock(end)}"
+    if place.get("high") is not None:
+        text += f", {charts.hertz(place.get('low') or 0.0)} to {charts.hertz(place['high'])}"
+    if place.get("channel") is not None:
+        text += f", channel {place['channel']}"
+    begins = (("reference", "start"), ("test", "test_start"))
+    at = {which: place[key] - _cut(comparison, which) for which, key in begins}
+    until = {"reference": end - start + at["reference"], "test": place["test_end"] - place["test_start"] + at["test"]}
+    heard = sound is not None and any(sound.start <= until[w] and at[w] < sound.end for w in at)
+    return {
+        "text": text,
+        "heard": heard,
+        "reference": [f"{at['reference']:.4f}", f"{until['reference']:.4f}"],
+        "test": [f"{at['test']:.4f}", f"{until['test']:.4f}"],
+    }
+
+
+def _cut(comparison: Comparison, which: str) -> float:
+    """Seconds that the alignment took from the start of the recording; negative where it put silence before it."""
+    step = comparison.match.get("align") or {}
+    taken = (step.get("trimmed_start_samples") or {}).get(which, 0)
+    added = (step.get("padded_start_samples") or {}).get(which, 0)
+    return float(taken - added) / comparison.ref.rate
 
 
 def _gate(row: Row) -> dict[str, Any]:

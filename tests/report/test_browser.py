@@ -67,6 +67,11 @@ def address(pair, tmp_path_factory):
         pair("far.wav", 0.1, seconds=2.0, require=("si-sdr>=5",)),
         pair("half.wav", 0.0, seconds=2.0, gain=0.5),
     ]
+    place = {"start": 1.1, "end": 1.2, "test_start": 1.2, "test_end": 1.3, "channel": None, "low": None, "high": None}
+    finding = {"cause": "dropout", "sentence": "a dropout", "share": 0.5, "places": [place], "count": 1}
+    level = {"level": "different", "sentence": "plainly different", "reasons": ["it is"], "rule_version": 1}
+    for row in pairs[1][0]:
+        row.update(verdict=level, diagnosis={"findings": [finding], "null": None, "left_db": None}, contradictions=[])
     known = {rows[0]["test"]: compared for rows, compared in pairs}
     made = report.page([r for rows, _ in pairs for r in rows], lambda rows: known[rows[0]["test"]])
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -128,14 +133,14 @@ def test_it_loads_and_the_worst_comes_first(opened):
 
 
 def test_columns_sort_both_ways(opened):
-    head = opened.find_elements("css selector", "#pairs th button")[3]
+    head = opened.find_elements("css selector", "#pairs th button")[4]
     assert "si-sdr" in head.text
     head.click()
-    first = [float(t.replace("\N{MINUS SIGN}", "-")) for t in column(opened, 3)]
+    first = [float(t.replace("\N{MINUS SIGN}", "-")) for t in column(opened, 4)]
     assert first == sorted(first)  # the worst first
-    assert run(opened, "return document.querySelectorAll('#pairs th')[3].ariaSort") == "ascending"
+    assert run(opened, "return document.querySelectorAll('#pairs th')[4].ariaSort") == "ascending"
     head.click()
-    assert [float(t) for t in column(opened, 3)] == sorted(first, reverse=True)
+    assert [float(t) for t in column(opened, 4)] == sorted(first, reverse=True)
     opened.find_elements("css selector", "#pairs th button")[0].click()
     assert column(opened, 0) == [EVIL, "far.wav", "half.wav", "near.wav"]
 
@@ -292,6 +297,22 @@ def test_a_player_stops_the_other(opened):
     until(opened, "document.querySelectorAll('.pair')[1].player.playing && !player.playing")
 
 
+def test_a_diagnosed_place_is_visited_and_played(opened):
+    button = opened.find_element("css selector", ".pair button.place")
+    assert run(opened, "return player.source") == "A"
+    button.click()
+    until(opened, "player.playing && player.now() > 0.7")
+    assert run(opened, "return player.source") == "B"  # what happened is heard in the test
+    assert run(opened, "return player.from") == pytest.approx(0.7)  # half a second before 1.2 s
+    assert run(opened, "return player.spot") == [1.2, 1.3]
+    assert not run(opened, "return document.querySelector('.pair .region').hidden")
+    click(opened, "A")
+    button.send_keys("\ue007")
+    until(opened, "player.playing && player.source === 'A' && Math.abs(player.from - 0.6) < 1e-3")
+    press(opened, "\ue00c")
+    assert run(opened, "return document.querySelector('.pair .region').hidden")
+
+
 def test_the_blind_test_has_a_p_value(opened):
     from selenium.webdriver.support.select import Select
 
@@ -321,7 +342,7 @@ def test_the_blind_test_has_a_p_value(opened):
     assert "6 of 8 right, p = 0.14 (one-sided binomial): no difference was shown" in said
 
 
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", [360, 800, 1400])
 def test_nothing_is_wider_than_the_window(opened, width):
     opened.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

@@ -38,6 +38,7 @@ def test_the_text_of_an_svg_is_text_and_it_is_the_same_each_time(pair):
     for said in ("time [s]", "frequency [kHz]", "test over reference [dB]", "si-sdr [dB]"):
         assert f">{said}</text>" in drawn
     assert drawn == figure.levels(compared, ["si-sdr", "mse"], "svg").decode()
+    assert ">a.wav: si-sdr " in figure.levels(compared, ["si-sdr"], "svg", "a.wav").decode()
     assert "http" not in drawn.replace("http://www.w3.org", "").replace("https://matplotlib.org", "").split("<defs>")[1]
 
 
@@ -57,3 +58,18 @@ def test_the_difference_is_white_where_there_is_none():
     palette = figure._opaque(pictures.difference_map())
     assert (palette[len(palette) // 2] == 255).all()
     assert np.ptp(palette[0]) > 100
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+def test_a_ranking_in_every_form_the_best_system_first(form):
+    score = {"metric": "snr", "unit": "dB", "better": "higher", "mean": 1.0, "low": 0.5, "high": 1.5}
+    scores = [{**score, "system": "$bad$"}, {**score, "system": "good", "mean": 9.0, "high": 9.5}]
+    nothing = {**score, "metric": "mse", "unit": "1", "system": None, "mean": np.nan}
+    drawn = figure.ranking([*scores, nothing], form)
+    assert drawn.startswith(BEGINS[form])
+    if form == "svg":
+        text = drawn.decode()
+        assert text.index(">good</text>") < text.index(">$bad$</text>")
+        assert ">no mean</text>" in text
+        assert ">snr [dB], higher is better</text>" in text
+    assert figure.ranking([], form).startswith(BEGINS[form])

@@ -18,6 +18,7 @@ from audiosim import metrics, report
 from audiosim.comparison import Comparison, compare_signals
 from audiosim.errors import InputError
 from audiosim.judge.rows import to_jsonl
+from audiosim.judge.summary import summarise
 from audiosim.match import Policy
 from audiosim.report import charts, sound
 from audiosim.signal import Signal
@@ -372,3 +373,115 @@ def test_a_summary_has_a_column_for_what_is_known(pair):
     summary = [{"metric": "mse", "system": None, "mean": 1.5}, {"metric": "si-sdr", "system": None, "mean": None}]
     found = Elements(report.page(rows, always(compared), summary=summary).text)
     assert "Summary metric mean mse 1.5 si-sdr" in found.text
+
+
+def diagnosed(rows, **more):
+    """The rows of a pair with a verdict and a diagnosis."""
+    spot = {"start": 0.1, "end": 0.15, "test_start": 0.11, "test_end": 0.16, "channel": 1, "low": 300.0, "high": 2000.0}
+    far = {**spot, "start": 90.0, "end": 90.0, "test_start": 90.0, "test_end": 90.0, "low": None, "high": None}
+    finding = {"size": None, "unit": "", "confidence": 1.0, "share": 0.72, "detail": {}}
+    told = {
+        "findings": [
+            {**finding, "cause": "dropout", "sentence": f"5 dropouts {EVIL[0]}", "places": [spot, far], "count": 5},
+            {**finding, "cause": "gain", "share": None, "sentence": "the test is quieter", "places": [], "count": 0},
+        ],
+        "null": {
+            "samples": 100,
+            "differing": 3,
+            "first_sample": 2,
+            "first": 0.0,
+            "peak_dbfs": -6.0,
+            "rms_dbfs": -9.0,
+            "bits": 1.0,
+        },
+        "left_db": -40.0,
+    }
+    level = {"level": "audible", "sentence": "an audible difference", "reasons": ["it is heard"], "rule_version": 1}
+    said = {"verdict": level, "diagnosis": told, "contradictions": ["snr and auditory contradict each other: why"]}
+    return [{**r, **said, **more} for r in rows]
+
+
+def test_the_verdict_and_what_happened_come_first(pair):
+    rows, compared = pair()
+    found = Elements(report.page(diagnosed(rows), always(compared)).text)
+    order = (
+        "An audible difference",
+        f"5 dropouts {EVIL[0]}",
+        "72 % of the difference",
+        "0:00.10 to 0:00.15, 300 Hz to 2 kHz, channel 1",
+        "1:30.00, channel 1",
+        "and 3 more",
+        "The test is quieter",
+        "What is left lies 40 dB below the reference.",
+        "Null test: 3 of 100 samples differ",
+        "it is heard",
+        "Snr and auditory contradict each other: why.",
+        "metric",
+    )
+    at = [found.text.index(said) for said in order]
+    assert at == sorted(at)
+    buttons = [a for a in found.of("button") if a.get("class") == "place"]
+    assert [b["data-a"] for b in buttons] == ["0.1000 0.1500", "0.0000 0.0000"]  # what is not in the sound is text
+    assert buttons[0]["data-b"] == "0.1100 0.1600"
+
+
+def test_places_are_those_of_what_was_aligned(pair):
+    rows, compared = pair()
+    step = {"policy": "auto", "found": True, "search_s": 1.0, "delay_ms": 10.0, "delay_samples": RATE // 100}
+    sure = {"correlation": 1.0, "confidence": 1.0, "trimmed_start_samples": {"reference": 0, "test": RATE // 100}}
+    cut = {"align": {**step, **sure}}
+    found = Elements(report.page(diagnosed(rows), always(replace(compared, match=cut))).text)
+    button = next(a for a in found.of("button") if a.get("class") == "place")
+    assert (button["data-a"], button["data-b"]) == ("0.1000 0.1500", "0.1000 0.1500")
+
+
+def test_without_a_diagnosis_nothing_is_said_of_it(pair):
+    text = Elements(page(pair()).text).text
+    assert "Null test" not in text
+    assert "contradict" not in text
+
+
+def test_a_reading_stands_beside_its_value_with_the_scale_behind_it(pair):
+    rows, compared = pair()
+    read = next(r["reading"] for r in rows if r["reading"])
+    found = Elements(page((rows, compared)).text)
+    assert read in found.text
+    assert sum("here" in (a.get("class") or "") for a in found.of("rect")) == sum(bool(r["reading"]) for r in rows)
+    worst = page(pair(level=30.0)).text
+    assert re.search(r'class="word-of sev-[34]"', worst)
+
+
+def batch(pair, count=3):
+    """The rows of several systems on several items, the last system the worst, and their comparisons."""
+    known, rows = {}, []
+    for i in range(count):
+        for system, level in (("one", 0.01), ("two", 0.1)):
+            own, compared = pair(f"{system}-{i}.wav", level * (i + 1))
+            caused = [{"cause": "gain", "size": 1.0, "unit": "dB", "sentence": f"the test is {i} dB louder"}]
+            rows += [{**r, "id": f"item-{i}", "system": system, "causes": caused} for r in own]
+            known[f"{system}-{i}.wav"] = compared
+    return rows, lambda asked: known[asked[0]["test"]]
+
+
+def test_a_batch_has_a_ranking_a_table_of_items_and_the_worst_of_each_system(pair):
+    rows, recompute = batch(pair)
+    scores = summarise(iter(rows)).table()
+    made = report.page(rows, recompute, summary=scores, notes=["3 of 6 pairs: gain"], details=4)
+    found = Elements(made.text)
+    for said in ("At a glance", "3 of 6 pairs: gain", "Worst pairs of each system", "the test is 2 dB louder"):
+        assert said in found.text
+    assert len(found.of("circle")) == 4  # two systems by two metrics
+    assert made.text.index('<span class="system">one') < made.text.index('<span class="system">two')  # the best first
+    items = re.findall(r'<div class="wide items" data-metric="(\S+)"( hidden)?>', made.text)
+    assert items == [("mse", ""), ("si-sdr", " hidden")]
+    table = re.search(r'<div class="wide items".*?</table>', made.text, re.DOTALL)[0]
+    assert table.count("<tr>") == 1 + 3
+    assert {a.get("href") for a in found.of("a")} == {f"#pair-{i}" for i in range(1, 5)}
+    assert "one: item-2" in found.text  # the worst of the better system is shown, too
+
+
+def test_one_system_has_no_ranking(pair):
+    rows, compared = pair()
+    found = Elements(report.page(rows, always(compared), summary=summarise(iter(rows)).table()).text)
+    assert "At a glance" not in found.text
+    assert not found.of("circle")

@@ -215,8 +215,7 @@ def _spread(outputs: Array, count: int, slopes: Array, step: float, memory: Arra
                 p, q = re[i + 1], im[i + 1]
                 r += lower * p
                 s += lower * q
-            for t in range(n):
-                e[t] = r[t] * r[t] + s[t] * s[t]
+            e[:n] = r * r + s * s
 
 
 @kernel

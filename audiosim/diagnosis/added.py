@@ -1,0 +1,201 @@
+"""Finds what was added to the whole recording and does not follow it: noise, hum, reverberation."""
+
+from __future__ import annotations
+
+from math import log2, log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .places import Aligned
+
+    Array = NDArray[Any]
+
+TOGETHER = 10  # frames of 2 ms that are one here
+FEWEST = 20  # of them
+QUIET, LOUDEST = 20, 80  # percentiles
+DYNAMICS = 12.0  # dB between these: with less, noise is not told from what follows the signal
+RISE = 0.25  # dB by which noise may rise with the reference, a dB
+STEADY = 0.2  # of what is left in loud frames, that is left in quiet ones where noise was added
+FAINTEST = -55.0  # dB against the reference: quieter noise is not told
+SECONDS = 16.0  # that are looked at
+MAINS = 50.0, 60.0  # Hz
+HARMONICS = 8
+LINE = 30.0  # times its surroundings
+ALONE = 1000.0  # times, where it has no harmonics
+TAIL = 0.02, 0.12, 0.25  # s after the direct sound: early and late part of a decay
+AUDIBLE_TAIL = 10**-1.9  # of the direct sound
+COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # dB an octave at most
+
+
+def find(pair: Aligned, ref: Array, left: Array, otherwise: Array) -> list[Finding]:
+    """ref, left: energies of frames; otherwise: frames in which something else happened. Each [frame]."""
+    if float(left.sum()) <= 1e-9 * float(ref.sum()):
+        return []
+    x, e = _stretches(pair)
+    if x.shape[1] < pair.rate:
+        return []
+    hum, line_power = _hum(x, e, pair.rate)
+    noise = _noise(pair, ref, left, otherwise, x, e, line_power)
+    return [*hum, *noise, *([] if noise else _reverberation(x, e, pair.rate))]
+
+
+def _stretches(pair: Aligned) -> tuple[Array, Array]:
+    """The mean of the channels of the reference, and what is left between it and the test, of at most 16 s."""
+    from .places import sounds
+
+    length = pair.ref.shape[1]
+    parts, size = 4, round(SECONDS * pair.rate / 4)
+    if length <= parts * size:
+        starts, size = [0], length
+    else:
+        starts = [round(k * (length - size) / (parts - 1)) for k in range(parts)]
+    found = [sounds(pair, at, at + size) for at in starts]
+    x = np.stack([r.mean(axis=0) for r, _ in found])
+    e = np.stack([(t - r).mean(axis=0) for r, t in found])
+    return x, e
+
+
+def _spectrum(x: Array, size: int) -> Array:
+    """Mean power per bin over windows of so many samples; sums to the mean square."""
+    window = np.hanning(size)
+    powers = [
+        np.abs(np.fft.rfft(row[at : at + size] * window)) ** 2
+        for row in x
+        for at in range(0, row.size - size + 1, size // 2)
+    ]
+    mean: Array = 2 * np.mean(powers, axis=0) / (size * float((window**2).sum()))
+    return mean
+
+
+def _hum(x: Array, e: Array, rate: int) -> tuple[list[Finding], float]:
+    size = 1 << int(log2(min(1.4 * rate, x.shape[1])))
+    wanted, had = _spectrum(e, size), _spectrum(x, size)
+    step = rate / size
+    best: tuple[int, float, float, list[float]] = (0, 0.0, 0.0, [])
+    for mains in MAINS:
+        lines, total = [], 0.0
+        for k in range(1, HARMONICS + 1):
+            at = round(k * mains / step)
+            near, far = 2 + round(1 / step), round(12 / step) + 4
+            if at + far >= wanted.size:
+                break
+            power = float(wanted[at - near : at + near + 1].sum())
+            beside = np.concatenate([wanted[max(at - far, 1) : at - near], wanted[at + near + 1 : at + far]])
+            ratio = power / max((2 * near + 1) * float(np.median(beside)), 1e-300)
+            if ratio > LINE and power > 0.1 * float(had[at - near : at + near + 1].sum()):
+                lines.append(k)
+                total += power
+                if k == 1:
+                    first = ratio
+        plain = 1 in lines and (len(lines) > 1 or first > ALONE)
+        if plain and total > best[2]:
+            best = len(lines), mains, total, [float(k) for k in lines]
+    count, mains, total, lines_ = best
+    level = _db(total, x)
+    if not count or level < FAINTEST:
+        return [], 0.0
+    share = min(total / max(float(np.mean(e * e)), 1e-300), 1.0)
+    detail = {"hz": mains, "harmonics": [int(k) for k in lines_]}
+    return [Finding("hum", round(level, 2), "dB", confidence=0.9, share=round(share, 4), detail=detail)], total
+
+
+def _noise(pair: Aligned, ref: Array, left: Array, otherwise: Array, x: Array, e: Array, lines: float) -> list[Finding]:
+    """What is left in the pauses of the reference as in its loud parts."""
+    count = ref.size // TOGETHER
+    r, n = (v[: count * TOGETHER].reshape(count, TOGETHER).sum(axis=1) for v in (ref, left))
+    fine = ~otherwise[: count * TOGETHER].reshape(count, TOGETHER).any(axis=1)
+    r, n = r[fine], n[fine]
+    if r.size < FEWEST:
+        return []
+    low, high = np.percentile(r, (QUIET, LOUDEST))
+    quiet, loud = float(np.median(n[r <= low])), float(np.median(n[r >= high]))
+    if quiet < STEADY * loud:
+        return []
+    if 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS and _follows(x, e, pair.rate):
+        return []
+    size = len(pair.ref) * TOGETHER * max(round(0.002 * pair.rate), 8)
+    power = quiet / size - lines
+    if power < 0.2 * quiet / size:
+        return []
+    mean = float(r.mean()) / size
+    level = 10 * log10(max(power, 1e-300) / max(mean, 1e-300))
+    if level < FAINTEST:
+        return []
+    spectrum = _spectrum(e, 2048) if e.shape[1] >= 2048 else _spectrum(e, 256)
+    f = np.fft.rfftfreq(2 * (spectrum.size - 1), 1 / pair.rate)
+    inside = (f >= max(200.0, f[2])) & (f <= 0.4 * pair.rate)
+    octave = np.log2(f[inside])
+    weight = 1 / f[inside]  # the same for each octave
+    y = 10 * np.log10(np.maximum(spectrum[inside], 1e-300))
+    centre = np.average(octave, weights=weight)
+    slope = float((weight * (octave - centre) * y).sum() / (weight * (octave - centre) ** 2).sum())
+    colour = next(name for most, name in COLOURS if slope <= most)
+    share = min(power / max(float(n.mean()) / size, 1e-300), 1.0)
+    detail = {"colour": colour, "db_per_octave": round(slope, 2)}
+    return [Finding("noise", round(level, 2), "dB", confidence=0.9, share=round(share, 4), detail=detail)]
+
+
+def _follows(x: Array, e: Array, rate: int) -> bool:
+    """Whether what is left is strong at the frequencies and times at which the reference is, as of a codec."""
+    size = 1024
+    frames = [
+        [np.abs(np.fft.rfft(v[at : at + size] * np.hanning(size))) ** 2 for at in range(0, v.size - size + 1, size)]
+        for v in (x.ravel(), e.ravel())
+    ]
+    f = np.fft.rfftfreq(size, 1 / rate)
+    inside = (f > 100) & (f < 0.3 * rate)
+    a, b = (np.array(part)[:, inside].ravel() for part in frames)
+    low, high = np.percentile(a, (QUIET, LOUDEST))
+    decibels = 10 * log10(max(high, 1e-300) / max(low, 1e-300))
+    rise = 10 * log10(max(float(b[a >= high].mean()), 1e-300) / max(float(b[a <= low].mean()), 1e-300))
+    return decibels < DYNAMICS or rise > RISE * decibels
+
+
+def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
+    """A tail in the response from the reference to what is left, that decays."""
+    size = 1 << round(log2(0.68 * rate))
+    window = np.hanning(size)
+    cross, own = np.zeros(size // 2 + 1, dtype=complex), np.zeros(size // 2 + 1)
+    count = 0
+    for a, b in zip(x, e, strict=True):
+        for at in range(0, a.size - size + 1, size // 2):
+            fa = np.fft.rfft(a[at : at + size] * window)
+            fb = np.fft.rfft(b[at : at + size] * window)
+            cross += fa.conj() * fb
+            own += np.abs(fa) ** 2
+            count += 1
+    if count < 4:
+        return []
+    response = np.fft.irfft(cross / (own + 1e-3 * own.mean()), size)
+    # Of a late part less is in the window: the autocorrelation of the window says how much.
+    there = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * size)) ** 2)[: size // 2]
+    energy = (response[: size // 2] / np.maximum(there / there[0], 0.05)) ** 2
+    before = response[-(size // 2) :] ** 2
+    bin_ = max(round(0.01 * rate), 1)
+    floor = float(np.median(before[: before.size // 2 // bin_ * bin_].reshape(-1, bin_).mean(axis=1)))
+    first, middle, last = (round(s * rate) for s in TAIL)
+    bins = energy[first : first + (last - first) // bin_ * bin_].reshape(-1, bin_).mean(axis=1)
+    tail = float((energy[first:middle] - floor).sum())
+    if tail < AUDIBLE_TAIL or bins[: (middle - first) // bin_].mean() < 4 * floor:
+        return []
+    above = bins > 2.5 * floor
+    length = int(np.argmin(above)) if not above.all() else bins.size
+    if length < 4:
+        return []
+    t = (np.arange(length) + 0.5) * bin_ / rate
+    slope = float(np.polyfit(t, 10 * np.log10(np.maximum(bins[:length] - floor, 1e-30)), 1)[0])
+    if not -900 < slope < -8:
+        return []
+    seconds = -60 / slope
+    detail = {"level_db": round(10 * log10(tail), 1)}
+    return [Finding("reverberation", round(seconds, 3), "s", confidence=0.7, detail=detail)]
+
+
+def _db(power: float, x: Array) -> float:
+    return 10 * log10(max(power, 1e-300) / max(float(np.mean(x * x)), 1e-300))

@@ -1,0 +1,154 @@
+"""What happened at places, with synthesised truth: dropouts, clicks, clipping, buffers, edits, noise, hum, tails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiosim.diagnosis import Finding, Place, diagnose
+from audiosim.diagnosis.places import Aligned, find
+from audiosim.signal import Signal
+from tests.diagnosis import degradations
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def speech() -> Any:
+    return degradations.speech(RATE, 6.0, 3)
+
+
+def found(x: Any, y: Any, **more: Any) -> dict[str, Finding]:
+    """By cause, of a pair that is aligned."""
+    n = min(x.shape[1], y.shape[1])
+    x, y = (np.ascontiguousarray(z[:, :n]) for z in (x, y))
+    return {f.cause: f for f in find(Aligned(x, y, y, RATE, **more))}
+
+
+def diagnosed(x: Any, y: Any) -> dict[str, Finding]:
+    """By cause, of a pair as it is given."""
+    pair = [Signal.of(np.ascontiguousarray(z, np.float32), RATE) for z in (x, y)]
+    return {f.cause: f for f in diagnose(*pair).findings}
+
+
+def loud(x: Any, count: int, apart: float = 0.5) -> list[int]:
+    """Samples in the middle of loud stretches of 40 ms, at least so many s apart."""
+    size = round(0.04 * RATE)
+    power = (x[0, : x.shape[1] // size * size].reshape(-1, size) ** 2).mean(axis=1)
+    chosen: list[int] = []
+    for k in np.argsort(-power):
+        at = int(k) * size
+        if all(abs(at - other) > apart * RATE for other in chosen) and RATE < at < x.shape[1] - RATE:
+            chosen.append(at)
+    return sorted(chosen[:count])
+
+
+def test_nothing_is_found_where_nothing_happened(speech: Any) -> None:
+    assert not found(speech, speech)
+    assert not find(Aligned(speech[:, :100], speech[:, :100], speech[:, :100], RATE))
+    assert not found(speech, np.zeros_like(speech))
+
+
+def test_dropouts_are_counted_and_placed(speech: Any) -> None:
+    y, at = speech.copy(), loud(speech, 3)
+    for k in at:
+        y[:, k : k + round(0.04 * RATE)] = 0
+    told = found(speech, y, offset=2.0, test_offset=5.0)
+    assert set(told) == {"dropout"}
+    drop = told["dropout"]
+    assert drop.count == 3
+    for place, k in zip(drop.places, at, strict=True):
+        assert place.start == pytest.approx(2 + k / RATE, abs=0.006)
+        assert place.test_start == pytest.approx(5 + k / RATE, abs=0.006)
+    assert drop.sentence.startswith("3 dropouts of ")
+    assert drop.share == pytest.approx(1, abs=0.05)
+
+
+def test_clicks_are_no_dropouts(speech: Any) -> None:
+    y, at = speech.copy(), [16000, 40000, 70000]
+    y[:, at] += 0.4
+    told = found(speech, y)
+    assert set(told) == {"click"}
+    assert [p.start for p in told["click"].places] == pytest.approx([k / RATE for k in at], abs=0.004)
+    assert told["click"].size == pytest.approx(20 * np.log10(0.4), abs=0.1)
+
+
+def test_clipping_is_told_with_its_level(speech: Any) -> None:
+    most = 0.5 * float(np.abs(speech).max())
+    told = found(speech, np.clip(speech, -most, most))
+    assert set(told) == {"clipping"}
+    assert told["clipping"].size == pytest.approx(20 * np.log10(most), abs=0.1)
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.512])
+def test_silence_that_was_inserted(speech: Any, seconds: float) -> None:
+    at, more = loud(speech, 1)[0], round(seconds * RATE)
+    y = np.concatenate([speech[:, :at], np.zeros((1, more)), speech[:, at:]], axis=1)
+    told = diagnosed(speech, y)
+    assert set(told) == {"silence inserted"}
+    (place,) = told["silence inserted"].places
+    assert place.test_start == pytest.approx(at / RATE, abs=0.005)
+    assert place.test_end - place.test_start == pytest.approx(seconds, abs=0.001)
+
+
+@pytest.mark.parametrize(("seconds", "cause"), [(0.06, "lost"), (0.6, "edit")])
+def test_what_is_missing(speech: Any, seconds: float, cause: str) -> None:
+    at, less = loud(speech, 1)[0], round(seconds * RATE)
+    told = diagnosed(speech, np.concatenate([speech[:, :at], speech[:, at + less :]], axis=1))
+    assert set(told) == {cause}
+    (place,) = told[cause].places
+    assert place.start == pytest.approx(at / RATE, abs=0.01)
+    assert place.end - place.start == pytest.approx(seconds, abs=0.001)
+    assert "missing" in told[cause].sentence
+
+
+def test_a_buffer_that_is_played_twice(speech: Any) -> None:
+    at, more = loud(speech, 1)[0], round(0.06 * RATE)
+    told = diagnosed(speech, np.concatenate([speech[:, :at], speech[:, at - more :]], axis=1))
+    assert set(told) == {"repeated"}
+    assert told["repeated"].size == pytest.approx(60, abs=0.5)
+
+
+@pytest.mark.parametrize("db", [-20.0, -40.0])
+def test_noise_has_a_level_and_a_colour(speech: Any, db: float) -> None:
+    noise = np.random.default_rng(1).standard_normal(speech.shape)
+    noise *= np.sqrt((speech**2).mean()) * 10 ** (db / 20)
+    told = found(speech, speech + noise)
+    assert set(told) == {"noise"}
+    assert told["noise"].size == pytest.approx(db, abs=1)
+    assert told["noise"].sentence == f"white noise {-db:.0f} dB below the reference"
+
+
+@pytest.mark.parametrize("mains", [50, 60])
+def test_hum(speech: Any, mains: int) -> None:
+    t = np.arange(speech.shape[1]) / RATE
+    hum = np.sum([np.sin(2 * np.pi * mains * k * t) / k for k in (1, 2, 3)], axis=0)
+    hum *= np.sqrt((speech**2).mean() / (hum**2).mean()) * 10 ** (-24 / 20)
+    told = found(speech, speech + hum)
+    assert set(told) == {"hum"}
+    assert told["hum"].detail["hz"] == mains
+    assert told["hum"].size == pytest.approx(-24, abs=1.5)
+    assert "with harmonics" in told["hum"].sentence
+
+
+def test_reverberation(speech: Any) -> None:
+    n = round(0.5 * RATE)
+    tail = np.random.default_rng(2).standard_normal(n) * 10 ** (-3 * np.arange(n) / RATE / 0.5)
+    tail[: round(0.01 * RATE)] = 0
+    tail *= 0.25 / np.sqrt((tail**2).sum())
+    tail[0] = 1
+    size = speech.shape[1] + n
+    y = np.fft.irfft(np.fft.rfft(speech, size) * np.fft.rfft(tail, size), size)[:, : speech.shape[1]]
+    told = found(speech, y)
+    assert set(told) == {"reverberation"}
+    assert told["reverberation"].size == pytest.approx(0.5, rel=0.4)
+
+
+def test_every_cause_of_places_has_words() -> None:
+    place = Place(1.2, 1.25, 1.2, 1.25)
+    for cause, unit in (("silence removed", "ms"), ("silence inserted", "ms"), ("lost", "ms"), ("repeated", "ms")):
+        said = Finding(cause, 210.0, unit, (place,), 1).sentence  # type: ignore[arg-type]
+        assert "0.210 s" in said
+        assert "1.200 s" in said
