@@ -29,7 +29,8 @@ HARMONICS = 8
 LINE = 30.0  # times its surroundings
 ALONE = 1000.0  # times, where it has no harmonics
 TAIL = 0.02, 0.12, 0.25  # s after the direct sound: early and late part of a decay
-AUDIBLE_TAIL = 10**-1.9  # of the direct sound
+AHEAD = 6.0  # times what stands as far before the direct sound
+AUDIBLE_TAIL = 10**-2.3  # of the direct sound
 COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # dB an octave at most
 
 
@@ -182,7 +183,8 @@ def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
     first, middle, last = (round(s * rate) for s in TAIL)
     bins = energy[first : first + (last - first) // bin_ * bin_].reshape(-1, bin_).mean(axis=1)
     tail = float((energy[first:middle] - floor).sum())
-    if tail < AUDIBLE_TAIL or bins[: (middle - first) // bin_].mean() < 4 * floor:
+    mirrored = float(before[-middle:-first].sum())  # a codec rings before as well as behind
+    if tail < max(AUDIBLE_TAIL, AHEAD * mirrored) or bins[: (middle - first) // bin_].mean() < 4 * floor:
         return []
     above = bins > 2.5 * floor
     length = int(np.argmin(above)) if not above.all() else bins.size

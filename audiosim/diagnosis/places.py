@@ -197,7 +197,7 @@ def _clipping(pair: Aligned, seen: _Frames) -> tuple[list[Finding], Array]:
             continue
         levels.append(highest)
         count += int((sizes >= 2).sum())
-        flags[c, np.minimum(on // seen.size, flags.shape[1] - 1)] = True
+        flags[c, np.minimum(at // seen.size, flags.shape[1] - 1)] = True  # peaks of one sample too
         every += [(int(s), int(at[b]), c) for s, b in zip(sizes, starts.tolist(), strict=True) if s >= 2]
     if not levels:
         return [], flags

@@ -68,7 +68,7 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
         first, last = run[0] * window, min(run[1] * window, run[0] * window + round(PIECE * rate / q))
         late = _delay(a, b, first, last, round(REACH * rate / q))
         if late is None or late in delays:
-            tried[run[0] : last // window] = True
+            tried[run[0] : max(last // window - run[2] // 2, run[0] + 1)] = True  # the rest may do alone
             continue
         delays.append(late)
         left.append(_left(a, b, window, late))
@@ -84,13 +84,14 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
         k: _exact(ref, test, delays[k] * q, q, np.flatnonzero(np.array(chosen) == k) * window * q, window * q)
         for k in set(chosen)
     }
+    gain = _gain(a, b, window, [delays[k] for k in chosen], costs[chosen, np.arange(count)])
     found: list[Piece] = []
     begun = 0
     for k in changes:
         before, after = exact[chosen[k - 1]], exact[chosen[k]]
         near = (4 + abs(after - before) // (window * q)) * window * q
         around = max(k * window * q - near, begun), min(k * window * q + near, ref.shape[1])
-        at = _boundary(ref, test, *around, before, after)
+        at = _boundary(ref, test, *around, before, after, gain)
         found.append(Piece(begun, at, before))
         begun = at
     found.append(Piece(begun, ref.shape[1], exact[chosen[-1]]))
@@ -201,6 +202,15 @@ def _longest(flags: Array) -> tuple[int, int, int] | None:
     return int(starts[k]), int(stops[k]), int(size[k])
 
 
+def _gain(a: Array, b: Array, window: int, lates: list[int], left: Array) -> float:
+    """By which the test must be scaled, of the windows that fit."""
+    products = np.zeros(2)
+    for k in np.flatnonzero(left < MATCHED):
+        x, y = a[k * window : (k + 1) * window], moved(b[None], k * window, (k + 1) * window, lates[k])[0]
+        products += float(x @ y), float(y @ y)
+    return float(products[0] / products[1]) if products[1] > 0 else 1.0
+
+
 def _delay(a: Array, b: Array, first: int, last: int, reach: int) -> int | None:
     """By how much this piece of the reference is late in the test."""
     begin, end = max(first - reach, 0), min(last + reach, b.size)
@@ -239,17 +249,18 @@ def _path(costs: Array) -> list[int]:
     return path[::-1]
 
 
-def _boundary(ref: Array, test: Array, first: int, last: int, before: int, after: int) -> int:
+def _boundary(ref: Array, test: Array, first: int, last: int, before: int, after: int, gain: float) -> int:
     """The sample at which the delay changes: what is left before and after it is least."""
     r = np.asarray(ref[:, first:last], np.float64)
     errors = []
     for late in (before, after):
         t = np.asarray(moved(test, first, last, late), np.float64)
-        gain = float((t * r).sum()) / max(float((t * t).sum()), 1e-300)
         errors.append(((gain * t - r) ** 2).sum(axis=0))
-    gone = np.concatenate([[0.0], np.cumsum(errors[0] - errors[1])])
-    at = np.flatnonzero(gone <= float(gone.min()) + 1e-9 * float(np.abs(gone).max()))
-    return first + int(at[0] if after > before else at[-1])
+    as_before, as_after = (np.concatenate([[0.0], np.cumsum(e)]) for e in errors)
+    lacks = max(before - after, 0)  # samples that are in neither piece
+    again = np.minimum(np.arange(as_after.size) + lacks, as_after.size - 1)
+    left = as_before - as_after[again]
+    return first + int(np.flatnonzero(left <= float(left.min()) + 1e-9 * float(np.abs(left).max()))[0])
 
 
 def _repeats(ref: Array, test: Array, at: int, test_at: int, longer: int) -> bool:
