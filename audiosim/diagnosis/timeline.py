@@ -205,7 +205,7 @@ def _longest(flags: Array) -> tuple[int, int, int] | None:
 def _gain(a: Array, b: Array, window: int, lates: list[int], left: Array) -> float:
     """By which the test must be scaled, of the windows that fit."""
     products = np.zeros(2)
-    for k in np.flatnonzero(left < MATCHED):
+    for k in np.flatnonzero(left < MATCHED).tolist():
         x, y = a[k * window : (k + 1) * window], moved(b[None], k * window, (k + 1) * window, lates[k])[0]
         products += float(x @ y), float(y @ y)
     return float(products[0] / products[1]) if products[1] > 0 else 1.0
