@@ -56,6 +56,8 @@ def _plain(f: Finding) -> str:
 
 def _at(f: Finding, most: int = 3) -> str:
     """As in: at 1.200 s, 4.750 s and 2 more."""
+    if not f.places:
+        return ""
     times = [_clock(p.start) for p in f.places[:most]]
     more = f.count - len(times)
     if more > 0:
@@ -68,24 +70,24 @@ def _at(f: Finding, most: int = 3) -> str:
 
 def _dropout(f: Finding) -> str:
     """detail: shortest_ms, longest_ms."""
-    low, high = (round(f.detail[k]) for k in ("shortest_ms", "longest_ms"))
+    low, high = (round(f.detail.get(k, f.size or 0.0)) for k in ("shortest_ms", "longest_ms"))
     how = f"{low} ms" if low == high else f"{low} to {high} ms"
     return f"{'a dropout' if f.count == 1 else f'{f.count} dropouts'} of {how}{_at(f)}"
 
 
 def _click(f: Finding) -> str:
-    return f"{'a click' if f.count == 1 else f'{f.count} clicks'}, {f.size:+.1f} dBFS at most{_at(f)}"
+    return f"{'a click' if f.count == 1 else f'{f.count} clicks'}, {f.size or 0.0:+.1f} dBFS at most{_at(f)}"
 
 
 def _clipped(f: Finding) -> str:
-    return f"clipped at {f.size:.1f} dBFS in {f.count} place{'s' * (f.count != 1)}{_at(f)}"
+    return f"clipped at {f.size or 0.0:.1f} dBFS in {f.count} place{'s' * (f.count != 1)}{_at(f)}"
 
 
 def _cut(f: Finding) -> str:
     seconds = (f.size or 0.0) / 1000
     long = f"{seconds:.3f} s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
     were = f"in {f.count} places " if f.count > 1 else ""
-    added = f.places[0].test_end > f.places[0].test_start
+    added = bool(f.places) and f.places[0].test_end > f.places[0].test_start
     said = {
         "silence inserted": f"{long} of silence were inserted",
         "silence removed": f"{long} of silence were removed",
@@ -100,19 +102,20 @@ def _cut(f: Finding) -> str:
 
 def _noise(f: Finding) -> str:
     """detail: colour, db_per_octave."""
-    return f"{f.detail['colour']} noise {-(f.size or 0.0):.0f} dB below the reference"
+    return f"{f.detail.get('colour', 'some')} noise {-(f.size or 0.0):.0f} dB below the reference"
 
 
 def _hum(f: Finding) -> str:
     """detail: hz, harmonics."""
-    also = " with harmonics" if len(f.detail["harmonics"]) > 1 else ""
-    return f"hum at {f.detail['hz']:.0f} Hz{also}, {-(f.size or 0.0):.0f} dB below the reference"
+    also = " with harmonics" if len(f.detail.get("harmonics", ())) > 1 else ""
+    return f"hum at {f.detail.get('hz', 50.0):.0f} Hz{also}, {-(f.size or 0.0):.0f} dB below the reference"
 
 
 def _reverberation(f: Finding) -> str:
     """detail: level_db of the tail against the direct sound."""
-    below = f"{-f.detail['level_db']:.0f} dB below the direct sound"
-    return f"reverberation was added: it decays by 60 dB in {f.size:.2f} s, {below}"
+    level = f.detail.get("level_db")
+    below = "" if level is None else f", {-level:.0f} dB below the direct sound"
+    return f"reverberation was added: it decays by 60 dB in {f.size or 0.0:.2f} s{below}"
 
 
 # Of the whole recording
