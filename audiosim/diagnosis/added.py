@@ -192,7 +192,7 @@ def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
         return []
     t = (np.arange(length) + 0.5) * bin_ / rate
     slope = float(np.polyfit(t, 10 * np.log10(np.maximum(bins[:length] - floor, 1e-30)), 1)[0])
-    if not -900 < slope < -8:
+    if not -900 < slope < -20:  # 0.07 to 3 s
         return []
     seconds = -60 / slope
     detail = {"level_db": round(10 * log10(tail), 1)}
