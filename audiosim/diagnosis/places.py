@@ -54,14 +54,11 @@ def find(pair: Aligned) -> list[Finding]:
     """All that is found."""
     if pair.ref.shape[1] < 64 * round(FRAME * pair.rate) or not pair.ref.any() or not pair.test.any():
         return []
-    found: list[Finding] = []
     seen = _Frames(pair)
     dropped = seen.dropouts()
     clipped, plateaus = _clipping(pair, seen)
     clicked = seen.clicks(_wider(dropped) | plateaus.any(axis=1, keepdims=True))
-    for cause, flags in (("dropout", dropped), ("click", clicked)):
-        found += _found(cause, flags, seen)  # type: ignore[arg-type]
-    found += clipped
+    found = [*_found("dropout", dropped, seen), *_found("click", clicked, seen), *clipped]
     found += added.find(pair, seen.ref.sum(axis=0), seen.left.sum(axis=0), np.any(dropped | clicked | plateaus, axis=0))
     return found
 

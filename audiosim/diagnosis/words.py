@@ -102,13 +102,16 @@ def _cut(f: Finding) -> str:
 
 def _noise(f: Finding) -> str:
     """detail: colour, db_per_octave."""
-    return f"{f.detail.get('colour', 'some')} noise {-(f.size or 0.0):.0f} dB below the reference"
+    kind = f"{f.detail['colour']} noise" if "colour" in f.detail else "noise"
+    return f"{kind} {-(f.size or 0.0):.0f} dB below the reference"
 
 
 def _hum(f: Finding) -> str:
     """detail: hz, harmonics."""
+    hz = f.detail.get("hz")
+    at = "" if hz is None else f" at {hz:.0f} Hz"
     also = " with harmonics" if len(f.detail.get("harmonics", ())) > 1 else ""
-    return f"hum at {f.detail.get('hz', 50.0):.0f} Hz{also}, {-(f.size or 0.0):.0f} dB below the reference"
+    return f"hum{at}{also}, {-(f.size or 0.0):.0f} dB below the reference"
 
 
 def _reverberation(f: Finding) -> str:
