@@ -5,7 +5,7 @@
 - how long a journal of 100,000 rows takes to be resumed and exported,
 - the memory of this process and of a worker after 1,000 and after 10,000 pairs,
 - the same 200 pairs by a plain loop over the peers' packages (pesq, pystoi), and by VERSA's scorer where
-  --versa names a checkout of it: pairs per second, in turns.
+  --versa names a checkout of it: pairs per second and CPU time, in turns.
 
 Ratios are of one run side by side; absolute times are this machine's. No test depends on them.
 """
@@ -13,6 +13,7 @@ Ratios are of one run side by side; absolute times are this machine's. No test d
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ def _resident(pid: Any) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1000
 
 
+PR_SET_CHILD_SUBREAPER = 36  # of Linux
 PEERS = """
 import sys, soundfile
 from pathlib import Path
@@ -169,6 +171,7 @@ for test in sorted(Path(sys.argv[1], "test").iterdir()):
 
 def peers(root: Path, repeats: int, versa: str | None) -> None:
     count = 200
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # to be told what workers spent that outlive their parent
     folders(root, count, 16000, 4.0)
     ours = [sys.executable, "-m", "audiosim", "batch", str(root / "ref"), str(root / "test"), "-q"]
     ours += ["-m", "pesq", "-m", "stoi", "--format", "jsonl"]
@@ -183,21 +186,34 @@ def peers(root: Path, repeats: int, versa: str | None) -> None:
         others["VERSA's scorer"] = ([*scorer, "--output_file", str(root / "versa.jsonl")], versa)
     for name, (command, folder) in others.items():
 
-        def timed(command: list[str], folder: str | None) -> float:
-            begun = time.perf_counter()
+        spent: dict[bool, list[float]] = {True: [], False: []}
+
+        def timed(command: list[str], folder: str | None, spent: list[float]) -> float:
+            begun, before = time.perf_counter(), _children()
             done = subprocess.run(command, check=False, capture_output=True, cwd=folder)
             assert done.returncode == 0, done.stderr.decode()[-2000:]
+            spent.append(_children() - before)
             return time.perf_counter() - begun
 
         mine, theirs = in_turns(
             repeats,
-            lambda: timed(ours, None),
-            lambda c=command, f=folder: timed(c, f),  # type: ignore[misc]
+            lambda s=spent[True]: timed(ours, None, s),  # type: ignore[misc]
+            lambda c=command, f=folder, s=spent[False]: timed(c, f, s),  # type: ignore[misc]
         )
+        less = statistics.median(spent[False][1:]) / statistics.median(spent[True][1:])
         print(
             f"| {count} pairs of 4 s beside {name} | {theirs / mine:.1f}x ({count / mine:.0f} and "
-            f"{count / theirs:.0f} pairs/s) | at least 5x |"
+            f"{count / theirs:.0f} pairs/s); {less:.1f}x in CPU time | at least 5x |"
         )
+
+
+def _children() -> float:
+    """CPU seconds of all processes that were started from here, workers of batches with them, when all have ended."""
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def main() -> None:
