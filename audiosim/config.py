@@ -163,6 +163,17 @@ def whole(value: Any, where: str, least: int = 1) -> int:
     return number
 
 
+def positive(value: str, where: str) -> float:
+    """The value as a number above 0; UsageError that begins with `where` when it is none."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise UsageError(f"{where} must be a number above 0, not {value!r}")
+    return number
+
+
 def nearest(word: str, known: list[str]) -> str:
     """`, did you mean 'x'?` or nothing."""
     import difflib

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -23,6 +23,7 @@ from ..config import (
     ReportAudio,
     Settings,
     Tables,
+    positive,
     resolve,
     whole,
 )
@@ -133,6 +134,13 @@ def _metric_names(ctx: typer.Context, incomplete: str) -> list[str]:
     outside = [entry.name for entry in entry_points(group="audiosim.metrics")]
     names = sorted({name.replace("_", "-") for name in [*(f.stem for f in files), *outside]})
     return [n for n in names if n.startswith(incomplete)]
+
+
+TASKS = ("amplifier", "denoiser", "vocoder", "synthesiser", "codec", "bandwidth")  # of audiosim.bench
+
+
+def _tasks(incomplete: str) -> list[str]:
+    return [name for name in TASKS if name.startswith(incomplete)]
 
 
 def _presets(incomplete: str) -> list[str]:
@@ -299,6 +307,10 @@ FormatOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 ExplainFormatOption = Annotated[
     Tables | None,
+    typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
+]
+BenchFormatOption = Annotated[
+    Literal["table", "tsv", "csv", "json", "jsonl", "markdown"] | None,
     typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
 ]
 BatchFormatOption = Annotated[
@@ -649,6 +661,77 @@ def explain(
 
     return pages.run(
         name, reference, test, settings, every=every, gradient=gradient, residual=residual, output=output, plot=plot
+    )
+
+
+@app.command("bench", cls=_Command, short_help="Train small networks: which loss teaches best?")
+def bench(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            autocompletion=_tasks,
+            help="amplifier, denoiser, vocoder, synthesiser, codec or bandwidth, one variant such as amplifier/gru, "
+            "or a file with a task of yours; repeatable (default: all).",
+        ),
+    ] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--loss", metavar="SPEC", help="A loss: a metric with a gradient, or 'mr-stft + 0.1*esr'; repeatable."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of each training.")] = 300,
+    seconds: Annotated[
+        str | None,
+        typer.Option("--cpu", metavar="SECONDS", help="As many steps as fit into so much CPU time."),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Networks that are trained with each loss.")] = 1,
+    learning_rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learning-rate",
+            metavar="RATE",
+            help="What validation chooses from; repeatable (default: 0.001, 0.003 and 0.01).",
+        ),
+    ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option("--journal", metavar="FILE", help="Keep what is trained here, and do not train it again."),
+    ] = None,
+    metric_file: MetricFileOption = None,
+    format: BenchFormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Train small networks with one loss after another, and let other metrics judge what they have learned.
+
+    \b
+    audiosim bench --task amplifier/convolution --loss esr --loss mr-stft
+    audiosim bench --loss esr --loss 'mr-stft + esr' --seeds 3 --journal bench.jsonl
+    audiosim bench --task my_task.py --loss log-mel --loss auditory --cpu 60
+
+    No judge is of the family of the loss that it judges. The rank is 0 for a loss that all judges have first, and 1 for
+    one that all have last. A task of yours has RATE, network(), batch(rng) and held_out(split): pydoc
+    audiosim.bench.task. Needs torch.
+    """
+    settings = _settings(locals())
+    _offer(metric_file)
+    from .bench import run
+
+    return run(
+        task or list(TASKS),
+        loss or (),
+        settings,
+        seeds=whole(seeds, "--seeds", least=1),
+        steps=whole(steps, "--steps", least=1),
+        seconds=None if seconds is None else positive(seconds, "--cpu"),
+        rates=[positive(rate, "--learning-rate") for rate in learning_rate or ()],
+        journal=journal,
+        output=output,
     )
 
 
