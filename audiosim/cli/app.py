@@ -51,6 +51,18 @@ class _Command(TyperCommand):
         return _as_typed(super().get_params(ctx))
 
 
+class _Compare(_Command):
+    """Its help ends with what values of the metrics mean that it takes by default."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from ..judge.reading import scale_of
+
+        known = [(name, scale_of(name)) for name in PRESETS["default"]]
+        with formatter.section("What values mean"):
+            formatter.write_dl([(name, scale.told()) for name, scale in known if scale is not None])
+        super().format_epilog(ctx, formatter)
+
+
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return _as_typed(super().get_params(ctx))
@@ -334,7 +346,7 @@ VerboseOption = Annotated[
 
 @app.command(
     "compare",
-    cls=_Command,
+    cls=_Compare,
     short_help="Compare one or more recordings with a reference.",
     epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
 )

@@ -102,11 +102,11 @@ def print_diagnosis(diagnosis: Row, out: Console) -> None:
     out.print(Text(f"null test: {null_test(diagnosis['null'])}"))
 
 
-def print_scale(scale: Scale, value: float, lower: bool, out: Console) -> None:
-    """The anchors of a metric from good to bad, with a mark on the one that holds for the value. lower: is better."""
+def print_scale(scale: Scale, value: float, out: Console) -> None:
+    """The anchors of a metric from good to bad, with a mark on the one that holds for the value."""
     from rich.text import Text
 
-    here = scale.place(value, lower)
+    here = scale.place(value)
     last = len(scale.anchors) - 1
     ends = ["beyond" if i == last else f"to {anchor.to:g}" for i, anchor in enumerate(scale.anchors)]
     margin = max(map(len, ends)) + 4

@@ -117,13 +117,11 @@ def _scale(row: Row) -> dict[str, Any] | None:
     value = number(row)
     if scale is None or value != value:
         return None
-    lower = row["better"] == "lower"
-    ends = readings.bounds(scale, lower)
     return {
-        "here": scale.place(value, lower),
+        "here": scale.place(value),
         "steps": [
             {"text": f"{end}: {a.words}", "level": severity(a.severity)}
-            for a, end in zip(scale.anchors, ends, strict=True)
+            for a, end in zip(scale.anchors, scale.bounds(), strict=True)
         ],
     }
 

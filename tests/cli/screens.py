@@ -172,7 +172,7 @@ def picture(out: Console) -> None:
 def scale(out: Console) -> None:
     words = ("hardly audible", "excellent quality", "good quality", "fair quality, as MP3 at 64 kb/s or below", "bad")
     anchors = [Anchor(0.5 * 2**i, said, i / 4, "measured", "") for i, said in enumerate(words)]
-    screen.print_scale(Scale("auditory", "", (), 1, tuple(anchors)), 3.04, True, out)
+    screen.print_scale(Scale("auditory", "", (), 1, tuple(anchors)), 3.04, out)
 
 
 def questions(out: Console) -> None:

@@ -135,7 +135,7 @@ def test_rows_carry_what_is_read_from_them() -> None:
 
 def test_cards_state_their_scale_and_where_it_is_from() -> None:
     told = dict(card_parts("auditory")["What values mean"])
-    assert told["values"].startswith("up to 0.42 hardly audible; ")
+    assert told["values"].startswith("up to 0.42: hardly audible; ")
     assert "MUSHRA" in told["their source"]
     assert "values where form=audibility" in told
     assert "What values mean" not in card_parts("mse")
