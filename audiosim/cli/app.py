@@ -192,7 +192,7 @@ RequireOption = Annotated[
         "--require",
         metavar="GATE",
         help="A gate, which must hold or the exit code is 1: 'si-sdr>=20', 'log-mel<3', 'si-sdr@4000-8000>=10' in a "
-        "band (Hz), 'min_channel(snr)>=60' in every channel, 'verdict<=inaudible' (compare only); repeatable.",
+        "band (Hz), 'min_channel(snr)>=60' in every channel, 'verdict<=inaudible'; repeatable.",
     ),
 ]
 BandsOption = Annotated[

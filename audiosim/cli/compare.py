@@ -18,7 +18,7 @@ from ..engine import start
 from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, Mismatch, UsageError, worst
 from ..judge import gates
-from ..judge.rows import flat, pair_row
+from ..judge.rows import VERDICT, flat, pair_row
 from ..match import Policy
 from ..presets import PRESETS
 from ..result import failed
@@ -265,7 +265,7 @@ def _judges(
     settings: Settings, form: str, output: str | None, required: Sequence[gates.Gate], report: str | None
 ) -> bool:
     """Whether pairs get a verdict and a diagnosis, which cost time."""
-    if any(gate.spec == gates.VERDICT for gate in required):
+    if any(gate.spec == VERDICT for gate in required):
         return True
     if settings.verdict is not None:
         return settings.verdict
@@ -353,7 +353,7 @@ def _ranked(pairs: list[Row]) -> list[Row]:
 def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:
     where = f"{of}: " if of else ""
     for v in verdicts:
-        if v.gate.spec == gates.VERDICT:
+        if v.gate.spec == VERDICT:
             if not v.passed or not quiet:
                 say(f"{where}gate {'held' if v.passed else 'failed'}: {v.gate.text}: {v.reason}")
             continue

@@ -18,6 +18,7 @@ from ..errors import InputError
 from . import statistics
 from .rows import Row, composed
 from .tally import STATUSES, Answers, Cause, Faulty, Measure, Tally
+from .verdict import Level
 
 Interval = tuple[float, float]
 DRAWS = 1000  # of the bootstrap of means
@@ -80,7 +81,7 @@ class Score:
 class Summary:
     """systems: best first by the mean of the metric `ranked_by`, or where that is equal by the mean of finite values.
     scores: metric by metric, in the order of systems. faulty: the pairs with a faulty channel. causes: what happened to
-    the sound, where that was asked for."""
+    the sound, and verdicts: the levels, best first, each with its number of pairs, where that was asked for."""
 
     pairs: int
     systems: tuple[str | None, ...]
@@ -88,6 +89,7 @@ class Summary:
     scores: tuple[Score, ...]
     faulty: tuple[Faulty, ...] = ()
     causes: tuple[Cause, ...] = ()
+    verdicts: tuple[tuple[Level | None, int], ...] = ()
 
     @property
     def channel_faults(self) -> dict[str, int]:
@@ -226,7 +228,8 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
                 mean = statistics.interval(means[:, column])
                 gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan))
                 scores.append(_score(tally, measure, system, answers[spec], asked, mean, gap, worst))
-    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), tuple(tally.faulty), tuple(tally.causes))
+    told = tuple(tally.faulty), tuple(tally.causes), tuple(tally.verdicts.items())
+    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), *told)
 
 
 def agreement(

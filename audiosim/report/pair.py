@@ -15,7 +15,7 @@ from ..audio import display_name
 from ..comparison import Comparison
 from ..diagnosis import words
 from ..judge import explain, reading as readings
-from ..judge.rows import Row, number
+from ..judge.rows import VERDICT, Row, number
 from ..judge.verdict import LEVELS as OPINIONS
 from . import charts, pictures
 from .sound import Sound, duration
@@ -188,8 +188,8 @@ def _cut(comparison: Comparison, which: str) -> float:
 
 def _gate(row: Row) -> dict[str, Any]:
     missed = row.get("missed_by")
-    missed = charts.number(missed) if missed is not None and isfinite(missed) and missed else ""
-    return {"require": row["require"], "passed": row["passed"], "missed": missed}
+    told = missed is not None and isfinite(missed) and missed and row["spec"] != VERDICT
+    return {"require": row["require"], "passed": row["passed"], "missed": charts.number(missed or 0.0) if told else ""}
 
 
 def _explanation(comparison: Comparison, specs: Sequence[str]) -> explain.Explanation | None:
