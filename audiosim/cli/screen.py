@@ -89,7 +89,7 @@ def print_diagnosis(diagnosis: Row, out: Console) -> None:
         for name in ("cause", "size", "where", "share", "sure"):
             table.add_column(name, justify="left" if name in ("cause", "where") else "right", no_wrap=name == "size")
         for f in findings:
-            size = "" if f["size"] is None else amount(f["size"], f["unit"] or "1")
+            size = "" if f["size"] is None else _size(f["size"], f["unit"] or "1")
             share, sure = (_percent(f[name]) for name in ("share", "confidence"))
             table.add_row(Text(f["cause"]), Text(size), Text(_where(f)), share, sure)
         out.print()
@@ -306,6 +306,11 @@ def _unit(gate: Row, pair: Row) -> str:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.0f} %"
+
+
+def _size(size: float, unit: str) -> str:
+    """Of seconds the milliseconds, as the sentence says them."""
+    return f"{size:z.3f} s" if unit == "s" else amount(size, unit)
 
 
 def _where(finding: Row) -> str:

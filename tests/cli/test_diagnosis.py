@@ -114,6 +114,36 @@ def test_the_residual_is_written(cli, folder, tmp_path):
         assert len(done.err.splitlines()) == 1
 
 
+def test_the_residual_takes_flags(cli, folder, tmp_path):
+    target = tmp_path / "residual.wav"
+    made = cli(
+        "explain",
+        folder / "ref.wav",
+        folder / "other.wav",
+        "--residual",
+        target,
+        "--rate",
+        "resample",
+        "--channels",
+        "match",
+    )
+    assert made.code == 0
+    assert soundfile.info(target).channels == 2
+    ref, test = (soundfile.read(folder / f"{name}.wav", dtype="float32")[0] for name in ("ref", "late"))
+    assert cli("explain", folder / "ref.wav", folder / "late.wav", "--residual", target, "--align", "auto").code == 0
+    residual, _ = soundfile.read(target)
+    assert np.max(np.abs(residual)) < 1e-6 < np.max(np.abs(test - ref))
+
+
+def test_what_compare_refuses_is_said(cli, folder):
+    done = cli("explain", folder / "ref.wav", folder / "other.wav", "--json")
+    assert "without --rate resample --channels match compare refuses these two" in done.err
+    assert "refuses" not in cli("explain", folder / "ref.wav", folder / "late.wav", "--json").err
+    flags = "--rate", "resample", "--channels", "match"
+    assert "refuses" not in cli("explain", folder / "ref.wav", folder / "other.wav", "--json", *flags).err
+    assert cli("compare", folder / "ref.wav", folder / "other.wav", "-m", "mse", *flags).code == 0
+
+
 def test_a_gate_on_the_verdict(cli, folder):
     ref = folder / "ref.wav"
     held = cli("compare", ref, folder / "same.wav", "-m", "mse", "--require", "verdict<=equivalent")

@@ -45,6 +45,10 @@ def test_after_a_diagnosis() -> None:
     said = str(following.after_diagnosis("original.wav", "decoded.wav", screens.diagnosis()))
     assert said.replace("\n", " ") == flags
     assert after({**pair, "diagnosis": screens.diagnosis(5)}) == ""  # it stands below the diagnosis
+    needs = str(
+        following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(), ["--rate", "resample", "--length", "trim"])
+    )
+    assert needs.startswith("audiosim compare a.wav b.wav --rate resample --length trim --align auto --gain match")
     other = {**screens.diagnosis(), "findings": screens.diagnosis()["findings"][2:]}
     assert "--residual" in str(following.after_diagnosis("a.wav", "b.wav", other))
     assert "--report" in after({**pair, "diagnosis": other})
