@@ -7,7 +7,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -340,19 +340,19 @@ class Bench:
 
     def _rows(self, job: Job, ref: Signal, test: Signal) -> Answer:
         from ..diagnosis import diagnose
+        from ..engine.cache import caching
 
         pair, terms = job.pair, self.terms
         detail: Detail = "profile" if job.where else terms.detail
         bands = "bins" if terms.bins else None
-        done = compare_signals(
-            ref, test, job.specs, terms.policy, detail=detail, band_edges=bands, jobs=1, backend=terms.backend
-        )
+        judges = terms.judges(pair, job.specs) and not job.where
+        with caching(ref.samples, test.samples) if judges else nullcontext():
+            done = compare_signals(
+                ref, test, job.specs, terms.policy, detail=detail, band_edges=bands, jobs=1, backend=terms.backend
+            )
+            diagnosis = diagnose(ref, test) if judges or (terms.diagnose and not job.where) else None
+            opinion = verdict(ref, test, diagnosis, done.results, 1) if judges and diagnosis else None
         required = [] if job.where else terms.required(pair, job.specs)
-        diagnosis = opinion = None
-        judges = terms.judges(pair, job.specs)
-        if (terms.diagnose or judges) and not job.where:
-            diagnosis = diagnose(ref, test)
-            opinion = verdict(ref, test, diagnosis, done.results, 1) if judges else None
         try:
             verdicts = gates.judge(required, done, terms.policy, 1, opinion)
         except UsageError as problem:  # a band that this pair does not have

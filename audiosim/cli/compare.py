@@ -77,17 +77,18 @@ def run(
         begun = perf_counter()
         try:
             ref, test = (signal.result() for signal in loaded)
-            done = compare_signals(
-                ref,
-                test,
-                specs,
-                policy,
-                detail=detail,
-                band_edges=bands,
-                jobs=settings.jobs,
-                backend=settings.backend,
-            )
-            diagnosis, opinion = _opinion(ref, test, done, settings) if judging else (None, None)
+            with caching(ref.samples, test.samples) if judging else nullcontext():
+                done = compare_signals(
+                    ref,
+                    test,
+                    specs,
+                    policy,
+                    detail=detail,
+                    band_edges=bands,
+                    jobs=settings.jobs,
+                    backend=settings.backend,
+                )
+                diagnosis, opinion = _opinion(ref, test, done, settings) if judging else (None, None)
             verdicts = gates.judge(required, done, policy, settings.jobs, opinion)
         except (InputError, MetricError) as problem:
             if len(tests) == 1:

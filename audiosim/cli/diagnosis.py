@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import audio, match as matching, metrics, remote
+from ..engine.cache import caching
 from ..errors import AudiosimError, ExitCode, UsageError
 from ..judge.rows import pair_row, to_json, to_jsonl
 from ..presets import PRESETS
@@ -41,8 +42,9 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
         pair = _made_equal(ref, other, settings)
         formats.write_file(residual, audio.encode(difference(*pair), "wav"), "--residual")
     diagnosis = diagnose(ref, other)
-    done = _compared(ref, other, settings)
-    opinion = verdict(ref, other, diagnosis, done.results if done else None, settings.jobs)
+    with caching(ref.samples, other.samples):
+        done = _compared(ref, other, settings)
+        opinion = verdict(ref, other, diagnosis, done.results if done else None, settings.jobs)
     shape: dict[str, Any] = {"match": {}}
     if done:
         shape = {"rate": done.ref.rate, "channels": done.ref.channels, "duration_s": done.ref.duration}
