@@ -92,6 +92,8 @@ def run(
             verdicts = gates.judge(required, done, policy, settings.jobs, opinion)
         except (InputError, MetricError) as problem:
             if len(tests) == 1:
+                if isinstance(problem, Mismatch) and not settings.quiet:
+                    problem.add_note(following.after_mismatch(reference, name))
                 raise
             say(f"error: {problem}")
             if isinstance(problem, Mismatch):

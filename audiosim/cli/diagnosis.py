@@ -68,7 +68,7 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
         out = table.console() if output in (None, "-") else table.console(page := io.StringIO())
         for line in header(row):
             out.print(line)
-        screen.print_verdict(row["verdict"], out)
+        screen.print_verdict(row, out)
         screen.print_diagnosis(row["diagnosis"], out)
         if output not in (None, "-"):
             put(page.getvalue(), output)
@@ -85,7 +85,7 @@ def _compared(ref: Signal, test: Signal, settings: Settings) -> Comparison | Non
     """The panel, of recordings that are made comparable where nobody said how; None, and why, where that cannot be."""
     from ..comparison import compare_signals
 
-    mono = 1 not in (ref.channels, test.channels)
+    mono = ref.channels != test.channels and 1 not in (ref.channels, test.channels)
     loose = {"rates": "resample", "channels": "mono" if mono else "match", "length": "trim"}
     given, default = settings.policy(), type(settings)().policy()
     policy = matching.Policy(**given | {k: v for k, v in loose.items() if given[k] == default[k]})

@@ -69,6 +69,11 @@ def after_compare(pairs: Sequence[Row], settings: Settings, report: str | None =
     return None
 
 
+def after_mismatch(reference: str, test: str) -> str:
+    """What happened to recordings that metrics refuse to compare as they are."""
+    return f"{_command('explain', (reference, test))}\nsays what happened"
+
+
 def after_diagnosis(reference: str, test: str, diagnosis: Row | None, needed: Sequence[str] = ()) -> str | None:
     """How to compare without what was found; else how to hear it. needed: flags without which they are refused."""
     if not diagnosis or not diagnosis["findings"]:

@@ -174,3 +174,13 @@ def test_intervals_that_exclude_zero_in_opposite_directions() -> None:
     assert contradiction.of_batch(_batch(1.0, 0.0)) == []
     scores = _batch(1.0, 5.0).scores
     assert {s.metric: contradiction.better(s) for s in scores if s.system == "b"} == {"auditory": False, "snr": True}
+
+
+def test_a_contradiction_is_told_of_the_first_metric_and_by_a_cause_that_makes_it() -> None:
+    rows = [_row("auditory", 1.0), _row("snr", 5.0), _row("mfcc", 30.0)]
+    late = Finding("delay", 0.07, "ms", share=0.1)
+    (line,) = contradiction.contradictions(rows, Diagnosis((late,), None, None))
+    assert line.startswith("auditory and snr contradict each other (excellent quality; ")
+    assert "delay" not in line
+    (line,) = contradiction.contradictions(rows[1:])
+    assert line.startswith("mfcc and snr")
