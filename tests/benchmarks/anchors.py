@@ -146,11 +146,14 @@ def severity(found: Mapping[tuple[str, str, str, str], float], ladder: str, step
 
 
 ACR = ("excellent", "good", "fair", "poor", "bad")
-P835 = {
-    "sig": ("not distorted", "slightly distorted", "somewhat distorted", "fairly distorted", "very distorted"),
-    "bak": ("not noticeable", "slightly noticeable", "not intrusive", "somewhat intrusive", "very intrusive"),
+P835 = {  # as the listeners read them by whose ratings composite was fitted
+    "sig": ("no degradation", "little degradation", "somewhat degraded", "fairly degraded", "very degraded"),
+    "bak": (
+        *("not noticeable", "somewhat noticeable", "noticeable, not intrusive", "somewhat intrusive"),
+        "very intrusive",
+    ),
 }
-IMPAIRMENT = ("imperceptible", "audible, not annoying", "slightly annoying", "annoying", "very annoying")
+IMPAIRMENT = ("imperceptible", "perceptible, not annoying", "slightly annoying", "annoying", "very annoying")
 FIVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 HALVES = (4.5, 3.5, 2.5, 1.5, -inf)  # halfway between the points of a five-point scale
 UNDERSTOOD = (0.99, 0.95, 0.75, 0.5, 0.25)  # shares
@@ -182,7 +185,8 @@ def official() -> Iterator[Row]:
     ):
         yield from categories(metric, options, free, HALVES, ACR, acr)
     for output, words in P835.items():
-        source = f"ITU-T P.835, {'speech signal' if output == 'sig' else 'background'}, the nearest category"
+        what = "speech signal" if output == "sig" else "background"
+        source = f"Hu and Loizou 2008, after ITU-T P.835: {what}, the nearest category"
         yield from categories("composite", f"output={output}", "band convention", HALVES, words, source)
     for metric, free in (("peaq", "level"), ("peaq-advanced", "floor network clamp level")):
         source = "ITU-R BS.1387, objective difference grade, the nearest category of BS.1284"
@@ -199,8 +203,10 @@ def official() -> Iterator[Row]:
     source = "van de Par et al. 2005: 1 is the threshold of detection"
     for to, words, bad in ((1.0, "below detection", 0.0), (inf, "above detection", 0.5)):
         yield "par", "", "level", to, words, bad, "official", source
-    source = "EBU R 128: permitted deviation of programme loudness, 0.5 LU, of live programmes 1 LU"
-    for to, words, bad in ((0.5, "within EBU R 128", 0.0), (1.0, "within EBU R 128, live", 0.3)):
+    source = (
+        "EBU R 128 version 4 (2020): tolerance of programme loudness, 1 LU in production, 0.2 LU of QC measurements"
+    )
+    for to, words, bad in ((0.2, "within EBU R 128, QC", 0.0), (1.0, "within EBU R 128", 0.3)):
         yield "lufs", "", "", to, words, bad, "official", source
     yield "lufs", "", "", inf, "beyond EBU R 128", 0.8, "official", source
 
@@ -359,7 +365,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write audiosim/tables/{FILE}")
     parser.add_argument("--verdicts", action="store_true", help="measure the verdict instead")
-    parser.add_argument("--only", nargs="+", metavar="SPEC", choices=MEASURED, default=MEASURED, help="measure these")
+    parser.add_argument(
+        "--only", nargs="*", metavar="SPEC", choices=MEASURED, default=MEASURED, help="measure these, or none"
+    )
     asked = parser.parse_args()
     if asked.verdicts:
         print_verdicts()
@@ -369,7 +377,8 @@ def main() -> None:
     with file.open(newline="") as stored:
         kept = [line for line in csv.reader(stored) if line[7] == "measured" and line[0] != VERDICT]
     kept = [line for line in kept if ":".join(filter(None, line[:2])) not in asked.only]
-    text = written(lines(ladders(measured(asked.only), asked.only)), kept)
+    anew = ladders(measured(asked.only), asked.only) if asked.only else ()
+    text = written(lines(anew), kept)
     if asked.write:
         file.write_text(text)
     else:

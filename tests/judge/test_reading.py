@@ -61,7 +61,7 @@ def test_official_scales_are_read_as_their_sources_say() -> None:
         "bad",
     ]  # type: ignore[union-attr]
     assert [of_value("peaq", v).text for v in (0.1, -1.0, -2.0, -3.9)] == [  # type: ignore[union-attr]
-        *("imperceptible", "audible, not annoying", "slightly annoying", "very annoying")
+        *("imperceptible", "perceptible, not annoying", "slightly annoying", "very annoying")
     ]
     assert [of_value("two-f", v).text for v in (80.0, 79.9, 10.0)] == ["excellent", "good", "bad"]  # type: ignore[union-attr]
 
@@ -130,7 +130,7 @@ def test_values_that_are_no_numbers() -> None:
 def test_rows_carry_what_is_read_from_them() -> None:
     result = Result(value=-1.0, per_channel=np.array([-1.0]), unit="ODG", better="higher")
     row = result_row("peaq", result)
-    assert row["reading"] == "audible, not annoying" == reading.reading(row).text  # type: ignore[union-attr]
+    assert row["reading"] == "perceptible, not annoying" == reading.reading(row).text  # type: ignore[union-attr]
 
 
 def test_cards_state_their_scale_and_where_it_is_from() -> None:
