@@ -10,7 +10,7 @@ from .reading import reading
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
     from .rows import Row
-    from .summary import Score, Summary
+    from .summary import Summary
 
 MOST = 0.5  # of the difference, that a cause must make to be the reason
 FAR = 0.5  # of severity, between what two metrics say
@@ -69,7 +69,7 @@ def of_batch(summary: Summary) -> list[str]:
     for system in summary.systems[1:]:
         sides: dict[bool, list[str]] = {}
         for score in summary.scores:
-            if score.system == system and (side := better(score)) is not None:
+            if score.system == system and (side := score.surely_better) is not None:
                 sides.setdefault(side, []).append(score.spec)
         if len(sides) == 2:
             lines.append(
@@ -77,14 +77,6 @@ def of_batch(summary: Summary) -> list[str]:
                 f"{_listed(sides[True])} {_say(sides[True], 'prefer')} {system}: the 95 % intervals exclude chance"
             )
     return lines
-
-
-def better(score: Score) -> bool | None:
-    """Whether the system is surely better (True) or worse (False) than the first; None where that is not sure."""
-    low, high = score.difference_interval
-    if not (low > 0 or high < 0):
-        return None
-    return (low > 0) == (score.better == "higher")
 
 
 def _listed(specs: Sequence[str]) -> str:

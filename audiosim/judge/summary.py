@@ -23,6 +23,7 @@ from .verdict import Level
 Interval = tuple[float, float]
 DRAWS = 1000  # of the bootstrap of means
 RATING_DRAWS = 500  # of the bootstrap of correlations
+SURE = 6  # pairs from which on systems may surely differ: that six coins fall alike has p = 0.03, five have 0.06
 FEWEST = 8  # rated pairs that a group needs to count in the mean over groups
 
 
@@ -48,6 +49,7 @@ class Score:
     interval: the 95 % percentile interval of the bootstrap over pairs.
     difference, difference_interval: mean of this system minus that of the summary's first, over the pairs of which both
         have a value that counts, with a paired bootstrap; nan for the first itself and where there is no such mean.
+    common: how many pairs these are.
     worst: the worst first.
     """
 
@@ -74,7 +76,16 @@ class Score:
     maximum: float
     difference: float
     difference_interval: Interval
+    common: int
     worst: tuple[Place, ...]
+
+    @property
+    def surely_better(self) -> bool | None:
+        """Whether it is better (True) or worse (False) than the first system; None where that is not sure."""
+        low, high = self.difference_interval
+        if self.common < SURE or not (low > 0 or high < 0):
+            return None
+        return (low > 0) == (self.better == "higher")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +237,7 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
             asked = np.flatnonzero(own[system] & (answers[spec].status >= 0))
             if len(asked):
                 mean = statistics.interval(means[:, column])
-                gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan))
+                gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan), 0)
                 scores.append(_score(tally, measure, system, answers[spec], asked, mean, gap, worst))
     told = tuple(tally.faulty), tuple(tally.causes), tuple(tally.verdicts.items())
     return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), *told)
@@ -372,16 +383,17 @@ def _rank(values: NDArray[np.float64], better: str) -> tuple[bool, float, float]
 
 def _difference(
     values: NDArray[np.float64], others: NDArray[np.float64], draws: int, seed: int
-) -> tuple[float, Interval]:
-    """Mean of values minus others, over the pairs where both count, and its interval. Two that are infinite in the same
-    way do not differ."""
+) -> tuple[float, Interval, int]:
+    """Mean of values minus others, over the pairs where both count, its interval, and how many they are. Two that are
+    infinite in the same way do not differ."""
     with np.errstate(invalid="ignore"):
         apart = np.where(np.isinf(values) & (values == others), 0.0, values - others)
         apart = apart[~np.isnan(apart)]
         mean = float(apart.mean()) if len(apart) else nan
     if isnan(mean):
-        return nan, (nan, nan)
-    return mean, statistics.interval(statistics.resampled_means(apart[:, None], draws, seed)[:, 0])
+        return nan, (nan, nan), 0
+    means = statistics.resampled_means(apart[:, None], draws, seed)[:, 0]
+    return mean, statistics.interval(means), len(apart)
 
 
 def _score(
@@ -391,7 +403,7 @@ def _score(
     answers: Answers,
     asked: NDArray[np.int64],
     interval: Interval,
-    difference: tuple[float, Interval],
+    difference: tuple[float, Interval, int],
     worst: int,
 ) -> Score:
     value = answers.value[asked]
@@ -425,6 +437,7 @@ def _score(
         maximum=statistics.percentile(counts, 100),
         difference=difference[0],
         difference_interval=difference[1],
+        common=difference[2],
         worst=tuple(
             Place(pair.id, pair.reference, pair.test, float(answers.value[k]), float(answers.worst_s[k]))
             for k, pair in ((k, tally.pairs[k]) for k in places)
