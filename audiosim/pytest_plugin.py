@@ -140,7 +140,8 @@ def _note_scores(item: pytest.Item, name: str | None, verdicts: Sequence[Verdict
     """The values, for JUnit and other reports."""
     for verdict in verdicts:
         asked = verdict.gate.text.rpartition(verdict.gate.operator)[0].strip()
-        item.user_properties.append((f"{name}: {asked}" if name else asked, verdict.value))
+        told = verdict.reason if asked == "verdict" else verdict.value
+        item.user_properties.append((f"{name}: {asked}" if name else asked, told))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -16,7 +16,8 @@ from .. import audio, metrics, remote
 from ..comparison import Backend, compare_signals
 from ..errors import AudiosimError, ExitCode, InputError, MetricError, MissingExtra, UsageError
 from ..judge import gates
-from ..judge.rows import Row, flat, pair_row
+from ..judge.rows import VERDICT, Row, flat, pair_row
+from ..judge.verdict import RULE_VERSION, verdict
 from ..match import Policy
 from ..result import failed
 from .journal import Content, Journal, Slot, carried, slot
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from ..comparison import Comparison, Detail
+    from ..diagnosis import Diagnosis
     from ..result import Result
     from ..signal import Signal
 
@@ -68,8 +70,6 @@ class Terms:
     def gates_of(self, pair: Pair) -> list[gates.Gate]:
         """The gates on the pair itself."""
         own = [gates.parse(text) for text in pair.require if text not in self.require]
-        if any(gate.spec == gates.VERDICT for gate in own):
-            raise UsageError(f"{pair.id}: a gate on the verdict is for `audiosim compare`; gate metrics in a batch")
         return [*(gate for gate in self._gates if gate.pooled is None), *own]
 
     @property
@@ -80,7 +80,18 @@ class Terms:
         """The metrics to compute for the pair, including those of its gates."""
         if not (pair.metrics or pair.require):
             return self._specs
-        return list(dict.fromkeys([*(pair.metrics or self.specs), *(g.spec for g in self.gates_of(pair))]))
+        return list(dict.fromkeys([*(pair.metrics or self.specs), *_gated(self.gates_of(pair))]))
+
+    def judges(self, pair: Pair, specs: Sequence[str]) -> bool:
+        """Whether rows of these metrics hold the verdict on the pair: a gate asks for it, and the row of its first
+        metric has it."""
+        asked = any(gate.spec == VERDICT for gate in self.gates_of(pair))
+        return asked and self.specs_of(pair)[0] in specs
+
+    def required(self, pair: Pair, specs: Sequence[str]) -> list[gates.Gate]:
+        """The gates that rows of these metrics answer."""
+        judges = self.judges(pair, specs)
+        return [g for g in self.gates_of(pair) if g.spec in specs or (judges and g.spec == VERDICT)]
 
     def slots(self, pair: Pair) -> list[Slot]:
         """The slots of the rows that the pair has when it is done."""
@@ -91,7 +102,7 @@ class Terms:
         """A hash of all that a value depends on: files (their digests), metric, options, policy, version."""
         bands = "".join(f"{g.text}\0" for g in self.gates_of(pair) if g.band is not None and g.spec == spec)
         whole = f"{ref}\0{test}\0{self._asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
-        whole += "\0diagnosed" * self.diagnose
+        whole += "\0diagnosed" * self.diagnose + f"\0verdict {RULE_VERSION}" * self.judges(pair, [spec])
         return hashlib.blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
     @cached_property
@@ -100,7 +111,7 @@ class Terms:
 
     @cached_property
     def _specs(self) -> list[str]:
-        return list(dict.fromkeys([*self.specs, *(g.spec for g in self._gates)]))
+        return list(dict.fromkeys([*self.specs, *_gated(self._gates)]))
 
     @cached_property
     def _by_spec(self) -> dict[str, str]:
@@ -219,7 +230,7 @@ def unanswered(
 ) -> Answer:
     """Rows that say why there is no value."""
     results = {spec: failed(problem, 0, metrics.scale(spec)) for spec in specs}
-    verdicts = gates.unanswered([g for g in terms.gates_of(pair) if g.spec in results], problem)
+    verdicts = gates.unanswered(terms.required(pair, specs), problem)
     rows = pair_row(*_names(pair), results, [gates.row(v) for v in verdicts])
     content = {"reference": None, "test": None}
     own = {"worst_s": None, "fault": fault, "content": content, "key": ""}
@@ -227,20 +238,22 @@ def unanswered(
     return [{**row, **caused, **_said(pair), **own} for row in _flat(rows)]
 
 
-def judged(row: Row, required: Sequence[gates.Gate]) -> Row:
-    """The row with verdicts on these gates instead of those that it was written with; verdicts on bands stay as they
-    were."""
-    known = {gate["require"]: gate for gate in row["gates"]}
-    own = [gate for gate in required if gate.spec == row["spec"] and gate.pooled is None]
-    return {**row, "gates": [_verdict(row, gate, known.get(gate.text)) for gate in own]}
+def judged(rows: Iterable[Row], required: Sequence[gates.Gate]) -> Iterator[Row]:
+    """The rows of a pair with the answers to these gates instead of those that they were written with; answers on bands
+    stay as they were. A gate on the verdict is answered by the row that holds it, or by the first."""
+    rows = list(rows)
+    holder = next((i for i, row in enumerate(rows) if row.get("verdict")), 0)
+    for i, row in enumerate(rows):
+        known = {gate["require"]: gate for gate in row["gates"]}
+        own = [gate for gate in required if gate.spec == row["spec"] or (gate.spec == VERDICT and i == holder)]
+        answers = [_verdict(row, gate, known.get(gate.text)) for gate in own if gate.pooled is None]
+        yield {**row, "gates": answers} if answers or row["gates"] else row
 
 
 def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]:
     """What the journal holds of these pairs, in their order, judged by the gates in force."""
     for pair in pairs:
-        required = terms.gates_of(pair)
-        for row in journal.rows(terms.slots(pair)):
-            yield judged(row, required) if required or row["gates"] else row
+        yield from judged(journal.rows(terms.slots(pair)), terms.gates_of(pair))
 
 
 def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
@@ -326,15 +339,22 @@ class Bench:
             self._reference = pair.reference
 
     def _rows(self, job: Job, ref: Signal, test: Signal) -> Answer:
+        from ..diagnosis import diagnose
+        from ..engine.cache import caching
+
         pair, terms = job.pair, self.terms
         detail: Detail = "profile" if job.where else terms.detail
         bands = "bins" if terms.bins else None
-        done = compare_signals(
-            ref, test, job.specs, terms.policy, detail=detail, band_edges=bands, jobs=1, backend=terms.backend
-        )
-        required = [g for g in terms.gates_of(pair) if g.spec in job.specs and not job.where]
+        judges = terms.judges(pair, job.specs) and not job.where
+        with caching(ref.samples, test.samples) if judges else nullcontext():
+            done = compare_signals(
+                ref, test, job.specs, terms.policy, detail=detail, band_edges=bands, jobs=1, backend=terms.backend
+            )
+            diagnosis = diagnose(ref, test) if judges or (terms.diagnose and not job.where) else None
+            opinion = verdict(ref, test, diagnosis, done.results, 1) if judges and diagnosis else None
+        required = [] if job.where else terms.required(pair, job.specs)
         try:
-            verdicts = gates.judge(required, done, terms.policy, 1)
+            verdicts = gates.judge(required, done, terms.policy, 1, opinion)
         except UsageError as problem:  # a band that this pair does not have
             verdicts = gates.unanswered(required, str(problem))
         whole = pair_row(
@@ -345,9 +365,10 @@ class Bench:
             channels=done.ref.channels,
             duration_s=done.ref.duration,
             match=done.match,
+            verdict=opinion,
         )
         rows = []
-        caused = {"causes": _causes(ref, test)} if terms.diagnose and not job.where else {}
+        caused = {"causes": _causes(diagnosis)} if terms.diagnose and diagnosis is not None else {}
         for row, result in zip(_flat(whole), done.results.values(), strict=True):
             if not (terms.bands or terms.bins):
                 row.update(per_band=None, bands=None, edges=None)
@@ -360,17 +381,23 @@ class Bench:
 
 
 def _flat(pair: Row) -> list[dict[str, Any]]:
-    """Its rows, without what a batch does not ask."""
+    """Its rows, without what a batch does not ask; the first has the verdict where there is one."""
     unasked = ("verdict", "diagnosis", "contradictions")
-    return [{k: v for k, v in row.items() if k not in unasked} for row in flat([pair])]
+    rows = [{k: v for k, v in row.items() if k not in unasked} for row in flat([pair])]
+    if pair["verdict"] is not None:
+        rows[0]["verdict"] = pair["verdict"]
+    return rows
 
 
-def _causes(ref: Signal, test: Signal) -> list[dict[str, Any]]:
+def _causes(diagnosis: Diagnosis) -> list[dict[str, Any]]:
     """What happened to the sound."""
-    from ..diagnosis import diagnose
-
-    found = diagnose(ref, test).findings
+    found = diagnosis.findings
     return [{"cause": f.cause, "size": f.size, "unit": f.unit, "sentence": f.sentence} for f in found]
+
+
+def _gated(asked: Iterable[gates.Gate]) -> list[str]:
+    """The metrics that these gates are on."""
+    return [gate.spec for gate in asked if gate.spec != VERDICT]
 
 
 def prepared() -> Any:
@@ -536,6 +563,8 @@ def worst_second(metric: str, result: Result, pair: Pair) -> float | None:
 
 
 def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[str, Any]:
+    if gate.spec == VERDICT and row["rate"] is not None:
+        return gates.row(gates.verdict_of_row(gate, row))
     if gate.band is not None:
         return known or gates.row(gates.unanswered([gate], "its band was not asked for when this was computed")[0])
     if row["status"] == "error":

@@ -41,7 +41,9 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         return _closed_pipe()
     except AudiosimError as problem:
-        return _report(f"{problem}{_mended(problem, argv)}", problem.exit_code)
+        code = _report(f"{problem}{_mended(problem, argv)}", problem.exit_code)
+        _tell_next(problem)
+        return code
     except MemoryError:
         return _report("out of memory: compare shorter pieces", ExitCode.INPUT)
     except Exception as bug:  # noqa: BLE001  a bug ends with 70, not with a traceback and 1
@@ -91,6 +93,16 @@ def _mended(problem: AudiosimError, argv: Sequence[str]) -> str:
         return ""
     command = f"audiosim {shlex.join(argv)} {Mismatch.mended(problem.flags)}"
     return f": {command}" if len(command) <= LONGEST and command.isprintable() else ""
+
+
+def _tell_next(problem: AudiosimError) -> None:
+    """The next useful command, which a note of the problem is."""
+    for note in getattr(problem, "__notes__", ()):
+        from ..config import Settings
+        from .next import say
+
+        with suppress(OSError):
+            say(note, Settings())
 
 
 def _internal(bug: Exception, argv: Sequence[str]) -> ExitCode:

@@ -52,6 +52,18 @@ class _Command(TyperCommand):
         return _as_typed(super().get_params(ctx))
 
 
+class _Compare(_Command):
+    """Its help ends with what values of the metrics mean that it takes by default."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from ..judge.reading import scale_of
+
+        known = [(name, scale_of(name)) for name in PRESETS["default"]]
+        with formatter.section("What values mean"):
+            formatter.write_dl([(name, scale.told()) for name, scale in known if scale is not None])
+        super().format_epilog(ctx, formatter)
+
+
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return _as_typed(super().get_params(ctx))
@@ -188,7 +200,7 @@ RequireOption = Annotated[
         "--require",
         metavar="GATE",
         help="A gate, which must hold or the exit code is 1: 'si-sdr>=20', 'log-mel<3', 'si-sdr@4000-8000>=10' in a "
-        "band (Hz), 'min_channel(snr)>=60' in every channel, 'verdict<=inaudible' (compare only); repeatable.",
+        "band (Hz), 'min_channel(snr)>=60' in every channel, 'verdict<=inaudible'; repeatable.",
     ),
 ]
 BandsOption = Annotated[
@@ -346,7 +358,7 @@ VerboseOption = Annotated[
 
 @app.command(
     "compare",
-    cls=_Command,
+    cls=_Compare,
     short_help="Compare one or more recordings with a reference.",
     epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
 )

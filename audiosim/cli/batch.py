@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, groupby
 from math import ceil
 from pathlib import Path
 from time import monotonic
@@ -369,7 +369,10 @@ def _from_journal(request: Request, settings: Settings, begun: datetime) -> Exit
     made_with, held = load(source)
 
     def rows() -> Iterator[Row]:
-        return (judged(row, required) if required else row for row in held)
+        if not required:
+            return iter(held)
+        pairs = groupby(held, key=lambda row: slot(row)[:-1])
+        return chain.from_iterable(judged(rows, required) for _, rows in pairs)
 
     over_all = [gate for gate in required if gate.pooled is not None]
     ended = outcome.judge(rows, made_with, over_all, request.wishes, begun)

@@ -149,6 +149,7 @@ def print_questions(rows: Sequence[Row], out: Console) -> None:
 
 
 COLUMNS = ("name", "title", "better", "unit", "gradient")
+MOST = 8  # lines of a group
 
 
 def print_families(rows: Sequence[Row], out: Console) -> None:
@@ -164,7 +165,8 @@ def print_families(rows: Sequence[Row], out: Console) -> None:
 
 
 def _print_group(heading: Text, answers: Mapping[str, str], out: Console) -> None:
-    """Names in one column as wide as for all, so that the groups stand below one another."""
+    """Names in one column as wide as for all, so that the groups stand below one another; on a screen where that would
+    take more than MOST lines, the names alone."""
     from rich.text import Text
 
     from .layout import GAPS
@@ -172,11 +174,16 @@ def _print_group(heading: Text, answers: Mapping[str, str], out: Console) -> Non
     margin = max(len(name) for question in QUESTIONS.values() for name in question.answers) + 2 + GAPS[-1]
     for line in heading.wrap(out, out.width):
         out.print(line)
+    lines = []
     for name, answer in answers.items():
         start = f"  {name}"
         if len(start) > margin - GAPS[-1]:
-            out.print(Text(start))
+            lines.append(Text(start))
             start = ""
         for i, line in enumerate(Text(answer).wrap(out, max(out.width - margin, 10))):
-            out.print(Text(f"{start if i == 0 else '':<{margin}}") + line)
+            lines.append(Text(f"{start if i == 0 else '':<{margin}}") + line)
+    if len(lines) > MOST >= len(answers):
+        lines = [Text("  ") + line for line in Text(", ".join(answers)).wrap(out, max(out.width - 2, 10))]
+    for line in lines:
+        out.print(line)
     out.print()

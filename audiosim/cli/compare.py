@@ -18,7 +18,7 @@ from ..engine import start
 from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, Mismatch, UsageError, worst
 from ..judge import gates
-from ..judge.rows import flat, pair_row
+from ..judge.rows import VERDICT, flat, pair_row
 from ..match import Policy
 from ..presets import PRESETS
 from ..result import failed
@@ -77,20 +77,23 @@ def run(
         begun = perf_counter()
         try:
             ref, test = (signal.result() for signal in loaded)
-            done = compare_signals(
-                ref,
-                test,
-                specs,
-                policy,
-                detail=detail,
-                band_edges=bands,
-                jobs=settings.jobs,
-                backend=settings.backend,
-            )
-            diagnosis, opinion = _opinion(ref, test, done, settings) if judging else (None, None)
+            with caching(ref.samples, test.samples) if judging else nullcontext():
+                done = compare_signals(
+                    ref,
+                    test,
+                    specs,
+                    policy,
+                    detail=detail,
+                    band_edges=bands,
+                    jobs=settings.jobs,
+                    backend=settings.backend,
+                )
+                diagnosis, opinion = _opinion(ref, test, done, settings) if judging else (None, None)
             verdicts = gates.judge(required, done, policy, settings.jobs, opinion)
         except (InputError, MetricError) as problem:
             if len(tests) == 1:
+                if isinstance(problem, Mismatch) and not settings.quiet:
+                    problem.add_note(following.after_mismatch(reference, name))
                 raise
             say(f"error: {problem}")
             if isinstance(problem, Mismatch):
@@ -265,7 +268,7 @@ def _judges(
     settings: Settings, form: str, output: str | None, required: Sequence[gates.Gate], report: str | None
 ) -> bool:
     """Whether pairs get a verdict and a diagnosis, which cost time."""
-    if any(gate.spec == gates.VERDICT for gate in required):
+    if any(gate.spec == VERDICT for gate in required):
         return True
     if settings.verdict is not None:
         return settings.verdict
@@ -353,7 +356,7 @@ def _ranked(pairs: list[Row]) -> list[Row]:
 def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:
     where = f"{of}: " if of else ""
     for v in verdicts:
-        if v.gate.spec == gates.VERDICT:
+        if v.gate.spec == VERDICT:
             if not v.passed or not quiet:
                 say(f"{where}gate {'held' if v.passed else 'failed'}: {v.gate.text}: {v.reason}")
             continue

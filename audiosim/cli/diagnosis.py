@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import audio, match as matching, metrics, remote
+from ..engine.cache import caching
 from ..errors import AudiosimError, ExitCode, UsageError
 from ..judge.rows import pair_row, to_json, to_jsonl
 from ..presets import PRESETS
@@ -38,10 +39,12 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
             raise UsageError(f"--residual {audio.display_name(residual)}: the file name must end in .wav")
     ref, other = decode(reference, test, settings)
     if residual is not None:
-        formats.write_file(residual, audio.encode(difference(ref, other), "wav"), "--residual")
+        pair = _made_equal(ref, other, settings)
+        formats.write_file(residual, audio.encode(difference(*pair), "wav"), "--residual")
     diagnosis = diagnose(ref, other)
-    done = _compared(ref, other, settings)
-    opinion = verdict(ref, other, diagnosis, done.results if done else None, settings.jobs)
+    with caching(ref.samples, other.samples):
+        done = _compared(ref, other, settings)
+        opinion = verdict(ref, other, diagnosis, done.results if done else None, settings.jobs)
     shape: dict[str, Any] = {"match": {}}
     if done:
         shape = {"rate": done.ref.rate, "channels": done.ref.channels, "duration_s": done.ref.duration}
@@ -49,6 +52,9 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
         if not settings.quiet:
             for sentence in matching.describe(done.match):
                 say(sentence)
+    needed = following.needed(done.match if done else {}, settings)
+    if needed and not settings.quiet:
+        say(f"without {' '.join(needed)} compare refuses these two")
     results = done.results if done else {}
     names = audio.data_name(reference), audio.data_name(test)
     row = pair_row(*names, results, **shape, verdict=opinion, diagnosis=diagnosis)
@@ -62,7 +68,7 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
         out = table.console() if output in (None, "-") else table.console(page := io.StringIO())
         for line in header(row):
             out.print(line)
-        screen.print_verdict(row["verdict"], out)
+        screen.print_verdict(row, out)
         screen.print_diagnosis(row["diagnosis"], out)
         if output not in (None, "-"):
             put(page.getvalue(), output)
@@ -71,22 +77,33 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
         put(formats.to_tsv(rows, COLUMNS) if form == "tsv" else formats.to_csv(rows, COLUMNS), output)
         if not settings.quiet:
             say(opinion.sentence)
-    following.say(following.after_diagnosis(*names, row["diagnosis"]), settings)
+    following.say(following.after_diagnosis(*names, row["diagnosis"], needed), settings)
     return ExitCode.OK
 
 
 def _compared(ref: Signal, test: Signal, settings: Settings) -> Comparison | None:
-    """The panel, of recordings that are made comparable where nobody said how; None where that cannot be."""
+    """The panel, of recordings that are made comparable where nobody said how; None, and why, where that cannot be."""
     from ..comparison import compare_signals
 
-    mono = 1 not in (ref.channels, test.channels)
+    mono = ref.channels != test.channels and 1 not in (ref.channels, test.channels)
     loose = {"rates": "resample", "channels": "mono" if mono else "match", "length": "trim"}
     given, default = settings.policy(), type(settings)().policy()
     policy = matching.Policy(**given | {k: v for k, v in loose.items() if given[k] == default[k]})
     try:
         return compare_signals(ref, test, PRESETS["default"], policy, jobs=settings.jobs)
-    except AudiosimError:
+    except AudiosimError as problem:
+        if not settings.quiet:
+            say(f"no metric can compare these two: {problem}")
         return None
+
+
+def _made_equal(ref: Signal, test: Signal, settings: Settings) -> tuple[Signal, Signal]:
+    """The two as flags ask for them, as far as both go; as they are where no flag was given."""
+    given = settings.policy()
+    if given == type(settings)().policy():
+        return ref, test
+    length = "trim" if given["length"] == "auto" else given["length"]
+    return matching.match(ref, test, matching.Policy(**given | {"length": length}))[:2]
 
 
 def _line(finding: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import typer
 from .. import metrics
 from ..config import Settings
 from ..errors import ExitCode
+from ..judge.reading import scales
 from ..metric import Metric
 from .app import command
 
@@ -218,6 +219,10 @@ def _metrics_told() -> list[str]:
             caveat = re.split(r"(?<=[.!?])\s+(?=[A-Z])", card.caveat)[0].rstrip(".")
             facts = f"{card.better.capitalize()} is better; gradient: {card.gradient}{rate}"
             lines += _item(metric.name, f"{card.title}{unit}. {facts}. {caveat}.")
+            for scale in scales().get(metric.name, ()):
+                where = f" where {scale.options}" if scale.options else ""
+                kinds = ", ".join(dict.fromkeys(a.kind for a in scale.anchors))
+                lines += [".br", _roff(f"Values{where} ({kinds}): {scale.told()}.")]
     return lines
 
 

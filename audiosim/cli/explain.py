@@ -238,7 +238,7 @@ def _print_scale(found: Explanation, out: Console) -> None:
     spec = metrics.parse(found.spec, {name: match[name]["value"] for name in ("level", "audiogram") if name in match})
     scale = scale_of(spec.name, spec.options)
     if scale is not None and found.regions and found.result.status == "ok":
-        print_scale(scale, found.result.value, found.result.better == "lower", out)
+        print_scale(scale, found.result.value, out)
         out.print()
 
 

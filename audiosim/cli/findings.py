@@ -9,7 +9,7 @@ from math import inf, isfinite, isnan, nan
 from typing import Any
 
 from ..judge.gates import Change, Verdict
-from ..judge.rows import Row
+from ..judge.rows import VERDICT, Row
 from .words import about, amount, told
 
 
@@ -66,7 +66,9 @@ def missed(verdict: Verdict) -> str:
 
 
 def unmet(gate: Row, unit: str) -> str:
-    """The same of a gate in a row."""
+    """The same of a gate in a row; of one on the verdict, what it is."""
+    if gate["spec"] == VERDICT:
+        return str(gate["reason"])
     return _missed(_number(gate["value"]), _number(gate["missed_by"]), unit, gate["reason"])
 
 
@@ -77,7 +79,8 @@ def _of_row(row: Row, of: str) -> Iterator[Finding]:
         return
     for gate in row["gates"]:
         if not gate["passed"]:
-            by, limit = _number(gate["missed_by"]), abs(float(re.split("[<>=]+", gate["require"])[-1]))
+            by = _number(gate["missed_by"])
+            limit = abs(float(re.split("[<>=]+", gate["require"])[-1])) if gate["spec"] != VERDICT else 0.0
             weight = inf if isnan(by) else by / limit if limit else by
             yield Finding(f"gate failed: {gate['require']}", of, unmet(gate, row["unit"]), row["test"], (1, weight))
 

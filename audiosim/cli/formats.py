@@ -24,6 +24,11 @@ BATCH = (
     *("id", "system", "group", "spec", "value", "unit", "better", "status", "reason", "worst_s"),
     *("reference", "test", "start", "duration", "rating", "higher_is_better", "reading"),
 )
+# What those columns say that are there only where a batch was asked for more.
+JUDGED: Mapping[str, Callable[[Any], str | None]] = {
+    "verdict": lambda verdict: verdict and verdict["level"],
+    "causes": lambda causes: "; ".join(cause["sentence"] for cause in causes or ()),
+}
 WHOLE = {
     **dict.fromkeys(("id", "system", "group", "reference", "test"), "text"),
     **dict.fromkeys(("start", "duration", "rating"), "real"),
@@ -94,10 +99,9 @@ def batch_text(rows: Iterable[Row], form: str, columns: Sequence[str]) -> str:
         return "".join(to_jsonl([row]) for row in rows)
     names = _named(columns)
     carried = [_carried(row, names) for row in rows]
-    if not any("causes" in row for row in carried):
-        return WRITERS[form](carried, (*BATCH, *names))
-    said = [{**row, "causes": "; ".join(c["sentence"] for c in row.get("causes") or ())} for row in carried]
-    return WRITERS[form](said, (*BATCH, "causes", *names))
+    judged = [name for name in JUDGED if any(row.get(name) is not None for row in carried)]
+    said = [{**row, **{name: JUDGED[name](row.get(name)) for name in judged}} for row in carried]
+    return WRITERS[form](said, (*BATCH, *judged, *names))
 
 
 def batch_json(rows: Iterable[Row], settings: Row, **parts: Any) -> str:

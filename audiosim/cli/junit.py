@@ -12,9 +12,9 @@ from math import isnan
 from xml.sax.saxutils import escape, quoteattr
 
 from ..judge.gates import Change, Verdict
-from ..judge.rows import Row, number
+from ..judge.rows import VERDICT, Row, number
 from .findings import missed, unmet
-from .words import about, told
+from .words import about, happened, told
 
 # What XML 1.0 cannot hold, not even as a reference.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -92,13 +92,18 @@ def to_junit(
 def _add_row(suite: _Suite, row: Row) -> None:
     classname = about(row.get("id") or row["test"])
     out = "".join(f"{line}\n" for line in _facts(row))
-    for gate in row["gates"] or ({"require": row["spec"], "passed": True, "reason": row["reason"]},):
-        name = gate["require"]
-        if row["status"] == "error":
+    asked = row["gates"]
+    if all(gate["spec"] == VERDICT for gate in asked):
+        asked = [{"require": row["spec"], "spec": row["spec"], "passed": True}, *asked]
+    for gate in asked:
+        name, status = gate["require"], row["status"]
+        if gate["spec"] == VERDICT:  # which does not ask for the metric, only for the pair
+            status = "error" if row["rate"] is None else "ok"
+        if status == "error":
             suite.add(classname, name, out, "error", "error", row["reason"] or "")
         elif not gate["passed"]:
             suite.add(classname, name, out, "failure", "gate", unmet(gate, row["unit"]))
-        elif row["status"] == "undefined":
+        elif status == "undefined":
             suite.add(classname, name, out, "skipped", "undefined", row["reason"] or "")
         else:
             suite.add(classname, name, out)
@@ -107,9 +112,11 @@ def _add_row(suite: _Suite, row: Row) -> None:
 def _facts(row: Row) -> Iterator[str]:
     value = number(row)
     yield f"{row['spec']}={'' if isnan(value) else repr(value)}"
-    for name in ("unit", "reference", "test", "group", "worst_s"):
+    for name in ("unit", "reading", "reference", "test", "group", "worst_s"):
         if row.get(name) is not None:
             yield f"{name}={row[name]}"
+    for name, sentence in happened(row):
+        yield f"{name}={sentence}"
     for name, text in (row.get("columns") or {}).items():
         yield f"{name}={text}"
 

@@ -9,6 +9,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
+from ..match import LENGTH_TOLERANCE
 
 if TYPE_CHECKING:
     from ..judge.summary import Summary
@@ -68,12 +69,22 @@ def after_compare(pairs: Sequence[Row], settings: Settings, report: str | None =
     return None
 
 
-def after_diagnosis(reference: str, test: str, diagnosis: Row | None) -> str | None:
-    """How to compare without what was found; else how to hear it."""
+def after_mismatch(reference: str, test: str) -> str:
+    """What happened to recordings that metrics refuse to compare as they are."""
+    return f"{_command('explain', (reference, test))}\nsays what happened"
+
+
+def after_diagnosis(reference: str, test: str, diagnosis: Row | None, needed: Sequence[str] = ()) -> str | None:
+    """How to compare without what was found; else how to hear it. needed: flags without which they are refused."""
     if not diagnosis or not diagnosis["findings"]:
         return None
     if undone := _undoing(diagnosis):
-        return f"{_command('compare', (reference, test), *undone)}\ncompares without that"
+        if "find" in undone and "--length" in needed:  # the place that is found has the same length
+            at = needed.index("--length")
+            needed = [*needed[:at], *needed[at + 2 :]]
+        return f"{_command('compare', (reference, test), *needed, *undone)}\ncompares without that"
+    if needed:
+        return f"{_command('compare', (reference, test), *needed)}\ncompares them"
     return f"{_command('explain', (reference, test), '--residual', 'difference.wav')}\nwrites the difference"
 
 
@@ -121,6 +132,21 @@ def after_dry_run(pairs: int) -> str | None:
 def diagnosing(reference: str, test: str) -> str:
     """The command that says all that happened to one pair."""
     return _command("explain", (reference, test))
+
+
+def needed(match: Row, settings: Settings) -> list[str]:
+    """Flags that let compare do what was done to two recordings to make them comparable, as far as it was not asked
+    for."""
+    usual = Settings()
+    flags = {}
+    if "rate" in match and settings.rate == usual.rate:
+        flags["rate"] = match["rate"]["policy"]
+    if "channels" in match and settings.channels == usual.channels:
+        flags["channels"] = match["channels"]["policy"]
+    cut = match.get("length", {}).get("trimmed_ms", 0.0) / 1000
+    if cut > LENGTH_TOLERANCE and settings.length == usual.length:
+        flags["length"] = match["length"]["policy"]
+    return [word for flag, value in flags.items() for word in (f"--{flag}", value)]
 
 
 def _telling(pairs: Sequence[Row]) -> Row | None:

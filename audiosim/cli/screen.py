@@ -50,7 +50,7 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
     if one:
         for line in header(pairs[0]):
             out.print(Text(line))
-        print_verdict(pairs[0].get("verdict"), out)
+        print_verdict(pairs[0], out)
         put(_metrics_that_fit(pairs[0], out), out)
         _print_gates(pairs[0], out)
     else:
@@ -67,14 +67,24 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
     print_courses(pairs, out, _lines(pairs))
 
 
-def print_verdict(verdict: Row | None, out: Console) -> None:
-    """In one sentence, between empty lines; nothing where there is none."""
+def print_verdict(pair: Row, out: Console) -> None:
+    """In one sentence, between empty lines, with what the measures said; nothing where there is none."""
     from rich.text import Text
 
+    verdict = pair.get("verdict")
     if verdict and verdict["sentence"]:
         out.print()
         out.print(Text(verdict["sentence"], style=f"bold {LEVELS.get(verdict['level'], '')}".strip()))
+        if measured := _measured(pair):
+            out.print(Text("; ".join(measured), style="dim"))
         out.print()
+
+
+def _measured(pair: Row) -> list[str]:
+    """The reasons of the verdict that neither its sentence nor the diagnosis says."""
+    verdict, diagnosis = pair["verdict"], pair.get("diagnosis") or {}
+    told = {finding["sentence"] for finding in diagnosis.get("findings", ())}
+    return [reason for reason in verdict["reasons"] if reason not in told and reason not in verdict["sentence"]]
 
 
 def print_diagnosis(diagnosis: Row, out: Console) -> None:
@@ -89,7 +99,7 @@ def print_diagnosis(diagnosis: Row, out: Console) -> None:
         for name in ("cause", "size", "where", "share", "sure"):
             table.add_column(name, justify="left" if name in ("cause", "where") else "right", no_wrap=name == "size")
         for f in findings:
-            size = "" if f["size"] is None else amount(f["size"], f["unit"] or "1")
+            size = "" if f["size"] is None else _size(f["size"], f["unit"] or "1")
             share, sure = (_percent(f[name]) for name in ("share", "confidence"))
             table.add_row(Text(f["cause"]), Text(size), Text(_where(f)), share, sure)
         out.print()
@@ -102,11 +112,11 @@ def print_diagnosis(diagnosis: Row, out: Console) -> None:
     out.print(Text(f"null test: {null_test(diagnosis['null'])}"))
 
 
-def print_scale(scale: Scale, value: float, lower: bool, out: Console) -> None:
-    """The anchors of a metric from good to bad, with a mark on the one that holds for the value. lower: is better."""
+def print_scale(scale: Scale, value: float, out: Console) -> None:
+    """The anchors of a metric from good to bad, with a mark on the one that holds for the value."""
     from rich.text import Text
 
-    here = scale.place(value, lower)
+    here = scale.place(value)
     last = len(scale.anchors) - 1
     ends = ["beyond" if i == last else f"to {anchor.to:g}" for i, anchor in enumerate(scale.anchors)]
     margin = max(map(len, ends)) + 4
@@ -231,7 +241,7 @@ def _lines(pairs: Sequence[Row]) -> int:
     causes = [len((pair.get("diagnosis") or {}).get("findings", ())) for pair in pairs]
     said = sum(len(reasons(pair)) + min(count, following.SHOWN) for pair, count in zip(pairs, causes, strict=True))
     rows = len(pairs[0]["results"]) + len(pairs[0]["gates"]) + 4 if one else len(pairs) + 2
-    return said + rows + 3 * bool(pairs[0].get("verdict"))
+    return said + rows + 4 * bool(pairs[0].get("verdict"))
 
 
 def _value(result: Row, best: bool = False) -> Text:
@@ -306,6 +316,11 @@ def _unit(gate: Row, pair: Row) -> str:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.0f} %"
+
+
+def _size(size: float, unit: str) -> str:
+    """Of seconds the milliseconds, as the sentence says them."""
+    return f"{size:z.3f} s" if unit == "s" else amount(size, unit)
 
 
 def _where(finding: Row) -> str:

@@ -8,7 +8,7 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..audio import display_name
-from ..judge.contradiction import better, of_batch
+from ..judge.contradiction import of_batch
 from .layout import plain_table, put
 from .words import about, causes, faulty_channels, number, told
 
@@ -88,8 +88,7 @@ def print_differences(summary: Summary, out: Console) -> None:
     table.add_column("system")
     table.add_column(Text(f"minus {display_name(str(first))}"), justify="right", no_wrap=True)
     for score in others:
-        sure = not score.difference_interval[0] <= 0 <= score.difference_interval[1]
-        cell = Text(number(score.difference), style="bold" if sure else "")
+        cell = Text(number(score.difference), style="" if score.surely_better is None else "bold")
         cell.append(f" {interval(score.difference_interval)}", style="dim")
         table.add_row(Text(heading(score)), Text(display_name(str(score.system))), cell)
     put(table, out)
@@ -229,7 +228,7 @@ def _mean(score: Score | None, best: float | None = None) -> Any:
     if score is None or isnan(score.mean):
         return Text("" if score is None else "no number", style="yellow")
     cell = Text(number(score.mean), style="bold green" if score.mean == best else "bold")
-    sure = better(score)
+    sure = score.surely_better
     cell.append("" if sure is None else " +" if sure else " -", style="green" if sure else "red")
     cell.append(f" {interval(score.interval)}", style="not bold dim")
     return cell

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..audio import display_name
 from ..judge.gates import Change
+from ..judge.rows import Row
 from ..judge.summary import Summary
+from ..judge.verdict import SAID
 from ..results import number as number
 
 
@@ -24,8 +26,18 @@ def faulty_channels(summary: Summary) -> str:
 
 
 def causes(summary: Summary) -> list[str]:
-    """What happened to the sound of how many pairs, the commonest first."""
-    return [f"{c.pairs} of {summary.pairs} pairs: {c.sentence or c.cause}" for c in summary.causes]
+    """The verdicts on how many pairs, the best first, then what happened to the sound of how many, the commonest."""
+    verdicts = [(count, SAID[level]) for level, count in summary.verdicts]
+    happened = [(c.pairs, c.sentence or c.cause) for c in summary.causes]
+    return [f"{count} of {summary.pairs} pairs: {what}" for count, what in (*verdicts, *happened)]
+
+
+def happened(row: Row) -> list[tuple[str, str]]:
+    """What a row says of its pair: (verdict, reason or cause; sentence), the verdict first."""
+    verdict = row.get("verdict")
+    found = (row.get("diagnosis") or {}).get("findings") or row.get("causes") or ()
+    said = [("verdict", verdict["sentence"]), *(("reason", text) for text in verdict["reasons"])] if verdict else []
+    return [*said, *(("cause", cause["sentence"]) for cause in found)]
 
 
 def told(change: Change) -> str:

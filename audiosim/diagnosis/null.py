@@ -67,13 +67,13 @@ def residual(ref: Signal, test: Signal) -> Signal:
     if ref.rate != test.rate:
         raise Mismatch(
             f"rates differ: {ref.name} has {ref.rate} Hz, {test.name} has {test.rate} Hz; "
-            "a difference needs equal ones, as --rate resample makes them",
+            "a difference needs equal ones, which --rate resample makes",
             {"rate": "resample"},
         )
     if ref.channels != test.channels:
         raise Mismatch(
             f"channels differ: {ref.name} has {ref.channels}, {test.name} has {test.channels}; "
-            "a difference needs equal ones, as --channels mono makes them",
+            "a difference needs equal ones, which --channels mono makes",
             {"channels": "mono"},
         )
     length = min(ref.length, test.length)

@@ -10,8 +10,9 @@ from .reading import reading
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
     from .rows import Row
-    from .summary import Score, Summary
+    from .summary import Summary
 
+MOST = 0.5  # of the difference, that a cause must make to be the reason
 FAR = 0.5  # of severity, between what two metrics say
 # Metrics that ask something else than how different it sounds.
 OTHER_QUESTIONS = {"stoi", "haspi", "csii", "ncm", "siib-gauss", "lufs", "srmr"}
@@ -21,14 +22,21 @@ OF_SAMPLES = {"snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "phase"}  # co
 
 
 def contradictions(rows: Sequence[Row], diagnosis: Diagnosis | None = None) -> list[str]:
-    """One line where the readings of two rows of one pair lie far apart, and why that can be; else nothing."""
+    """One line where the readings of two rows of one pair lie far apart, and why that can be; else nothing.
+
+    The first row is one of the two where it can be: recordings are ranked by it.
+    """
     told = [(row, found) for row in rows if row["metric"] not in OTHER_QUESTIONS and (found := reading(row))]
     if len(told) < 2:
         return []
-    mild, low = min(told, key=lambda t: t[1].severity)
-    harsh, high = max(told, key=lambda t: t[1].severity)
+    (mild, low), *_, (harsh, high) = sorted(told, key=lambda t: t[1].severity)
     if high.severity - low.severity < FAR:
         return []
+    first, found = told[0]
+    if first is rows[0] and high.severity - found.severity >= FAR:
+        mild, low = first, found
+    elif first is rows[0] and found.severity - low.severity >= FAR:
+        harsh, high = first, found
     said = f"{mild['spec']} and {harsh['spec']} contradict each other ({low.text}; {high.text})"
     return [f"{said}: {_why(mild, harsh, diagnosis)}"]
 
@@ -40,7 +48,7 @@ def _why(mild: Row, harsh: Row, diagnosis: Diagnosis | None) -> str:
     hears = metrics.get(harsh["metric"]).card.insensitive_to
     for finding in diagnosis.findings if diagnosis is not None else ():
         kind = UNHEARD.get(finding.cause)
-        if kind is None or kind in hears:
+        if kind is None or kind in hears or (finding.share is not None and finding.share < MOST):
             continue
         size = "" if finding.size is None else f" of {abs(finding.size):.3g} {finding.unit}".rstrip()
         if kind == "delay" and harsh["metric"] in OF_SAMPLES:
@@ -61,7 +69,7 @@ def of_batch(summary: Summary) -> list[str]:
     for system in summary.systems[1:]:
         sides: dict[bool, list[str]] = {}
         for score in summary.scores:
-            if score.system == system and (side := better(score)) is not None:
+            if score.system == system and (side := score.surely_better) is not None:
                 sides.setdefault(side, []).append(score.spec)
         if len(sides) == 2:
             lines.append(
@@ -69,14 +77,6 @@ def of_batch(summary: Summary) -> list[str]:
                 f"{_listed(sides[True])} {_say(sides[True], 'prefer')} {system}: the 95 % intervals exclude chance"
             )
     return lines
-
-
-def better(score: Score) -> bool | None:
-    """Whether the system is surely better (True) or worse (False) than the first; None where that is not sure."""
-    low, high = score.difference_interval
-    if not (low > 0 or high < 0):
-        return None
-    return (low > 0) == (score.better == "higher")
 
 
 def _listed(specs: Sequence[str]) -> str:

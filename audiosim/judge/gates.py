@@ -22,7 +22,7 @@ from ..errors import UsageError
 from ..match import Policy
 from ..result import Result
 from . import statistics
-from .rows import Row, composed, extreme, number, per_channel, silent_channels
+from .rows import VERDICT, Row, composed, extreme, number, per_channel, silent_channels
 from .tally import STATUSES, Tally
 from .verdict import LEVELS, Verdict as Opinion
 
@@ -38,7 +38,6 @@ _POOLED = re.compile(r"(?P<pooled>[a-z]\w*(?:\.\d+)?)\s*\((?P<spec>.*)\)\s*(?P<r
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 POOLINGS = ("mean", "median", "min", "max", "worst")  # and p95, or p with any other number from 0 to 100
 CHANNELS = {"min_channel": "min", "max_channel": "max"}  # of a pair: the channel with the smallest or largest value
-VERDICT = "verdict"  # stands for a spec in gates on the verdict, whose levels are its numbers
 # Another processor rounds differently, and files are decoded to single precision (1.2e-7): less than this is no change.
 ROUNDING = 1e-6
 
@@ -92,7 +91,7 @@ def parse(text: str, *, batch: bool = False) -> Gate:
             "or 'si-sdr@4000-8000>=10', of channels 'min_channel(snr)>=60'; of a batch also 'mean(si-sdr)>=20'"
         )
     if found["spec"].strip() == VERDICT and found["band"] is None:
-        return _of_verdict(text, found, batch)
+        return _of_verdict(text, found)
     try:
         limit = float(found["limit"])
     except ValueError:
@@ -113,6 +112,7 @@ def parse(text: str, *, batch: bool = False) -> Gate:
 
 def _pooled(text: str, found: re.Match[str], batch: bool) -> Gate:
     pooled = found["pooled"]
+    _no_verdict(text, found)
     share = _PERCENTILE.fullmatch(pooled)
     if pooled not in POOLINGS and not (share and float(share[1]) <= 100):
         raise UsageError(
@@ -129,10 +129,8 @@ def _pooled(text: str, found: re.Match[str], batch: bool) -> Gate:
     return replace(parse(found["spec"] + found["rest"]), text=text, pooled=pooled)
 
 
-def _of_verdict(text: str, found: re.Match[str], batch: bool) -> Gate:
+def _of_verdict(text: str, found: re.Match[str]) -> Gate:
     level, compares = found["limit"].strip(), found["operator"]
-    if batch:
-        raise UsageError(f"the gate {text!r} is for `audiosim compare`; a batch has --diagnose, and gates on metrics")
     if level not in LEVELS or compares not in ("<", "<="):
         raise UsageError(f"the gate {text!r} is not verdict<LEVEL or verdict<=LEVEL with one of {', '.join(LEVELS)}")
     return Gate(text, VERDICT, compares, float(LEVELS.index(level)))
@@ -140,6 +138,7 @@ def _of_verdict(text: str, found: re.Match[str], batch: bool) -> Gate:
 
 def _of_channels(text: str, found: re.Match[str]) -> Gate:
     which, spec = found["pooled"], found["spec"]
+    _no_verdict(text, found)
     if "(" in spec or not spec.strip():
         raise UsageError(
             f"the gate {text!r}: {which} takes a metric, such as {which}(snr); a gate over a batch stands around it, "
@@ -148,6 +147,11 @@ def _of_channels(text: str, found: re.Match[str]) -> Gate:
     if "@" in spec:
         raise UsageError(f"the gate {text!r}: a gate on channels takes whole values, not a band")
     return replace(parse(spec + found["rest"]), text=text, channel=CHANNELS[which])
+
+
+def _no_verdict(text: str, found: re.Match[str]) -> None:
+    if found["spec"].strip() == VERDICT:
+        raise UsageError(f"the gate {text!r}: a verdict is one of each pair and of all its channels; gate it as it is")
 
 
 def specs(gates: Sequence[Gate]) -> list[str]:
@@ -169,7 +173,7 @@ def judge(
     verdicts = []
     for gate in gates:
         if gate.spec == VERDICT:
-            verdicts.append(_on_verdict(gate, opinion))
+            verdicts.append(_on_verdict(gate, None if opinion is None else opinion.to_dict()))
             continue
         if gate.band is None:
             quiet = comparison.match.get("silent_channels", ())
@@ -192,13 +196,13 @@ def judge(
     return verdicts
 
 
-def _on_verdict(gate: Gate, opinion: Opinion | None) -> Verdict:
-    if opinion is None or opinion.level is None:
-        why = "; ".join(opinion.reasons) if opinion else "it was not asked for"
+def _on_verdict(gate: Gate, opinion: Row | None) -> Verdict:
+    if opinion is None or opinion["level"] is None:
+        why = "; ".join(opinion["reasons"]) if opinion else "it was not asked for when this was computed"
         return Verdict(gate, nan, False, nan, f"undefined: {why}")
-    rank = float(LEVELS.index(opinion.level))
+    rank = float(LEVELS.index(opinion["level"]))
     passed, missed = _against(rank, gate)
-    return Verdict(gate, rank, passed, missed, opinion.level)
+    return Verdict(gate, rank, passed, missed, opinion["level"])
 
 
 def verdict(gate: Gate, result: Result, silent: Sequence[int] = ()) -> Verdict:
@@ -215,7 +219,9 @@ def verdict(gate: Gate, result: Result, silent: Sequence[int] = ()) -> Verdict:
 
 
 def verdict_of_row(gate: Gate, row: Row) -> Verdict:
-    """The same of a row, for a gate that is not on a band."""
+    """The same of a row, for a gate that is not on a band; of one on the verdict, of the row that holds it."""
+    if gate.spec == VERDICT:
+        return _on_verdict(gate, row.get("verdict"))
     if gate.channel is not None:
         return _on_channels(gate, per_channel(row), row["status"], row["reason"], silent_channels(row))
     return verdict_on(number(row), gate, row["status"], row["reason"])

@@ -13,8 +13,6 @@ from importlib import resources
 from math import isnan
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..result import IDENTICAL
-
 if TYPE_CHECKING:
     from .rows import Row
 
@@ -51,10 +49,25 @@ class Scale:
     version: int
     anchors: tuple[Anchor, ...]
 
-    def place(self, value: float, lower: bool) -> int:
-        """Which anchor holds for the value. lower: lower values are better."""
+    @property
+    def lower(self) -> bool:
+        """Whether lower values are better."""
+        return self.anchors[-1].to > 0
+
+    def place(self, value: float) -> int:
+        """Which anchor holds for the value."""
         last = len(self.anchors) - 1
-        return next((i for i, a in enumerate(self.anchors) if (value <= a.to if lower else value >= a.to)), last)
+        return next((i for i, a in enumerate(self.anchors) if (value <= a.to if self.lower else value >= a.to)), last)
+
+    def bounds(self) -> list[str]:
+        """Which values each anchor holds for."""
+        *ends, last = (f"{anchor.to:.4g}" for anchor in self.anchors)
+        worse = f"{'above' if self.lower else 'below'} {ends[-1]}" if ends else last
+        return [*(f"{'up to' if self.lower else 'from'} {end}" for end in ends), worse]
+
+    def told(self) -> str:
+        """All of it in one line."""
+        return "; ".join(f"{bound}: {a.words}" for bound, a in zip(self.bounds(), self.anchors, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +102,12 @@ def scale_of(metric: str, options: Row | None = None) -> Scale | None:
     known = scales().get(metric, ()) if metric != VERDICT else ()
     if not known:
         return None
-    from .. import metrics
+    changed: Row = {}
+    if options:
+        from .. import metrics
 
-    defaults = {o.name: o.default for o in metrics.get(metric).options.values()}
-    changed = {k: v for k, v in (options or {}).items() if k in defaults and v != defaults[k]}
+        defaults = {o.name: o.default for o in metrics.get(metric).options.values()}
+        changed = {k: v for k, v in options.items() if k in defaults and v != defaults[k]}
     for scale in known:
         named = dict(part.split("=") for part in scale.options.split(",") if part)
         kept = {k: str(v) for k, v in changed.items() if k in named or k not in scale.free}
@@ -115,12 +130,13 @@ def of_value(metric: str, value: float, options: Row | None = None, reason: str 
     if scale is None or isnan(value):
         return None
     from .. import metrics
+    from ..result import IDENTICAL
 
     card = metrics.get(metric).card
     official = scale.anchors[0].kind == "official"
     if reason == IDENTICAL or (value == card.identical and not official):
         return Reading("no difference", 0.0)
-    anchor = scale.anchors[scale.place(value, card.better == "lower")]
+    anchor = scale.anchors[scale.place(value)]
     return Reading(anchor.words, anchor.severity, anchor.kind, anchor.source)
 
 
@@ -132,23 +148,12 @@ def threshold(name: str) -> float:
 
 def words_of(metric: str) -> list[tuple[str, str]]:
     """What values of a metric mean, for its card: for each of its scales (options, values and words, source)."""
-    from .. import metrics
-
-    lower = metrics.get(metric).card.better == "lower"
-    told: list[tuple[str, str]] = []
+    said: list[tuple[str, str]] = []
     for scale in scales().get(metric, ()):
         where = f" where {scale.options}" if scale.options else ""
-        said = (f"{bound} {a.words}" for bound, a in zip(bounds(scale, lower), scale.anchors, strict=True))
         sources = dict.fromkeys(f"{a.kind}: {a.source}" for a in scale.anchors)
-        told += [(f"values{where}", "; ".join(said)), (f"their source{where}", "; ".join(sources))]
-    return told
-
-
-def bounds(scale: Scale, lower: bool) -> list[str]:
-    """Which values each anchor of the scale holds for."""
-    *ends, last = (f"{anchor.to:g}" for anchor in scale.anchors)
-    worse = f"{'above' if lower else 'below'} {ends[-1]}" if ends else last
-    return [*(f"{'up to' if lower else 'from'} {end}" for end in ends), worse]
+        said += [(f"values{where}", scale.told()), (f"their source{where}", "; ".join(sources))]
+    return said
 
 
 def _kind(text: Any) -> Kind:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 Row = Mapping[str, Any]
+VERDICT = "verdict"  # the spec of gates on the verdict
 SCHEMA = 1  # of a row; raised when a reader of older rows would misunderstand it
 
 
@@ -133,12 +134,13 @@ def pair_row(
 
 
 def flat(pairs: Sequence[Row]) -> list[dict[str, Any]]:
-    """One row a metric: the pair's keys, then the metric's; gates are those on that metric."""
+    """One row a metric: the pair's keys, then the metric's; gates are those on that metric, of the first also those on
+    the verdict."""
     rows = []
     for pair in pairs:
         shared = {k: v for k, v in pair.items() if k not in ("results", "gates")}
-        for result in pair["results"]:
-            own = [g for g in pair["gates"] if g["spec"] == result["spec"]]
+        for i, result in enumerate(pair["results"]):
+            own = [g for g in pair["gates"] if g["spec"] == result["spec"] or (g["spec"] == VERDICT and i == 0)]
             rows.append({**shared, **result, "gates": own})
     return rows
 

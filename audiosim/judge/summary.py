@@ -18,10 +18,12 @@ from ..errors import InputError
 from . import statistics
 from .rows import Row, composed
 from .tally import STATUSES, Answers, Cause, Faulty, Measure, Tally
+from .verdict import Level
 
 Interval = tuple[float, float]
 DRAWS = 1000  # of the bootstrap of means
 RATING_DRAWS = 500  # of the bootstrap of correlations
+SURE = 6  # pairs from which on systems may surely differ: that six coins fall alike has p = 0.03, five have 0.06
 FEWEST = 8  # rated pairs that a group needs to count in the mean over groups
 
 
@@ -47,6 +49,7 @@ class Score:
     interval: the 95 % percentile interval of the bootstrap over pairs.
     difference, difference_interval: mean of this system minus that of the summary's first, over the pairs of which both
         have a value that counts, with a paired bootstrap; nan for the first itself and where there is no such mean.
+    common: how many pairs these are.
     worst: the worst first.
     """
 
@@ -73,14 +76,23 @@ class Score:
     maximum: float
     difference: float
     difference_interval: Interval
+    common: int
     worst: tuple[Place, ...]
+
+    @property
+    def surely_better(self) -> bool | None:
+        """Whether it is better (True) or worse (False) than the first system; None where that is not sure."""
+        low, high = self.difference_interval
+        if self.common < SURE or not (low > 0 or high < 0):
+            return None
+        return (low > 0) == (self.better == "higher")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """systems: best first by the mean of the metric `ranked_by`, or where that is equal by the mean of finite values.
     scores: metric by metric, in the order of systems. faulty: the pairs with a faulty channel. causes: what happened to
-    the sound, where that was asked for."""
+    the sound, and verdicts: the levels, best first, each with its number of pairs, where that was asked for."""
 
     pairs: int
     systems: tuple[str | None, ...]
@@ -88,6 +100,7 @@ class Summary:
     scores: tuple[Score, ...]
     faulty: tuple[Faulty, ...] = ()
     causes: tuple[Cause, ...] = ()
+    verdicts: tuple[tuple[Level | None, int], ...] = ()
 
     @property
     def channel_faults(self) -> dict[str, int]:
@@ -224,9 +237,10 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
             asked = np.flatnonzero(own[system] & (answers[spec].status >= 0))
             if len(asked):
                 mean = statistics.interval(means[:, column])
-                gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan))
+                gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan), 0)
                 scores.append(_score(tally, measure, system, answers[spec], asked, mean, gap, worst))
-    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), tuple(tally.faulty), tuple(tally.causes))
+    told = tuple(tally.faulty), tuple(tally.causes), tuple(tally.verdicts.items())
+    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), *told)
 
 
 def agreement(
@@ -369,16 +383,17 @@ def _rank(values: NDArray[np.float64], better: str) -> tuple[bool, float, float]
 
 def _difference(
     values: NDArray[np.float64], others: NDArray[np.float64], draws: int, seed: int
-) -> tuple[float, Interval]:
-    """Mean of values minus others, over the pairs where both count, and its interval. Two that are infinite in the same
-    way do not differ."""
+) -> tuple[float, Interval, int]:
+    """Mean of values minus others, over the pairs where both count, its interval, and how many they are. Two that are
+    infinite in the same way do not differ."""
     with np.errstate(invalid="ignore"):
         apart = np.where(np.isinf(values) & (values == others), 0.0, values - others)
         apart = apart[~np.isnan(apart)]
         mean = float(apart.mean()) if len(apart) else nan
     if isnan(mean):
-        return nan, (nan, nan)
-    return mean, statistics.interval(statistics.resampled_means(apart[:, None], draws, seed)[:, 0])
+        return nan, (nan, nan), 0
+    means = statistics.resampled_means(apart[:, None], draws, seed)[:, 0]
+    return mean, statistics.interval(means), len(apart)
 
 
 def _score(
@@ -388,7 +403,7 @@ def _score(
     answers: Answers,
     asked: NDArray[np.int64],
     interval: Interval,
-    difference: tuple[float, Interval],
+    difference: tuple[float, Interval, int],
     worst: int,
 ) -> Score:
     value = answers.value[asked]
@@ -422,6 +437,7 @@ def _score(
         maximum=statistics.percentile(counts, 100),
         difference=difference[0],
         difference_interval=difference[1],
+        common=difference[2],
         worst=tuple(
             Place(pair.id, pair.reference, pair.test, float(answers.value[k]), float(answers.worst_s[k]))
             for k, pair in ((k, tally.pairs[k]) for k in places)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..channels import describe, kinds
 from ..result import IDENTICAL
 from .rows import Row, composed, extreme, number, per_channel, silent_channels
+from .verdict import LEVELS, Level
 
 STATUSES = ("ok", "infinite", "undefined", "error")
 
@@ -109,6 +110,7 @@ class Tally:
         self._names: dict[str, str] = {}
         self._faulty: dict[tuple[Any, ...], Faulty] = {}
         self._causes: dict[tuple[Any, ...], dict[str, str]] = {}
+        self._verdicts: dict[tuple[Any, ...], Level | None] = {}
         for row in rows:
             self.add(row)
 
@@ -186,6 +188,12 @@ class Tally:
                 found.append(Cause(cause, alike, sentence))
         return sorted(found, key=lambda c: (-c.pairs, c.cause, c.sentence or ""))
 
+    @property
+    def verdicts(self) -> dict[Level | None, int]:
+        """How many pairs have which verdict, the best first; None where a pair has none. Empty where none was asked."""
+        count = Counter(self._verdicts.values())
+        return {level: count[level] for level in (*LEVELS, None) if count[level]}
+
     def of_system(self, system: str | None) -> NDArray[np.bool_]:
         """Which pairs are the system's, [pair]."""
         return np.array([p.system == system for p in self.pairs], dtype=bool)
@@ -225,6 +233,8 @@ class Tally:
             self._faulty.pop(key, None)
         if row.get("causes") is not None:
             self._causes[key] = {self._once(c["cause"]): self._once(c["sentence"]) for c in row["causes"]}
+        if row.get("verdict"):
+            self._verdicts[key] = row["verdict"]["level"]
 
     def _pair(self, row: Row) -> int:
         name = row.get("id") or row["test"]

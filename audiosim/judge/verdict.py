@@ -35,6 +35,8 @@ BELOW = 30.0  # dB, by which rounding must lie below the reference to be no more
 SHORT = 1.0  # ms, of a delay that is not worth a word
 LENGTHS = 0.05  # s, by which lengths may differ
 SEMITONE = 5.9  # % of speed
+MASKED = "what differs is masked, or too little to hear"
+ELSE = "all else that differs is masked, or too little to hear"
 PART = 0.1  # of the recording: places that take more make another one of it
 # Measures hear each channel by itself, and lose track where time is not the same: this is heard whatever they say.
 TIME: frozenset[Cause] = frozenset(
@@ -87,6 +89,8 @@ def verdict(
         heard, why = _of_measures(ref, test, found, results or {}, jobs)
         if heard is None and level is None:
             return _said(None, why)
+        if level is not None and heard == "inaudible":  # what happened is heard all the same
+            why = [ELSE if reason == MASKED else reason for reason in why]
         level, reasons = _worse(level, heard), [*why, *reasons]
     said = _said(level or "inaudible", reasons)
     late = found.get("delay")
@@ -155,7 +159,7 @@ def _of_causes(found: Mapping[Cause, Finding], ref: Signal) -> tuple[Level | Non
         elif cause not in TOLD:
             continue
         level = _worse(level, has)
-        reasons.append(_starts(finding) if cause == "delay" else finding.sentence)
+        reasons.append(finding.sentence)
     return level, reasons
 
 
@@ -200,7 +204,10 @@ def _of_measures(
     heard: Level = "inaudible"
     if far >= threshold("quality"):
         heard = "different" if far >= threshold("quality, plainly") else "audible"
-        reasons.append(f"the auditory distance is {far:.3g}; hardly anybody hears less than {threshold('quality'):g}")
+        of = f" of channel {1 + int(np.nanargmax(quality.per_channel))}" if far > quality.value else ""
+        reasons.append(
+            f"the auditory distance{of} is {far:.3g} (hardly anybody hears less than {threshold('quality'):g})"
+        )
     if excess >= threshold("audibility"):
         heard = _worse(heard, "different" if excess >= threshold("audibility, plainly") else "audible") or heard
         reasons.append(f"the difference lies {excess:.0f} dB above what is masked")
@@ -209,7 +216,7 @@ def _of_measures(
         heard = _worse(heard, "audible") or heard
         reasons.append(f"at {at:.2f} s the difference lies {somewhere:.0f} dB above what is masked")
     if heard == "inaudible":
-        reasons.append("what differs is masked, or too little to hear")
+        reasons.append(MASKED)
     elif far < threshold("quality") and not found.keys().isdisjoint(("gain", "loudness normalisation")):
         reasons.append("at the same loudness it hardly differs")
     longer = test.duration - ref.duration

@@ -15,7 +15,7 @@ from ..audio import display_name
 from ..comparison import Comparison
 from ..diagnosis import words
 from ..judge import explain, reading as readings
-from ..judge.rows import Row, number
+from ..judge.rows import VERDICT, Row, number
 from ..judge.verdict import LEVELS as OPINIONS
 from . import charts, pictures
 from .sound import Sound, duration
@@ -117,13 +117,11 @@ def _scale(row: Row) -> dict[str, Any] | None:
     value = number(row)
     if scale is None or value != value:
         return None
-    lower = row["better"] == "lower"
-    ends = readings.bounds(scale, lower)
     return {
-        "here": scale.place(value, lower),
+        "here": scale.place(value),
         "steps": [
             {"text": f"{end}: {a.words}", "level": severity(a.severity)}
-            for a, end in zip(scale.anchors, ends, strict=True)
+            for a, end in zip(scale.anchors, scale.bounds(), strict=True)
         ],
     }
 
@@ -190,8 +188,8 @@ def _cut(comparison: Comparison, which: str) -> float:
 
 def _gate(row: Row) -> dict[str, Any]:
     missed = row.get("missed_by")
-    missed = charts.number(missed) if missed is not None and isfinite(missed) and missed else ""
-    return {"require": row["require"], "passed": row["passed"], "missed": missed}
+    told = missed is not None and isfinite(missed) and missed and row["spec"] != VERDICT
+    return {"require": row["require"], "passed": row["passed"], "missed": charts.number(missed or 0.0) if told else ""}
 
 
 def _explanation(comparison: Comparison, specs: Sequence[str]) -> explain.Explanation | None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AudiosimError, InputError
+from ..judge.rows import VERDICT
+from ..judge.verdict import QUALITY
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ..comparison import Comparison
     from ..judge.gates import Gate, Verdict
+    from ..judge.verdict import Verdict as Opinion
     from ..match import Policy
     from ..signal import Signal
 
@@ -47,8 +50,8 @@ def assert_audio_similar(
     """Fail unless every rule holds of two sounds.
 
     actual, expected: arrays [sample] or [channel, sample] with full scale 1.0, Signals, paths or URLs.
-    rules: as after --require, such as "mr-stft<=0.3", "si-sdr>=20" or "si-sdr@4000-8000>=10"; "mr-stft<=0.1" where
-        none is given. The expected sound is the reference.
+    rules: as after --require, such as "mr-stft<=0.3", "si-sdr>=20", "si-sdr@4000-8000>=10" or "verdict<=inaudible";
+        "mr-stft<=0.1" where none is given. The expected sound is the reference.
     rate: Hz, for arrays.
     policy: fields of match.Policy: what may be done to make the two comparable, such as align="auto".
     Raises AudioDiffers, an AssertionError that says by how much the rules were missed and where the two differ, also
@@ -74,7 +77,8 @@ def assert_audio_similar(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Similarity:
-    """How the rules fared; problem: why the two could not be compared, None where they were."""
+    """How the rules fared; problem: why the two could not be compared, None where they were; opinion: the verdict on
+    them, where a rule is on it."""
 
     actual: Signal | None
     expected: Signal
@@ -82,6 +86,7 @@ class Similarity:
     verdicts: Sequence[Verdict]
     comparison: Comparison | None = None
     problem: str | None = None
+    opinion: Opinion | None = None
 
     @property
     def passed(self) -> bool:
@@ -116,6 +121,8 @@ class Similarity:
                 ("compared", _in_words(note)) for note in describe(self.comparison.match if self.comparison else {})
             ]
             rows += [("failed", _fared(v)) for v in failed]
+            if self.opinion and any(v.gate.spec == VERDICT for v in failed):
+                rows += [("", _in_words(reason)) for reason in self.opinion.reasons]
             where = self._where(failed)
             rows += [("", where)] if where else []
             rows += [("held", _fared(v)) for v in self.verdicts if v.passed]
@@ -157,10 +164,11 @@ class Similarity:
             return ""
         for verdict in failed:
             if verdict.gate.band is None and verdict.value == verdict.value:
+                spec = QUALITY if verdict.gate.spec == VERDICT else verdict.gate.spec
                 with suppress(AudiosimError):
-                    found = explain(self.expected, self.actual, verdict.gate.spec, self.policy)
+                    found = explain(self.expected, self.actual, spec, self.policy)
                     if found.regions:
-                        return f"{verdict.gate.spec}: {_in_words(found.sentence)}"
+                        return f"{spec}: {_in_words(found.sentence)}"
         return ""
 
 
@@ -175,18 +183,26 @@ def similarity(
 ) -> Similarity:
     """Ask the rules about the two; a problem with the actual one is an answer too."""
     from ..comparison import compare_signals, signal_of
+    from ..diagnosis import diagnose
+    from ..engine.cache import caching
     from ..judge import gates as judging
+    from ..judge.verdict import verdict as judge
     from ..match import as_keywords
 
-    sound = None
+    sound = opinion = None
+    judged = any(gate.spec == VERDICT for gate in gates)
     try:
         sound = signal_of(actual, rate, "actual", policy)
-        done = compare_signals(expected, sound, judging.specs(gates) or [gates[0].spec], policy, jobs=jobs)
-        verdicts = judging.judge(gates, done, policy, jobs)
+        specs = judging.specs(gates) or [QUALITY if judged else gates[0].spec]
+        with caching(expected.samples, sound.samples) if judged else nullcontext():
+            done = compare_signals(expected, sound, specs, policy, jobs=jobs)
+            if judged:
+                opinion = judge(expected, sound, diagnose(expected, sound), done.results, jobs)
+        verdicts = judging.judge(gates, done, policy, jobs, opinion)
     except InputError as problem:
         said = as_keywords(str(problem))
         return Similarity(sound, expected, policy, judging.unanswered(gates, said), problem=said)
-    return Similarity(sound, expected, policy, verdicts, done)
+    return Similarity(sound, expected, policy, verdicts, done, opinion=opinion)
 
 
 def _described(sound: Signal) -> str:
@@ -201,6 +217,8 @@ def _fared(verdict: Verdict) -> str:
     """The rule, its value and by how much it was missed."""
     from .. import metrics
 
+    if verdict.gate.spec == VERDICT:
+        return f"{verdict.gate.text}: {verdict.reason}"
     unit = metrics.scale(verdict.gate.spec).unit
     unit = "" if unit == "1" else f" {unit}"
     if verdict.value != verdict.value:

@@ -2,7 +2,8 @@
 
 It degrades synthesised speech, music and noise by known steps (MP3 and Opus through ffmpeg, white noise, low-passes)
 and compares. Of each metric it takes the ladder of steps that it orders best over all sounds, and none where it
-confuses more than one in six pairs of steps. Official scales stand below as their sources state them, and those of
+confuses more than one in six pairs of steps. --only measures some of the metrics and keeps the scales of the others.
+Official scales stand below as their sources state them, and those of
 listeners as ../shared/audio has them. --write writes the data file; --verdicts says how often the verdict is right on
 pairs whose truth is known.
 """
@@ -14,7 +15,7 @@ import csv
 import io
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf, log
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ Array = Any
 MP3 = {f"{k}": lambda x, k=k: coded(x, RATE, "libmp3lame", "mp3", k) for k in (256, 128, 64, 32)}
 OPUS = {f"{k}": lambda x, k=k: coded(x, RATE, "libopus", "opus", k) for k in (128, 64, 32, 16)}
 NOISE = {f"{s}": lambda x, s=s: signals.added_noise(x, RATE, 10 ** (-s / 20)) for s in (60, 50, 40, 30, 20, 10)}
+STRONG = {f"{-s}": lambda x, s=s: signals.added_noise(x, RATE, 10 ** (-s / 20)) for s in (20, 10, 0)}
 LOW_PASS = {f"{k}": lambda x, k=k: low_passed(x, RATE, 1000 * k) for k in (16, 12, 7, 3)}
 # name: steps from mild to strong; words of a better value, of one between two steps, of a worse one
 LADDERS: Mapping[str, tuple[Mapping[str, Callable[[Array], Array]], str, str, str]] = {
@@ -47,7 +49,13 @@ LADDERS: Mapping[str, tuple[Mapping[str, Callable[[Array], Array]], str, str, st
     "low-pass": (LOW_PASS, "better than {} kHz low-pass", "as low-pass of {} to {} kHz", "worse than {} kHz low-pass"),
     "Opus": (OPUS, "better than Opus at {} kb/s", "as Opus at {} to {} kb/s", "worse than Opus at {} kb/s"),
 }
+# For those that hear nothing in the mild steps of the others.
+COARSE = {
+    "strong white noise": (STRONG, "better than noise at {} dB", "as noise at {} to {} dB", "worse than noise at {} dB")
+}
 OF_SPEECH = {"siib-gauss", "warp-q", "llr", "wss", "cepstrum-distance", "fwseg-snr", "pmsqe", "hasqi", "ncm", "mcd"}
+OF_SPEECH |= {"seg-snr"}
+NOT_OF_NOISE = {"stft", "mr-stft"}  # on noise their values for white noise are others
 MEASURED = (
     *("snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "log-mel", "lsd", "mfcc", "mcd", "mr-stft", "mel-stft"),
     *("stft", "spectral-convergence", "complex-stft", "phase", "zimtohrli", "visqol:output=vnsim", "nmr", "tversky"),
@@ -69,14 +77,15 @@ def sounds() -> dict[str, Array]:
     return {name: x * (0.1 if i % 2 else 1.0) for i, (name, x) in enumerate(found.items())}
 
 
-def measured() -> dict[tuple[str, str, str, str], float]:
-    """(ladder, step, sound, spec): value, of all in MEASURED; auditory says how bad a step is."""
+def measured(wanted: Sequence[str]) -> dict[tuple[str, str, str, str], float]:
+    """(ladder, step, sound, spec): value, of the wanted; auditory says how bad a step is."""
     found = {}
     for sound, x in sounds().items():
-        specs = ["auditory", *(s for s in MEASURED if sound.startswith("speech") or s not in OF_SPEECH)]
-        for ladder, (steps, *_) in LADDERS.items():
+        speech, noise = sound.startswith("speech"), sound == "noise"
+        specs = [s for s in wanted if speech or (s not in OF_SPEECH and not (noise and s in NOT_OF_NOISE))]
+        for ladder, (steps, *_) in (LADDERS | COARSE).items():
             for step, change in steps.items():
-                results = audiosim.compare(_signal(x), _signal(change(x)), specs)
+                results = audiosim.compare(_signal(x), _signal(change(x)), ["auditory", *specs])
                 found.update({(ladder, step, sound, spec): r.value for spec, r in results.items()})
         print(sound, file=sys.stderr, flush=True)
     return found
@@ -95,22 +104,25 @@ def confused(values: Array) -> float:
 Row = tuple[str, str, str, float, str, float, str, str]  # metric, options, free, to, words, severity, kind, source
 
 
-def ladders(found: Mapping[tuple[str, str, str, str], float]) -> Iterator[Row]:
-    """The scale of each metric that has one."""
-    for spec in MEASURED:
+def ladders(found: Mapping[tuple[str, str, str, str], float], wanted: Sequence[str]) -> Iterator[Row]:
+    """The scale of each of the wanted metrics that has one."""
+    for spec in wanted:
         metric, _, options = spec.partition(":")
         sign = 1 if metrics.get(metric).card.better == "lower" else -1
         tables = {}
-        for ladder, (steps, *_) in LADDERS.items():
+        for ladder, (steps, *_) in (LADDERS | COARSE).items():
             of = list(dict.fromkeys(k[2] for k in found if k[0] == ladder and k[3] == spec))
             tables[ladder] = sign * np.array([[found[ladder, step, s, spec] for s in of] for step in steps])
-        best = min(tables, key=lambda name: confused(tables[name]))
+        best = min(LADDERS, key=lambda name: confused(tables[name]))
         share = confused(tables[best])
+        if share >= CONFUSED:
+            best = min(COARSE, key=lambda name: confused(tables[name]))
+            share = min(share, confused(tables[best]))
         if share >= CONFUSED:
             print(f"| `{spec}` | none | {100 * share:.0f} % |")
             continue
         print(f"| `{spec}` | {best} | {100 * share:.0f} % |")
-        steps, better, between, worse = LADDERS[best]
+        steps, better, between, worse = (LADDERS | COARSE)[best]
         values = np.maximum.accumulate(np.median(tables[best], axis=1))
         apart = np.append(np.diff(values) > ALIKE * (values[-1] - values[0]), True)
         names = [name for name, kept in zip(steps, apart, strict=True) if kept]
@@ -121,6 +133,7 @@ def ladders(found: Mapping[tuple[str, str, str, str], float]) -> Iterator[Row]:
         ends = [*(sign * v for v in values[apart]), sign * inf]
         free = " ".join(o for o in ("exact", "search") if o in metrics.get(metric).options)
         what = "speech" if metric in OF_SPEECH else "speech, music and noise"
+        what = "speech and music" if metric in NOT_OF_NOISE else what
         source = f"synthesised {what}, median of its values after {best}"
         for to, said, bad_ in zip(ends, words, middles, strict=True):
             yield metric, options, free, to, said, bad_, "measured", source
@@ -133,11 +146,14 @@ def severity(found: Mapping[tuple[str, str, str, str], float], ladder: str, step
 
 
 ACR = ("excellent", "good", "fair", "poor", "bad")
-P835 = {
-    "sig": ("not distorted", "slightly distorted", "somewhat distorted", "fairly distorted", "very distorted"),
-    "bak": ("not noticeable", "slightly noticeable", "not intrusive", "somewhat intrusive", "very intrusive"),
+P835 = {  # as the listeners read them by whose ratings composite was fitted
+    "sig": ("no degradation", "little degradation", "somewhat degraded", "fairly degraded", "very degraded"),
+    "bak": (
+        *("not noticeable", "somewhat noticeable", "noticeable, not intrusive", "somewhat intrusive"),
+        "very intrusive",
+    ),
 }
-IMPAIRMENT = ("imperceptible", "audible, not annoying", "slightly annoying", "annoying", "very annoying")
+IMPAIRMENT = ("imperceptible", "perceptible, not annoying", "slightly annoying", "annoying", "very annoying")
 FIVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 HALVES = (4.5, 3.5, 2.5, 1.5, -inf)  # halfway between the points of a five-point scale
 UNDERSTOOD = (0.99, 0.95, 0.75, 0.5, 0.25)  # shares
@@ -169,7 +185,8 @@ def official() -> Iterator[Row]:
     ):
         yield from categories(metric, options, free, HALVES, ACR, acr)
     for output, words in P835.items():
-        source = f"ITU-T P.835, {'speech signal' if output == 'sig' else 'background'}, the nearest category"
+        what = "speech signal" if output == "sig" else "background"
+        source = f"Hu and Loizou 2008, after ITU-T P.835: {what}, the nearest category"
         yield from categories("composite", f"output={output}", "band convention", HALVES, words, source)
     for metric, free in (("peaq", "level"), ("peaq-advanced", "floor network clamp level")):
         source = "ITU-R BS.1387, objective difference grade, the nearest category of BS.1284"
@@ -186,8 +203,10 @@ def official() -> Iterator[Row]:
     source = "van de Par et al. 2005: 1 is the threshold of detection"
     for to, words, bad in ((1.0, "below detection", 0.0), (inf, "above detection", 0.5)):
         yield "par", "", "level", to, words, bad, "official", source
-    source = "EBU R 128: permitted deviation of programme loudness, 0.5 LU, of live programmes 1 LU"
-    for to, words, bad in ((0.5, "within EBU R 128", 0.0), (1.0, "within EBU R 128, live", 0.3)):
+    source = (
+        "EBU R 128 version 4 (2020): tolerance of programme loudness, 1 LU in production, 0.2 LU of QC measurements"
+    )
+    for to, words, bad in ((0.2, "within EBU R 128, QC", 0.0), (1.0, "within EBU R 128", 0.3)):
         yield "lufs", "", "", to, words, bad, "official", source
     yield "lufs", "", "", inf, "beyond EBU R 128", 0.8, "official", source
 
@@ -226,17 +245,25 @@ def thresholds() -> Iterator[Row]:
         yield VERDICT, name, "", to, said, 0.0, kind, source
 
 
-def written(rows: Sequence[Row]) -> str:
-    """The data file."""
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(COLUMNS)
+def lines(rows: Iterable[Row]) -> list[list[str]]:
+    """As they stand in the data file."""
+    made = []
     for metric, options, free, to, words, bad, kind, source in rows:
         version = RULE_VERSION if metric == VERDICT else metrics.get(metric).version
         told = f"{to:.4g}" if kind == "measured" else f"{to:g}"
         if metric != VERDICT and not options and float(told) > metrics.get(metric).card.range[1] >= to:
             told = repr(float(to))
-        out.writerow((metric, options, free, version, told, words, f"{bad:.2f}", kind, source))
+        made.append([metric, options, free, str(version), told, words, f"{bad:.2f}", kind, source])
+    return made
+
+
+def written(measured_anew: Sequence[list[str]], kept: Sequence[list[str]]) -> str:
+    """The data file. kept: measured lines of metrics that were not measured anew."""
+    order = {tuple(spec.partition(":")[::2]): place for place, spec in enumerate(MEASURED)}
+    own = sorted([*measured_anew, *kept], key=lambda line: order[line[0], line[1]])
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerows([COLUMNS, *lines([*listeners(), *official()]), *own, *lines(thresholds())])
     return text.getvalue()
 
 
@@ -338,16 +365,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write audiosim/tables/{FILE}")
     parser.add_argument("--verdicts", action="store_true", help="measure the verdict instead")
+    parser.add_argument(
+        "--only", nargs="*", metavar="SPEC", choices=MEASURED, default=MEASURED, help="measure these, or none"
+    )
     asked = parser.parse_args()
     if asked.verdicts:
         print_verdicts()
         return
     print("| metric | steps | out of order |\n|---|---|---|")
-    rows = [*listeners(), *official(), *ladders(measured()), *thresholds()]
+    file = Path(audiosim.__file__).with_name("tables") / FILE
+    with file.open(newline="") as stored:
+        kept = [line for line in csv.reader(stored) if line[7] == "measured" and line[0] != VERDICT]
+    kept = [line for line in kept if ":".join(filter(None, line[:2])) not in asked.only]
+    anew = ladders(measured(asked.only), asked.only) if asked.only else ()
+    text = written(lines(anew), kept)
     if asked.write:
-        Path(audiosim.__file__).with_name("tables").joinpath(FILE).write_text(written(rows))
+        file.write_text(text)
     else:
-        print(written(rows))
+        print(text)
 
 
 if __name__ == "__main__":

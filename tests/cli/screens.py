@@ -21,6 +21,7 @@ from audiosim.cli import catalogue, explain, screen, table
 from audiosim.diagnosis.finding import Finding, NullTest, Place
 from audiosim.judge.reading import Anchor, Scale
 from audiosim.judge.summary import agreement, summarise
+from audiosim.judge.verdict import SAID
 from tests.batches import row
 
 FOLDER = Path(__file__).parent / "screens"
@@ -94,8 +95,8 @@ def diagnosis(count: int = len(FINDINGS)) -> dict[str, Any]:
 
 
 def verdict(level: str = "audible") -> dict[str, Any]:
-    sentence = "audible: a listener will notice a difference"
-    return {"level": level, "reasons": [], "rule_version": 1, "sentence": sentence}
+    reasons = ["the auditory distance is 3.04 (hardly anybody hears less than 0.5)", FINDINGS[0][0]]
+    return {"level": level, "reasons": reasons, "rule_version": 1, "sentence": SAID[level]}
 
 
 def profiled(made: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def drop(made: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def happened(out: Console) -> None:
-    screen.print_verdict(verdict(), out)
+    screen.print_verdict({"verdict": verdict(), "diagnosis": diagnosis()}, out)
     screen.print_diagnosis(diagnosis(), out)
 
 
@@ -172,7 +173,7 @@ def picture(out: Console) -> None:
 def scale(out: Console) -> None:
     words = ("hardly audible", "excellent quality", "good quality", "fair quality, as MP3 at 64 kb/s or below", "bad")
     anchors = [Anchor(0.5 * 2**i, said, i / 4, "measured", "") for i, said in enumerate(words)]
-    screen.print_scale(Scale("auditory", "", (), 1, tuple(anchors)), 3.04, True, out)
+    screen.print_scale(Scale("auditory", "", (), 1, tuple(anchors)), 3.04, out)
 
 
 def questions(out: Console) -> None:

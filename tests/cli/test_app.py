@@ -30,6 +30,11 @@ def test_help_imports_nothing_heavy(process, argv):
     assert loaded == []
 
 
+def test_the_help_of_compare_says_what_values_mean(process):
+    out, _ = process("compare", "--help").communicate(timeout=60)
+    assert b"up to 0.42: hardly audible" in out
+
+
 def test_completion_imports_nothing_heavy(process):
     words = {"_AUDIOSIM_COMPLETE": "complete_bash", "COMP_WORDS": "audiosim compare -m s", "COMP_CWORD": "3"}
     out, loaded = loaded_after(process, env=words)

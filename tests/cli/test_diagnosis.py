@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -113,6 +114,36 @@ def test_the_residual_is_written(cli, folder, tmp_path):
         assert len(done.err.splitlines()) == 1
 
 
+def test_the_residual_takes_flags(cli, folder, tmp_path):
+    target = tmp_path / "residual.wav"
+    made = cli(
+        "explain",
+        folder / "ref.wav",
+        folder / "other.wav",
+        "--residual",
+        target,
+        "--rate",
+        "resample",
+        "--channels",
+        "match",
+    )
+    assert made.code == 0
+    assert soundfile.info(target).channels == 2
+    ref, test = (soundfile.read(folder / f"{name}.wav", dtype="float32")[0] for name in ("ref", "late"))
+    assert cli("explain", folder / "ref.wav", folder / "late.wav", "--residual", target, "--align", "auto").code == 0
+    residual, _ = soundfile.read(target)
+    assert np.max(np.abs(residual)) < 1e-6 < np.max(np.abs(test - ref))
+
+
+def test_what_compare_refuses_is_said(cli, folder):
+    done = cli("explain", folder / "ref.wav", folder / "other.wav", "--json")
+    assert "without --rate resample --channels match compare refuses these two" in done.err
+    assert "refuses" not in cli("explain", folder / "ref.wav", folder / "late.wav", "--json").err
+    flags = "--rate", "resample", "--channels", "match"
+    assert "refuses" not in cli("explain", folder / "ref.wav", folder / "other.wav", "--json", *flags).err
+    assert cli("compare", folder / "ref.wav", folder / "other.wav", "-m", "mse", *flags).code == 0
+
+
 def test_a_gate_on_the_verdict(cli, folder):
     ref = folder / "ref.wav"
     held = cli("compare", ref, folder / "same.wav", "-m", "mse", "--require", "verdict<=equivalent")
@@ -129,9 +160,9 @@ def test_a_gate_on_the_verdict(cli, folder):
         done = cli("compare", ref, folder / "same.wav", "--require", gate)
         assert done.code == 2
         assert "unrelated" in done.err
-    done = cli("batch", folder, folder, "--require", "verdict<=audible")
-    assert done.code == 2
-    assert "--diagnose" in done.err
+    for gate in ("worst(verdict)<=audible", "min_channel(verdict)<=audible"):
+        done = cli("batch", folder, folder, "--require", gate)
+        assert (done.code, "gate it as it is" in done.err) == (2, True)
 
 
 def test_the_verdict_comes_only_where_it_is_asked_for(cli, folder, monkeypatch):
@@ -146,13 +177,89 @@ def test_the_verdict_comes_only_where_it_is_asked_for(cli, folder, monkeypatch):
         assert cli("compare", ref, test, *argv).code == 0
 
 
-def test_a_batch_counts_causes(cli, folder, tmp_path):
+def pairs_of(folder, tmp_path, *sources):
+    """Folders of references and tests, which are such files of the folder."""
     refs, tests = tmp_path / "refs", tmp_path / "tests"
     refs.mkdir()
     tests.mkdir()
-    for name, source in (("a", "late"), ("b", "late"), ("c", "same")):
+    for name, source in zip("abcdef", sources, strict=False):
         (refs / f"{name}.wav").write_bytes((folder / "ref.wav").read_bytes())
         (tests / f"{name}.wav").write_bytes((folder / f"{source}.wav").read_bytes())
+    return refs, tests
+
+
+def test_a_batch_gates_verdicts(cli, folder, tmp_path):
+    refs, tests = pairs_of(folder, tmp_path, "same", "noisy", "other")
+    journal, junit = tmp_path / "run.jsonl", tmp_path / "run.xml"
+    argv = "batch", refs, tests, "-m", "snr", "-m", "mse", "-o", journal, "-j", 1
+    gated = (*argv, "--require", "verdict<=inaudible", "--export", junit)
+    done = cli(*gated, "--format", "table")
+    assert done.code == 3  # of the pair that cannot be compared, which has no verdict
+    assert "b.wav: gate failed: verdict<=inaudible: different" in done.err
+    assert "1 of 3 pairs: bit-identical" in done.out
+    assert "1 of 3 pairs: plainly different" in done.out
+    written = journal.read_text()
+    rows = [json.loads(line) for line in written.splitlines()[1:]]
+    assert {r["id"]: r["verdict"]["level"] for r in rows if "verdict" in r} == {
+        "a.wav": "identical",
+        "b.wav": "different",
+    }
+    assert {(r["id"], r["spec"]): [g["passed"] for g in r["gates"]] for r in rows} == {
+        **{(f"{name}.wav", "mse"): [] for name in "abc"},
+        ("a.wav", "snr"): [True],
+        ("b.wav", "snr"): [False],
+        ("c.wav", "snr"): [False],
+    }
+    cases = {(c.get("classname"), c.get("name")): c for c in ElementTree.parse(junit).iter("testcase")}
+    assert len(cases) == 9
+    assert cases["b.wav", "verdict<=inaudible"].find("failure").get("message") == "different"
+    assert "verdict=plainly different" in cases["b.wav", "verdict<=inaudible"].findtext("system-out")
+    assert cases["c.wav", "verdict<=inaudible"].find("error") is not None
+    assert cases["a.wav", "snr"].find("failure") is None
+
+    # Nothing is computed again, whatever level is asked for; without the gate rows are as they ever were.
+    again = cli(*argv, "--require", "verdict<identical", "--format", "json")
+    assert "2 of 3 pairs are in" in again.err
+    assert json.loads(again.out)["summary"]["verdicts"] == [["identical", 1], ["different", 1]]
+    assert sum(not g["passed"] for r in json.loads(again.out)["rows"] for g in r["gates"]) == 3
+    table = list(csv.DictReader(io.StringIO(cli("batch", "--from", journal, "--format", "csv").out)))
+    assert sorted(row["verdict"] for row in table if row["spec"] == "snr") == ["", "different", "identical"]
+    judged = cli("batch", "--from", journal, "--require", "verdict<=audible", "--format", "jsonl")
+    assert sum(not g["passed"] for line in judged.out.splitlines() for g in json.loads(line)["gates"]) == 2
+    plain = [json.loads(line) for line in cli(*argv, "--format", "jsonl").out.splitlines()]
+    assert not any("verdict" in row for row in plain)
+    lacking = cli("batch", "--from", journal, "--require", "verdict<=audible", "--format", "jsonl")
+    assert "undefined: it was not asked for" in lacking.err
+
+
+def test_a_gate_of_one_pair_on_its_verdict(cli, folder, tmp_path):
+    table = tmp_path / "pairs.csv"
+    ref = folder / "ref.wav"
+    table.write_text(
+        f"reference,test,require\n{ref},{folder / 'same.wav'},verdict<=identical\n{ref},{folder / 'late.wav'},\n"
+    )
+    done = cli("batch", "--manifest", table, "-m", "mse", "--format", "jsonl", "-j", 1)
+    assert done.code == 0
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [bool(row["gates"]) for row in rows] == ["verdict" in row for row in rows]
+    assert sum("verdict" in row for row in rows) == 1
+
+
+def test_junit_of_a_pair_has_its_verdict(cli, folder):
+    done = cli(
+        *("compare", folder / "ref.wav", folder / "late.wav", "-m", "mse", "-m", "auditory"),
+        *("--require", "verdict<=equivalent", "--format", "junit"),
+    )
+    assert done.code == 1
+    cases = {c.get("name"): c for c in ElementTree.fromstring(done.out).iter("testcase")}
+    assert list(cases) == ["mse", "verdict<=equivalent", "auditory"]
+    said = cases["auditory"].findtext("system-out")
+    assert "reading=" in said
+    assert "cause=the test is 10" in said
+
+
+def test_a_batch_counts_causes(cli, folder, tmp_path):
+    refs, tests = pairs_of(folder, tmp_path, "late", "late", "same")
     journal = tmp_path / "run.jsonl"
     argv = "batch", refs, tests, "-m", "mse", "-o", journal
     plain = cli(*argv, "-q", "--format", "jsonl")

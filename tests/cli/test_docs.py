@@ -12,6 +12,7 @@ import typer
 from audiosim import metrics
 from audiosim.cli import docs
 from audiosim.errors import ExitCode
+from audiosim.judge.reading import VERDICT, scales
 
 pytestmark = pytest.mark.skipif(not (docs.ROOT / "pyproject.toml").is_file(), reason="needs a checkout")
 
@@ -45,6 +46,14 @@ def test_the_page_of_metrics_has_them_all():
         card = metrics.get(name.replace("\\-", "-")).card
         assert text.startswith(card.title.replace("-", "\\-"))
         assert f"{card.better.capitalize()} is better; gradient: {card.gradient}" in text
+
+
+def test_the_page_of_metrics_says_what_values_mean():
+    page = docs.pages()["man/man7/audiosim-metrics.7"].replace("\\-", "-")
+    for name, known in scales().items():
+        if name != VERDICT:
+            for scale in known:
+                assert f"): {scale.told()}." in page
 
 
 def test_the_page_of_training_has_every_loss():

@@ -5,13 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
-from audiosim.cli import next as following
+from audiosim.cli import compare, next as following
 from audiosim.cli.app import command
 from audiosim.config import Settings
+from audiosim.errors import Mismatch
 from audiosim.judge.summary import summarise
 from tests.batches import row
 from tests.cli import screens
@@ -45,6 +49,10 @@ def test_after_a_diagnosis() -> None:
     said = str(following.after_diagnosis("original.wav", "decoded.wav", screens.diagnosis()))
     assert said.replace("\n", " ") == flags
     assert after({**pair, "diagnosis": screens.diagnosis(5)}) == ""  # it stands below the diagnosis
+    needs = str(
+        following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(), ["--rate", "resample", "--length", "trim"])
+    )
+    assert needs.startswith("audiosim compare a.wav b.wav --rate resample --length trim --align auto --gain match")
     other = {**screens.diagnosis(), "findings": screens.diagnosis()["findings"][2:]}
     assert "--residual" in str(following.after_diagnosis("a.wav", "b.wav", other))
     assert "--report" in after({**pair, "diagnosis": other})
@@ -121,3 +129,14 @@ def test_every_ending_tells_once(cli, sounds, tmp_path, monkeypatch, typed: str)
     assert cli(*typed.split()).code in (0, 1)
     assert len(told) == bool(ENDINGS[typed])
     assert ENDINGS[typed] in "".join(told).replace("\n", " ")
+
+
+def test_after_recordings_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, rate in (("a", 8000), ("b", 16000)):
+        soundfile.write(f"{name}.wav", np.zeros(800), rate)
+    for quiet, notes in ((False, ["audiosim explain a.wav b.wav\nsays what happened"]), (True, [])):
+        settings = replace(SETTINGS, metric=("mse",), quiet=quiet)
+        with pytest.raises(Mismatch) as refused:
+            compare.run("a.wav", ["b.wav"], settings, with_map=False, output=None)
+        assert getattr(refused.value, "__notes__", []) == notes

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from audiosim.cli import screen
 from audiosim.judge import reading
+from audiosim.judge.verdict import SAID
 from tests.cli import screens
 
 
@@ -52,7 +53,7 @@ def test_gates_and_verdicts_have_colours() -> None:
     text = out.file.getvalue()
     assert "\x1b[32mPASS" in text
     assert "\x1b[1;31mFAIL" in text
-    assert "\x1b[1;33maudible" in text
+    assert f"\x1b[1;33m{SAID['audible']}" in text
 
 
 def test_readings_go_from_green_to_red() -> None:

@@ -61,7 +61,7 @@ def test_official_scales_are_read_as_their_sources_say() -> None:
         "bad",
     ]  # type: ignore[union-attr]
     assert [of_value("peaq", v).text for v in (0.1, -1.0, -2.0, -3.9)] == [  # type: ignore[union-attr]
-        *("imperceptible", "audible, not annoying", "slightly annoying", "very annoying")
+        *("imperceptible", "perceptible, not annoying", "slightly annoying", "very annoying")
     ]
     assert [of_value("two-f", v).text for v in (80.0, 79.9, 10.0)] == ["excellent", "good", "bad"]  # type: ignore[union-attr]
 
@@ -130,12 +130,12 @@ def test_values_that_are_no_numbers() -> None:
 def test_rows_carry_what_is_read_from_them() -> None:
     result = Result(value=-1.0, per_channel=np.array([-1.0]), unit="ODG", better="higher")
     row = result_row("peaq", result)
-    assert row["reading"] == "audible, not annoying" == reading.reading(row).text  # type: ignore[union-attr]
+    assert row["reading"] == "perceptible, not annoying" == reading.reading(row).text  # type: ignore[union-attr]
 
 
 def test_cards_state_their_scale_and_where_it_is_from() -> None:
     told = dict(card_parts("auditory")["What values mean"])
-    assert told["values"].startswith("up to 0.42 hardly audible; ")
+    assert told["values"].startswith("up to 0.42: hardly audible; ")
     assert "MUSHRA" in told["their source"]
     assert "values where form=audibility" in told
     assert "What values mean" not in card_parts("mse")
@@ -173,4 +173,14 @@ def test_intervals_that_exclude_zero_in_opposite_directions() -> None:
     assert contradiction.of_batch(_batch(1.0, -5.0)) == []
     assert contradiction.of_batch(_batch(1.0, 0.0)) == []
     scores = _batch(1.0, 5.0).scores
-    assert {s.metric: contradiction.better(s) for s in scores if s.system == "b"} == {"auditory": False, "snr": True}
+    assert {s.metric: s.surely_better for s in scores if s.system == "b"} == {"auditory": False, "snr": True}
+
+
+def test_a_contradiction_is_told_of_the_first_metric_and_by_a_cause_that_makes_it() -> None:
+    rows = [_row("auditory", 1.0), _row("snr", 5.0), _row("mfcc", 30.0)]
+    late = Finding("delay", 0.07, "ms", share=0.1)
+    (line,) = contradiction.contradictions(rows, Diagnosis((late,), None, None))
+    assert line.startswith("auditory and snr contradict each other (excellent quality; ")
+    assert "delay" not in line
+    (line,) = contradiction.contradictions(rows[1:])
+    assert line.startswith("mfcc and snr")

@@ -55,6 +55,9 @@ def test_systems_are_compared_pair_by_pair():
     assert isnan(good.difference)
     assert bad.difference == pytest.approx(0.1, rel=1e-9)
     assert bad.difference_interval == pytest.approx((0.1, 0.1), rel=1e-9)
+    assert (bad.common, bad.surely_better) == (40, False)
+    for few, sure in ((5, None), (6, False)):  # of fewer pairs nothing is sure
+        assert summarise(two_systems(few)).scores[1].surely_better is sure
     assert good.interval[1] > bad.interval[0]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from audiosim import compare
 from audiosim.diagnosis import Diagnosis, Finding, NullTest, Place, diagnose
-from audiosim.judge.verdict import LEVELS, Verdict, verdict
+from audiosim.judge.verdict import ELSE, LEVELS, MASKED, Verdict, verdict
 from audiosim.signal import Signal
 from audiosim.testing import signals
 
@@ -135,3 +135,12 @@ def test_what_cannot_be_heard_by_the_model_has_no_verdict() -> None:
 def test_any_number_of_threads_says_the_same() -> None:
     a, b = sound(SPEECH), sound(signals.added_noise(SPEECH, RATE, 0.01))
     assert verdict(a, b, UNKNOWN, jobs=1) == verdict(a, b, UNKNOWN, jobs=2)
+
+
+def test_reasons_do_not_contradict_the_level() -> None:
+    part = judged(SPEECH[:, 8000:], Finding("excerpt", 0.5, "s", detail={"shorter": "test", "duration": 2.0}))
+    assert (part.level, part.reasons[0]) == ("audible", ELSE)
+    assert MASKED in judged(SPEECH * 1.0001).reasons
+    noisy = SPEECH.copy()
+    noisy[1] += 0.1 * np.std(SPEECH) * np.random.default_rng(1).standard_normal(SPEECH.shape[1])
+    assert judged(noisy).reasons[0].startswith("the auditory distance of channel 2 is ")

@@ -386,6 +386,20 @@ def test_a_reference_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @compiled
+def test_both_forms_hear_a_recording_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = noise(RATE, 0.3, 1)
+    test = added_noise(ref, RATE, 0.1, 2)
+    alone = compute(ref, test, RATE, form="audibility").value
+    calls, filtered = [], complex_gammatone._powers
+    monkeypatch.setattr(complex_gammatone, "_powers", lambda *given: calls.append(1) or filtered(*given))
+    with caching(ref, test):
+        compute(ref, test, RATE)
+        heard = len(calls)
+        assert compute(ref, test, RATE, form="audibility").value == alone
+    assert len(calls) == heard > 0
+
+
+@compiled
 def test_memory_is_that_of_its_levels() -> None:
     import tracemalloc
 

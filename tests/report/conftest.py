@@ -51,3 +51,16 @@ def pair() -> Callable[..., Pair]:
         return flat([row]), compared
 
     return make
+
+
+@pytest.fixture(scope="session")
+def batch(pair: Callable[..., Pair]) -> tuple[list[dict[str, Any]], Callable[..., Comparison]]:
+    """The rows of two systems on three items, the second system the worse, and what compares a pair of them."""
+    known, rows = {}, []
+    for i in range(3):
+        for system, level in (("one", 0.01), ("two", 0.1)):
+            own, compared = pair(f"{system}-{i}.wav", level * (i + 1))
+            caused = [{"cause": "gain", "size": 1.0, "unit": "dB", "sentence": f"the test is {i} dB louder"}]
+            rows += [{**r, "id": f"item-{i}", "system": system, "causes": caused} for r in own]
+            known[f"{system}-{i}.wav"] = compared
+    return rows, lambda asked: known[asked[0]["test"]]

@@ -10,11 +10,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from importlib import resources
 from typing import Any
 
 import pytest
 
 from audiosim import report
+from audiosim.judge.summary import summarise
 from audiosim.testing.signals import COMPILED
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -354,3 +356,34 @@ def test_nothing_is_wider_than_the_window(opened, width):
         assert max(buttons) <= width
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture(scope="module")
+def systems(batch, tmp_path_factory):
+    """The report of two systems, with a ranking, a table of items, and a gate over all."""
+    rows, recompute = batch
+    verdict = {"require": "mean(mse)<=1", "spec": "mse", "value": 0.5, "passed": True, "missed_by": 0.0, "reason": None}
+    scores = summarise(iter(rows)).table()
+    made = report.page(
+        rows, recompute, summary=scores, verdicts=[{**verdict, "system": "one"}], notes=["3 of 6 pairs: gain"]
+    )
+    path = tmp_path_factory.mktemp("systems") / "report.html"
+    path.write_text(made.text, encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["address", "systems"])
+def test_axe_finds_nothing(browser, request, page, scheme):
+    axe = pytest.importorskip(
+        "axe_playwright_python", reason="axe-playwright-python, which brings axe, is not installed"
+    )
+    browser.get(request.getfixturevalue(page))
+    told = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": told})
+    browser.execute_script(resources.files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = browser.execute_async_script(
+        "axe.run().then(found => arguments[0](found.violations.map(v => [v.id, v.help, v.nodes.map(n => n.html)])))"
+    )
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert found == []

@@ -451,20 +451,8 @@ def test_a_reading_stands_beside_its_value_with_the_scale_behind_it(pair):
     assert re.search(r'class="word-of sev-[34]"', worst)
 
 
-def batch(pair, count=3):
-    """The rows of several systems on several items, the last system the worst, and their comparisons."""
-    known, rows = {}, []
-    for i in range(count):
-        for system, level in (("one", 0.01), ("two", 0.1)):
-            own, compared = pair(f"{system}-{i}.wav", level * (i + 1))
-            caused = [{"cause": "gain", "size": 1.0, "unit": "dB", "sentence": f"the test is {i} dB louder"}]
-            rows += [{**r, "id": f"item-{i}", "system": system, "causes": caused} for r in own]
-            known[f"{system}-{i}.wav"] = compared
-    return rows, lambda asked: known[asked[0]["test"]]
-
-
-def test_a_batch_has_a_ranking_a_table_of_items_and_the_worst_of_each_system(pair):
-    rows, recompute = batch(pair)
+def test_a_batch_has_a_ranking_a_table_of_items_and_the_worst_of_each_system(batch):
+    rows, recompute = batch
     scores = summarise(iter(rows)).table()
     made = report.page(rows, recompute, summary=scores, notes=["3 of 6 pairs: gain"], details=4)
     found = Elements(made.text)

@@ -41,6 +41,15 @@ def test_a_failure_says_the_rule_the_value_and_by_how_much() -> None:
     assert any(line.startswith("held      mse<1: 0.000") for line in lines)
 
 
+def test_a_rule_on_the_verdict() -> None:
+    assert_audio_similar(SOUND * 0.9999, SOUND, "verdict<=inaudible", rate=RATE)
+    lines = _said(FAR, SOUND, "verdict<=inaudible", "mse<1", rate=RATE)
+    assert lines[0] == "the audio is not as expected: verdict<=inaudible failed"
+    assert any(re.fullmatch(r"failed    verdict<=inaudible: (audible|different)", line) for line in lines)
+    assert any("(hardly anybody hears less than 0.5)" in line for line in lines)
+    assert any(line.startswith("held      mse<1: ") for line in lines)
+
+
 @pytest.mark.skipif(not COMPILED, reason="the sound is too short to tell times apart")
 def test_a_failure_says_where() -> None:
     burst = SOUND.copy()

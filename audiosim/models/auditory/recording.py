@@ -60,6 +60,7 @@ def heard(x: Array, rate: int, level: float | None) -> Heard:
             total = np.concatenate([more(min(step, count - k)).sum(1) for k in range(0, count, step)])
         else:
             power = complex_gammatone.powers(x, rate)
+            _windows(x, rate, power)  # which form=audibility asks for: they cost next to nothing here
             total = power.sum(1)
         first, end = levels.sounding(np, total)
         factor = np.ravel(levels.calibration(np, total, level) * sensitivity(rate))
@@ -124,6 +125,17 @@ def listen(of: Levels, late: int, first: int, count: int) -> Part:
     return Part(x, start, inner, max(-begin, 0), powers, fine, squares)
 
 
+def _windows(x: Array, rate: int, power: Array | None = None) -> Array:
+    """All windows of a recording that is not long [window, band]. power [block, band]: of all of it, where known."""
+
+    def make() -> Array:
+        pieces = levels.pieces(np, complex_gammatone.powers(x, rate) if power is None else power)
+        silence = np.zeros((1, BANDS))
+        return np.asarray(levels.halves(np.concatenate([silence, pieces, silence])))
+
+    return engine.cache.cached(x, ("windows", rate), make)
+
+
 class Windows:
     """Mean power in windows of 80 ms, every 40 ms, part by part. windows: how many there are; then comes silence."""
 
@@ -133,7 +145,7 @@ class Windows:
         self._left, self._more, self._before = blocks, complex_gammatone.powers_in_parts(x, rate), np.zeros((1, BANDS))
         self._kept: Array | None = None
         if not self.is_long:
-            self._kept = engine.cache.cached(x, ("windows", rate), lambda: self._next(self.windows))
+            self._kept = _windows(x, rate)
 
     def part(self, count: int) -> Array:
         """The next so many [window, band]."""
