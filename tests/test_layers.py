@@ -59,7 +59,7 @@ HOME = {  # third-party packages that only these may import
     "soxr": ("dsp/",),
     "jinja2": ("report/",),
     "matplotlib": ("report/",),
-    "torch": ("loss.py", "nn.py", "torchmetrics.py", "metrics/", *STAGES),
+    "torch": ("loss.py", "nn.py", "torchmetrics.py", "testing/training.py", "metrics/", *STAGES),
     "numba": STAGES,
 }
 PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}

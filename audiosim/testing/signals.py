@@ -275,7 +275,7 @@ def _filtered(x: Array, rate: int, response: Callable[[Any], Any]) -> Array:
 
 
 def _in_frames(x: Array, rate: int, change: Callable[[Any, Any], Any]) -> Array:
-    """x with change(spectra [channel, frame, bin], Hz of the bins) made of frames of some 40 ms that overlap by half."""
+    """x after change(spectra [channel, frame, bin], Hz of the bins), in frames of some 40 ms that overlap by half."""
     size = 2 ** round(np.log2(0.04 * rate))
     window = np.sin(pi * (np.arange(size) + 0.5) / size)
     padded = np.pad(x, ((0, 0), (size // 2, size + (-x.shape[1]) % (size // 2))))
