@@ -10,6 +10,7 @@ needed, is the distance of white noise 20 dB below the sound.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import metrics
-from ..errors import InputError, UsageError
+from ..errors import AudiosimError, InputError, UsageError
+from ..judge.gates import COMPARE
 from ..metric import Metric
 from . import pitch
 from .contract import ASYMMETRIC, ROUNDING, UNHEARD, asymmetry, duration, loudest, movements, rate_of
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
     from ..signal import Signal
 
+CONTRADICTED = "contradicted"  # in rules: how often the card is
+_RULE = re.compile(r"(?P<name>[\w.]+)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)")
 SECONDS = 1.0  # of a sound
+SHORTEST, LONGEST = 0.25, 3.0  # s of given ones: what they must have, and what is used of them
 SINES = 0.5  # s of a sine
 LEVELS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # strengths of a graded distortion
 UNIT = 0.1  # noise 20 dB below the sound
@@ -162,8 +167,8 @@ def audit(
     """Find out what is true of a metric, ours or another's, and hold its card to that.
 
     metric: a spec, such as "log-mel:bands=64".
-    sounds: arrays [sample] or [channel, sample] with full scale 1.0, Signals or paths, mixed to one channel and cut to
-        the same length; without them, synthetic speech and chords of a second.
+    sounds: arrays [sample] or [channel, sample] with full scale 1.0, Signals or paths. Channels are mixed to one, and
+        the loudest three seconds used. Without them, a second of synthetic speech and of chords.
     rate: Hz, for arrays.
     full: descend on samples too, which takes long.
     only: properties to look at, such as "monotony" or "invariance.dc"; all where none is named.
@@ -176,10 +181,14 @@ def audit(
     case = _Case(metric, sounds, rate)
     found: list[Finding] = []
     for look, names in _LOOKS.items():
-        if (full or look is not _recovery) and (not only or set(only) & set(names)):
+        wanted = [name for name in names if not only or name in only]
+        if wanted and (full or look is not _recovery):
             if progress:
                 progress(names[0])
-            found += [f for f in look(case) if not only or f.name in only]
+            if case.card.non_intrusive and look in _OF_TWO:
+                found += [_missing(name, "it judges the test alone") for name in wanted]
+            else:
+                found += [f for f in look(case) if f.name in wanted]
     return Audit(metric, case.rate, case.seconds, case.names, tuple(found))
 
 
@@ -193,6 +202,50 @@ def check_properties(names: Sequence[str]) -> None:
                 f"there is no property {name!r}{nearest(name, list(PROPERTIES), cutoff=0.6)}; "
                 f"one of: {', '.join(PROPERTIES)}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must be true of a metric: a property, or "contradicted", how often its card is."""
+
+    text: str
+    name: str
+    operator: str
+    limit: float
+
+    def judge(self, audit: Audit) -> dict[str, Any]:
+        """Whether it is, as plain data; a property without a value is not."""
+        value, reason = float(len(audit.contradicted)), None
+        if self.name != CONTRADICTED:
+            found = next((f for f in audit.findings if f.name == self.name), None)
+            value = found.value if found else nan
+            reason = found.reason if found else "it was not looked at"
+        elif value:
+            reason = ", ".join(f"{f.name}: {f.says or f.reason}" for f in audit.contradicted)
+        return {
+            "require": self.text,
+            "name": self.name,
+            "value": value,
+            "passed": COMPARE[self.operator](value, self.limit),
+            "reason": reason,
+        }
+
+
+def rule(text: str) -> Rule:
+    """`monotony>=0.9` or `contradicted<=0` as a Rule; UsageError for another text."""
+    found = _RULE.fullmatch(text.strip())
+    try:
+        limit = float(found["limit"]) if found else nan
+    except ValueError:
+        limit = nan
+    if not found or limit != limit:
+        raise UsageError(
+            f"the rule {text!r} is not PROPERTY OPERATOR NUMBER with one of < <= > >=, such as 'monotony>=0.9' or "
+            "'contradicted<=0'"
+        )
+    if found["name"] != CONTRADICTED:
+        check_properties([found["name"]])
+    return Rule(text, found["name"], found["operator"], limit)
 
 
 class _Case:
@@ -285,8 +338,21 @@ def _sounds(metric: Metric, given: Sequence[Any], rate: int | None) -> tuple[int
     read = [signal_of(s, rate, f"sound {i}", policy_of({})) for i, s in enumerate(given, 1)]
     rate = metric.card.rate or max(s.rate for s in read)
     mono = [to_rate(s, rate).samples.astype(np.float64).mean(0, keepdims=True) for s in read]
-    shortest = min(x.shape[1] for x in mono)
-    return rate, [np.ascontiguousarray(x[:, :shortest]) for x in mono], tuple(s.name for s in read)
+    for signal, x in zip(read, mono, strict=True):
+        if not x.any():
+            raise InputError(f"{signal.name}: is silent; an audit needs sound")
+        if x.shape[1] < SHORTEST * rate:
+            raise InputError(f"{signal.name}: is {signal.duration:.3g} s long; an audit needs {SHORTEST:g} s")
+    most = round(max(LONGEST, duration(metric, SECONDS)) * rate)
+    size = min(most, *(x.shape[1] for x in mono))
+    return rate, [_loudest(x, size) for x in mono], tuple(s.name for s in read)
+
+
+def _loudest(x: Array, size: int) -> Array:
+    """So many samples of x, where it has most energy."""
+    energy = np.cumsum(np.pad(x[0] ** 2, (1, 0)))
+    begin = int(np.argmax(energy[size:] - energy[:-size]))
+    return np.ascontiguousarray(x[:, begin : begin + size])
 
 
 # What is looked at
@@ -304,7 +370,7 @@ def _identity(case: _Case) -> Iterator[Finding]:
 
 def _minimality(case: _Case) -> Iterator[Finding]:
     card = case.card
-    claim = f"identity_tolerance={card.identity_tolerance:g}" if case.claims and not card.non_intrusive else ""
+    claim = f"identity_tolerance={card.identity_tolerance:g}" if case.claims else ""
     better, what = 0.0, ""
     for x in case.sounds:
         best = case.identical(x)
@@ -312,34 +378,30 @@ def _minimality(case: _Case) -> Iterator[Finding]:
             for strength in (0.1, 1.0):
                 gain = best - case.badness(case.value(x, distorted(x, case.rate, strength, 1)))
                 if gain > better:
-                    better, what = gain, f"{name} of strength {strength:g} scores {gain:.3g} better than identity"
-    said = what or "nothing scores better than identity"
+                    better, what = gain, f"{name} of {strength:g} beats it by {gain:.3g}"
+    said = what or "nothing beats identity"
     yield _finding("minimality", better, said, claim, better <= card.identity_tolerance)
 
 
 def _symmetry(case: _Case) -> Iterator[Finding]:
     pool, values = case.pool
     d = case.distances
-    pairs = [(i, j) for i, j in combinations(range(len(pool)), 2) if isfinite(d[i, j]) and isfinite(d[j, i])]
-    changes = [2 * abs(d[i, j] - d[j, i]) / s if (s := d[i, j] + d[j, i]) else 0.0 for i, j in pairs]
     audible = ASYMMETRIC * _mean(case.units)  # what is nearer is rounding
-    most = max(
-        (asymmetry(values[i, j], values[j, i]) for i, j in pairs if max(d[i, j], d[j, i]) > audible), default=nan
-    )
+    far = np.isfinite(d) & np.isfinite(d.T) & (np.maximum(d, d.T) > audible)
+    pairs = [(i, j) for i, j in combinations(range(len(pool)), 2) if far[i, j]]
+    changes = [2 * abs(d[i, j] - d[j, i]) / (d[i, j] + d[j, i]) for i, j in pairs]
+    most = max((asymmetry(values[i, j], values[j, i]) for i, j in pairs), default=nan)
     symmetric = most <= (ROUNDING if case.card.symmetric else ASYMMETRIC)
     claim = ("symmetric" if case.card.symmetric else "not symmetric") if case.claims else ""
     mean = _mean(changes)
-    said = "the same both ways" if mean <= ROUNDING else f"exchanging the two changes it by {100 * mean:.3g} %"
+    said = "the same both ways" if mean <= ROUNDING else f"changed by {100 * mean:.3g} % when exchanged"
     yield _finding("symmetry", mean, said, claim, symmetric == case.card.symmetric)
-    originals = {i: k for k, (i, x) in enumerate(pool) if x is case.sounds[i]}
-    ratios = [
-        d[originals[i], k] / d[k, originals[i]]
-        for k, (i, _) in enumerate(pool)
-        if k != originals[i] and d[k, originals[i]] > 0 and d[originals[i], k] > 0
-    ]
+    original = {i: k for k, (i, x) in enumerate(pool) if x is case.sounds[i]}
+    there = [(original[i], k) for k, (i, _) in enumerate(pool) if far[original[i], k]]
+    ratios = [d[i, k] / d[k, i] for i, k in there if d[k, i] > 0]
     ratio = _geometric(ratios)
     same = abs(ratio - 1) < EVEN
-    said = f"a degraded test is {'' if same else f'{ratio:.3g} times '}as far as a degraded reference"
+    said = "alike whichever is degraded" if same else f"degraded test {ratio:.3g} times reference"
     yield _finding("symmetry.direction", ratio, said)
 
 
@@ -356,7 +418,7 @@ def _triangle(case: _Case) -> Iterator[Finding]:
     claim = "triangle" if case.card.triangle and case.claims else ""
     said = f"{broken} of {tried} triples break it" if broken else f"{tried} triples keep it"
     yield _finding("triangle", broken / tried if tried else nan, said, claim, not broken)
-    said = f"the direct way is up to {longest:.3g} times the way over a third sound"
+    said = f"up to {longest:.3g} times the way round"
     yield _finding("triangle.size", longest, said)
 
 
@@ -420,7 +482,7 @@ def _invariance(case: _Case) -> Iterator[Finding]:
             if unit > 0
         ]
         share = _mean(shares)
-        said = "not heard" if share <= UNHEARD else f"{share:.3g} times noise at 20 dB"
+        said = "not heard" if share <= UNHEARD else f"{share:.3g} of noise at 20 dB"
         yield _finding(f"invariance.{name}", share, said)
 
 
@@ -440,7 +502,7 @@ def _added(case: _Case) -> Iterator[Finding]:
                 ratios.append(forth / back)
     ratio = _geometric(ratios)
     same = abs(ratio - 1) < EVEN
-    said = "added and missing count alike" if same else f"added sound counts {ratio:.3g} times missing sound"
+    said = "added and missing alike" if same else f"added {ratio:.3g} times missing"
     yield _finding("added_to_missing", ratio, said)
 
 
@@ -451,7 +513,7 @@ def _masking(case: _Case) -> Iterator[Finding]:
         if white > 0 and hidden > 0:
             ratios.append(white / hidden)
     ratio = _geometric(ratios)
-    yield _finding("masking", ratio, f"white noise counts {ratio:.3g} times noise that the sound masks")
+    yield _finding("masking", ratio, f"white {ratio:.3g} times masked noise")
 
 
 def _pitch(case: _Case) -> Iterator[Finding]:
@@ -463,12 +525,15 @@ def _pitch(case: _Case) -> Iterator[Finding]:
             told += 1
             right += nearer < farther
     share = right / told if told > TRIPLES // 2 else nan
-    yield _finding("pitch.value", share, f"the nearer sine is nearer in {100 * share:.0f} %")
+    yield _finding("pitch.value", share, f"the nearer is nearer in {100 * share:.0f} %")
     if (why := _no_gradient(case)) is None:
         from .training import pitch_direction
 
-        share = pitch_direction(case.spec, case.rate, NEARBY, PAIRS, seconds)
-        yield _finding("pitch.gradient", share, f"the gradient leads to the pitch in {100 * share:.0f} %")
+        try:
+            share = pitch_direction(case.spec, case.rate, NEARBY, PAIRS, seconds)
+        except (AudiosimError, RuntimeError, TypeError, ValueError, IndexError):  # told by _gradient
+            share = nan
+        yield _finding("pitch.gradient", share, f"leads to the pitch in {100 * share:.0f} %")
     else:
         yield _missing("pitch.gradient", why)
 
@@ -481,17 +546,30 @@ def _gradient(case: _Case) -> Iterator[Finding]:
         claim = "gradient=none" if card.gradient == "none" else ""
         yield _missing(names[0], why, claim, True if claim else None)
         return
+    from .training import one_thread
+
+    try:
+        with one_thread():
+            yield from list(_slopes(case))
+    except (AudiosimError, RuntimeError, TypeError, ValueError, IndexError) as wrong:  # of a metric's twin
+        claim = f"gradient={card.gradient}" if case.claims else ""
+        yield _missing(names[0], f"its loss fails: {type(wrong).__name__}: {wrong}", claim, False if claim else None)
+
+
+def _slopes(case: _Case) -> Iterator[Finding]:
+    """What the gradients of the loss are like."""
     from ..loss import Loss
     from .training import has_second_gradient, slope_error, with_gradient
 
+    card = case.card
     loss = Loss(case.spec, case.rate, "none", silent="keep")
-    x, noisy, other = case.sounds[0], case.noisy[0], case.sounds[-1]
-    silent = np.zeros_like(x)
+    x, noisy = case.sounds[0], case.noisy[0]
+    silent, other = np.zeros_like(x), noise(case.rate, case.seconds, 8)[:, : x.shape[1]]
     tried = {
         "noise": (noisy, x),
         "identity": (x, x),
         "nearly identity": (x + 1e-4 * (noisy - x), x),
-        "another sound": (other, x),
+        "other sound": (other, x),
         "silence": (silent, x),
         "a silent reference": (x, silent),
         "silence twice": (silent, silent),
@@ -523,7 +601,7 @@ def _gradient(case: _Case) -> Iterator[Finding]:
     yield _finding("gradient.silence", share, said, claim, (share == 0) == card.zero_gradient_on_silence)
     twice = has_second_gradient(loss, case.noisy[0], case.sounds[0])
     seconds = min(_timed(lambda: with_gradient(loss, case.noisy[0], case.sounds[0])) for _ in range(3)) / case.seconds
-    said = f"{1000 * seconds:.3g} ms a second" + ("" if twice else "; no second gradient")
+    said = f"{1000 * seconds:.3g} ms a second of sound" + ("" if twice else "; no second gradient")
     claim = ("" if card.twice else "not ") + "twice" if case.claims else ""
     yield _finding("gradient.cost", seconds, said, claim, twice == card.twice)
 
@@ -577,6 +655,9 @@ _LOOKS: Mapping[Callable[[_Case], Iterator[Finding]], tuple[str, ...]] = {
         _range: (),  # last: of everything that was tried
     }.items()
 }
+
+
+_OF_TWO = (_minimality, _symmetry, _triangle, _added, _masking)  # nothing of these is asked of who judges one sound
 
 
 def _finding(name: str, value: float, says: str, claim: str = "", agrees: bool = True) -> Finding:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import pi
 from typing import Any
 
@@ -18,6 +19,17 @@ Array = NDArray[np.float64]
 STEP = 1e-6  # of the RMS of a sound: how far finite differences go
 ITEMS = 20  # sines at a time
 LEARNING_RATE = 2e-3  # of Adam on samples; full scale is 1.0
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """More threads would wait for each other: these sounds are short."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def with_gradient(loss: Any, test: Array, ref: Array) -> tuple[float, Array]:
@@ -60,6 +72,7 @@ def has_second_gradient(loss: Any, test: Array, ref: Array) -> bool:
     return estimate.grad is not None
 
 
+@one_thread()
 def pitch_direction(
     spec: str, rate: int, semitones: tuple[float, float], pairs: int = 120, seconds: float = 0.5, seed: int = 2
 ) -> float:
@@ -93,6 +106,7 @@ def descended(
     return x.detach()
 
 
+@one_thread()
 def falls(spec: str, start: Array, target: Array, rate: int, judges: Sequence[str], steps: int) -> dict[str, float]:
     """What descent by the loss from start to target [item, sample] leaves of each judge's distance: that at the end
     over that at the start, geometric mean over the items."""
