@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..errors import UsageError
 from ..loss import Loss
 from . import pitch
 
@@ -67,7 +68,7 @@ def has_second_gradient(loss: Any, test: Array, ref: Array) -> bool:
     try:
         (slope,) = torch.autograd.grad(loss(estimate, torch.tensor(ref[None])).sum(), estimate, create_graph=True)
         slope.square().sum().backward()
-    except RuntimeError:
+    except (RuntimeError, UsageError):  # torch's word, and that of a loss that says so
         return False
     return estimate.grad is not None
 
