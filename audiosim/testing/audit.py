@@ -579,7 +579,7 @@ def _slopes(case: _Case) -> Iterator[Finding]:
     said = f"not finite at {', '.join(bad)}" if bad else f"finite in all {len(tried)} cases"
     yield _finding("gradient", 1 - len(bad) / len(tried), said, "finite" if case.claims else "", not bad)
 
-    errors = [slope_error(loss, y, x) for x, y in zip(case.sounds, case.noisy, strict=True)]
+    errors = [slope_error(loss, y, x, card.steepest) for x, y in zip(case.sounds, case.noisy, strict=True)]
     error = max((e for e in errors if e == e), default=nan)
     apart = 0.0
     if card.gradient == "exact":

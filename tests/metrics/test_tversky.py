@@ -86,6 +86,7 @@ def test_directed_triangle_inequality_of_the_exact_form(alpha: float, beta: floa
         assert (tversky.exact(x, z, alpha, beta) <= around + 1e-12).all()
 
 
+@long
 def test_plain_differences_of_sounds_are_a_quasi_metric() -> None:
     """jnd=0, of speech, chords and what becomes of them: zero at identity alone, and the triangle inequality."""
     x = [f(RATE, affordable(1.0), 1) for f in (speech_like, chord_music)]
