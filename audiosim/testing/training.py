@@ -44,10 +44,12 @@ def with_gradient(loss: Any, test: Array, ref: Array) -> tuple[float, Array]:
 
 def slope_error(loss: Any, test: Array, ref: Array, steepest: float, seed: int = 0) -> float:
     """By how much the derivative along the gradient, and halfway to a random direction, is off that of finite
-    differences, as a share of it; the larger of the two. nan where the gradient is zero, or so steep that Card.steepest bounds it.
+    differences, as a share of it; the larger of the two. nan where the gradient is zero, or so steep that Card.steepest
+    bounds it.
 
     Of several steps the best counts: long ones leave what is straight, where quiet bins have steep slopes, and short
-    ones drown in rounding."""
+    ones drown in rounding.
+    """
     _, slope = with_gradient(loss, test, ref)
     length = float(np.linalg.norm(slope))
     if not 0 < length < NEARLY * steepest / np.sqrt(slope.size):

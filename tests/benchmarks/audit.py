@@ -44,8 +44,9 @@ HEADINGS = (
 def print_distances(rows: list[dict[str, Any]]) -> None:
     print(f"| metric | monotony | least under | {' | '.join(HEADINGS)} |\n|{'---|' * (len(HEADINGS) + 3)}")
     for found in rows:
-        taus = {f["name"].partition(".")[2]: f["value"] for f in found["findings"] if f["name"].startswith("monotony.")}
-        taus = {name.replace("_", " "): tau for name, tau in taus.items() if tau is not None}
+        deaf = {f"monotony.{name}" for name in metrics.get(found["metric"]).card.insensitive_to}
+        graded = [f for f in found["findings"] if f["name"].startswith("monotony.") and f["name"] not in deaf]
+        taus = {f["name"][9:].replace("_", " "): f["value"] for f in graded if f["value"] is not None}
         mean = sum(taus.values()) / len(taus)
         least = sorted((tau, name) for name, tau in taus.items() if tau < 0.9)[:3]
         weak = ", ".join(f"{name} {tau:.2f}" for tau, name in least)
