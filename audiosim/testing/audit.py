@@ -158,7 +158,7 @@ class Audit:
 
 def audit(
     metric: str,
-    sounds: Sequence[Signal | ArrayLike | str] = (),
+    sounds: Signal | ArrayLike | str | Sequence[Signal | ArrayLike | str] = (),
     *,
     rate: int | None = None,
     full: bool = False,
@@ -168,8 +168,8 @@ def audit(
     """Find out what is true of a metric, ours or another's, and hold its card to that.
 
     metric: a spec, such as "log-mel:bands=64".
-    sounds: arrays [sample] or [channel, sample] with full scale 1.0, Signals or paths. Channels are mixed to one, and
-        the loudest three seconds used. Without them, a second of synthetic speech and of chords.
+    sounds: arrays [sample] or [channel, sample] with full scale 1.0, Signals or paths, one or several. Channels are
+        mixed to one, and the loudest three seconds used. Without them, a second of synthetic speech and of chords.
     rate: Hz, for arrays.
     full: descend on samples too, which takes long.
     only: properties to look at, such as "monotony" or "invariance.dc"; all where none is named.
@@ -181,12 +181,13 @@ def audit(
     check_properties(only)
     case = _Case(metric, sounds, rate)
     found: list[Finding] = []
-    for look, names in _LOOKS.items():
+    for topic, look in _TOPICS.items():
+        names = [name for name in PROPERTIES if name == topic or name.startswith(f"{topic}.")]
         wanted = [name for name in names if not only or name in only]
-        if wanted and (full or look is not _recovery):
+        if wanted and (full or topic != "recovery"):
             if progress:
-                progress(names[0])
-            if case.card.non_intrusive and look in _OF_TWO:
+                progress(topic)
+            if case.card.non_intrusive and topic in _OF_TWO:
                 found += [_missing(name, "it judges the test alone") for name in wanted]
             else:
                 found += [f for f in look(case) if f.name in wanted]
@@ -252,7 +253,7 @@ def rule(text: str) -> Rule:
 class _Case:
     """A metric and the sounds to try it on."""
 
-    def __init__(self, spec: str, sounds: Sequence[Any], rate: int | None) -> None:
+    def __init__(self, spec: str, sounds: Any, rate: int | None) -> None:
         parsed = metrics.parse(spec)
         self.spec, self.options = spec, parsed.options
         self.metric: Metric = metrics.get(parsed.name)
@@ -326,8 +327,11 @@ class _Case:
         )
 
 
-def _sounds(metric: Metric, given: Sequence[Any], rate: int | None) -> tuple[int, list[Array], tuple[str, ...]]:
+def _sounds(metric: Metric, given: Any, rate: int | None) -> tuple[int, list[Array], tuple[str, ...]]:
     """Rate, sounds [1, sample] of one length, and their names."""
+    from ..signal import Signal
+
+    given = [given] if isinstance(given, str | Signal | np.ndarray) else given
     if not given:
         rate = rate_of(metric)
         kinds = speech_like, chord_music
@@ -364,7 +368,7 @@ def _identity(case: _Case) -> Iterator[Finding]:
     values = [case.value(x, x.copy()) for x in case.sounds]
     claim = "" if card.identical is None or not case.claims else f"identical={card.identical:.6g}"
     wanted = card.identical if claim and card.identical is not None else values[0]
-    off = max((0.0 if v == wanted else abs(v - wanted)) for v in values)
+    off = float(np.max([0.0 if v == wanted else abs(v - wanted) for v in values]))
     given = " and ".join(dict.fromkeys(f"{v:.6g}" for v in values))
     yield _finding("identity", off, f"identical files give {given}", claim, off == 0)
 
@@ -517,35 +521,37 @@ def _masking(case: _Case) -> Iterator[Finding]:
     yield _finding("masking", ratio, f"white {ratio:.3g} times masked noise")
 
 
-def _pitch(case: _Case) -> Iterator[Finding]:
-    seconds = duration(case.metric, SINES)
+def _pitch_value(case: _Case) -> Iterator[Finding]:
     right, told = 0, 0
-    for target, near, far in zip(*pitch.triples(TRIPLES, case.rate, seconds), strict=True):
+    sines = pitch.triples(TRIPLES, case.rate, duration(case.metric, SINES))
+    for target, near, far in zip(*sines, strict=True):
         nearer, farther = (case.badness(case.value(target[None], x[None])) for x in (near, far))
         if isfinite(nearer) and isfinite(farther):
             told += 1
             right += nearer < farther
     share = right / told if told > TRIPLES // 2 else nan
     yield _finding("pitch.value", share, f"the nearer is nearer in {100 * share:.0f} %")
-    if (why := _no_gradient(case)) is None:
-        from .training import pitch_direction
 
-        try:
-            share = pitch_direction(case.spec, case.rate, NEARBY, PAIRS, seconds)
-        except Exception:  # noqa: BLE001  told by _gradient
-            share = nan
-        yield _finding("pitch.gradient", share, f"leads to the pitch in {100 * share:.0f} %")
-    else:
+
+def _pitch_gradient(case: _Case) -> Iterator[Finding]:
+    if why := _no_gradient(case):
         yield _missing("pitch.gradient", why)
+        return
+    from .training import pitch_direction
+
+    try:
+        share = pitch_direction(case.spec, case.rate, NEARBY, PAIRS, duration(case.metric, SINES))
+    except Exception as wrong:  # noqa: BLE001  whatever the twin of a metric does
+        yield _missing("pitch.gradient", _failure(wrong))
+    else:
+        yield _finding("pitch.gradient", share, f"leads to the pitch in {100 * share:.0f} %")
 
 
 def _gradient(case: _Case) -> Iterator[Finding]:
-    card = case.card
-    names = [name for name in PROPERTIES if name.partition(".")[0] == "gradient"]
-    why = _no_gradient(case)
-    if why is not None:
-        claim = "gradient=none" if card.gradient == "none" else ""
-        yield _missing(names[0], why, claim, True if claim else None)
+    claim = f"gradient={case.card.gradient}" if case.claims else ""
+    if why := _no_gradient(case):
+        untold = not claim or case.card.gradient != "none"
+        yield _missing("gradient", why, *(() if untold else (claim, True)))
         return
     from .training import one_thread
 
@@ -553,8 +559,7 @@ def _gradient(case: _Case) -> Iterator[Finding]:
         with one_thread():
             yield from list(_slopes(case))
     except Exception as wrong:  # noqa: BLE001  whatever the twin of a metric does
-        claim = f"gradient={card.gradient}" if case.claims else ""
-        yield _missing(names[0], f"its loss fails: {type(wrong).__name__}: {wrong}", claim, False if claim else None)
+        yield _missing("gradient", _failure(wrong), claim, False if claim else None)
 
 
 def _slopes(case: _Case) -> Iterator[Finding]:
@@ -638,28 +643,24 @@ def _range(case: _Case) -> Iterator[Finding]:
     yield _finding("range", out / len(given), said, claim, not out)
 
 
-_LOOKS: Mapping[Callable[[_Case], Iterator[Finding]], tuple[str, ...]] = {
-    look: tuple(name for name in PROPERTIES if name.partition(".")[0] == look.__name__[1:] or name in more)
-    for look, more in {
-        _identity: (),
-        _minimality: (),
-        _symmetry: (),
-        _triangle: (),
-        _monotony: (),
-        _insensitive: (),
-        _invariance: (),
-        _added: ("added_to_missing",),
-        _masking: (),
-        _pitch: (),
-        _gradient: (),
-        _recovery: (),
-        _cost: (),
-        _range: (),  # last: of everything that was tried
-    }.items()
+_TOPICS: Mapping[str, Callable[[_Case], Iterator[Finding]]] = {
+    "identity": _identity,
+    "minimality": _minimality,
+    "symmetry": _symmetry,
+    "triangle": _triangle,
+    "monotony": _monotony,
+    "insensitive": _insensitive,
+    "invariance": _invariance,
+    "added_to_missing": _added,
+    "masking": _masking,
+    "pitch.value": _pitch_value,
+    "pitch.gradient": _pitch_gradient,
+    "gradient": _gradient,
+    "recovery": _recovery,
+    "cost": _cost,
+    "range": _range,  # last: of everything that was tried
 }
-
-
-_OF_TWO = (_minimality, _symmetry, _triangle, _added, _masking)  # nothing of these is asked of who judges one sound
+_OF_TWO = ("minimality", "symmetry", "triangle", "added_to_missing", "masking")  # not asked of who judges one sound
 
 
 def _finding(name: str, value: float, says: str, claim: str = "", agrees: bool = True) -> Finding:
@@ -670,6 +671,10 @@ def _finding(name: str, value: float, says: str, claim: str = "", agrees: bool =
 
 def _missing(name: str, reason: str, claim: str = "", agrees: bool | None = None) -> Finding:
     return Finding(name, nan, "", claim, agrees, reason)
+
+
+def _failure(wrong: Exception) -> str:
+    return f"its loss fails: {type(wrong).__name__}: {wrong}"
 
 
 def _no_gradient(case: _Case) -> str | None:

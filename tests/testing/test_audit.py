@@ -114,7 +114,7 @@ def test_the_card_speaks_of_the_defaults() -> None:
 
 
 def test_descent_recovers_other_metrics() -> None:
-    found = audit("mse", [SOUNDS[0][:, :4096]], rate=RATE, only=["recovery"], full=True)["recovery"]
+    found = audit("mse", SOUNDS[0][:, :4096], rate=RATE, only=["recovery"], full=True)["recovery"]
     assert found.value < 0.6
     assert "log-mel" in found.says
 
