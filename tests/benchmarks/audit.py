@@ -16,15 +16,19 @@ from typing import Any
 from audiosim import metrics
 from audiosim.errors import AudiosimError
 from audiosim.testing.audit import PROPERTIES, audit
+from audiosim.testing.signals import speech_like
 
-SLOW = ("siib-gauss",)  # more than a second a value: without the sense of pitch, and no descent
+SLOW = ("siib-gauss",)  # more than a second a value: of speech alone, without the sense of pitch, and no descent
 NOT_ASKED = ("pitch.value", "recovery")
 
 
 def found_of(name: str, known: dict[str, Any] | None, full: bool) -> dict[str, Any]:
     """What is known already, and what is asked for beside it."""
-    only = [p for p in PROPERTIES if p not in NOT_ASKED] if name in SLOW else []
-    found = known or audit(name, only=only).to_dict()
+    if known is None and name in SLOW:
+        only = [p for p in PROPERTIES if p not in NOT_ASKED]
+        rate = metrics.get(name).card.rate or 48000
+        return audit(name, speech_like(rate, 1.0, 11), rate=rate, only=only).to_dict()
+    found = known or audit(name).to_dict()
     if full and name not in SLOW and not any(f["name"] == "recovery" for f in found["findings"]):
         found["findings"] += audit(name, full=True, only=["recovery"]).to_dict()["findings"]
     return found
