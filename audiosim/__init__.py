@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from .result import Result
     from .results import Results, compare
     from .signal import Signal
+    from .testing.audit import audit
 
 __version__ = "0.1.0"
 # Loss and nn are public too, but need torch: a star import must not.
-__all__ = ["Card", "Metric", "Result", "Results", "Signal", "compare", "load", "metrics", "schema"]
+__all__ = ["Card", "Metric", "Result", "Results", "Signal", "audit", "compare", "load", "metrics", "schema"]
 
 _HOME = {
     "Card": "card",
@@ -29,6 +30,7 @@ _HOME = {
     "Result": "result",
     "Results": "results",
     "Signal": "signal",
+    "audit": "testing.audit",
     "compare": "results",
     "load": "audio",
     "Loss": "loss",

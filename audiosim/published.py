@@ -6,14 +6,15 @@ from typing import Any, Literal, get_args
 
 from .errors import UsageError
 
-Kind = Literal["pair", "pairs", "row", "batch", "journal_header", "batch_row"]
+Kind = Literal["pair", "pairs", "row", "batch", "journal_header", "batch_row", "audit", "audits"]
 
 
 def schema(kind: Kind | None = None) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what audiosim writes, or of one kind of document alone; a new dict each time.
 
     pair, pairs: `compare --format json` of one test, of several; row: a line of `compare --format jsonl`;
-    batch: `batch --format json`; journal_header, batch_row: the first line of a journal, and any other.
+    batch: `batch --format json`; journal_header, batch_row: the first line of a journal, and any other;
+    audit, audits: `audit --format json` of one metric, of several.
     """
     import json
     from importlib.resources import files

@@ -619,14 +619,17 @@ def tversky(
     preset: str = "default",
     alpha: float = -1,
     beta: float = -1,
+    jnd: float = 1.0,
     level: float = 92.0,
 ) -> float:
     presets = {"default": (2, 1), "symmetric": (1, 1), "dice": (0.5, 0.5), "artefact": (4, 1), "dropout": (1, 2)}
     of = {**presets, "precision": (1, 0), "recall": (0, 1)}[preset]
     alpha, beta = of[0] if alpha < 0 else alpha, of[1] if beta < 0 else beta
     b, a = specific_loudness(r, rate, level), specific_loudness(t, rate, level)
-    p, q, tau = np.maximum(a - b, 0), np.maximum(b - a, 0), 0.053 * b + 0.02
-    difference = alpha * np.mean(p**2 / (p + tau)) + beta * np.mean(q**2 / (q + tau))
+    p, q, tau = np.maximum(a - b, 0), np.maximum(b - a, 0), jnd * (0.053 * b + 0.02)
+    if jnd:
+        p, q = p**2 / (p + tau), q**2 / (q + tau)
+    difference = alpha * np.mean(p) + beta * np.mean(q)
     common = np.mean(np.minimum(a, b))
     if form == "log":
         return float(np.log(1 + difference / (common + 0.02 * np.mean(b) + 1e-3)))

@@ -60,7 +60,7 @@ HOME = {  # third-party packages that only these may import
     "soxr": ("dsp/",),
     "jinja2": ("report/",),
     "matplotlib": ("report/",),
-    "torch": ("loss.py", "nn.py", "torchmetrics.py", "bench/", "metrics/", *STAGES),
+    "torch": ("loss.py", "nn.py", "torchmetrics.py", "bench/", "testing/training.py", "metrics/", *STAGES),
     "numba": STAGES,
 }
 PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}

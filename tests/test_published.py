@@ -151,6 +151,15 @@ def test_a_manifest_is_carried_through(cli: Callable[..., Done], sounds: Path) -
     valid("batch_row", row)
 
 
+def test_what_audit_writes(cli: Callable[..., Done]) -> None:
+    rules = ["--require", "monotony>=0.9", "--require", "contradicted<=0"]
+    done = cli("audit", "mae", *rules, "--format", "json", "-q")
+    document = json.loads(done.out)
+    valid("audit", document)
+    invalid("audit", {**document, "findings": [{"name": "identity"}]})
+    valid("audits", [document, document])
+
+
 def test_maps_and_metrics_from_outside_too() -> None:
     ref, test = noise(RATE, SECONDS, 1, 2), noise(RATE, SECONDS, 3, 2)
     done = compare(ref, test, ["log-mel:bands=20", "snr"], RATE, detail="map")

@@ -676,6 +676,61 @@ def explain(
     )
 
 
+@app.command("audit", cls=_Command, short_help="Say what is true of a metric, and whether its card says the same.")
+def audit(
+    metrics: Annotated[
+        list[str],
+        typer.Argument(metavar="METRIC", autocompletion=_metric_names, help="Metrics, with options or not."),
+    ],
+    sound: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sound",
+            metavar="FILE",
+            help="A recording to try it on, of which the loudest three seconds are used; repeatable (default: "
+            "synthetic speech and chords).",
+        ),
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Also descend on samples, and say how far other metrics fall; takes a minute."),
+    ] = False,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            metavar="RULE",
+            help="A rule, which must hold or the exit code is 1: a property, such as 'monotony>=0.9' or "
+            "'triangle<=0', or 'contradicted<=0', how often its card is; repeatable.",
+        ),
+    ] = None,
+    metric_file: MetricFileOption = None,
+    format: ExplainFormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Say what is true of a metric, ours or another's, and whether its card says the same.
+
+    \b
+    audiosim audit log-mel
+    audiosim audit mse si-sdr mr-stft --json
+    audiosim audit huber --metric-file huber.py --require 'contradicted<=0'
+    audiosim audit log-mel:bands=64 --sound speech.wav --require 'monotony>=0.9'
+    audiosim audit tversky --full
+
+    Identity, symmetry, triangle inequality, order under twelve graded distortions, what is not heard, added against
+    missing sound, masking, pitch, gradients, cost. Values are of a distance: how much worse than the reference with
+    itself. docs/audit.md says how each is measured. Gradients need torch.
+    """
+    settings = _settings(locals())
+    _offer(metric_file)
+    from .audit import run
+
+    return run(list(metrics), settings, sounds=list(sound or ()), rules=list(rule or ()), full=full, output=output)
+
+
 @app.command("bench", cls=_Command, short_help="Train small networks: which loss teaches best?")
 def bench(
     task: Annotated[

@@ -26,7 +26,7 @@ from .rows import VERDICT, Row, composed, extreme, number, per_channel, silent_c
 from .tally import STATUSES, Tally
 from .verdict import LEVELS, Verdict as Opinion
 
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -468,7 +468,7 @@ def _pool(pooled: str, values: NDArray[np.float64], better: str) -> float:
 
 def _against(value: float, gate: Gate) -> tuple[bool, float]:
     """Whether the value is within the limit, and by how much it misses it."""
-    passed = _COMPARE[gate.operator](value, gate.limit)
+    passed = COMPARE[gate.operator](value, gate.limit)
     return passed, 0.0 if passed else abs(value - gate.limit) if isfinite(value) and isfinite(gate.limit) else inf
 
 

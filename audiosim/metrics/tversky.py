@@ -10,8 +10,9 @@ threshold in quiet has 0.17.
 
 Details: added, missing and common as shares of all loudness that either recording has; all are 0 when both are silent.
 
-With alpha and beta of 1 or more the ratio of plain differences obeys d(a, c) <= d(a, b) + d(b, c). Here differences
-below a just noticeable one count less, which can break it by a few percent.
+jnd=0 takes plain differences, A = mean p and M = mean q. The ratio is then a quasi-metric of loudness for all alpha and
+beta of 1 or more, a metric where they are equal; `exact` has the proof. With a just noticeable difference small steps
+count less than their sum, which can break the triangle inequality by a few percent.
 
 All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
@@ -66,6 +67,7 @@ PRESETS = {  # alpha, beta
     "recall": (0.0, 1.0),
 }
 JND_SLOPE, JND_FLOOR = 0.053, 0.02  # of specific loudness: 0.23 ln(10) / 10 per dB
+PLAIN = 1e-30  # added to it, which changes nothing and keeps 0 / 0 out where it is 0
 R_SHARE, KAPPA = 0.02, 1e-3  # form=log: what keeps the quotient finite, and its slope, where nothing is common
 
 
@@ -81,6 +83,11 @@ class Options(Weighted):
     ] = "default"
     alpha: Annotated[float, Within(-1, 1e6), "weight of added loudness, -1 for the preset's"] = -1.0
     beta: Annotated[float, Within(-1, 1e6), "weight of missing loudness, -1 for the preset's"] = -1.0
+    jnd: Annotated[
+        float,
+        Within(0, 10),
+        "just noticeable difference in dB; 0: plain differences, with alpha, beta >= 1 a quasi-metric",
+    ] = 1.0
     level: Level = 92.0
 
     float64: ClassVar[bool] = True
@@ -91,6 +98,11 @@ class Options(Weighted):
         alpha, beta = PRESETS[self.preset]
         return alpha if self.alpha == -1 else self.alpha, beta if self.beta == -1 else self.beta
 
+    @property
+    def noticeable(self) -> tuple[float, float]:
+        """The just noticeable difference of specific loudness: slope and floor."""
+        return self.jnd * JND_SLOPE, self.jnd * JND_FLOOR + PLAIN
+
     def check(self) -> None:
         if min(self.weights) < 0 or max(self.weights) == 0:
             raise UsageError("alpha and beta must be 0 or more and not both 0, not {:g} and {:g}".format(*self.weights))
@@ -98,12 +110,13 @@ class Options(Weighted):
 
 def measure(pair: Pair, o: Options) -> Channel:
     alpha, beta = o.weights
+    slope, floor = o.noticeable
     ear = Ear.of(pair.rate, o.level)
     specific = ear.loudness(pair.ref.dtype)
 
     def overlaps(spectra: Any, edges: Any, out: Any) -> None:
         n = specific(spectra)
-        hearing.sensation.overlap(n[0], n[1], JND_SLOPE, JND_FLOOR, edges, out)
+        hearing.sensation.overlap(n[0], n[1], slope, floor, edges, out)
 
     def finish(sums: Any, frames: Any, bins: Any) -> Any:
         added, missing, common, ref_loudness = np.moveaxis(sums, -1, 0) / (frames * bins)
@@ -131,11 +144,12 @@ def twin(rate: int, o: Options) -> Twin:
     from ..hearing.tensors import specific_loudness
 
     alpha, beta = o.weights
+    slope, floor = o.noticeable
     specific = specific_loudness(Ear.of(rate, o.level))
 
     def value(ref: Any, test: Any) -> Any:
         b, a = specific(ref), specific(test)
-        p, q, tau = (a - b).relu(), (b - a).relu(), JND_SLOPE * b + JND_FLOOR
+        p, q, tau = (a - b).relu(), (b - a).relu(), slope * b + floor
         difference = (alpha * p.square() / (p + tau) + beta * q.square() / (q + tau)).mean((1, 2))
         common = torch.minimum(a, b).mean((1, 2))
         if o.form == "log":
@@ -146,11 +160,20 @@ def twin(rate: int, o: Options) -> Twin:
 
 
 def exact(ref: Any, test: Any, alpha: float, beta: float) -> Any:
-    """Tversky's ratio of features >= 0 [..., feature] without a just noticeable difference, 0 to 1.
+    """Tversky's ratio of features >= 0 [..., feature] without a just noticeable difference, 0 to 1: what jnd=0 takes of
+    specific loudness.
 
-    Obeys exact(a, c) <= exact(a, b) + exact(b, c) for alpha and beta of 1 or more: with d the weighted difference and C
-    what is common, d / (C + d) grows with d, d(a, c) <= d(a, b) + d(b, c), and C(a, b) <= C(a, c) + d(b, c) as well as
-    C(b, c) <= C(a, c) + d(a, b), because min(x, y) <= min(x, z) + max(y - z, 0).
+    With alpha and beta of 1 or more it is a quasi-metric. Let u+ = max(u, 0), n(x, y) = sum alpha (y - x)+ +
+    beta (x - y)+ the weighted difference, C(x, y) = sum min(x, y) what is common, and d = n / (C + n).
+
+    Zero: d >= 0, and d(x, y) = 0 only where n(x, y) = 0, that is x = y, as both weights are above 0.
+    Triangle: (u + v)+ <= u+ + v+, so n(x, z) <= n(x, y) + n(y, z). As d grows with n,
+        d(x, z) <= (n(x, y) + n(y, z)) / (C(x, z) + n(x, y) + n(y, z)).
+    Since min(x, y) <= min(x, z) + (y - z)+, and the weight of (y - z)+ in n(y, z) is beta >= 1,
+        C(x, y) <= C(x, z) + n(y, z); likewise C(y, z) <= C(x, z) + n(x, y), because alpha >= 1.
+    So n(x, y) / (C(x, z) + n(x, y) + n(y, z)) <= n(x, y) / (C(x, y) + n(x, y)) = d(x, y), and the other term is at most
+    d(y, z). Their sum is the bound above.
+    Symmetry: d(x, y) with alpha, beta is d(y, x) with beta, alpha; it is a metric where they are equal.
     """
     u = np.asarray(test) - ref
     difference = (alpha * np.maximum(u, 0) + beta * np.maximum(-u, 0)).sum(-1)

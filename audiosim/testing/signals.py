@@ -202,6 +202,55 @@ _NAMED_ALIKE = (
 DISTORTIONS: dict[str, Callable[..., Array]] = {"noise": added_noise, **{f.__name__: f for f in _NAMED_ALIKE}}
 
 
+# Distortions that the audit grades and the contract does not ask for
+
+
+def shaped_noise(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
+    """Noise that has the signal's spectrum in every third of an octave and every 40 ms; as loud as it at strength 1."""
+    white = np.random.default_rng([seed, 3]).standard_normal(x.shape)
+
+    def follow(frames: Array, f: Array) -> Array:
+        own, its = np.split(frames, 2)
+        return np.asarray(its * np.sqrt(_third_octaves(np.abs(own) ** 2, f)))
+
+    y = _in_frames(np.concatenate([x, white]), rate, follow)
+    return np.asarray(x + strength * _rms(x) / _rms(y) * y) if strength else x.copy()
+
+
+def band_holes(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
+    """Thirds of an octave that are silent for 20 ms here and there, as of a codec; 90 % of them at strength 1."""
+
+    def empty(frames: Array, f: Array) -> Array:
+        band = _band(f)
+        drawn = np.random.default_rng([seed, 4]).uniform(size=(*frames.shape[:2], band.max() + 1))
+        return np.where(drawn[:, :, band] < 0.9 * strength, 0, frames)
+
+    return _in_frames(x, rate, empty) if strength else x.copy()
+
+
+def tremor(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
+    """Level that goes up and down five times a second, to silence and back at strength 1."""
+    t = np.arange(x.shape[1]) / rate
+    return np.asarray(x * (1 + strength * np.sin(2 * pi * 5 * t)))
+
+
+def speed(x: Array, rate: int, strength: float, seed: int = 0) -> Array:
+    """Faster about the middle, and thus higher: by a semitone at strength 1; silence comes in at both ends."""
+    n, finer = x.shape[1], 8  # times the rate, at which straight lines between samples do
+    spectrum = np.fft.rfft(x, 2 * n)
+    fine = np.fft.irfft(spectrum, 2 * n * finer)[:, : n * finer] * finer
+    at = (n / 2 + (np.arange(n) - n / 2) * 2 ** (strength / 12)) * finer
+    places = np.arange(n * finer)
+    return np.stack([np.interp(at, places, channel, left=0.0, right=0.0) for channel in fine]) if strength else x.copy()
+
+
+GRADED: dict[str, Callable[..., Array]] = {
+    "noise": added_noise,
+    **{f.__name__: f for f in (shaped_noise, low_pass, high_pass, band_holes, clipping, quantisation)},
+    **{f.__name__: f for f in (gain, delay, reverb, speed, tremor)},
+}
+
+
 def _length(rate: int, seconds: float) -> int:
     return max(1, round(rate * seconds))
 
@@ -223,6 +272,33 @@ def _filtered(x: Array, rate: int, response: Callable[[Any], Any]) -> Array:
     n = 2 * x.shape[1]
     spectrum = np.fft.rfft(x, n) * response(np.fft.rfftfreq(n, 1 / rate))
     return np.ascontiguousarray(np.fft.irfft(spectrum, n)[:, : x.shape[1]], dtype=np.float64)
+
+
+def _in_frames(x: Array, rate: int, change: Callable[[Any, Any], Any]) -> Array:
+    """x after change(spectra [channel, frame, bin], Hz of the bins), in frames of some 40 ms that overlap by half."""
+    size = 2 ** round(np.log2(0.04 * rate))
+    window = np.sin(pi * (np.arange(size) + 0.5) / size)
+    padded = np.pad(x, ((0, 0), (size // 2, size + (-x.shape[1]) % (size // 2))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, :: size // 2] * window
+    changed = change(np.fft.rfft(frames), np.fft.rfftfreq(size, 1 / rate))
+    back = np.fft.irfft(changed, size)[: len(changed)] * window
+    y = np.zeros((len(changed), padded.shape[1]))
+    for i in range(back.shape[1]):
+        y[:, i * size // 2 : i * size // 2 + size] += back[:, i]
+    return np.ascontiguousarray(y[:, size // 2 : size // 2 + x.shape[1]])
+
+
+def _band(f: Array) -> Any:
+    """Which third of an octave each frequency is in, from 0 on; what lies below 100 Hz is one."""
+    return np.maximum(np.floor(3 * np.log2(np.maximum(f, 100.0) / 100)), 0).astype(int)
+
+
+def _third_octaves(power: Array, f: Array) -> Array:
+    """Powers [..., bin], each the mean of its third of an octave."""
+    band = _band(f)
+    sums = np.zeros((*power.shape[:-1], band.max() + 1))
+    np.add.at(np.moveaxis(sums, -1, 0), band, np.moveaxis(power, -1, 0))
+    return np.asarray((sums / np.maximum(np.bincount(band), 1))[..., band])
 
 
 def _utterance(rate: int, seconds: float, rng: np.random.Generator) -> Array:

@@ -24,11 +24,11 @@ from audiosim.hearing.loudness import EXPONENT, Ear
 from audiosim.hearing.tensors import specific_loudness
 from audiosim.loss import parse
 from audiosim.testing import signals
+from audiosim.testing.training import LEARNING_RATE, descended
 from tests.benchmarks.pitch import available
 
 RATE = 22050
 SECONDS = 0.74
-LEARNING_RATE = 2e-3
 COMBINED = "tversky:form=log + 0.1*mr-stft"
 SPECS = (
     *("mse", "si-sdr", "log-mel", "mfcc", "mcd:align=none", "lsd", "spectral-transport", "tversky:form=log"),
@@ -95,17 +95,6 @@ def distances(test: Any, ref: Any) -> dict[str, Any]:
         return {**found, "si-sdr": -Loss("si-sdr", RATE, "none")(test.double(), ref.double())}
 
 
-def descended(spec: str, start: Any, target: Any, steps: int, rate: float) -> Any:
-    """The waveforms after Adam; items do not meet, neither in the loss nor in Adam."""
-    x = start.clone().requires_grad_()
-    loss, optimizer = Loss(spec, RATE, "sum"), torch.optim.Adam([x], lr=rate)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss(x, target).backward()
-        optimizer.step()
-    return x.detach()
-
-
 def possible(spec: str) -> bool:
     """Are all its metrics there?"""
     return all(available(term.rpartition("*")[2].strip()) for term in spec.split(" + "))
@@ -125,7 +114,7 @@ def main() -> None:
         print(f"\nFrom {name}, {given.steps} steps of {given.rate:g}:\n")
         print(f"| trained by | {' | '.join(COLUMNS)} | SI-SDR |\n|{'---|' * (len(COLUMNS) + 2)}")
         for spec in filter(possible, given.specs):
-            after = distances(descended(spec, start, target, given.steps, given.rate), target)
+            after = distances(descended(spec, start, target, RATE, given.steps, given.rate), target)
             falls = {c: float((after[c] / before[c]).log().mean().exp()) for c in COLUMNS}
             held = {term.name for _, term in parse(spec)}
             cells = [f"({fall:.2f})" if c in held else f"{fall:.2f}" for c, fall in falls.items()]

@@ -10,13 +10,12 @@ rank.
 from __future__ import annotations
 
 import argparse
-from math import pi
-from typing import Any
 
-import numpy as np
 import torch
 
 from audiosim import Loss, metrics
+from audiosim.testing import pitch
+from audiosim.testing.training import pitch_direction
 
 RATE = 22050
 SECONDS = 0.5
@@ -36,46 +35,18 @@ def available(spec: str) -> bool:
     return name in metrics.names() and metrics.get(name).card.gradient == "exact"
 
 
-def sines(frequencies: Any, phases: Any, rate: int = RATE) -> Any:
-    """[item] Hz and radians -> [item, sample], amplitude 0.5."""
-    time = torch.arange(round(SECONDS * rate), dtype=torch.float64) / rate
-    return 0.5 * torch.sin(2 * pi * frequencies[:, None] * time + phases[:, None])
-
-
-def drawn(rng: np.random.Generator, offsets: np.ndarray[Any, Any], rate: int) -> tuple[Any, Any]:
-    """f0 [item] and sines [item, ...] that lie offsets [item, ...] octaves off, all of an item on one side."""
-    low, high = 30.0, 0.45 * rate
-    f0 = np.empty(len(offsets))
-    f = np.empty(offsets.shape)
-    for i, octaves in enumerate(offsets):
-        while True:
-            f0[i] = np.exp(rng.uniform(np.log(30), np.log(4000)))
-            f[i] = f0[i] * 2.0 ** (rng.choice([-1, 1]) * octaves)
-            if low <= f[i].min() and f[i].max() <= high:
-                break
-    return torch.tensor(f0), torch.tensor(f)
-
-
 def rank(spec: str, triples: int = 400, seed: int = 1, rate: int = RATE) -> float:
     """P(loss(nearer) < loss(farther))."""
-    rng = np.random.default_rng(seed)
-    f0, f = drawn(rng, np.sort(rng.uniform(0, 3, (triples, 2)), axis=1), rate)
-    phases = torch.tensor(rng.uniform(0, 2 * pi, (3, triples)))
+    target, *others = (torch.tensor(x) for x in pitch.triples(triples, rate, SECONDS, seed))
     loss = Loss(spec, rate, "none")
-    target = sines(f0, phases[0], rate)
     with torch.no_grad():
-        near, far = (loss(sines(f[:, i], phases[1 + i], rate), target) for i in (0, 1))
+        near, far = (loss(x, target) for x in others)
     return float((near < far).double().mean())
 
 
 def gradient(spec: str, semitones: tuple[float, float], pairs: int = 120, seed: int = 2, rate: int = RATE) -> float:
     """P(the loss grows where log2 f moves away from f0), offsets drawn from a range of semitones."""
-    rng = np.random.default_rng(seed)
-    f0, f = drawn(rng, rng.uniform(*semitones, pairs) / 12, rate)
-    phases = torch.tensor(rng.uniform(0, 2 * pi, (2, pairs)))
-    octaves = f.log2().requires_grad_()
-    Loss(spec, rate, "sum")(sines(2**octaves, phases[1], rate), sines(f0, phases[0], rate)).backward()
-    return float((octaves.grad.sign() == (f - f0).sign()).double().mean())
+    return pitch_direction(spec, rate, semitones, pairs, SECONDS, seed)
 
 
 def main() -> None:

@@ -86,6 +86,22 @@ def test_directed_triangle_inequality_of_the_exact_form(alpha: float, beta: floa
         assert (tversky.exact(x, z, alpha, beta) <= around + 1e-12).all()
 
 
+@long
+def test_plain_differences_of_sounds_are_a_quasi_metric() -> None:
+    """jnd=0, of speech, chords and what becomes of them: zero at identity alone, and the triangle inequality."""
+    x = [f(RATE, affordable(1.0), 1) for f in (speech_like, chord_music)]
+    x += [added_noise(s, RATE, strength, 2) for s in x for strength in (0.02, 0.3)]
+    x += [0.5 * x[0], 0 * x[0]]
+    for alpha, beta in ((1, 1), (2, 1), (1, 3)):
+        d = np.array([[distance(a, b, alpha=alpha, beta=beta, jnd=0) for b in x] for a in x])
+        assert (np.diag(d) == 0).all()
+        assert (d + np.eye(len(x)) > 0).all()
+        assert (d[:, None, :] <= d[:, :, None] + d[None, :, :] + 1e-12).all()
+        assert np.allclose(d, d.T, rtol=1e-12) == (alpha == beta)
+        mirrored = distance(x[1], x[0], alpha=beta, beta=alpha, jnd=0)
+        assert mirrored == pytest.approx(d[0, 1], rel=1e-12)
+
+
 def test_with_weights_below_one_it_does_not_hold() -> None:
     x, y, z = random_features(25_000, 5)
     for alpha, beta in ((0.5, 0.5), (1, 0), (2, 0.5)):
