@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LOW = 8000  # Hz, about, at which delays are looked for
 WINDOW = 0.05  # s, that is compared as one
 FAINT = 1e-4  # of the loudest window, -40 dB: what is quieter belongs anywhere
-FLOOR = 1e-4, 0.1  # of a window's energy that is left unexplained where all is well
+FLOOR = 1e-6, 0.1  # of a window's energy that is left unexplained where all is well
 UNMATCHED = 0.6  # cost of a window, from which on another delay is looked for
 LEAST = 0.25  # s of unmatched sound, for which it is
 GAP = 10  # matched windows, that do not end a stretch of unmatched ones
@@ -28,7 +28,8 @@ REACH = 8.0  # s either way
 SURE = 0.5  # correlation at the new delay
 RIVALS = 3  # delays that are tried for one stretch,
 RIVAL = 0.9  # of the best correlation at least
-CHANGE = 2.0  # cost of a change of the delay, in unmatched windows
+CHANGE = 2.0  # cost of a change of the delay, in unmatched windows,
+ONLY = 1.0  # where it is the one that the lengths tell of,
 LONG = 0.05  # and of each window by which it changes
 MOST = 16  # delays
 TRIES = 32  # searches
@@ -97,7 +98,7 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
 
 def findings(ref: Array, test: Array, rate: int, cut: list[Piece]) -> list[Finding]:
     """What was done where the delay changes: a finding for each cause, the largest places in order of time."""
-    by_cause: dict[Cause, list[tuple[float, Place]]] = {}
+    by_cause: dict[Cause, list[_Change]] = {}
     loud = _power(ref)
     for before, after in pairwise(cut):
         longer = after.late - before.late
@@ -115,7 +116,8 @@ def findings(ref: Array, test: Array, rate: int, cut: list[Piece]) -> list[Findi
         elif -longer <= SHORT * rate:
             cause = "lost"
         place = Place(start / rate, end / rate, test_start / rate, test_end / rate)
-        by_cause.setdefault(cause, []).append((abs(longer) / rate, place))
+        later = 0.0 if cause.startswith("silence") else (after.latest - start) / rate
+        by_cause.setdefault(cause, []).append(_Change(abs(longer) / rate, place, later))
     return [_finding(cause, found) for cause, found in by_cause.items()]
 
 
@@ -138,10 +140,22 @@ def together(ref: Array, test: Array, cut: list[Piece]) -> tuple[Array, Array, l
     return a, np.concatenate(b, axis=1), kept
 
 
-def _finding(cause: Cause, found: list[tuple[float, Place]]) -> Finding:
-    largest = sorted(found, key=lambda f: -f[0])[:SHOWN]
-    places = tuple(sorted((place for _, place in largest), key=lambda p: (p.start, p.test_start)))
-    return Finding(cause, round(1000 * sum(s for s, _ in found), 3), "ms", places, len(found), 0.9)
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """So many s, at this place or at most so many s later."""
+
+    seconds: float
+    place: Place
+    later: float
+
+
+def _finding(cause: Cause, found: list[_Change]) -> Finding:
+    largest = sorted(found, key=lambda f: -f.seconds)[:SHOWN]
+    places = tuple(sorted((f.place for f in largest), key=lambda p: (p.start, p.test_start)))
+    later = max(f.later for f in found)
+    detail = {"later_s": round(later, 3)} if later > UNCERTAIN else {}
+    size = round(1000 * sum(f.seconds for f in found), 3)
+    return Finding(cause, size, "ms", places, len(found), 0.6 if detail else 0.9, detail=detail)
 
 
 def moved(samples: Array, start: int, stop: int, late: int) -> Array:
@@ -222,7 +236,7 @@ class _Windows:
     def fits(self, k: int, first: int, last: int) -> bool:
         """Whether these windows are well explained at a delay."""
         loud = self.loud[first:last]
-        return bool(loud.any()) and float(self.left[k][first:last][loud].mean()) <= WELL
+        return not loud.any() or float(self.left[k][first:last][loud].mean()) <= WELL
 
     def gain(self, path: list[tuple[int, int, int]]) -> float:
         """By which the test must be scaled, of the windows that fit."""
@@ -324,7 +338,8 @@ def _path(costs: Array, delays: list[int], size: int, ends: int) -> list[tuple[i
     count, windows = costs.shape
     late = np.array(delays) / size
     jump = np.abs(late[:, None] - late[None])  # [from, to]
-    price = np.where(jump > 0, CHANGE + LONG * jump, 0.0)
+    told = (late[:, None] == 0) & (late[None] == ends / size)
+    price = np.where(jump > 0, np.where(told, ONLY, CHANGE) + LONG * jump, 0.0)
     skip = np.ceil(np.maximum(late[:, None] - late[None], 0.0)).astype(int)
     total = np.full((windows, count), np.inf)
     came = np.zeros((windows, count), dtype=np.int8)
