@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 LOW = 8000  # Hz, about, at which delays are looked for
 WINDOW = 0.05  # s, that is compared as one
 FAINT = 1e-4  # of the loudest window, -40 dB: what is quieter belongs anywhere
-FLOOR = 1e-6, 0.1  # of a window's energy that is left unexplained where all is well
+FLOOR = 1e-6, 0.25  # of a window's energy that is left unexplained where all is well, at least and at most;
+USUAL = 80  # the percentile of what is
 UNMATCHED = 0.6  # cost of a window, from which on another delay is looked for
 LEAST = 0.25  # s of unmatched sound, for which it is
 GAP = 10  # matched windows, that do not end a stretch of unmatched ones
@@ -28,6 +29,7 @@ REACH = 8.0  # s either way
 SURE = 0.5  # correlation at the new delay
 RIVALS = 3  # delays that are tried for one stretch,
 RIVAL = 0.9  # of the best correlation at least
+FORGIVEN = 0.9  # of the cost of a window that no delay explains
 CHANGE = 2.0  # cost of a change of the delay, in unmatched windows,
 ONLY = 1.0  # where it is the one that the lengths tell of,
 LONG = 0.05  # and of each window by which it changes
@@ -64,8 +66,9 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
     """The reference cut where the delay of the test changes; empty where it does not, or where nothing fits.
 
     ref, test: [channel, sample] of one rate, of any lengths and gains.
-    Of all ways from the start of both to their ends it is the cheapest: what a window leaves unexplained costs, a
-    change of the delay does, and a little what is skipped, at either end too (alignment with affine gaps, Gotoh 1982).
+    Of all ways from the start of both to their ends it is the cheapest: what a window leaves unexplained that another
+    delay explains costs, a change of the delay does, and a little what is skipped, at either end too (alignment with
+    affine gaps, Gotoh 1982).
     """
     seen = _Windows(ref, test, rate)
     if seen.count < 2 * LEAST / WINDOW or test.shape[1] < seen.size:
@@ -74,7 +77,8 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
     seen.look((0, ends) if abs(ends) > JUMP * rate else (0,))
     _search(seen)
     while len(seen.delays) > 1:
-        path = _path(seen.costs(), seen.delays, seen.size, ends)
+        costs = seen.costs()
+        path = _path(costs - FORGIVEN * costs.min(axis=0), seen.delays, seen.size, ends)
         if len(path) == 1:
             return []
         poor = {k for k, first, last in path if not seen.fits(k, first, last)}
@@ -179,7 +183,7 @@ class _Windows:
     """Windows of the reference at a low rate, and what the test leaves of them unexplained at one delay or another.
 
     size: of a window, in samples of the full rate; count: of them; delays: in samples; left: [delay][window], 0 to 1,
-    whatever the gain: 0 where the reference is faint, and beyond the ends of the test.
+    whatever the gain: 0 where the reference is faint, 1 beyond the ends of the test; beyond: where that is.
     """
 
     def __init__(self, ref: Array, test: Array, rate: int) -> None:
@@ -190,6 +194,7 @@ class _Windows:
         self.count = ref.shape[1] // self.size
         self.delays: list[int] = []
         self.left: list[Array] = []
+        self.beyond: list[Array] = []
         self.energy = np.zeros(self.count)
         for first, x in self._blocks():
             self.energy[first : first + len(x)] = np.einsum("ij,ij->i", x, x)
@@ -218,25 +223,39 @@ class _Windows:
                 explained = np.divide(xy * xy, both, out=np.zeros(len(x)), where=both > 0)
                 left[first:last] = np.where(self.loud[first:last], np.maximum(1.0 - explained, 0.0), 0.0)
             start = np.arange(self.count) * self.size + late
-            left[(start < 0) | (start + self.size > self.test.shape[1])] = 0.0
+            beyond = self.loud & ((start < 0) | (start + self.size > self.test.shape[1]))
+            left[beyond] = 1.0
             self.delays.append(late)
             self.left.append(left)
+            self.beyond.append(beyond)
 
     def forget(self, which: set[int]) -> None:
         kept = [k for k in range(len(self.delays)) if k not in which]
-        self.delays, self.left = [self.delays[k] for k in kept], [self.left[k] for k in kept]
+        self.delays = [self.delays[k] for k in kept]
+        self.left, self.beyond = ([row[k] for k in kept] for row in (self.left, self.beyond))
 
     def costs(self) -> Array:
-        """[delay, window], 0 to 1: by the logarithm of what is left, since a repetition is nearly as like."""
-        left = np.array(self.left)
-        best = left.min(axis=0)[self.loud]
-        floor = float(np.clip(np.median(best) if best.size else 0.0, *FLOOR))
+        """[delay, window], 0 to 1: by the logarithm of what is left, since a repetition is nearly as like.
+
+        Of a window beyond the ends of the test another delay may find the sound within it. It is missing all the same
+        if that sound belongs to another window of the reference: what is left of that one counts.
+        """
+        left, delays = np.array(self.left), np.array(self.delays)
+        best = left.min(axis=0)
+        finds = delays[left.argmin(axis=0)]
+        for row, beyond, late in zip(left, self.beyond, self.delays, strict=True):
+            at = np.flatnonzero(beyond)
+            other = at + np.round((finds[at] - late) / self.size).astype(int)
+            there = (other >= 0) & (other < self.count)
+            row[at[there]] = row[other[there]]
+        matched = best[self.loud & (best < MATCHED)]
+        floor = float(np.clip(np.percentile(matched, USUAL) if matched.size else 0.0, *FLOOR))
         return np.asarray(np.log1p(left / floor) / np.log1p(1 / floor))
 
     def fits(self, k: int, first: int, last: int) -> bool:
-        """Whether these windows are well explained at a delay."""
-        loud = self.loud[first:last]
-        return not loud.any() or float(self.left[k][first:last][loud].mean()) <= WELL
+        """Whether these windows are well explained at a delay, by their amplitudes."""
+        weight = np.sqrt(self.energy[first:last]) * self.loud[first:last]
+        return float(weight @ self.left[k][first:last]) <= WELL * float(weight.sum())
 
     def gain(self, path: list[tuple[int, int, int]]) -> float:
         """By which the test must be scaled, of the windows that fit."""
