@@ -39,7 +39,7 @@ class Aligned:
 
     ref, test: [channel, sample] of one shape and rate (Hz). offset: seconds of the reference at sample 0 as the file
     has it; test_offset: of the test. original: the test as it was, at the same samples, without the undoing of gain and
-    equaliser (clipping is seen there).
+    equaliser (clipping is seen there). joins: samples at which pieces of the test were joined again.
     """
 
     ref: Array
@@ -48,6 +48,7 @@ class Aligned:
     rate: int
     offset: float = 0.0
     test_offset: float = 0.0
+    joins: tuple[int, ...] = ()
 
 
 def find(pair: Aligned) -> list[Finding]:
@@ -57,7 +58,7 @@ def find(pair: Aligned) -> list[Finding]:
     seen = _Frames(pair)
     dropped = seen.dropouts()
     clipped, plateaus = _clipping(pair, seen)
-    clicked = seen.clicks(_wider(dropped) | plateaus.any(axis=1, keepdims=True))
+    clicked = seen.clicks(_wider(dropped | seen.joined()) | plateaus.any(axis=1, keepdims=True))
     found = [*_found("dropout", dropped, seen), *_found("click", clicked, seen), *clipped]
     found += added.find(pair, seen.ref.sum(axis=0), seen.left.sum(axis=0), np.any(dropped | clicked | plateaus, axis=0))
     return found
@@ -93,6 +94,13 @@ class _Frames:
             for first, last in runs(lost, bridge=BRIDGED, over=gone[c] | ~loud[c]):
                 if last - first >= DROPOUT:
                     flags[c, first:last] = True
+        return flags
+
+    def joined(self) -> Array:
+        """[frame]: in which pieces were joined."""
+        flags = np.zeros(self.left.shape[1], dtype=bool)
+        at = np.array(self.pair.joins, dtype=int) // self.size
+        flags[at[(at >= 0) & (at < flags.size)]] = True
         return flags
 
     def clicks(self, otherwise: Array) -> Array:

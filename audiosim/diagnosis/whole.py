@@ -524,8 +524,9 @@ class _Pair:
             x = self._passed(x, low, seen)
         self._leave(x, undone)
         at = round(self.late) + self.moved
-        found = find(
-            Aligned(x, undone, y, self.rate, max(-at, 0) / self.rate, max(at, 0) / self.rate)  # of the whole files
+        early, joins = max(-at, 0), (round(piece[0] * self.rate) for piece in self.cut[1:])
+        found = find(  # offsets are those of the whole files
+            Aligned(x, undone, y, self.rate, early / self.rate, max(at, 0) / self.rate, tuple(j - early for j in joins))
         )
         part = min(self.now / self.energy, 1.0) if self.energy > 0 else 1.0  # of the difference, that find has seen
         for f in found:

@@ -84,6 +84,7 @@ def _clipped(f: Finding) -> str:
 
 
 def _cut(f: Finding) -> str:
+    """detail: later_s, by which the place may lie later where the sound repeats itself."""
     seconds = (f.size or 0.0) / 1000
     long = f"{seconds:.3f} s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
     were = f"in {f.count} places " if f.count > 1 else ""
@@ -97,7 +98,9 @@ def _cut(f: Finding) -> str:
         f.cause,
         f"{long} are in the test that the reference has not" if added else f"{long} of the reference are missing",
     )
-    return f"{said} {were}".rstrip() + _at(f)
+    later = f.detail.get("later_s")
+    repeats = "" if later is None else f", or up to {later:.2f} s later, as the sound repeats itself"
+    return f"{said} {were}".rstrip() + _at(f) + repeats
 
 
 def _noise(f: Finding) -> str:

@@ -109,6 +109,66 @@ def test_nothing_else_is_told_of_what_is_missing(speech: Any, seconds: float, at
     assert set(told) == {"lost" if seconds < 0.2 else "edit"}
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+@pytest.mark.parametrize("from_end", [-5.85, -5.4, -4.4, 1.5, 1.1, 0.8, 0.5, 0.3, 0.15])
+def test_a_cut_near_either_end(speech: Any, seconds: float, from_end: float) -> None:
+    at = 6.0 + from_end if from_end < 0 else 6.0 - seconds - from_end
+    told = diagnosed(speech, without(speech, round(at * RATE), seconds))
+    assert set(told) == {"edit"}
+    (place,) = told["edit"].places
+    assert place.start == pytest.approx(at, abs=0.01)
+    assert told["edit"].size == pytest.approx(1000 * seconds, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def bars(speech: Any) -> Any:
+    """A loop of 1.5 s, eight times, with a quiet voice over it."""
+    bar = degradations.music(RATE, 1.5, 1)[:1]
+    return np.tile(bar, (1, 8)) + 0.03 * np.tile(speech, (1, 2))
+
+
+@pytest.mark.parametrize("seconds", [0.06, 0.5, 1.5, 2.2])
+@pytest.mark.parametrize("at", [1.0, 3.3, 8.9])
+def test_a_cut_where_music_repeats_itself(bars: Any, seconds: float, at: float) -> None:
+    told = diagnosed(bars, without(bars, round(at * RATE), seconds))
+    assert set(told) == {"lost" if seconds < 0.2 else "edit"}
+    (found,) = told.values()
+    (place,) = found.places
+    assert found.size == pytest.approx(1000 * seconds, abs=0.1)
+    assert -0.01 < at - place.start < 0.01 + found.detail.get("later_s", 0.0)
+
+
+def test_a_place_that_cannot_be_told_is_said_to_be_uncertain(speech: Any) -> None:
+    """One of four equal bars is missing: any may be."""
+    bars = np.tile(degradations.music(RATE, 1.5, 1)[:1], (1, 4))
+    x = np.concatenate([speech[:, : 2 * RATE], bars, speech[:, 2 * RATE :]], axis=1)
+    edit = diagnosed(x, without(x, 4 * RATE, 1.5))["edit"]
+    (place,) = edit.places
+    assert place.start < 2.01
+    assert place.start + edit.detail["later_s"] > 6.4
+    assert edit.size == pytest.approx(1500, abs=0.1)
+    assert edit.confidence < 0.9
+    assert "s later, as the sound repeats itself" in edit.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "strength", "cause"),
+    [("delay", 23.02, "delay"), ("low-pass", 3400.0, "low-pass"), ("bell", 6.0, "equaliser")],
+)
+def test_cuts_beside_another_cause(name: str, strength: float, cause: str) -> None:
+    x = degradations.speech(RATE, 12.0, 3)
+    y = without(without(x, 9 * RATE, 0.7), 4 * RATE, 0.5)
+    told = diagnosed(x, degradations.DEGRADATIONS[name].apply(y, RATE, strength, np.random.default_rng(2)).samples)
+    assert {"edit", cause} <= set(told) <= {"edit", cause, "delay", "gain"}
+    assert [p.start for p in told["edit"].places] == pytest.approx([4.0, 9.0], abs=0.08)
+    assert told["edit"].size == pytest.approx(1200, abs=0.2)
+
+
+def test_a_trimmed_end_is_no_edit(bars: Any, speech: Any) -> None:
+    for x in (bars, speech):
+        assert not diagnosed(x, x[:, : -round(0.7 * RATE)])
+
+
 def without(x: Any, at: int, seconds: float) -> Any:
     return np.concatenate([x[:, :at], x[:, at + round(seconds * RATE) :]], axis=1)
 
