@@ -17,6 +17,7 @@ known degradations, which needs ffmpeg.
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib.util
 import itertools
 import math
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from audiosim import Signal, compare, load, metrics, models
+from audiosim.engine.cache import caching
 from audiosim.metrics import auditory
 from audiosim.testing import signals
 from tests.conftest import SHARED
@@ -108,6 +110,38 @@ def distances(spec: str, pairs: Iterable[Pair]) -> dict[Pair, Any]:
 def value(spec: str, result: Any) -> float:
     sign = 1.0 if metrics.get(spec.partition(":")[0]).card.better == "lower" else -1.0
     return sign * result.value
+
+
+def pairs_of_all() -> dict[str, list[Any]]:
+    """Rows of pairs.csv and pairs_2.csv by set, without hidden references and anchors."""
+    sets: dict[str, list[Any]] = {}
+    for name in ("pairs.csv", "pairs_2.csv"):
+        for row in agreement().rows_of(str(AUDIO / name)):
+            if row["condition"] not in ANCHORS and row["ref"] != row["test"]:
+                sets.setdefault(row["set"], []).append(row)
+    return sets
+
+
+def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
+    """Distances of all rated pairs, kept in FOLDER, one file a metric; those that are not there yet are computed. nan
+    where a metric has none."""
+    file = folder / f"{spec.replace(':', '_')}.csv"
+    known: dict[Pair, float] = {}
+    if file.exists():
+        with file.open(encoding="utf-8", newline="") as lines:
+            known = {(ref, test): float(x) for ref, test, x in csv.reader(lines)}
+    if not compute:
+        return known
+    with file.open("a", encoding="utf-8", newline="") as out:
+        for rows in pairs_of_all().values():
+            pairs = dict.fromkeys((r["ref"], r["test"]) for r in rows)
+            missing = [pair for pair in pairs if pair not in known]
+            with caching(*(sound(name).samples for name in dict.fromkeys(n for pair in missing for n in pair))):
+                for pair in missing:
+                    known[pair] = value(spec, distances(spec, [pair])[pair])
+                    csv.writer(out).writerow([*pair, repr(known[pair])])
+                    out.flush()
+    return known
 
 
 # Statistics of distances d, one a row of a set
