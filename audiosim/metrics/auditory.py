@@ -120,6 +120,7 @@ CARD = Card(
     minimum="one sample; it was made for 0.1 s and more",
     lengths="any",
     level="each recording is brought to 65 dB SPL, unless level says how loud it is played",
+    domain="pairs that listeners rated: coded speech, tones of instruments, sung vowels, separated voices; 0.2 to 7 s",
     symmetric=True,
     insensitive_to=("gain", "polarity"),
     gradient="exact",
@@ -137,7 +138,8 @@ CALIBRATED = 90.0  # dB SPL of a full-scale sine, where audibility is asked for 
 MASKED = 0.1  # of the power that both have in a band: what an addition must exceed to be heard
 QUIET = 0.7  # of the threshold in quiet, in dB SPL: what it must exceed without a masker
 LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible one
-SCALE, STEEPNESS = 5.97, 1.5  # of the similarity
+SCALE, STEEPNESS, ADDED = 5.71, 1.0, 0.1  # of the similarity; weight of what was added in it
+LOW, HIGH = 1.0, 1.0  # of the interval of similarity, in units of _unsure
 SLOWEST = 4000  # Hz, of the sampling rate
 COURSE_STEP = 1 << 15  # blocks of the course at a time
 MENTIONED = 0.1  # of the distance: words leave out parts with less
@@ -145,6 +147,14 @@ ROUGHER = 0.03  # weight of added roughness, per dB: asked for interference or s
 HOW = {"added": "was added", "missing": "is missing"}  # of details, in words
 MISSED = 0.1  # weight of what is missing: asked for similarity, listeners hardly punish it
 EDGE = 0.1  # of an energy: what lies beyond the place that words name
+PLACE = {  # features of the domain, and what is little of them
+    "spectrum": 1.0,
+    "modulation": 1.0,
+    "course": 0.3,
+    "peakiness": 0.3,
+    "asked_quality": 3.0,
+    "asked_interference": 0.1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,9 +322,37 @@ def _loudest(xp: Any, excess: Any) -> Any:
     return xp.where(heard, total, 1) ** (1 / LOUDEST) * heard
 
 
-def similarity(distance: Any, scale: float = SCALE, steepness: float = STEEPNESS) -> Any:
-    """0 to 100 of a distance of form=quality: what listeners gave speech codecs in a MUSHRA test, on average."""
-    return 100 * np.exp(-((np.asarray(distance) / scale) ** steepness))
+def similarity(distance: Any, missing: Any, added: Any) -> tuple[Any, Any, Any]:
+    """0 to 100, what listeners give the quality of a sound beside its reference in a MUSHRA test, on average, of a
+    distance of ask=difference and of shares of what is missing and what was added; and the ends of the interval that
+    holds 90 % of conditions of a set that was left out of the fit."""
+    changed = missing + added
+    directed = distance * np.where(changed > 0, (missing + ADDED * added) / (changed + (changed == 0)), 1.0)
+    middle = 100 * np.exp(-((directed / SCALE) ** STEEPNESS))
+    unsure = _unsure(middle)
+    return middle, np.maximum(middle - LOW * unsure, 0.0), np.minimum(middle + HIGH * unsure, 100.0)
+
+
+def _unsure(similarity: Any) -> Any:
+    """How far from it, relatively, ratings lie: people agree at the ends of the scale."""
+    return 4 + similarity * (100 - similarity) / 100
+
+
+def _place(both: Sequence[Heard], rate: int, split: Sums, count: int, parts: dict[str, float]) -> dict[str, float]:
+    """Of a pair among those that listeners rated: what rules bound, and features."""
+    seconds = [x.blocks / models.auditory.complex_gammatone.BLOCKS for x in both]
+    gains = [x.factor[0] / models.auditory.recording.sensitivity(rate)[0] for x in both]
+    audible = np.flatnonzero(split.ref > models.auditory.directed.JND * count)
+    frequencies = models.auditory.complex_gammatone.bank(rate).frequencies
+    return {
+        "rate": float(rate),
+        "shortest": min(seconds),
+        "longest": max(seconds),
+        "level": models.auditory.levels.LEVEL - 10 * float(np.log10(max(gains))),
+        "loudness": float(min(split.ref.sum(), (split.both + split.added).sum())) / (count * len(split.ref)),
+        "bandwidth": float(frequencies[audible[-1]]) if audible.size else 0.0,
+        **{name: float(np.log1p(parts[name] / little)) for name, little in PLACE.items()},
+    }
 
 
 def words(result: Result) -> list[str]:
@@ -471,9 +509,10 @@ def _difference(pair: Pair, o: Options) -> Channel:
         **{name: x / (sum(sizes) or 1.0) for name, x in zip(("added", "missing", "both"), sizes, strict=True)},
         **{f"asked_{name}": float(x) for name, x in asked.items()},
     }
+    similar = similarity(value, directed["missing"], directed["added"])
     details = {
         **parts,
-        "similarity": float(similarity(value)),
+        **{f"similarity{end}": float(x) for end, x in zip(("", "_low", "_high"), similar, strict=True)},
         **directed,
         "roughness_change": float(rougher.sum()),
         "fluctuation_change": float(slower.sum()),
@@ -485,7 +524,8 @@ def _difference(pair: Pair, o: Options) -> Channel:
     if o.ask != "difference":
         value = float(asked[o.ask])
         details = {name: details[name] for name in (*directed, "roughness_change", "lag")}
-    channel = Channel(value=value, details=details)
+    place = {} if level is not None else _place((ref, test), pair.rate, split, count, {**parts, **directed})
+    channel = Channel(value=value, details=details, place=place)
     if pair.detail == "value":
         return channel
     x, y, spectrum = (np.concatenate(z) for z in list(zip(*found.cells, strict=True))[:3])

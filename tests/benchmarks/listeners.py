@@ -67,21 +67,14 @@ def agreement() -> Any:
     return module
 
 
-@cache
 def rated() -> dict[str, list[Any]]:
     """Rows of pairs.csv by set."""
-    sets: dict[str, list[Any]] = {}
-    for row in agreement().rows_of(str(AUDIO / "pairs.csv")):
-        if row["set"].startswith(("codecmushra", "phaseabx", "timbre/")):
-            sets.setdefault(row["set"], []).append(row)
-    return sets
+    return {s: rows for s, rows in rated_sets().items() if s.startswith(("codecmushra", "phaseabx", "timbre/"))}
 
 
-@cache
 def voices() -> dict[str, list[Any]]:
     """Rows of pairs_2.csv by set of ASKS, without anchors."""
-    rows = agreement().rows_of(str(AUDIO / "pairs_2.csv"))
-    return {s: [r for r in rows if r["set"] == s and r["condition"] not in ANCHORS] for s in ASKS}
+    return {s: without_anchors(rated_sets()[s]) for s in ASKS}
 
 
 def family(study: str) -> str:
@@ -112,14 +105,19 @@ def value(spec: str, result: Any) -> float:
     return sign * result.value
 
 
-def pairs_of_all() -> dict[str, list[Any]]:
-    """Rows of pairs.csv and pairs_2.csv by set, without hidden references and anchors."""
+@cache
+def rated_sets() -> dict[str, list[Any]]:
+    """All rows of pairs.csv and pairs_2.csv by set."""
     sets: dict[str, list[Any]] = {}
     for name in ("pairs.csv", "pairs_2.csv"):
         for row in agreement().rows_of(str(AUDIO / name)):
-            if row["condition"] not in ANCHORS and row["ref"] != row["test"]:
-                sets.setdefault(row["set"], []).append(row)
+            sets.setdefault(row["set"], []).append(row)
     return sets
+
+
+def without_anchors(rows: list[Any]) -> list[Any]:
+    """Nor hidden references."""
+    return [row for row in rows if row["condition"] not in ANCHORS and row["ref"] != row["test"]]
 
 
 def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
@@ -133,7 +131,7 @@ def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
     if not compute:
         return known
     with file.open("a", encoding="utf-8", newline="") as out:
-        for rows in pairs_of_all().values():
+        for rows in map(without_anchors, rated_sets().values()):
             pairs = dict.fromkeys((r["ref"], r["test"]) for r in rows)
             missing = [pair for pair in pairs if pair not in known]
             with caching(*(sound(name).samples for name in dict.fromkeys(n for pair in missing for n in pair))):
