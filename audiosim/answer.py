@@ -121,7 +121,6 @@ def pool(channels: Sequence[Channel], pooling: str = "mean") -> Channel:
         average: Array = np.mean(stacked, axis=0)
         return average
 
-
     def named(name: str) -> dict[str, float]:
         found = [getattr(c, name) for c in channels]
         return {k: float(np.mean([x[k] for x in found])) for k in found[0] if all(k in x for x in found)}

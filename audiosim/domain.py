@@ -32,8 +32,8 @@ FILE = "domain_{}.json"
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
     """rules: least and greatest of what is allowed, None where there is no bound. centre [feature]; precision [feature,
-    feature], the inverse of the covariance. calibrated: distances, ascending [n]; of all pairs, each stands for as many.
-    """
+    feature], the inverse of the covariance. calibrated: distances, ascending [n], each of which stands for as many
+    pairs."""
 
     rules: Mapping[str, tuple[float | None, float | None]]
     features: tuple[str, ...]

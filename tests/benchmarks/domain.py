@@ -1,10 +1,10 @@
-"""What listeners rated, as the auditory distance hears it: `python -m tests.benchmarks.domain` prints how well the stored
-summary recognises pairs of sets that were left out, and what it says of degradations that nobody rated; --write writes
-audiosim/tables/domain_auditory.json.
+"""What listeners rated, as the auditory distance hears it: `python -m tests.benchmarks.domain` prints how often the
+stored summary recognises pairs of sets that were left out, and what it says of changes that nobody rated; --write
+writes audiosim/tables/domain_auditory.json.
 
 Needs the folder ../shared beside the checkout. All pairs of pairs.csv and pairs_2.csv count, hidden references and
-anchors too; studies that share sounds are one set, and each set has the same weight in the Gaussian and in p. Rules allow
-more than was rated: ten times as short and as long, half the rate, 20 dB quieter.
+anchors too. Studies that share sounds are one set; each set has the same weight in the Gaussian and in p. Rules allow
+more than was rated: ten times as short and as long, half the rate and bandwidth, 20 dB quieter.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def stretched(x: Array, factor: float) -> Array:
     return np.interp(np.arange(int(len(x) / factor)) * factor, np.arange(len(x)), x)
 
 
-def degraded(rate: int) -> dict[str, Callable[[Array], Array]]:
+def changes(rate: int) -> dict[str, Callable[[Array], Array]]:
     def by(distortion: Callable[..., Array], strength: float) -> Callable[[Array], Array]:
         return lambda x: distortion(x[None], rate, strength)[0]
 
@@ -169,17 +169,17 @@ def main() -> None:
         stored = {"about": about, "version": auditory.CARD.version, "rules": known.rules, "features": known.features}
         FILE.write_text(json.dumps({**stored, **arrays}, indent=1) + "\n", encoding="utf-8")
     print(f"Rules: {known.rules}\n\n| made of 18 sounds | ok | unfamiliar | foreign |\n|---|---|---|---|")
-    clean = [file for kind in ("speech", "music", "env") for file in sorted((AUDIO_CLEAN / kind).iterdir())[:6]]
+    clean = [
+        file for kind in ("speech", "music", "env") for file in sorted((listeners.AUDIO / "clean" / kind).iterdir())[:6]
+    ]
     sounds = [to_rate(load(file), 44100).samples.astype(np.float64).mean(0)[: 4 * 44100] for file in clean]
-    made = {name: [(x, change(x)) for x in sounds] for name, change in degraded(44100).items()}
+    made = {name: [(x, change(x)) for x in sounds] for name, change in changes(44100).items()}
     made["another recording"] = list(zip(sounds, [*sounds[1:], sounds[0]], strict=True))
     for name, pairs in made.items():
         said = [known.judge(place(*pair, 44100))[0] for pair in pairs]
         cells = [f"{said.count(word) / len(said):.0%}" for word in ("ok", "unfamiliar", "foreign")]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
-
-AUDIO_CLEAN = listeners.AUDIO / "clean"
 
 if __name__ == "__main__":
     main()

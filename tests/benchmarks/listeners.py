@@ -88,19 +88,19 @@ def sound(name: str) -> Signal:
     return load(AUDIO / name)
 
 
+def compare_one(spec: str, pair: Pair) -> Any:
+    """The result of a metric for a pair of files."""
+    length = "keep" if metrics.get(spec.partition(":")[0]).card.lengths == "any" else "pad"
+    return compare(*map(sound, pair), spec, length=length, rates="resample", channels="mono", jobs=1)[spec]
+
+
 def distances(spec: str, pairs: Iterable[Pair]) -> dict[Pair, Any]:
-    """Results by pair; where they are better when higher, with the sign turned."""
-    name = spec.partition(":")[0]
-    length = "keep" if metrics.get(name).card.lengths == "any" else "pad"
-    found = {}
-    for ref, test in pairs:
-        found[ref, test] = compare(
-            sound(ref), sound(test), spec, length=length, rates="resample", channels="mono", jobs=1
-        )[spec]
-    return found
+    """Results by pair."""
+    return {pair: compare_one(spec, pair) for pair in pairs}
 
 
 def value(spec: str, result: Any) -> float:
+    """Of a result, with the sign turned where it is better when higher."""
     sign = 1.0 if metrics.get(spec.partition(":")[0]).card.better == "lower" else -1.0
     return sign * result.value
 
@@ -136,7 +136,7 @@ def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
             missing = [pair for pair in pairs if pair not in known]
             with caching(*(sound(name).samples for name in dict.fromkeys(n for pair in missing for n in pair))):
                 for pair in missing:
-                    known[pair] = value(spec, distances(spec, [pair])[pair])
+                    known[pair] = value(spec, compare_one(spec, pair))
                     csv.writer(out).writerow([*pair, repr(known[pair])])
                     out.flush()
     return known
@@ -393,28 +393,46 @@ def odd_one_out(spec: str) -> str:
     return f"{o['top1']:.2f} / {o['spearman']:.2f}" if o else "-"
 
 
-def similarity(d: Array) -> str:
-    """The mapping to 0-100 as the ratings of codecmushra have it, and how far off it is for items left out."""
-    rows = rated()["codecmushra"]
+RATING = ("codecmushra", "separation_quality")  # sets that rate quality
+
+
+def similarity() -> None:
+    """The mapping to 0-100 as all sets that rate quality have it, and its interval by leaving each of them out."""
+    rows = [row for name in RATING for row in rated_sets()[name]]
+    sets = np.array([row["set"] for row in rows])
     score = np.array([float(row["score"]) for row in rows])
-    kept = np.array([row["ref"] != row["test"] for row in rows])
-    items = np.array([row["item"] for row in rows])
+    found = [compare_one("auditory", (row["ref"], row["test"])) for row in rows]
+    missing, added = (np.array([r.details[k] for r in found]) for k in ("missing", "added"))
+    changed = missing + added
+    x = np.array([r.value for r in found]) * (missing + auditory.ADDED * added) / (changed + (changed == 0))
+    weight = sum((sets == name) / np.sum(sets == name) for name in RATING)
+    A, B = np.geomspace(2, 20, 80), np.linspace(0.5, 2, 31)
 
-    def fitted(here: Array) -> tuple[float, float]:
-        grid = [(np.sum((auditory.similarity(d[here], a, b) - score[here]) ** 2), a, b) for a in A for b in B]
-        return min(grid)[1:]
+    def curve(x: Array, a: float, b: float) -> Array:
+        return 100 * np.exp(-((x / a) ** b))
 
-    A, B = np.geomspace(2, 30, 100), np.linspace(0.5, 3, 51)
-    off = np.concatenate(
-        [
-            score[kept & (items == i)] - auditory.similarity(d[kept & (items == i)], *fitted(kept & (items != i)))
-            for i in np.unique(items)
-        ]
-    )
-    low, high = np.percentile(off, [2.5, 97.5])
-    a, b = fitted(kept)
-    rms = np.sqrt(np.mean(off**2))
-    return f"Similarity 100 exp(-(D / {a:.3g})^{b:.3g}), items left out: rms {rms:.1f}, 95 % {low:+.0f} to {high:+.0f}"
+    def fitted(weight: Array) -> tuple[float, float]:
+        return min((np.sum(weight * (curve(x, a, b) - score) ** 2), a, b) for a in A for b in B)[1:]
+
+    middle = np.empty(len(score))
+    for name in RATING:
+        middle[sets == name] = curve(x[sets == name], *fitted(weight * (sets != name)))
+    off = (score - middle) / auditory.unsure(middle)
+    order = np.argsort(off)
+    share = np.cumsum(weight[order]) / weight.sum()
+    low, high = (off[order][np.searchsorted(share, q)] for q in (0.05, 0.95))
+    a, b = fitted(weight)
+    print(f"Similarity 100 exp(-(x / {a:.3g})^{b:.3g}), 90 % within {low:+.2f} and {high:+.2f} of its unit\n")
+    print("| set left out | rms | inside | fitted on both: rms | inside |\n|---|---|---|---|---|")
+    ours = np.array([[r.details[f"similarity{end}"] for end in ("", "_low", "_high")] for r in found]).T
+    left = middle, *((middle + q * auditory.unsure(middle)).clip(0, 100) for q in (low, high))
+    for name in RATING:
+        cells = []
+        for mid, bottom, top in (left, ours):
+            k = sets == name
+            cells += [f"{np.sqrt(np.mean((score - mid)[k] ** 2)):.1f}"]
+            cells += [f"{np.mean(((score >= bottom) & (score <= top))[k]):.0%}"]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 DEGRADATIONS: dict[str, Any] = {
@@ -522,7 +540,8 @@ def main() -> None:
     if "auditory" in given.specs:
         found, spread = cross_validated(parts)
         print(f"| {' | '.join([*row_of('`auditory`, cross-validated', found), '-'])} |\n\n{spread}")
-        print(similarity(parts["codecmushra"] @ WEIGHTS))
+        print()
+        similarity()
     print()
     masking(["auditory:form=audibility", "auditory:level=90", *given.specs[1:]])
     print()
