@@ -10,7 +10,12 @@ it stays as it is.
 Spearman of all and its mean within songs, 95 % intervals and paired differences by drawing songs with replacement. The
 constants of an ask (window, exponent or weights) are chosen anew without the song that is predicted, and, once more,
 on another set alone: those of quality on codecs, those of interference on votes for the most similar, and those of
-similarity on interference, which says nothing of its weight of what is missing. --anchors prints the distance after
+similarity on interference, which says nothing of its weight of what is missing.
+
+--scores FOLDER prints how every metric agrees with every set, and what weights that were chosen without a whole set, or
+by half of the raters, predict. Columns are means of Spearman of all and within items or songs (timbre, voice: within
+studies and matrices); a bracket behind another metric is the 95 % interval of by how much auditory is above it, drawing
+items and raters, studies, matrices or songs with replacement. --anchors prints the distance after
 known degradations, which needs ffmpeg.
 """
 
@@ -27,7 +32,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +48,7 @@ PARTS = ("spectrum", "modulation", "course", "peakiness")
 WEIGHTS = np.array([auditory.SPECTRUM, auditory.MODULATION, auditory.COURSE, auditory.PEAKINESS])
 GRID = np.array([(w, 2.0, c, k) for w, c, k in itertools.product((3, 4, 5, 6, 7.5), (3, 4.5, 6, 9), (0.3, 0.5, 0.7))])
 DRAWS = 1000
+ENOUGH = 0.9  # of a set's pairs must have a value
 ASKS = {  # set: ask, and the agreement to reach, of all and within songs
     "separation_quality": ("quality", (0.87, 0.79)),
     "separation_interferer": ("interference", (0.86, 0.86)),
@@ -393,6 +399,146 @@ def odd_one_out(spec: str) -> str:
     return f"{o['top1']:.2f} / {o['spearman']:.2f}" if o else "-"
 
 
+# All metrics on all sets
+
+
+class Column(NamedTuple):
+    """What is agreed with: rows, and the units that are drawn, left out, or within which ranks count. pooled: whether
+    ranks over all units count too, as much. ours: the form of auditory that is asked."""
+
+    rows: list[Any]
+    unit: Array
+    pooled: bool
+    ours: str
+
+    def of(self, d: Array, score: Array, drawn: Iterable[str] | None = None) -> float:
+        """Agreement of distances d with ratings, of units that may be drawn more than once; nan where too few have
+        a value."""
+        kept = np.isfinite(score) & ~np.isnan(d)
+        if kept.mean() < ENOUGH:
+            return math.nan
+        units = [np.flatnonzero((self.unit == u) & kept) for u in (np.unique(self.unit) if drawn is None else drawn)]
+        within = float(np.nanmean([rho(d[k], score[k]) for k in units]))
+        every = np.concatenate(units)
+        return (rho(d[every], score[every]) + within) / 2 if self.pooled else within
+
+    @property
+    def score(self) -> Array:
+        """Rising with distance."""
+        return np.array([float(r["score"]) * (1 - 2 * int(r["higher_is_better"])) for r in self.rows])
+
+    def distances(self, found: dict[Pair, float]) -> Array:
+        return np.array([found.get((r["ref"], r["test"]), math.nan) for r in self.rows])
+
+
+@cache
+def columns() -> dict[str, Column]:
+    sets = {name: without_anchors(rows) for name, rows in rated_sets().items()}
+
+    def several(start: str) -> list[Any]:
+        return [row for name, rows in sets.items() if name.startswith(start) for row in rows]
+
+    def column(rows: list[Any], unit: str, pooled: bool, ours: str = "auditory") -> Column:
+        return Column(rows, np.array([row[unit] for row in rows]), pooled, ours)
+
+    voices = {name: column(sets[name], "item", True, f"auditory:ask={ask}") for name, (ask, _) in ASKS.items()}
+    return {
+        "codecs": column(sets["codecmushra"], "item", True),
+        "timbre": column(several("timbre/"), "set", False),
+        "voice": column(several("voice/"), "set", False),
+        **voices,
+    }
+
+
+@cache
+def raters() -> Array:
+    """What each rater said of each row of codecs [row, rater]; nan where nothing."""
+    said: dict[Pair, dict[str, float]] = {}
+    for row in agreement().rows_of(str(AUDIO / "codecmushra" / "ratings_raw.csv")):
+        said.setdefault((row["ref"], row["test"]), {})[row["rater"]] = float(row["rating"])
+    names = sorted({name for by in said.values() for name in by})
+    return np.array([[said[r["ref"], r["test"]].get(n, math.nan) for n in names] for r in columns()["codecs"].rows])
+
+
+def mean_rating(drawn: Array) -> Array:
+    """Of raters that may be drawn more than once, -mean [row]; nan where none of them rated it."""
+    heard = raters()[:, drawn]
+    counts = np.isfinite(heard).sum(1)
+    return np.where(counts > 0, -np.nansum(heard, 1) / np.maximum(counts, 1), math.nan)
+
+
+def draws(name: str) -> list[tuple[Array, Array]]:
+    """Units, and ratings by raters, drawn with replacement."""
+    column, found = columns()[name], []
+    units = np.unique(column.unit)
+    for i in range(DRAWS):
+        g = np.random.default_rng(i)
+        drawn = g.choice(units, len(units))
+        count = raters().shape[1]
+        found.append((drawn, mean_rating(g.integers(0, count, count)) if name == "codecs" else column.score))
+    return found
+
+
+def everything(folder: Path) -> None:
+    """Agreement of every metric that has been computed into the folder with every set."""
+    specs = sorted(file.stem.replace("_", ":", 1) for file in folder.glob("*.csv"))
+    known = {spec: scored(spec, folder, compute=False) for spec in specs}
+    print(f"| metric | {' | '.join(columns())} |\n|---{'|---' * len(columns())}|")
+    cells: dict[str, list[str]] = {spec: [] for spec in specs}
+    for name, column in columns().items():
+        again = draws(name)
+        ours = column.distances(known[column.ours])
+        own = np.array([column.of(ours, score, units) for units, score in again])
+        for spec in specs:
+            d = column.distances(known[spec])
+            x = column.of(d, column.score)
+            if math.isnan(x):
+                cells[spec].append("-")
+                continue
+            theirs = own if spec == column.ours else np.array([column.of(d, s, units) for units, s in again])
+            low, high = np.nanpercentile(theirs if spec == column.ours else own - theirs, [2.5, 97.5])
+            form = "{:.2f} [{:.2f}, {:.2f}]" if spec == column.ours else "{:.2f} [{:+.2f}, {:+.2f}]"
+            cells[spec].append(form.format(x, low, high))
+    first = [spec for spec in specs if spec.startswith("auditory")]
+    for spec in (*first, *(s for s in specs if s not in first)):
+        print(f"| `{spec}` | {' | '.join(cells[spec])} |")
+
+
+def left_out() -> None:
+    """Weights of the parts as they are chosen without a whole set, an item or half of the raters."""
+    parts = {}
+    for name, column in columns().items():
+        found = [compare_one("auditory", (r["ref"], r["test"])).details for r in column.rows]
+        parts[name] = np.array([[d[p] for p in PARTS] for d in found]) / WEIGHTS
+    agreed = {
+        name: np.array([column.of(parts[name] @ w, column.score) for w in GRID]) for name, column in columns().items()
+    }
+    now = {name: column.of(parts[name] @ WEIGHTS, column.score) for name, column in columns().items()}
+
+    def chosen(by: Array) -> Array:
+        return GRID[np.argsort(by)[-10:]].mean(0)  # one maximum would be luck
+
+    print("| predicted | weights as they are | chosen on | weights | chosen |\n|---|---|---|---|---|")
+    sound = ("codecs", "timbre", "voice")
+    for name, column in columns().items():
+        rests = {" ".join(n for n in sound if n != name): [n for n in sound if n != name]}
+        rests["all others"] = [n for n in columns() if n != name]
+        for label, rest in rests.items():
+            w = chosen(np.mean([agreed[n] for n in rest], axis=0))
+            x = column.of(parts[name] @ w, column.score)
+            print(f"| {name} | {now[name]:.3f} | {label} | {' '.join(f'{v:.2g}' for v in w)} | {x:.3f} |", flush=True)
+    codecs = columns()["codecs"]
+    count, halves = raters().shape[1], []
+    for i in range(20):
+        order = np.random.default_rng(i).permutation(count)
+        one, other = (mean_rating(k) for k in (order[: count // 2], order[count // 2 :]))
+        w = chosen(np.array([codecs.of(parts["codecs"] @ w, one) for w in GRID]))
+        halves.append([codecs.of(parts["codecs"] @ x, other) for x in (WEIGHTS, w)] + [codecs.of(-one, -other)])
+    a, b, c = np.mean(halves, axis=0)
+    print(f"| codecs by half of the raters | {a:.3f} | codecs by the other half | | {b:.3f} |")
+    print(f"\nThe two halves of the raters agree by {abs(c):.3f}.")
+
+
 RATING = ("codecmushra", "separation_quality")  # sets that rate quality
 
 
@@ -503,6 +649,12 @@ def anchors() -> None:
             row(f"{codec}, {kbps} kb/s", lambda x, e=encoder, k=kind, b=kbps: coded(x, rate, e, k, b))
 
 
+def every_metric() -> tuple[str, ...]:
+    """What is computed for --scores; of visqol its similarity, as its model must be had elsewhere."""
+    own = [name for name in metrics.own_names() if name not in ("auditory", "visqol")]
+    return ("auditory", *(f"auditory:ask={ask}" for ask, _ in ASKS.values()), "visqol:output=vnsim", *own)
+
+
 def possible(spec: str) -> bool:
     return spec.partition(":")[0] in metrics.names()
 
@@ -511,6 +663,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--anchors", action="store_true")
     parser.add_argument("--asks", action="store_true", help="separated voices alone")
+    parser.add_argument("--scores", type=Path, help="folder: every metric with every set, from what is kept there")
+    parser.add_argument("--compute", action="store_true", help="compute what is missing there first: hours")
     parser.add_argument("--odd", action="store_true", help="the odd one out as well, which is no gate")
     parser.add_argument("specs", nargs="*", default=SPECS)
     given = parser.parse_args()
@@ -521,6 +675,14 @@ def main() -> None:
         sys.exit("tests.benchmarks.listeners: needs the folder ../shared beside the checkout")
     if given.asks:
         asks()
+        return
+    if given.scores:
+        given.scores.mkdir(parents=True, exist_ok=True)
+        for spec in every_metric() if given.compute else ():
+            scored(spec, given.scores)
+        everything(given.scores)
+        print()
+        left_out()
         return
     rows = rated()
     print(
