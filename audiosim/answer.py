@@ -45,6 +45,7 @@ class Channel:
     map: Array | None = None
     added: Array | None = None
     details: Mapping[str, float] = field(default_factory=dict)
+    place: Mapping[str, float] = field(default_factory=dict)  # what its domain is asked about; empty: it is not asked
     reason: str | None = None  # why the value is nan or infinite
     unit: str | None = None  # None: as options and card say
     better: Better | None = None
@@ -120,7 +121,10 @@ def pool(channels: Sequence[Channel], pooling: str = "mean") -> Channel:
         average: Array = np.mean(stacked, axis=0)
         return average
 
-    common = [name for name in channels[0].details if all(name in c.details for c in channels)]
+    def named(name: str) -> dict[str, float]:
+        found = [getattr(c, name) for c in channels]
+        return {k: float(np.mean([x[k] for x in found])) for k in found[0] if all(k in x for x in found)}
+
     with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
         value = np.sqrt(np.mean(values**2)) if pooling == "rms" else values.mean()
     first, per_band = channels[0], pooled("per_band")
@@ -134,7 +138,8 @@ def pool(channels: Sequence[Channel], pooling: str = "mean") -> Channel:
         times=times,
         map=mean("map"),
         added=mean("added"),
-        details={name: float(np.mean([c.details[name] for c in channels])) for name in common},
+        details=named("details"),
+        place=named("place"),
         reason="; ".join(reasons) or None,
         unit=first.unit,
         better=first.better,

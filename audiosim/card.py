@@ -41,6 +41,7 @@ class Input:
     pauses: bool = False  # silence of the reference does not count towards it
     settles: float = 0.0  # seconds from which on its source vouches for the value
     level: str = "full scale is 1.0"  # what it assumes of the level
+    domain: str = ""  # what it was judged or tuned on; a summary is stored, to which Result.domain holds each pair
     non_intrusive: bool = False  # it judges the test alone; the reference is for comparison
     needs: tuple[str, ...] = ()  # extras of the package
 

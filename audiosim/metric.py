@@ -4,13 +4,13 @@ taken apart, given to threads and pooled, once for all metrics."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
 
-from . import watch
+from . import domain, watch
 from .answer import Channel, Detail, Pair, pool, result
 from .card import Card
 from .dsp.resampling import to_rate
@@ -137,9 +137,15 @@ class Metric:
             return answer  # type: ignore[no-any-return]
 
         if self.card.joint_channels:
-            return result(ask(pairs), len(ref), self.scale(o))
-        channels = in_threads(lambda c: ask(pairs[c]), range(len(pairs)), at_once)
-        return result(pool(channels, self.card.pooling), len(ref), self.scale(o))
+            answer = ask(pairs)
+        else:
+            channels = in_threads(lambda c: ask(pairs[c]), range(len(pairs)), at_once)
+            answer = pool(channels, self.card.pooling)
+        found = result(answer, len(ref), self.scale(o))
+        if not answer.place or found.status != "ok":
+            return found
+        known, p = domain.summary(self.name).judge(answer.place)
+        return replace(found, domain=known, domain_p=p)
 
     def twin(self, rate: int, options: Options) -> Twin:
         """The same on tensors, made for this rate."""

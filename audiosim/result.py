@@ -16,6 +16,7 @@ Array = NDArray[Any]
 Twin = Callable[[Any, Any], Any]
 Status = Literal["ok", "undefined", "infinite", "error"]
 Better = Literal["lower", "higher"]
+Domain = Literal["ok", "unfamiliar", "foreign"]
 IDENTICAL = "identical recordings"  # the reason of a value that depends on the signal even when the two are identical
 
 
@@ -41,6 +42,11 @@ class Result:
     details: named parts.
     reason: why the value is nan or infinite; of a pair, also that the recordings are identical (IDENTICAL), where the
         value depends on the signal even then: it says nothing about a difference.
+    domain: whether the pair is like those on which the metric was judged or tuned, which its card names. "unfamiliar":
+        fewer than one in 20 of them lie as far out (domain_p < 0.05). "foreign": none lies half as far out, or a rule
+        of rate, length, level or silence is broken. Then nothing vouches for the value, which may be right even so.
+        None where the metric has no domain, or none under its options.
+    domain_p: the share of them that lie as far out, above 0 and at most 1; nan where domain is None.
     unit, better: of the value under the metric's options, whether there is one or not; unit is "1" for a pure number.
     """
 
@@ -58,6 +64,8 @@ class Result:
     details: Mapping[str, float] = field(default_factory=dict)
     status: Status = "ok"
     reason: str | None = None
+    domain: Domain | None = None
+    domain_p: float = nan
 
 
 def undefined(reason: str, channels: int, scale: Scale) -> Result:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .judge.verdict import Verdict
 
 GAP = "   "  # between the columns of a printed table
+UNLIKE = {  # domain of a result: the mark behind its value, and what it means
+    "unfamiliar": ("?", "? unlike nearly all pairs that it was judged on"),
+    "foreign": ("??", "?? like no pair that it was judged on: rate, length, level or kind of difference"),
+}
 
 
 class Results(dict[str, Result]):
@@ -170,6 +174,7 @@ class Results(dict[str, Result]):
                 "status": result.status,
                 "reason": reason(result),
                 "reading": _reading(spec, result),
+                "domain": result.domain,
                 "per_channel": result.per_channel.tolist(),
             }
             for spec, result in self.items()
@@ -228,12 +233,13 @@ def header(pair: Mapping[str, Any]) -> list[str]:
 
 
 def reasons(pair: Mapping[str, Any]) -> dict[str, str]:
-    """What stands below: why a value is none, infinite, or says nothing; the status by each sentence."""
-    return {
+    """What stands below: why a value is none, infinite, says nothing, or is marked; the status by each sentence."""
+    said = {
         r["reason"] if pair["rate"] is None else f"{r['spec']}: {r['reason']}": r["status"]
         for r in pair["results"]
         if r["status"] != "ok" or r["reason"]
     }
+    return said | {f"{r['spec']}: {text}": r["status"] for r in pair["results"] if (text := unlike(r))}
 
 
 def number(value: float) -> str:
@@ -242,8 +248,21 @@ def number(value: float) -> str:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    """The value as tables show it, or why there is none in a word."""
-    return str(row["status"]) if row["status"] in ("undefined", "error") else number(row["value"])
+    """The value as tables show it, marked where the pair is outside the metric's domain; or why there is none in a
+    word."""
+    if row["status"] in ("undefined", "error"):
+        return str(row["status"])
+    return number(row["value"]) + mark(row)
+
+
+def mark(row: Mapping[str, Any]) -> str:
+    """Behind a value: whether the pair lies outside the metric's domain."""
+    return UNLIKE[row["domain"]][0] if row.get("domain") in UNLIKE else ""
+
+
+def unlike(row: Mapping[str, Any]) -> str | None:
+    """What the mark means."""
+    return UNLIKE[row["domain"]][1] if row.get("domain") in UNLIKE else None
 
 
 def shown_unit(row: Mapping[str, Any]) -> str:

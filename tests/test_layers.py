@@ -29,7 +29,7 @@ ORDER = (
     {"answer"},
     {"distance"},
     {"models"},
-    {"watch"},
+    {"domain", "watch"},
     {"metric"},
     {"outside"},
     {"metrics"},

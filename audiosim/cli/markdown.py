@@ -10,6 +10,7 @@ from ..audio import display_name
 from ..judge.gates import Verdict
 from ..judge.rows import Row
 from ..judge.summary import Agreements, Score, Summary
+from ..results import mark
 from .findings import Finding, missed, unmet
 from .table import best_mean, counts, heading, interval
 from .words import about, amount, number
@@ -88,7 +89,7 @@ def _names(tests: Sequence[str]) -> str:
 
 
 def _of_row(row: Row) -> str:
-    return str(row["status"]) if row["status"] in ("undefined", "error") else number(row["value"])
+    return str(row["status"]) if row["status"] in ("undefined", "error") else number(row["value"]) + mark(row)
 
 
 def _unit(row: Row) -> str:

@@ -380,6 +380,7 @@ def card_parts(name: str) -> dict[str, list[tuple[str, str]]]:
             ("channels", f"{card.channels}; pooled by {card.pooling}"),
             ("lengths", card.lengths),
             ("level", card.level),
+            ("judged on", card.domain),
             ("judges", card.non_intrusive and "the test alone; the reference is for comparison"),
             ("needs", ", ".join(card.needs)),
         ),

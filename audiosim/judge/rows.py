@@ -88,6 +88,8 @@ def result_row(spec: str, result: Result, listener: Row | None = None) -> dict[s
         "status": result.status,
         "reason": reason(result),
         "reading": None if read is None else read.text,
+        "domain": result.domain,
+        "domain_p": None if result.domain is None else result.domain_p,
         "per_band": _list(result.per_band),
         "bands": _list(result.bands),
         "edges": _list(result.edges),

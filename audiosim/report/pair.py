@@ -17,6 +17,7 @@ from ..diagnosis import words
 from ..judge import explain, reading as readings
 from ..judge.rows import VERDICT, Row, number
 from ..judge.verdict import LEVELS as OPINIONS
+from ..results import mark, unlike
 from . import charts, pictures
 from .sound import Sound, duration
 
@@ -42,7 +43,7 @@ def answer(row: Row) -> dict[str, Any]:
     return {
         "spec": row["spec"],
         "title": card.title,
-        "text": charts.number(value) if shown else str(row["status"]),
+        "text": charts.number(value) + mark(row) if shown else str(row["status"]),
         "sort": repr(value)
         if value == value and isfinite(value)
         else str(value).replace("inf", "Infinity")
@@ -51,7 +52,7 @@ def answer(row: Row) -> dict[str, Any]:
         "unit": "" if row["unit"] == "1" else row["unit"],
         "better": row["better"],
         "arrow": charts.ARROWS[row["better"]],
-        "reason": row["reason"],
+        "reason": row["reason"] or unlike(row),
         "odd": row["status"] != "ok",
         "reading": None if read is None else {"text": read.text, "level": severity(read.severity)},
         "failed": any(not g["passed"] for g in row["gates"]),

@@ -26,13 +26,13 @@ import audiosim
 from audiosim import metrics
 from audiosim.judge.reading import COLUMNS, FILE, VERDICT
 from audiosim.judge.verdict import RULE_VERSION
-from audiosim.metrics.auditory import SCALE, STEEPNESS, similarity
 from audiosim.signal import Signal
 from audiosim.testing import signals
 
 from .listeners import AUDIO, SOURCE, coded, low_passed
 
 RATE, SECONDS = 48000, 4.0
+SCALE, STEEPNESS = 5.97, 1.5  # of what listeners gave coded speech, 0 to 100, by distance
 CONFUSED = 1 / 6  # of the pairs of steps on two sounds: a ladder that is confused as often says nothing
 ALIKE = 1e-3  # of the range of a ladder: steps nearer than this are one
 
@@ -142,7 +142,7 @@ def ladders(found: Mapping[tuple[str, str, str, str], float], wanted: Sequence[s
 def severity(found: Mapping[tuple[str, str, str, str], float], ladder: str, step: str) -> float:
     """Of a step, 0 to 1: what listeners would take from 100 of it in a MUSHRA test, by auditory, the median."""
     distances = [v for (name, at, _, spec), v in found.items() if (name, at, spec) == (ladder, step, "auditory")]
-    return float(1 - similarity(np.median(distances)) / 100)
+    return float(1 - np.exp(-((np.median(distances) / SCALE) ** STEEPNESS)))
 
 
 ACR = ("excellent", "good", "fair", "poor", "bad")

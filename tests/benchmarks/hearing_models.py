@@ -88,7 +88,7 @@ def ebur128(pair: Pair) -> Callable[[], Any]:
 
 
 ORIGINALS = [
-    Original("auditory", "zimtohrli 0.2.1.post1 (C++ in a wheel)", 1.7, zimtohrli),  # there is none; the fastest peer
+    Original("auditory", "zimtohrli 0.2.1.post1 (C++ in a wheel)", 4, zimtohrli),  # there is none; the fastest peer
     Original("zimtohrli", "zimtohrli 0.2.1.post1 (C++ in a wheel)", 1, zimtohrli),
     Original("zimtohrli", "zimtohrli", 1),
     Original("peaq", "GstPEAQ", 1),

@@ -10,13 +10,19 @@ it stays as it is.
 Spearman of all and its mean within songs, 95 % intervals and paired differences by drawing songs with replacement. The
 constants of an ask (window, exponent or weights) are chosen anew without the song that is predicted, and, once more,
 on another set alone: those of quality on codecs, those of interference on votes for the most similar, and those of
-similarity on interference, which says nothing of its weight of what is missing. --anchors prints the distance after
+similarity on interference, which says nothing of its weight of what is missing.
+
+--scores FOLDER prints how every metric agrees with every set, and what weights that were chosen without a whole set, or
+by half of the raters, predict. Columns are means of Spearman of all and within items or songs (timbre, voice: within
+studies and matrices); a bracket behind another metric is the 95 % interval of by how much auditory is above it, drawing
+items and raters, studies, matrices or songs with replacement. --anchors prints the distance after
 known degradations, which needs ffmpeg.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib.util
 import itertools
 import math
@@ -26,11 +32,12 @@ import tempfile
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiosim import Signal, compare, load, metrics, models
+from audiosim.engine.cache import caching
 from audiosim.metrics import auditory
 from audiosim.testing import signals
 from tests.conftest import SHARED
@@ -41,6 +48,7 @@ PARTS = ("spectrum", "modulation", "course", "peakiness")
 WEIGHTS = np.array([auditory.SPECTRUM, auditory.MODULATION, auditory.COURSE, auditory.PEAKINESS])
 GRID = np.array([(w, 2.0, c, k) for w, c, k in itertools.product((3, 4, 5, 6, 7.5), (3, 4.5, 6, 9), (0.3, 0.5, 0.7))])
 DRAWS = 1000
+ENOUGH = 0.9  # of a set's pairs must have a value
 ASKS = {  # set: ask, and the agreement to reach, of all and within songs
     "separation_quality": ("quality", (0.87, 0.79)),
     "separation_interferer": ("interference", (0.86, 0.86)),
@@ -65,21 +73,14 @@ def agreement() -> Any:
     return module
 
 
-@cache
 def rated() -> dict[str, list[Any]]:
     """Rows of pairs.csv by set."""
-    sets: dict[str, list[Any]] = {}
-    for row in agreement().rows_of(str(AUDIO / "pairs.csv")):
-        if row["set"].startswith(("codecmushra", "phaseabx", "timbre/")):
-            sets.setdefault(row["set"], []).append(row)
-    return sets
+    return {s: rows for s, rows in rated_sets().items() if s.startswith(("codecmushra", "phaseabx", "timbre/"))}
 
 
-@cache
 def voices() -> dict[str, list[Any]]:
     """Rows of pairs_2.csv by set of ASKS, without anchors."""
-    rows = agreement().rows_of(str(AUDIO / "pairs_2.csv"))
-    return {s: [r for r in rows if r["set"] == s and r["condition"] not in ANCHORS] for s in ASKS}
+    return {s: without_anchors(rated_sets()[s]) for s in ASKS}
 
 
 def family(study: str) -> str:
@@ -93,21 +94,58 @@ def sound(name: str) -> Signal:
     return load(AUDIO / name)
 
 
+def compare_one(spec: str, pair: Pair) -> Any:
+    """The result of a metric for a pair of files."""
+    length = "keep" if metrics.get(spec.partition(":")[0]).card.lengths == "any" else "pad"
+    return compare(*map(sound, pair), spec, length=length, rates="resample", channels="mono", jobs=1)[spec]
+
+
 def distances(spec: str, pairs: Iterable[Pair]) -> dict[Pair, Any]:
-    """Results by pair; where they are better when higher, with the sign turned."""
-    name = spec.partition(":")[0]
-    length = "keep" if metrics.get(name).card.lengths == "any" else "pad"
-    found = {}
-    for ref, test in pairs:
-        found[ref, test] = compare(
-            sound(ref), sound(test), spec, length=length, rates="resample", channels="mono", jobs=1
-        )[spec]
-    return found
+    """Results by pair."""
+    return {pair: compare_one(spec, pair) for pair in pairs}
 
 
 def value(spec: str, result: Any) -> float:
+    """Of a result, with the sign turned where it is better when higher."""
     sign = 1.0 if metrics.get(spec.partition(":")[0]).card.better == "lower" else -1.0
     return sign * result.value
+
+
+@cache
+def rated_sets() -> dict[str, list[Any]]:
+    """All rows of pairs.csv and pairs_2.csv by set."""
+    sets: dict[str, list[Any]] = {}
+    for name in ("pairs.csv", "pairs_2.csv"):
+        for row in agreement().rows_of(str(AUDIO / name)):
+            sets.setdefault(row["set"], []).append(row)
+    return sets
+
+
+def without_anchors(rows: list[Any]) -> list[Any]:
+    """Nor hidden references."""
+    return [row for row in rows if row["condition"] not in ANCHORS and row["ref"] != row["test"]]
+
+
+def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
+    """Distances of all rated pairs, kept in FOLDER, one file a metric; those that are not there yet are computed. nan
+    where a metric has none."""
+    file = folder / f"{spec.replace(':', '_')}.csv"
+    known: dict[Pair, float] = {}
+    if file.exists():
+        with file.open(encoding="utf-8", newline="") as lines:
+            known = {(ref, test): float(x) for ref, test, x in csv.reader(lines)}
+    if not compute:
+        return known
+    with file.open("a", encoding="utf-8", newline="") as out:
+        for rows in map(without_anchors, rated_sets().values()):
+            pairs = dict.fromkeys((r["ref"], r["test"]) for r in rows)
+            missing = [pair for pair in pairs if pair not in known]
+            with caching(*(sound(name).samples for name in dict.fromkeys(n for pair in missing for n in pair))):
+                for pair in missing:
+                    known[pair] = value(spec, compare_one(spec, pair))
+                    csv.writer(out).writerow([*pair, repr(known[pair])])
+                    out.flush()
+    return known
 
 
 # Statistics of distances d, one a row of a set
@@ -361,28 +399,186 @@ def odd_one_out(spec: str) -> str:
     return f"{o['top1']:.2f} / {o['spearman']:.2f}" if o else "-"
 
 
-def similarity(d: Array) -> str:
-    """The mapping to 0-100 as the ratings of codecmushra have it, and how far off it is for items left out."""
-    rows = rated()["codecmushra"]
+# All metrics on all sets
+
+
+class Column(NamedTuple):
+    """What is agreed with: rows, and the units that are drawn, left out, or within which ranks count. pooled: whether
+    ranks over all units count too, as much. ours: the form of auditory that is asked."""
+
+    rows: list[Any]
+    unit: Array
+    pooled: bool
+    ours: str
+
+    def of(self, d: Array, score: Array, drawn: Iterable[str] | None = None) -> float:
+        """Agreement of distances d with ratings, of units that may be drawn more than once; nan where too few have
+        a value."""
+        kept = np.isfinite(score) & ~np.isnan(d)
+        if kept.mean() < ENOUGH:
+            return math.nan
+        units = [np.flatnonzero((self.unit == u) & kept) for u in (np.unique(self.unit) if drawn is None else drawn)]
+        within = float(np.nanmean([rho(d[k], score[k]) for k in units]))
+        every = np.concatenate(units)
+        return (rho(d[every], score[every]) + within) / 2 if self.pooled else within
+
+    @property
+    def score(self) -> Array:
+        """Rising with distance."""
+        return np.array([float(r["score"]) * (1 - 2 * int(r["higher_is_better"])) for r in self.rows])
+
+    def distances(self, found: dict[Pair, float]) -> Array:
+        return np.array([found.get((r["ref"], r["test"]), math.nan) for r in self.rows])
+
+
+@cache
+def columns() -> dict[str, Column]:
+    sets = {name: without_anchors(rows) for name, rows in rated_sets().items()}
+
+    def several(start: str) -> list[Any]:
+        return [row for name, rows in sets.items() if name.startswith(start) for row in rows]
+
+    def column(rows: list[Any], unit: str, pooled: bool, ours: str = "auditory") -> Column:
+        return Column(rows, np.array([row[unit] for row in rows]), pooled, ours)
+
+    voices = {name: column(sets[name], "item", True, f"auditory:ask={ask}") for name, (ask, _) in ASKS.items()}
+    return {
+        "codecs": column(sets["codecmushra"], "item", True),
+        "timbre": column(several("timbre/"), "set", False),
+        "voice": column(several("voice/"), "set", False),
+        **voices,
+    }
+
+
+@cache
+def raters() -> Array:
+    """What each rater said of each row of codecs [row, rater]; nan where nothing."""
+    said: dict[Pair, dict[str, float]] = {}
+    for row in agreement().rows_of(str(AUDIO / "codecmushra" / "ratings_raw.csv")):
+        said.setdefault((row["ref"], row["test"]), {})[row["rater"]] = float(row["rating"])
+    names = sorted({name for by in said.values() for name in by})
+    return np.array([[said[r["ref"], r["test"]].get(n, math.nan) for n in names] for r in columns()["codecs"].rows])
+
+
+def mean_rating(drawn: Array) -> Array:
+    """Of raters that may be drawn more than once, -mean [row]; nan where none of them rated it."""
+    heard = raters()[:, drawn]
+    counts = np.isfinite(heard).sum(1)
+    return np.where(counts > 0, -np.nansum(heard, 1) / np.maximum(counts, 1), math.nan)
+
+
+def draws(name: str) -> list[tuple[Array, Array]]:
+    """Units, and ratings by raters, drawn with replacement."""
+    column, found = columns()[name], []
+    units = np.unique(column.unit)
+    for i in range(DRAWS):
+        g = np.random.default_rng(i)
+        drawn = g.choice(units, len(units))
+        count = raters().shape[1]
+        found.append((drawn, mean_rating(g.integers(0, count, count)) if name == "codecs" else column.score))
+    return found
+
+
+def everything(folder: Path) -> None:
+    """Agreement of every metric that has been computed into the folder with every set."""
+    specs = sorted(file.stem.replace("_", ":", 1) for file in folder.glob("*.csv"))
+    known = {spec: scored(spec, folder, compute=False) for spec in specs}
+    print(f"| metric | {' | '.join(columns())} |\n|---{'|---' * len(columns())}|")
+    cells: dict[str, list[str]] = {spec: [] for spec in specs}
+    for name, column in columns().items():
+        again = draws(name)
+        ours = column.distances(known[column.ours])
+        own = np.array([column.of(ours, score, units) for units, score in again])
+        for spec in specs:
+            d = column.distances(known[spec])
+            x = column.of(d, column.score)
+            if math.isnan(x):
+                cells[spec].append("-")
+                continue
+            theirs = own if spec == column.ours else np.array([column.of(d, s, units) for units, s in again])
+            low, high = np.nanpercentile(theirs if spec == column.ours else own - theirs, [2.5, 97.5])
+            form = "{:.2f} [{:.2f}, {:.2f}]" if spec == column.ours else "{:.2f} [{:+.2f}, {:+.2f}]"
+            cells[spec].append(form.format(x, low, high))
+    first = [spec for spec in specs if spec.startswith("auditory")]
+    for spec in (*first, *(s for s in specs if s not in first)):
+        print(f"| `{spec}` | {' | '.join(cells[spec])} |")
+
+
+def left_out() -> None:
+    """Weights of the parts as they are chosen without a whole set, an item or half of the raters."""
+    parts = {}
+    for name, column in columns().items():
+        found = [compare_one("auditory", (r["ref"], r["test"])).details for r in column.rows]
+        parts[name] = np.array([[d[p] for p in PARTS] for d in found]) / WEIGHTS
+    agreed = {
+        name: np.array([column.of(parts[name] @ w, column.score) for w in GRID]) for name, column in columns().items()
+    }
+    now = {name: column.of(parts[name] @ WEIGHTS, column.score) for name, column in columns().items()}
+
+    def chosen(by: Array) -> Array:
+        return GRID[np.argsort(by)[-10:]].mean(0)  # one maximum would be luck
+
+    print("| predicted | weights as they are | chosen on | weights | chosen |\n|---|---|---|---|---|")
+    sound = ("codecs", "timbre", "voice")
+    for name, column in columns().items():
+        rests = {" ".join(n for n in sound if n != name): [n for n in sound if n != name]}
+        rests["all others"] = [n for n in columns() if n != name]
+        for label, rest in rests.items():
+            w = chosen(np.mean([agreed[n] for n in rest], axis=0))
+            x = column.of(parts[name] @ w, column.score)
+            print(f"| {name} | {now[name]:.3f} | {label} | {' '.join(f'{v:.2g}' for v in w)} | {x:.3f} |", flush=True)
+    codecs = columns()["codecs"]
+    count, halves = raters().shape[1], []
+    for i in range(20):
+        order = np.random.default_rng(i).permutation(count)
+        one, other = (mean_rating(k) for k in (order[: count // 2], order[count // 2 :]))
+        w = chosen(np.array([codecs.of(parts["codecs"] @ w, one) for w in GRID]))
+        halves.append([codecs.of(parts["codecs"] @ x, other) for x in (WEIGHTS, w)] + [codecs.of(-one, -other)])
+    a, b, c = np.mean(halves, axis=0)
+    print(f"| codecs by half of the raters | {a:.3f} | codecs by the other half | | {b:.3f} |")
+    print(f"\nThe two halves of the raters agree by {abs(c):.3f}.")
+
+
+RATING = ("codecmushra", "separation_quality")  # sets that rate quality
+
+
+def similarity() -> None:
+    """The mapping to 0-100 as all sets that rate quality have it, and its interval by leaving each of them out."""
+    rows = [row for name in RATING for row in rated_sets()[name]]
+    sets = np.array([row["set"] for row in rows])
     score = np.array([float(row["score"]) for row in rows])
-    kept = np.array([row["ref"] != row["test"] for row in rows])
-    items = np.array([row["item"] for row in rows])
+    found = [compare_one("auditory", (row["ref"], row["test"])) for row in rows]
+    missing, added = (np.array([r.details[k] for r in found]) for k in ("missing", "added"))
+    changed = missing + added
+    x = np.array([r.value for r in found]) * (missing + auditory.ADDED * added) / (changed + (changed == 0))
+    weight = sum((sets == name) / np.sum(sets == name) for name in RATING)
+    A, B = np.geomspace(2, 20, 80), np.linspace(0.5, 2, 31)
 
-    def fitted(here: Array) -> tuple[float, float]:
-        grid = [(np.sum((auditory.similarity(d[here], a, b) - score[here]) ** 2), a, b) for a in A for b in B]
-        return min(grid)[1:]
+    def curve(x: Array, a: float, b: float) -> Array:
+        return 100 * np.exp(-((x / a) ** b))
 
-    A, B = np.geomspace(2, 30, 100), np.linspace(0.5, 3, 51)
-    off = np.concatenate(
-        [
-            score[kept & (items == i)] - auditory.similarity(d[kept & (items == i)], *fitted(kept & (items != i)))
-            for i in np.unique(items)
-        ]
-    )
-    low, high = np.percentile(off, [2.5, 97.5])
-    a, b = fitted(kept)
-    rms = np.sqrt(np.mean(off**2))
-    return f"Similarity 100 exp(-(D / {a:.3g})^{b:.3g}), items left out: rms {rms:.1f}, 95 % {low:+.0f} to {high:+.0f}"
+    def fitted(weight: Array) -> tuple[float, float]:
+        return min((np.sum(weight * (curve(x, a, b) - score) ** 2), a, b) for a in A for b in B)[1:]
+
+    middle = np.empty(len(score))
+    for name in RATING:
+        middle[sets == name] = curve(x[sets == name], *fitted(weight * (sets != name)))
+    off = (score - middle) / auditory.unsure(middle)
+    order = np.argsort(off)
+    share = np.cumsum(weight[order]) / weight.sum()
+    low, high = (off[order][np.searchsorted(share, q)] for q in (0.05, 0.95))
+    a, b = fitted(weight)
+    print(f"Similarity 100 exp(-(x / {a:.3g})^{b:.3g}), 90 % within {low:+.2f} and {high:+.2f} of its unit\n")
+    print("| set left out | rms | inside | fitted on both: rms | inside |\n|---|---|---|---|---|")
+    ours = np.array([[r.details[f"similarity{end}"] for end in ("", "_low", "_high")] for r in found]).T
+    left = middle, *((middle + q * auditory.unsure(middle)).clip(0, 100) for q in (low, high))
+    for name in RATING:
+        cells = []
+        for mid, bottom, top in (left, ours):
+            k = sets == name
+            cells += [f"{np.sqrt(np.mean((score - mid)[k] ** 2)):.1f}"]
+            cells += [f"{np.mean(((score >= bottom) & (score <= top))[k]):.0%}"]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 DEGRADATIONS: dict[str, Any] = {
@@ -453,6 +649,12 @@ def anchors() -> None:
             row(f"{codec}, {kbps} kb/s", lambda x, e=encoder, k=kind, b=kbps: coded(x, rate, e, k, b))
 
 
+def every_metric() -> tuple[str, ...]:
+    """What is computed for --scores; of visqol its similarity, as its model must be had elsewhere."""
+    own = [name for name in metrics.own_names() if name not in ("auditory", "visqol")]
+    return ("auditory", *(f"auditory:ask={ask}" for ask, _ in ASKS.values()), "visqol:output=vnsim", *own)
+
+
 def possible(spec: str) -> bool:
     return spec.partition(":")[0] in metrics.names()
 
@@ -461,6 +663,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--anchors", action="store_true")
     parser.add_argument("--asks", action="store_true", help="separated voices alone")
+    parser.add_argument("--scores", type=Path, help="folder: every metric with every set, from what is kept there")
+    parser.add_argument("--compute", action="store_true", help="compute what is missing there first: hours")
     parser.add_argument("--odd", action="store_true", help="the odd one out as well, which is no gate")
     parser.add_argument("specs", nargs="*", default=SPECS)
     given = parser.parse_args()
@@ -471,6 +675,14 @@ def main() -> None:
         sys.exit("tests.benchmarks.listeners: needs the folder ../shared beside the checkout")
     if given.asks:
         asks()
+        return
+    if given.scores:
+        given.scores.mkdir(parents=True, exist_ok=True)
+        for spec in every_metric() if given.compute else ():
+            scored(spec, given.scores)
+        everything(given.scores)
+        print()
+        left_out()
         return
     rows = rated()
     print(
@@ -490,7 +702,8 @@ def main() -> None:
     if "auditory" in given.specs:
         found, spread = cross_validated(parts)
         print(f"| {' | '.join([*row_of('`auditory`, cross-validated', found), '-'])} |\n\n{spread}")
-        print(similarity(parts["codecmushra"] @ WEIGHTS))
+        print()
+        similarity()
     print()
     masking(["auditory:form=audibility", "auditory:level=90", *given.specs[1:]])
     print()

@@ -61,7 +61,7 @@ class Sums:
                 levels(np, halves(np.concatenate([before, x, *ends])), gain)
                 for before, x, gain in zip(self._before, part, gains, strict=True)
             )
-            self._before = part[0][-1:], part[1][-1:]
+            self._before = part[0][-1:].copy(), part[1][-1:].copy()  # a view would keep all of them
             added, missing, both = split(np, u, v)
             deep = missing**self.power
             for total, x in (
