@@ -14,7 +14,7 @@ from .engine.threads import cores, in_threads
 from .errors import InputError, UsageError
 from .match import check, warn
 from .result import Result
-from .signal import Signal
+from .signal import Signal, cuts
 
 Batch = ArrayLike | Sequence[ArrayLike]
 
@@ -64,13 +64,13 @@ class Metric:
         refs, tests = _items(ref, "ref"), _items(test, "test")
         if len(refs) != len(tests):
             raise UsageError(f"ref has {len(refs)} items and test {len(tests)}: give as many of each")
-        cuts = _cuts(lengths, refs, tests)
+        ends = _ends(lengths, refs, tests)
         threads = self.threads or cores()
         each = max(1, threads // max(1, len(refs)))
 
         def compared(i: int) -> Comparison:
             r, t = (
-                Signal.of(items[i][..., : cuts[i]], self.rate, f"{name}[{i}]")
+                Signal.of(items[i][..., : ends[i]], self.rate, f"{name}[{i}]")
                 for name, items in (("ref", refs), ("test", tests))
             )
             return compare_sounds(r, t, [self.spec], self.policy, detail=detail, band_edges=band_edges, jobs=each)
@@ -104,19 +104,9 @@ def _array(x: Any, name: str) -> NDArray[Any]:
         raise InputError(f"{name}: is no array of samples: {wrong}".splitlines()[0]) from None
 
 
-def _cuts(lengths: Sequence[int] | None, *batches: list[NDArray[Any]]) -> list[int | None]:
+def _ends(lengths: Sequence[int] | None, *batches: list[NDArray[Any]]) -> list[int | None]:
     """Samples of each item that count; None: all."""
     if lengths is None:
         return [None] * len(batches[0])
-    given = np.asarray(lengths)
-    if given.shape != (len(batches[0]),) or given.dtype.kind not in "iu":
-        raise UsageError(
-            f"lengths are whole numbers of samples, one for each of {len(batches[0])} items, "
-            f"not {given.dtype} of shape {list(given.shape)}"
-        )
-    cuts: list[int | None] = given.tolist()
-    for i, (cut, *items) in enumerate(zip(cuts, *batches, strict=True)):
-        there = min(item.shape[-1] if item.ndim else 0 for item in items)
-        if not 0 < (cut or 0) <= there:
-            raise UsageError(f"lengths[{i}] is {cut}, but the item has 1 to {there} samples")
-    return cuts
+    shortest = [min(item.shape[-1] if item.ndim else 0 for item in items) for items in zip(*batches, strict=True)]
+    return list(cuts(lengths, shortest))

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -16,7 +17,7 @@ from .answer import Channel, pool, result
 from .errors import InputError, MissingExtra, UsageError
 from .metrics import Spec
 from .result import Result, undefined
-from .signal import MOST_CHANNELS, may_warn, warn_of_loss
+from .signal import MOST_CHANNELS, cuts, may_warn, warn_of_loss
 
 try:
     import torch
@@ -54,17 +55,25 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
     clamp: dB; snr, sd-sdr, si-sdr and sdr level off below it: s becomes -10 lg(10^(-s/10) + 10^(-clamp/10)), so that
         elements that are good already do not outweigh the others (Wisdom et al. 2020, arXiv 2006.12701, eq. 2).
 
-    forward(input, target) -> scalar, or [batch] without reduction; input (the estimate) and target [batch, sample] or
-        [batch, channel, sample], full scale 1.0. Each element is reduced by itself, so a batch gives what its elements
-        give one by one. The value equals that of `compute` on the same samples,
-        or is that of Card.surrogate where the card's gradient is one; where it is undefined or infinite (Card.cap says
-        what stands instead) value and gradient are still finite. float16 and bfloat16 are computed in float32, autocast
+    forward(input, target, lengths=None, target_lengths=None) -> scalar, or [batch] without reduction; input (the
+        estimate) and target [batch, sample] or [batch, channel, sample], full scale 1.0. Each element is reduced by
+        itself, so a batch gives what its elements give one by one.
+        lengths: of padded batches, the samples [batch] that count of each element; a list, or a tensor on the CPU,
+        since one on a GPU is waited for. Value and gradient are those of the element cut to its length, and nothing
+        reaches the padding, whatever is in it. Elements of one length are computed together, so a batch that is sorted
+        into few lengths is fastest; a compiler compiles anew for other lengths.
+        target_lengths: those of the target, where they differ (lengths is then of the input alone). Recordings of
+        different lengths, padded or not, are for metrics that compare them (Card.lengths): mcd and zimtohrli align
+        them, auditory compares the rest with silence, nmr leaves it out.
+        The value equals that of `compute` on the same samples, or is that of Card.surrogate where the card's gradient
+        is one; where it is undefined or infinite (Card.cap says what stands instead) value and gradient are still
+        finite. float16 and bfloat16 are computed in float32, autocast
         or not, and backward too. Card.steepest bounds the gradient of each element: its norm, times the root of the
         number of samples. There are no parameters, and constants follow the input to its device.
 
     Warns once a process of samples beyond full scale (FullScaleWarning): a target's, or an input's above +6 dBFS.
-    Raises UsageError for an unknown spec, a metric without gradient or for another rate, or shapes that do not fit;
-    InputError for signals that are too short.
+    Raises UsageError for an unknown spec, a metric without gradient or for another rate, or shapes or lengths that do
+    not fit; InputError for signals that are too short.
     """
 
     def __init__(
@@ -95,19 +104,10 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
         if clamp is not None and not any(term.clamps for _, term in self.terms):
             raise UsageError(f"clamp is for ratios in dB without an upper limit, such as snr; {spec!r} has none")
 
-    def forward(self, input: Any, target: Any) -> Any:
-        if not (isinstance(input, torch.Tensor) and isinstance(target, torch.Tensor)):
-            raise UsageError("input and target are torch tensors; for arrays there is audiosim.compare")
-        test, ref = (x[:, None] if x.ndim == 2 else x for x in (input, target))
-        self._watch_level(ref, test)
-        if test.ndim != 3 or test.shape != ref.shape:
-            raise UsageError(
-                f"input {list(input.shape)} and target {list(target.shape)} must be of one shape, "
-                "[batch, sample] or [batch, channel, sample]"
-            )
-        _check_axes(input, test)
-        if not test.numel():
-            raise InputError(f"nothing to compare: the signals have the shape {list(input.shape)}")
+    def forward(self, input: Any, target: Any, lengths: Any = None, target_lengths: Any = None) -> Any:
+        test, ref = self._signals(input, target)
+        groups = self._groups(ref, test, lengths, target_lengths)
+        self._watch_level(groups)
         dtype = torch.promote_types(test.dtype, ref.dtype)
         if not dtype.is_floating_point:
             raise UsageError(f"signals are floating point with full scale 1.0, not {dtype}")
@@ -115,29 +115,82 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
             dtype = torch.float32
         largest = min(torch.finfo(x.dtype).max for x in (test, ref))
         with torch.autocast(autocast_device(test), enabled=False):
-            test, ref = _in_order(test.to(dtype)), _in_order(ref.to(dtype))
-            if self.dither is not None:
-                test = test + 10 ** (self.dither / 20) * _noise(test)
-            skips = any(term.skips for _, term in self.terms)
-            counts = ref.flatten(1).abs().sum(1) != 0 if skips else None
-            if self.reduction == "mean" and skips:
-                means = (weight * term.mean(ref, test, largest, counts) for weight, term in self.terms)
+            values, counts = _joined([self._values(group, dtype, largest) for group in groups], groups)
+            if self.reduction == "mean" and counts is not None:
+                means = (w * _mean(v, term, counts, dtype) for v, (w, term) in zip(values, self.terms, strict=True))
                 return sum(means).to(dtype)
-            values = sum(weight * term.counted(ref, test, largest, counts) for weight, term in self.terms)
-        values = values.to(dtype)
-        return values.mean() if self.reduction == "mean" else values.sum() if self.reduction == "sum" else values
+            total = sum(w * v for v, (w, _) in zip(values, self.terms, strict=True)).to(dtype)
+        return total.mean() if self.reduction == "mean" else total.sum() if self.reduction == "sum" else total
 
-    def _watch_level(self, ref: Any, test: Any) -> None:
+    def _signals(self, input: Any, target: Any) -> tuple[Any, Any]:
+        """input and target, checked, as [batch, channel, sample]."""
+        if not (isinstance(input, torch.Tensor) and isinstance(target, torch.Tensor)):
+            raise UsageError("input and target are torch tensors; for arrays there is audiosim.compare")
+        test, ref = (x[:, None] if x.ndim == 2 else x for x in (input, target))
+        if input.ndim != target.ndim or test.ndim != 3 or test.shape[:-1] != ref.shape[:-1]:
+            raise self._of_one_shape(input, target)
+        equal = next((term.name for _, term in self.terms if term.card.lengths == "equal"), None)
+        if equal and test.shape[-1] != ref.shape[-1]:
+            raise self._of_one_shape(input, target, f"; {equal} takes no other")
+        _check_axes(input, test)
+        if not (test.numel() and ref.numel()):
+            raise InputError(f"nothing to compare: the signals have the shape {list(input.shape)}")
+        return test, ref
+
+    def _of_one_shape(self, input: Any, target: Any, why: str = "") -> UsageError:
+        return UsageError(
+            f"input {list(input.shape)} and target {list(target.shape)} must be of one shape, "
+            f"[batch, sample] or [batch, channel, sample]{why}"
+        )
+
+    def _groups(self, ref: Any, test: Any, lengths: Any, target_lengths: Any) -> list[_Group]:
+        """The items, cut to their lengths; those that are equally long go together."""
+        if lengths is None and target_lengths is None:
+            return [_Group(ref, test)]
+        ends = _ends(ref, test, lengths, target_lengths)
+        equal = next((term.name for _, term in self.terms if term.card.lengths == "equal"), None)
+        places: dict[tuple[int, int], list[int]] = {}
+        for i, (of_ref, of_test) in enumerate(ends):
+            if equal and of_ref != of_test:
+                raise UsageError(
+                    f"{equal} needs equal lengths: those of item {i} are {of_test} samples of input and {of_ref} of "
+                    "target"
+                )
+            places.setdefault((of_ref, of_test), []).append(i)
+        refs, tests = ref.unbind(), test.unbind()
+        return [
+            _Group(
+                torch.stack([refs[i][..., :r] for i in items]), torch.stack([tests[i][..., :t] for i in items]), items
+            )
+            for (r, t), items in places.items()
+        ]
+
+    def _values(self, group: _Group, dtype: Any, largest: float) -> tuple[list[Any], Any]:
+        """Badness by each term [term][item], and which items count [item], where some may not."""
+        test, ref = _in_order(group.test.to(dtype)), _in_order(group.ref.to(dtype))
+        if self.dither is not None:
+            test = test + 10 ** (self.dither / 20) * _noise(test)
+        skips = any(term.skips for _, term in self.terms)
+        counts = ref.flatten(1).abs().sum(1) != 0 if skips else None
+        try:
+            return [term.counted(ref, test, largest, counts) for _, term in self.terms], counts
+        except InputError as wrong:
+            if group.items is None:
+                raise
+            raise InputError(f"item {group.items[0]}: {wrong}") from None
+
+    def _watch_level(self, groups: Sequence[_Group]) -> None:
         """Warn once a process of samples beyond full scale. To look is to wait for the device: calls 1, 2, 4, 8..."""
-        if torch.compiler.is_compiling() or not may_warn() or not (ref.numel() and test.numel()):
+        if torch.compiler.is_compiling() or not may_warn():
             return
         self._calls += 1
-        if self._calls & (self._calls - 1) or (ref.is_cuda and torch.cuda.is_current_stream_capturing()):
+        if self._calls & (self._calls - 1) or (groups[0].ref.is_cuda and torch.cuda.is_current_stream_capturing()):
             return
         try:
-            target, estimate = (float(x.detach().abs().amax()) for x in (ref, test))
+            peaks = [[float(x.detach().abs().amax()) for x in (group.ref, group.test)] for group in groups]
         except (RuntimeError, NotImplementedError):  # under vmap, or without samples
             return
+        target, estimate = map(max, zip(*peaks, strict=True))
         warn_of_loss(target, estimate, stacklevel=5)
 
     def __reduce__(self) -> Any:
@@ -176,6 +229,7 @@ class _Term:
 
     def __init__(self, spec: Spec, rate: int, silent: Silent | None = None, clamp: float | None = None) -> None:
         metric = metrics.get(spec.name)
+        self.name = spec.name
         self.card = card = metric.card
         if card.gradient == "none":
             raise UsageError(f"{spec.name} has no gradient; `audiosim explain` lists those that have")
@@ -229,10 +283,42 @@ class _Term:
         values = self(ref, test, largest)
         return torch.where(counts, values, 0) if self.skips else values
 
-    def mean(self, ref: Any, test: Any, largest: float, counts: Any) -> Any:
-        """Mean of what counts; 0 of nothing."""
-        values = self.counted(ref, test, largest, counts).to(ref.dtype)
-        return values.sum() / counts.sum().clamp(min=1) if self.skips else values.mean()
+
+def _mean(values: Any, term: _Term, counts: Any, dtype: Any) -> Any:
+    """Mean of the values of a term that count; 0 of nothing."""
+    values = values.to(dtype)
+    return values.sum() / counts.sum().clamp(min=1) if term.skips else values.mean()
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Items of equal lengths [item, channel, sample]. items: their places in the batch; None: they are all of it."""
+
+    ref: Any
+    test: Any
+    items: Sequence[int] | None = None
+
+
+def _ends(ref: Any, test: Any, lengths: Any, target_lengths: Any) -> list[tuple[int, int]]:
+    """How many samples of the target and of the input count, for each item."""
+    batch, of_ref, of_test = len(ref), ref.shape[-1], test.shape[-1]
+    if target_lengths is None:
+        both = cuts(lengths, [min(of_ref, of_test)] * batch)
+        return [(n, n) for n in both]
+    there = cuts(target_lengths, [of_ref] * batch, "target_lengths")
+    here = [of_test] * batch if lengths is None else cuts(lengths, [of_test] * batch)
+    return list(zip(there, here, strict=True))
+
+
+def _joined(found: Sequence[tuple[list[Any], Any]], groups: Sequence[_Group]) -> tuple[list[Any], Any]:
+    """What _values gives of each group, as that of the whole batch."""
+    if groups[0].items is None:
+        return found[0]
+    came = [i for group in groups for i in group.items or ()]
+    order = torch.tensor(sorted(range(len(came)), key=came.__getitem__), device=groups[0].ref.device)
+    values = [torch.cat(parts)[order] for parts in zip(*(v for v, _ in found), strict=True)]
+    counts = [c for _, c in found if c is not None]
+    return values, torch.cat(counts)[order] if counts else None
 
 
 def _rms(values: Any, axis: int) -> Any:

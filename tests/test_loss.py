@@ -100,6 +100,112 @@ def test_a_batch_is_its_items_one_by_one(name: str) -> None:
         assert value.item() == pytest.approx(expected.item(), rel=1e-12)
 
 
+PADDED_BY = (0, 333, 0, 200)  # samples; the second and the last are shorter
+
+
+@every
+def test_padding_counts_for_nothing(name: str) -> None:
+    """Value and gradient of each item are those that it has alone, cut; to the bit."""
+    ref, test = pairs(name)[0]
+    samples = ref.shape[1]
+    lengths = [samples - pad for pad in PADDED_BY]
+    refs = np.stack([gain * ref for gain in (1, 1, 0.1, 0.3)])
+    tests = np.stack([gain * test for gain in (1, 0.5, 0.2, 0.3)])
+    padded = refs.copy(), tests.copy()
+    for batch, odd in zip(padded, (7.0, np.nan), strict=True):
+        for item, n in zip(batch, lengths, strict=True):
+            item[:, n:] = odd
+    y = tensor(padded[1]).requires_grad_()
+    together = Loss(name, rate_of(name), "none")(y, tensor(padded[0]), lengths)
+    together.sum().backward()
+    for i, n in ((1, lengths[1]), (3, lengths[3])):
+        alone, part = value_and_gradient(
+            Loss(name, rate_of(name), "none"), tests[i : i + 1, :, :n], refs[i : i + 1, :, :n]
+        )
+        assert together[i].item() == alone.item()
+        assert torch.equal(y.grad[i, :, :n], part[0])
+        assert not y.grad[i, :, n:].any()
+    full = Loss(name, rate_of(name), "none")(tensor(tests[::2]), tensor(refs[::2]))
+    assert together[::2].tolist() == full.tolist()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_reductions_of_padded_items(reduction: Any) -> None:
+    """Of sums with terms that skip, a dither, and lengths as a tensor."""
+    ref, test = (np.stack([x, -x, x, x])[:, 0] for x in pairs("mse")[0])
+    ref[2] = 0
+    lengths = [4000, 3000, 4000, 3500]
+    loss = Loss("mse + 0.1*snr", 48000, reduction, dither=-60)
+    y = tensor(test).requires_grad_()
+    value = loss(y, tensor(ref), torch.tensor(lengths))
+    value.sum().backward()
+    each = [
+        Loss("mse + 0.1*snr", 48000, dither=-60)(*(tensor(x[i : i + 1, :n]) for x in (test, ref)))
+        for i, n in enumerate(lengths)
+    ]
+    if reduction == "mean":  # the silent one has no ratio
+        mse, snr = (
+            [
+                Loss(name, 48000, dither=-60)(*(tensor(x[i : i + 1, :n]) for x in (test, ref))).item()
+                for i, n in enumerate(lengths)
+            ]
+            for name in ("mse", "snr")
+        )
+        assert value.item() == pytest.approx(np.mean(mse) + 0.1 * np.sum(snr) / 3, rel=1e-12)
+    else:
+        expected = torch.stack(each)
+        assert value.tolist() == pytest.approx(
+            (expected if reduction == "none" else expected.sum()).tolist(), rel=1e-12
+        )
+    assert y.grad[0].any()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "says"),
+    [
+        ([100], "lengths are whole numbers of samples, one for each of 2 items"),
+        ([100.0, 50.0], "whole numbers"),
+        ([100, 0], r"lengths\[1\] is 0, but the item has 1 to 100 samples"),
+        (torch.tensor([100, 101]), r"lengths\[1\] is 101"),
+        ("ab", "whole numbers"),
+    ],
+)
+def test_wrong_lengths_get_one_line(lengths: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as error:
+        Loss("mse", 16000)(torch.zeros(2, 100), torch.zeros(2, 100), lengths)
+    assert "\n" not in str(error.value)
+
+
+def test_a_short_item_is_named() -> None:
+    with pytest.raises(InputError, match=r"item 1: .*too short"):
+        Loss("mr-stft", 16000)(torch.zeros(2, 5000), torch.zeros(2, 5000), [5000, 100])
+
+
+OF_ANY_LENGTHS = [name for name in NAMES if metrics.get(name).card.lengths == "any"]
+
+
+@pytest.mark.parametrize("name", OF_ANY_LENGTHS)
+def test_input_and_target_of_different_lengths(name: str) -> None:
+    ref, test = pairs(name)[0]
+    loss = Loss(name, rate_of(name), "none")
+    short = int(0.9 * ref.shape[1])
+    for r, t in ((ref, test[:, :short]), (ref[:, :short], test)):
+        value, gradient = value_and_gradient(loss, t[None], r[None])
+        assert torch.isfinite(gradient).all()
+        assert gradient.any()
+        agrees(name, value.item(), metrics.get(name).compute(r, t, rate_of(name)).value, "float64")
+        padded = loss(tensor(test[None]), tensor(ref[None]), [t.shape[1]], [r.shape[1]])
+        assert padded.tolist() == value.tolist()
+
+
+def test_others_take_equal_lengths_only() -> None:
+    ref, test = torch.zeros(2, 100), torch.zeros(2, 90)
+    with pytest.raises(UsageError, match="mse takes no other"):
+        Loss("auditory + mse", 16000)(test, ref)
+    with pytest.raises(UsageError, match="those of item 1 are 80 samples of input and 70 of target"):
+        Loss("mse", 16000)(ref, ref, [90, 80], [90, 70])
+
+
 # The edges
 
 

@@ -184,6 +184,7 @@ def measure(pair: Pair, o: Options) -> Channel:
 def twin(rate: int, o: Options) -> Twin:
     """In float64. Lags, and what counts as silent, are decided on detached values."""
     import torch
+    from torch.nn import functional
 
     ear, recording, split = models.auditory.levels, models.auditory.recording, models.auditory.directed
     powers = models.auditory.complex_gammatone.powers_torch(rate)
@@ -200,7 +201,10 @@ def twin(rate: int, o: Options) -> Twin:
         return torch.take_along_dim(x, place.clamp(0, x.shape[1] - 1)[..., None], 1) * inside
 
     def audibility(ref: Any, test: Any) -> Any:
-        x, y = (_excitation(torch, powers(z), o.level) for z in (ref, test))
+        x, y = (powers(z) for z in (ref, test))
+        longest = max(x.shape[1], y.shape[1])
+        x, y = (functional.pad(z, (0, 0, 0, longest - z.shape[1])) for z in (x, y))
+        x, y = (_excitation(torch, z, o.level) for z in (x, y))
         return _loudest(torch, _excess(torch, x, y, quiet(x), downwards(x))).mean(1)
 
     def difference(ref: Any, test: Any) -> Any:
@@ -211,7 +215,7 @@ def twin(rate: int, o: Options) -> Twin:
         m = _modulation(torch, p, q, unheard(p))
         late = ear.lag_torch(a.detach(), b.detach())
         ends = torch.maximum(a.shape[1] + (-late).clamp(min=0), b.shape[1] + late.clamp(min=0))
-        count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
+        count = -(-(max(a.shape[1], b.shape[1]) + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
         if o.ask != "difference":
             means = [(z * (np.log(10) / 10)).exp().unflatten(1, (-1, ear.FINE)).mean(2) for z in (a, b)]

@@ -229,6 +229,12 @@ def _sones(ear: BarkEar) -> Callable[[Tensor], Tensor]:
 # Which of PEAQ's frames and channels count, for signals [batch, channel, sample]; decided by their samples, no gradient
 
 
+def together(ref: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, as far as the shorter one goes."""
+    samples = min(ref.shape[-1], test.shape[-1])
+    return ref[..., :samples], test[..., :samples]
+
+
 class Boundary:
     """The data boundary of pairs. first, stop: [batch], the frames that count, the second one past them; all, where the
     reference is silent. sounding: [batch, channel], whether a channel counts; all, where everything is silent."""
