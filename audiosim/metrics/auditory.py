@@ -140,6 +140,7 @@ LOUDEST = 8  # exponent of the mean over bands: nearly that of the most audible 
 SCALE, STEEPNESS = 5.97, 1.5  # of the similarity
 SLOWEST = 4000  # Hz, of the sampling rate
 COURSE_STEP = 1 << 15  # blocks of the course at a time
+PARTS = ("spectrum", "modulation", "course", "peakiness")
 MENTIONED = 0.1  # of the distance: words leave out parts with less
 ROUGHER = 0.03  # weight of added roughness, per dB: asked for interference or similarity
 HOW = {"added": "was added", "missing": "is missing"}  # of details, in words
@@ -189,6 +190,7 @@ def twin(rate: int, o: Options) -> Twin:
     ear, recording, split = models.auditory.levels, models.auditory.recording, models.auditory.directed
     powers = models.auditory.complex_gammatone.powers_torch(rate)
     squares, peakiness = ear.modulation_torch(), models.auditory.peakiness.peakiness_torch(rate)
+    tell = engine.tensors.tell
     sensitivity, quiet, unheard, downwards = (
         engine.tensors.Constant(x)
         for x in (recording.sensitivity(rate), _quiet(rate), UNHEARD, ear.masking_downwards())
@@ -221,7 +223,8 @@ def twin(rate: int, o: Options) -> Twin:
             means = [(z * (np.log(10) / 10)).exp().unflatten(1, (-1, ear.FINE)).mean(2) for z in (a, b)]
             windows = [ear.windows(torch, z, 1.0) for z in means]
             u, v = (split.levels(torch, z, g) for z, g in zip(windows, (1.0, gains[0] / gains[1]), strict=True))
-            added, missing, _ = split.split(torch, u, v)
+            added, missing, both_have = split.split(torch, u, v)
+            tell(lambda: _directed(*(z.sum((1, 2)) for z in (added, missing, both_have))))
             u, deep, added, missing = (z.sum(1) for z in (u, missing**LOUDEST, added, missing))
             return _asked(torch, u, added, missing, deep, split.windows(ends)[:, None], m[:, 0])[o.ask]
         x, y = (ear.pieces(torch, (z * (np.log(10) / 10)).exp()) for z in (a, b))
@@ -230,7 +233,9 @@ def twin(rate: int, o: Options) -> Twin:
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (q - p) * (p_sounds & q_sounds)
         s, m, c = (x.abs().flatten(1).sum(1) for x in (s, m, c))
-        return SPECTRUM * s + MODULATION * m + COURSE * c + PEAKINESS * k.abs()
+        parts = [SPECTRUM * s, MODULATION * m, COURSE * c, PEAKINESS * k.abs()]
+        tell(lambda: dict(zip(PARTS, (part.detach() for part in parts), strict=True)))
+        return sum(parts)
 
     def value(ref: Any, test: Any) -> Any:
         if rate < SLOWEST:
@@ -290,6 +295,13 @@ def _asked(xp: Any, ref: Any, added: Any, missing: Any, deep: Any, count: Any, r
         "quality": xp.where(hole, deepest, 1) ** (1 / LOUDEST) * hole,
         "interference": interference,
     }
+
+
+def _directed(added: Any, missing: Any, both: Any) -> dict[str, Any]:
+    """The three as shares of their sum."""
+    total = added + missing + both
+    total = total + (total == 0)
+    return {"added": added / total, "missing": missing / total, "both": both / total}
 
 
 def _excitation(xp: Any, power: Any, level: float | None) -> Any:
@@ -470,9 +482,8 @@ def _difference(pair: Pair, o: Options) -> Channel:
     end = max(ref.blocks + max(-lag, 0), test.blocks + max(lag, 0))
     count = models.auditory.directed.windows(end)
     asked = _asked(np, split.ref, split.added, split.missing, split.deep, count, rougher)
-    sizes = [float(x.sum()) for x in (split.added, split.missing, split.both)]
     directed = {
-        **{name: x / (sum(sizes) or 1.0) for name, x in zip(("added", "missing", "both"), sizes, strict=True)},
+        **_directed(*(float(x.sum()) for x in (split.added, split.missing, split.both))),
         **{f"asked_{name}": float(x) for name, x in asked.items()},
     }
     details = {
