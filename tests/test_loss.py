@@ -416,7 +416,7 @@ def test_runs_compiled_as_one_graph(name: str) -> None:
     assert torch.linalg.norm(same_gradient - gradient) <= 1e-6 * torch.linalg.norm(gradient)
 
 
-@pytest.mark.parametrize("weighting", ["fd", "k", "iso226", "auraloss-aw"])
+@pytest.mark.parametrize("weighting", ["fd", "k", "iso226", "bs1387", "auraloss-aw"])
 def test_weightings_are_compiled_for_any_length(weighting: str) -> None:
     loss = Loss(f"si-sdr:weighting={weighting}", 48000)
     torch.compiler.reset()
