@@ -479,6 +479,8 @@ def evaluate(spec: Spec, ref: Any, test: Any, rate: int) -> Result:
     Where it has no number, the answer is that of `compute`, not the cap that a loss takes.
     """
     term = _Term(spec, rate)
+    if term.card.gradient == "straight-through":
+        raise UsageError(f"torch gives no value of {spec.name} for each channel; leave the backend to numba")
     if term.card.gradient == "surrogate":
         raise UsageError(f"torch has no {spec.name}, only a surrogate to be minimised; leave the backend to numba")
     answer = None

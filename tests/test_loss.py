@@ -76,6 +76,11 @@ def test_gradient_is_the_derivative(name: str) -> None:
     ref, test = (tensor(x[None, :, : min(x.shape[1], length(name, 3000 / rate_of(name)))]) for x in pairs(name)[0])
     loss = loss_of(name)
     test.requires_grad_()
+    if metrics.get(name).card.gradient == "straight-through":  # tests/models hold the smooth parts to their derivatives
+        loss(test, ref).sum().backward()
+        assert torch.isfinite(test.grad).all()
+        assert test.grad.any()
+        return
     assert torch.autograd.gradcheck(lambda y: loss(y, ref), test, fast_mode=True, eps=1e-7, atol=1e-5, rtol=1e-3)
     ref.requires_grad_()
     if metrics.get(name).card.target_gradient_ignores:
