@@ -6,17 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from . import metrics
-from .comparison import Comparison, Detail, compare_sounds, policy_of
-from .engine.threads import cores, in_threads
-from .errors import InputError, UsageError
+from .comparison import Batch, Detail, compare_batch, policy_of
+from .errors import UsageError
 from .match import check, warn
 from .result import Result
-from .signal import Signal
-
-Batch = ArrayLike | Sequence[ArrayLike]
 
 
 class Metric:
@@ -61,62 +57,20 @@ class Metric:
         band_edges: Any = None,
     ) -> list[Result]:
         """The Result of each item. ref, test, lengths: as in a call; detail, band_edges: as in audiosim.compare."""
-        refs, tests = _items(ref, "ref"), _items(test, "test")
-        if len(refs) != len(tests):
-            raise UsageError(f"ref has {len(refs)} items and test {len(tests)}: give as many of each")
-        cuts = _cuts(lengths, refs, tests)
-        threads = self.threads or cores()
-        each = max(1, threads // max(1, len(refs)))
-
-        def compared(i: int) -> Comparison:
-            r, t = (
-                Signal.of(items[i][..., : cuts[i]], self.rate, f"{name}[{i}]")
-                for name, items in (("ref", refs), ("test", tests))
-            )
-            return compare_sounds(r, t, [self.spec], self.policy, detail=detail, band_edges=band_edges, jobs=each)
-
-        done = in_threads(compared, range(len(refs)), threads)
+        done = compare_batch(
+            ref,
+            test,
+            lengths,
+            self.rate,
+            [self.spec],
+            self.policy,
+            detail=detail,
+            band_edges=band_edges,
+            jobs=self.threads,
+        )
         for item in done:
             warn(item.match)
         return [item.results[self.spec] for item in done]
 
     def __repr__(self) -> str:
         return f"Metric({self.spec!r}, rate={self.rate})"
-
-
-def _items(batch: Any, name: str) -> list[NDArray[Any]]:
-    """The items of a batch, each [sample] or [channel, sample]."""
-    if isinstance(batch, list | tuple) and not (batch and np.isscalar(batch[0])):
-        return [_array(item, f"{name}[{i}]") for i, item in enumerate(batch)]
-    array = _array(batch, name)
-    if array.ndim not in (1, 2, 3):
-        raise UsageError(
-            f"{name} is [batch, channel, sample], [batch, sample], [sample] or a list of items, "
-            f"not {array.ndim}-dimensional"
-        )
-    return [array] if array.ndim == 1 else list(array)
-
-
-def _array(x: Any, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(x)
-    except (TypeError, ValueError, RuntimeError) as wrong:
-        raise InputError(f"{name}: is no array of samples: {wrong}".splitlines()[0]) from None
-
-
-def _cuts(lengths: Sequence[int] | None, *batches: list[NDArray[Any]]) -> list[int | None]:
-    """Samples of each item that count; None: all."""
-    if lengths is None:
-        return [None] * len(batches[0])
-    given = np.asarray(lengths)
-    if given.shape != (len(batches[0]),) or given.dtype.kind not in "iu":
-        raise UsageError(
-            f"lengths are whole numbers of samples, one for each of {len(batches[0])} items, "
-            f"not {given.dtype} of shape {list(given.shape)}"
-        )
-    cuts: list[int | None] = given.tolist()
-    for i, (cut, *items) in enumerate(zip(cuts, *batches, strict=True)):
-        there = min(item.shape[-1] if item.ndim else 0 for item in items)
-        if not 0 < (cut or 0) <= there:
-            raise UsageError(f"lengths[{i}] is {cut}, but the item has 1 to {there} samples")
-    return cuts

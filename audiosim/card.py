@@ -50,8 +50,9 @@ class Input:
 class Training:
     """What someone who trains with it gets."""
 
-    gradient: Literal["exact", "surrogate", "none"] = "none"
-    surrogate: str = ""  # what Loss minimises instead of the metric
+    # straight-through: the value is the metric's; its steps have the gradient of what surrogate says
+    gradient: Literal["exact", "straight-through", "surrogate", "none"] = "none"
+    surrogate: str = ""  # what Loss minimises instead of the metric, or what stands for its steps
     cap: str = ""  # what Loss gives where the value is undefined or infinite; "" where that never happens
     target_gradient_ignores: str = ""  # what of the target a gradient with respect to it takes for constant
     ratio: bool = False  # to the energy of the target: Loss(silent=) says what becomes of a silent one

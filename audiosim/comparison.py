@@ -17,14 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from . import metrics as catalogue
 from .channels import Survey, examine, survey
 from .engine.cache import caching
-from .engine.threads import cores
+from .engine.threads import cores, in_threads
 from .errors import AudiosimError, InputError, MetricError, NothingToCompare, UsageError
 from .match import Policy, check, match
 from .result import IDENTICAL, Result, failed, undefined
-from .signal import Signal, check_finite
+from .signal import Signal, check_finite, cuts
 
 PART = 1 << 18  # samples of all channels that are looked at together
 
+Batch = ArrayLike | Sequence[ArrayLike]
 Detail = Literal["value", "profile", "map"]
 Backend = Literal["numba", "torch"]
 
@@ -62,6 +63,69 @@ def compare_sounds(
     return compare_signals(
         first, second, specs, policy, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend, seen=seen
     )
+
+
+def compare_batch(
+    ref: Batch,
+    test: Batch,
+    lengths: Sequence[int] | None,
+    rate: int,
+    specs: Sequence[str],
+    policy: Policy,
+    *,
+    detail: Detail = "value",
+    band_edges: Any = None,
+    jobs: int | None = None,
+    backend: Backend = "numba",
+) -> list[Comparison]:
+    """compare_sounds of each item of a batch, the items shared by the threads: each has the bits that it has alone.
+
+    ref, test: [batch, channel, sample], [batch, sample], or [sample] for one item; or lists of items.
+    lengths: samples [item] that count in both; None: all.
+    """
+    refs, tests = _items(ref, "ref"), _items(test, "test")
+    if len(refs) != len(tests):
+        raise UsageError(f"ref has {len(refs)} items and test {len(tests)}: give as many of each")
+    ends = _ends(lengths, refs, tests)
+    threads = jobs or cores()
+    each = max(1, threads // max(1, len(refs)))
+
+    def compared(i: int) -> Comparison:
+        r, t = (
+            Signal.of(items[i][..., : ends[i]], rate, f"{name}[{i}]")
+            for name, items in (("ref", refs), ("test", tests))
+        )
+        return compare_sounds(r, t, specs, policy, detail=detail, band_edges=band_edges, jobs=each, backend=backend)
+
+    return in_threads(compared, range(len(refs)), threads)
+
+
+def _items(batch: Any, name: str) -> list[NDArray[Any]]:
+    """The items of a batch, each [sample] or [channel, sample]."""
+    if isinstance(batch, list | tuple) and not (batch and np.isscalar(batch[0])):
+        return [_array(item, f"{name}[{i}]") for i, item in enumerate(batch)]
+    array = _array(batch, name)
+    if array.ndim not in (1, 2, 3):
+        raise UsageError(
+            f"{name} is [batch, channel, sample], [batch, sample], [sample] or a list of items, "
+            f"not {array.ndim}-dimensional"
+        )
+    return [array] if array.ndim == 1 else list(array)
+
+
+def _array(x: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as wrong:
+        raise InputError(f"{name}: is no array of samples: {wrong}".splitlines()[0]) from None
+
+
+def _ends(lengths: Sequence[int] | None, *batches: list[NDArray[Any]]) -> list[int | None]:
+    """Samples of each item that count; None: all."""
+    if lengths is None:
+        return [None] * len(batches[0])
+    shortest = [min(item.shape[-1] if item.ndim else 0 for item in items) for items in zip(*batches, strict=True)]
+    return list(cuts(lengths, shortest))
 
 
 def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:

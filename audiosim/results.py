@@ -9,12 +9,12 @@ from html import escape
 from importlib import import_module
 from math import nan
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from numpy.typing import ArrayLike
 
 from .audio import data_name, display_name
-from .comparison import Backend, Detail, compare_sounds, policy_of, signal_of
+from .comparison import Backend, Batch, Comparison, Detail, compare_batch, compare_sounds, policy_of, signal_of
 from .errors import MissingExtra, UsageError
 from .judge.rows import pair_row, reason, strict
 from .match import Policy, describe, warn
@@ -183,23 +183,63 @@ class Results(dict[str, Result]):
         return {**{name: getattr(self, name) for name in names}, "results": rows}
 
 
+Sound = Signal | ArrayLike | str | os.PathLike[str]
+
+
+@overload
 def compare(
-    ref: Signal | ArrayLike | str | os.PathLike[str],
-    test: Signal | ArrayLike | str | os.PathLike[str],
+    ref: Sound,
+    test: Sound,
+    metrics: str | Sequence[str] = ...,
+    rate: int | None = ...,
+    detail: Detail = ...,
+    *,
+    lengths: None = ...,
+    band_edges: Any = ...,
+    jobs: int | None = ...,
+    backend: Backend = ...,
+    **policy: Any,
+) -> Results: ...
+
+
+@overload
+def compare(
+    ref: Batch,
+    test: Batch,
+    metrics: str | Sequence[str] = ...,
+    rate: int | None = ...,
+    detail: Detail = ...,
+    *,
+    lengths: Sequence[int],
+    band_edges: Any = ...,
+    jobs: int | None = ...,
+    backend: Backend = ...,
+    **policy: Any,
+) -> list[Results]: ...
+
+
+def compare(
+    ref: Any,
+    test: Any,
     metrics: str | Sequence[str] = PRESETS["default"],
     rate: int | None = None,
     detail: Detail = "value",
     *,
+    lengths: Sequence[int] | None = None,
     band_edges: Any = None,
     jobs: int | None = None,
     backend: Backend = "numba",
     **policy: Any,
-) -> Results:
+) -> Results | list[Results]:
     """How alike two recordings are, by each of the metrics: a dict of spec and Result that prints itself.
 
-    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0.
+    ref, test: paths, URLs, Signals, or arrays [sample] or [channel, sample] with full scale 1.0. Of arrays
+        [batch, channel, sample] the answer is a list with one for each item, with the bits that it has alone.
     metrics: specs such as "si-sdr" or "log-mel:bands=64"; the keys of the answer.
     rate: Hz, for arrays.
+    lengths: of a batch, the samples [item] that count; what is beyond is padding. With it, ref and test are batches:
+        [batch, sample] and lists of arrays too, as for audiosim.Metric, which gives the values of one metric as an
+        array.
     detail: "profile" adds per_band and per_time, "map" also map.
     band_edges: Hz, ascending [band + 1]; "bins" for all bins; None for a summary of at most 40 bands.
     jobs: threads; None for all cores. The numbers do not depend on it.
@@ -210,9 +250,17 @@ def compare(
     """
     asked = policy_of(policy)
     specs = [metrics] if isinstance(metrics, str) else list(metrics)
-    done = compare_sounds(
-        ref, test, specs, asked, rate, detail=detail, band_edges=band_edges, jobs=jobs, backend=backend
-    )
+    how: Any = {"detail": detail, "band_edges": band_edges, "jobs": jobs, "backend": backend}
+    if lengths is not None or getattr(ref, "ndim", 0) == 3:
+        if rate is None:
+            raise UsageError("arrays need their sampling rate, such as rate=48000")
+        items = compare_batch(ref, test, lengths, rate, specs, asked, **how)
+        return [_results(item, item.ref, item.test, None, asked) for item in items]
+    return _results(compare_sounds(ref, test, specs, asked, rate, **how), ref, test, rate, asked)
+
+
+def _results(done: Comparison, ref: Any, test: Any, rate: int | None, asked: Policy) -> Results:
+    """The answers about what was given as ref and test."""
     warn(done.match)
     results = Results(done.results)
     results.reference, results.test = _name(ref, done.ref), _name(test, done.test)

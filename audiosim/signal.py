@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log10
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import FullScaleWarning, InputError
+from .errors import FullScaleWarning, InputError, UsageError
 
 LOUD = 2.0  # +6 dBFS: decoders overshoot by less; samples beyond are probably in other units
 MOST_CHANNELS = 16  # more of them than samples are taken for [sample, channel], the other way round
@@ -108,6 +109,22 @@ def check_finite(samples: NDArray[Any], name: str) -> None:
             raise InputError(
                 f"{name}: {many} sample {sample} of channel {channel + 1}; repair the recording or export it again"
             )
+
+
+def cuts(lengths: Any, there: Sequence[int], name: str = "lengths") -> list[int]:
+    """lengths [item], the samples that count of items in a padded batch, as whole numbers; there: how many each item
+    has. UsageError where they do not fit."""
+    given = np.asarray(lengths.tolist() if hasattr(lengths, "tolist") else lengths)
+    if given.shape != (len(there),) or given.dtype.kind not in "iu":
+        raise UsageError(
+            f"{name} are whole numbers of samples, one for each of {len(there)} items, "
+            f"not {given.dtype} of shape {list(given.shape)}"
+        )
+    found: list[int] = given.tolist()
+    for i, (cut, most) in enumerate(zip(found, there, strict=True)):
+        if not 0 < cut <= most:
+            raise UsageError(f"{name}[{i}] is {cut}, but the item has 1 to {most} samples")
+    return found
 
 
 def dbfs(amplitude: float) -> float:

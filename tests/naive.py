@@ -337,6 +337,10 @@ def curve(name: str, f: Array, rate: int, coef: float = 0.85) -> Array:
         h1 = np.polyval([-4.737338981378384e-24, 0, 2.043828333606125e-15, 0, -1.363894795463638e-7, 0, 1], f)
         h2 = np.polyval([1.306612257412824e-19, 0, -2.118150887518656e-11, 0, 5.559488023498642e-4, 0], f)
         return 10 ** (18.246 / 20) * 1.246332637532143e-4 * f / np.abs(h1 + 1j * h2)
+    if name == "bs1387":  # BS.1387-1, annex 2, eq. 8
+        khz = np.maximum(f, 1e-3) / 1000
+        decibels = -0.6 * 3.64 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 1e-3 * khz**3.6
+        return 10 ** (decibels / 20)
     assert name == "iso226"
     from audiosim.hearing.weighting import equal_loudness  # tested in tests/hearing/test_weighting.py
 

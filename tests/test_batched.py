@@ -42,6 +42,26 @@ def test_items_have_the_bits_that_they_have_alone(spec: str) -> None:
         assert values.tolist() == metric(*cut).tolist() == expected
 
 
+def test_compare_takes_batches() -> None:
+    specs = ["si-sdr", "mse"]
+    done = compare(REF, TEST, specs, RATE, lengths=LENGTHS)
+    assert len(done) == 4
+    for i, (results, n) in enumerate(zip(done, LENGTHS, strict=True)):
+        one = compare(REF[i, :, :n], TEST[i, :, :n], specs, RATE)
+        assert {s: r.value for s, r in results.items()} == {s: r.value for s, r in one.items()}
+        assert (results.reference, results.test, results.duration_s) == (f"ref[{i}]", f"test[{i}]", n / RATE)
+    whole: Any = compare(REF, TEST, "mse", RATE)
+    assert [r["mse"].value for r in whole] == Metric("mse", RATE)(REF, TEST).tolist()
+    mono = compare(list(REF[:, 0]), list(TEST[:, 0]), "mse", RATE, lengths=LENGTHS)
+    assert [r["mse"].value for r in mono] == Metric("mse", RATE)(REF[:, 0], TEST[:, 0], LENGTHS).tolist()
+    with pytest.raises(UsageError, match="sampling rate"):
+        compare(REF, TEST, "mse")
+    with pytest.raises(UsageError, match="ref has 4 items and test 3"):
+        compare(REF, TEST[:3], "mse", RATE)
+    with pytest.raises(UsageError, match=r"lengths\[1\] is 0"):
+        compare(REF, TEST, "mse", RATE, lengths=[1, 0, 1, 1])
+
+
 def test_every_form_of_a_batch() -> None:
     metric = Metric("mse", RATE)
     whole = metric(REF, TEST)

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from itertools import permutations
 from math import inf
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -74,6 +76,11 @@ def test_gradient_is_the_derivative(name: str) -> None:
     ref, test = (tensor(x[None, :, : min(x.shape[1], length(name, 3000 / rate_of(name)))]) for x in pairs(name)[0])
     loss = loss_of(name)
     test.requires_grad_()
+    if metrics.get(name).card.gradient == "straight-through":  # tests/models hold the smooth parts to their derivatives
+        loss(test, ref).sum().backward()
+        assert torch.isfinite(test.grad).all()
+        assert test.grad.any()
+        return
     assert torch.autograd.gradcheck(lambda y: loss(y, ref), test, fast_mode=True, eps=1e-7, atol=1e-5, rtol=1e-3)
     ref.requires_grad_()
     if metrics.get(name).card.target_gradient_ignores:
@@ -98,6 +105,242 @@ def test_a_batch_is_its_items_one_by_one(name: str) -> None:
     for reduction, expected in (("mean", together.mean()), ("sum", together.sum())):
         value = Loss(name, rate_of(name), reduction)(tensor(tests), tensor(refs))
         assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+PADDED_BY = (0, 333, 0, 200)  # samples; the second and the last are shorter
+
+
+@every
+def test_padding_counts_for_nothing(name: str) -> None:
+    """Value and gradient of each item are those that it has alone, cut; to the bit."""
+    ref, test = pairs(name)[0]
+    samples = ref.shape[1]
+    lengths = [samples - pad for pad in PADDED_BY]
+    refs = np.stack([gain * ref for gain in (1, 1, 0.1, 0.3)])
+    tests = np.stack([gain * test for gain in (1, 0.5, 0.2, 0.3)])
+    padded = refs.copy(), tests.copy()
+    for batch, odd in zip(padded, (7.0, np.nan), strict=True):
+        for item, n in zip(batch, lengths, strict=True):
+            item[:, n:] = odd
+    y = tensor(padded[1]).requires_grad_()
+    together = Loss(name, rate_of(name), "none")(y, tensor(padded[0]), lengths)
+    together.sum().backward()
+    for i, n in ((1, lengths[1]), (3, lengths[3])):
+        alone, part = value_and_gradient(
+            Loss(name, rate_of(name), "none"), tests[i : i + 1, :, :n], refs[i : i + 1, :, :n]
+        )
+        assert together[i].item() == alone.item()
+        assert torch.equal(y.grad[i, :, :n], part[0])
+        assert not y.grad[i, :, n:].any()
+    full = Loss(name, rate_of(name), "none")(tensor(tests[::2]), tensor(refs[::2]))
+    assert together[::2].tolist() == full.tolist()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_reductions_of_padded_items(reduction: Any) -> None:
+    """Of sums with terms that skip, a dither, and lengths as a tensor."""
+    ref, test = (np.stack([x, -x, x, x])[:, 0] for x in pairs("mse")[0])
+    ref[2] = 0
+    lengths = [4000, 3000, 4000, 3500]
+    loss = Loss("mse + 0.1*snr", 48000, reduction, dither=-60)
+    y = tensor(test).requires_grad_()
+    value = loss(y, tensor(ref), torch.tensor(lengths))
+    value.sum().backward()
+    each = [
+        Loss("mse + 0.1*snr", 48000, dither=-60)(*(tensor(x[i : i + 1, :n]) for x in (test, ref)))
+        for i, n in enumerate(lengths)
+    ]
+    if reduction == "mean":  # the silent one has no ratio
+        mse, snr = (
+            [
+                Loss(name, 48000, dither=-60)(*(tensor(x[i : i + 1, :n]) for x in (test, ref))).item()
+                for i, n in enumerate(lengths)
+            ]
+            for name in ("mse", "snr")
+        )
+        assert value.item() == pytest.approx(np.mean(mse) + 0.1 * np.sum(snr) / 3, rel=1e-12)
+    else:
+        expected = torch.stack(each)
+        assert value.tolist() == pytest.approx(
+            (expected if reduction == "none" else expected.sum()).tolist(), rel=1e-12
+        )
+    assert y.grad[0].any()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "says"),
+    [
+        ([100], "lengths are whole numbers of samples, one for each of 2 items"),
+        ([100.0, 50.0], "whole numbers"),
+        ([100, 0], r"lengths\[1\] is 0, but the item has 1 to 100 samples"),
+        (torch.tensor([100, 101]), r"lengths\[1\] is 101"),
+        ("ab", "whole numbers"),
+    ],
+)
+def test_wrong_lengths_get_one_line(lengths: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as error:
+        Loss("mse", 16000)(torch.zeros(2, 100), torch.zeros(2, 100), lengths)
+    assert "\n" not in str(error.value)
+
+
+def test_a_short_item_is_named() -> None:
+    with pytest.raises(InputError, match=r"item 1: .*too short"):
+        Loss("mr-stft", 16000)(torch.zeros(2, 5000), torch.zeros(2, 5000), [5000, 100])
+
+
+OF_ANY_LENGTHS = [name for name in NAMES if metrics.get(name).card.lengths == "any"]
+
+
+@pytest.mark.parametrize("name", OF_ANY_LENGTHS)
+def test_input_and_target_of_different_lengths(name: str) -> None:
+    ref, test = pairs(name)[0]
+    loss = Loss(name, rate_of(name), "none")
+    short = int(0.9 * ref.shape[1])
+    for r, t in ((ref, test[:, :short]), (ref[:, :short], test)):
+        value, gradient = value_and_gradient(loss, t[None], r[None])
+        assert torch.isfinite(gradient).all()
+        assert gradient.any()
+        agrees(name, value.item(), metrics.get(name).compute(r, t, rate_of(name)).value, "float64")
+        padded = loss(tensor(test[None]), tensor(ref[None]), [t.shape[1]], [r.shape[1]])
+        assert padded.tolist() == value.tolist()
+
+
+def test_others_take_equal_lengths_only() -> None:
+    ref, test = torch.zeros(2, 100), torch.zeros(2, 90)
+    with pytest.raises(UsageError, match="mse takes no other"):
+        Loss("auditory + mse", 16000)(test, ref)
+    with pytest.raises(UsageError, match="those of item 1 are 80 samples of input and 70 of target"):
+        Loss("mse", 16000)(ref, ref, [90, 80], [90, 70])
+
+
+# Sources without an order
+
+
+def mixed(sources: int, batch: int = 3) -> tuple[Any, Any, Any]:
+    """Targets [batch, source, sample], noisy estimates in another order, and where each target's estimate is."""
+    generator = torch.Generator().manual_seed(sources)
+    target = 0.1 * torch.randn(batch, sources, 1200, generator=generator, dtype=torch.float64)
+    order = torch.stack([torch.randperm(sources, generator=generator) for _ in range(batch)])
+    noisy = target + 0.03 * torch.randn(target.shape, generator=generator, dtype=torch.float64)
+    return target, torch.take_along_dim(noisy, order[:, :, None], 1), order.argsort(1)
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3, 4, 5])
+def test_sources_are_assigned_as_all_orders_say(sources: int) -> None:
+    """Not only where it is plain: here every order is tried, of estimates that fit nothing as well."""
+    target, estimate, place = mixed(sources)
+    single = Loss("mse + 0.01*si-sdr", 16000, "none")
+    for test, known in ((estimate, place), (estimate.flip(0), None)):
+        loss = Loss("mse + 0.01*si-sdr", 16000, "none", permutation=True)
+        y = test.clone().requires_grad_()
+        value = loss(y, target)
+        value.sum().backward()
+        for b in range(3):
+            tried = {p: single(test[b, list(p)], target[b]).mean().item() for p in permutations(range(sources))}
+            best = min(tried, key=lambda p: tried[p])
+            assert tuple(loss.assignment[b].tolist()) == best
+            assert value[b].item() == pytest.approx(tried[best], rel=1e-12)
+            z = test[b, list(best)].clone().requires_grad_()
+            single(z, target[b]).mean().backward()
+            assert torch.allclose(y.grad[b, list(best)], z.grad, rtol=1e-9, atol=0)
+        assert known is None or torch.equal(loss.assignment, known)
+
+
+def test_assignment_with_channels_lengths_and_silent_sources() -> None:
+    target, estimate, place = mixed(3)
+    loss = Loss("snr", 16000, permutation=True)
+    value = loss(estimate, target)
+    stereo = [x[:, :, None].expand(-1, -1, 2, -1) for x in (estimate, target)]
+    assert loss(*stereo).item() == pytest.approx(value.item(), rel=1e-12)
+    lengths = [1200, 700, 1200]
+    each = [loss(estimate[i : i + 1, :, :n], target[i : i + 1, :, :n]).item() for i, n in enumerate(lengths)]
+    assert loss(estimate, target, lengths).item() == pytest.approx(np.mean(each), rel=1e-12)
+    assert torch.equal(loss.assignment, place)
+    target[0] *= torch.tensor([1.0, 0.0, 1.0])[:, None]  # it does not count: the mean of the element is of two
+    kept = [0, 2]
+    two = Loss("snr", 16000)(torch.take_along_dim(estimate, place[:, :, None], 1)[0, kept], target[0, kept]).item()
+    assert Loss("snr", 16000, "none", permutation=True)(estimate, target)[0].item() == pytest.approx(two, rel=1e-12)
+
+
+def test_assignment_is_compiled() -> None:
+    target, estimate, _ = mixed(3)
+    loss = Loss("log-mel", 16000, permutation=True)
+    torch.compiler.reset()
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    assert compiled(estimate, target).item() == pytest.approx(loss(estimate, target).item(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("input", "target", "says"),
+    [
+        ((2, 2, 100), (2, 3, 100), "input has 2 sources and target 3"),
+        ((2, 100), (2, 100), r"\[batch, source, sample\] or \[batch, source, channel, sample\]"),
+        ((2, 100, 2), (2, 100, 2), "100 sources of 2 samples"),
+    ],
+)
+def test_wrong_sources_get_one_line(input: Any, target: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Loss("mse", 16000, permutation=True)(torch.zeros(input), torch.zeros(target))
+
+
+# What it was made of
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_terms_add_up_to_the_loss(reduction: Any) -> None:
+    target, estimate, _ = mixed(3)
+    target[0] = 0
+    loss = Loss("mr-stft + 0.1*snr + 2*mse + mse", 16000, reduction)
+    value = loss(estimate.requires_grad_(), target)
+    told = loss.terms()
+    summands = [name for name in told if "/" not in name.replace("1024/", "")]
+    assert [name for name in told if name in ("mr-stft", "snr", "mse", "mse (2)")] == [
+        "mr-stft",
+        "snr",
+        "mse",
+        "mse (2)",
+    ]
+    total = sum(told[name] for name in ("mr-stft", "snr", "mse", "mse (2)"))
+    assert torch.allclose(total, value, rtol=1e-12)
+    assert not any(x.requires_grad for x in told.values())
+    assert all(x.shape == value.shape for x in told.values())
+    mean = sum(x for name, x in told.items() if name.startswith("mr-stft/")) / 3
+    assert torch.allclose(mean, told["mr-stft"], rtol=1e-12)
+    assert summands
+
+
+@pytest.mark.parametrize("spec", ["auditory", "auditory:ask=similarity", "tversky", "pmsqe", "masked-loss", "stft"])
+@pytest.mark.parametrize("kernels", [True, False])
+def test_parts_are_the_details_of_compute(spec: str, kernels: bool) -> None:
+    parsed = metrics.parse(spec)
+    rate = rate_of(parsed.name)
+    ref, test = pairs(parsed.name, channels=2)[1]
+    loss = Loss(spec, rate)
+    with mock.patch("audiosim.engine.tensors.in_memory", return_value=kernels):
+        value = loss(tensor(test[None]), tensor(ref[None]))
+    details = metrics.get(parsed.name).compute(ref, test, rate, **parsed.options).details
+    parts = {name.partition("/")[2]: x.item() for name, x in loss.terms().items() if "/" in name}
+    assert parts
+    for name, x in parts.items():
+        if details:
+            assert x == pytest.approx(details[name], rel=1e-6, abs=1e-9), name
+    if spec == "stft":
+        assert parts["convergence"] + parts["log"] == pytest.approx(value.item(), rel=1e-12)
+
+
+def test_terms_are_of_the_last_forward_compiled_or_not() -> None:
+    target, estimate, _ = mixed(2)
+    loss = Loss("stft + mse", 16000)
+    with pytest.raises(UsageError, match="call the loss first"):
+        loss.terms()
+    loss(estimate, target)
+    first = loss.terms()
+    torch.compiler.reset()
+    value = torch.compile(loss, backend="aot_eager", fullgraph=True)(0.5 * estimate, target)
+    second = loss.terms()
+    assert second["mse"] != first["mse"]
+    assert (second["stft"] + second["mse"]).item() == pytest.approx(value.item(), rel=1e-12)
+    assert copy.deepcopy(loss).spec == loss.spec
 
 
 # The edges
@@ -178,7 +421,7 @@ def test_runs_compiled_as_one_graph(name: str) -> None:
     assert torch.linalg.norm(same_gradient - gradient) <= 1e-6 * torch.linalg.norm(gradient)
 
 
-@pytest.mark.parametrize("weighting", ["fd", "k", "iso226", "auraloss-aw"])
+@pytest.mark.parametrize("weighting", ["fd", "k", "iso226", "bs1387", "auraloss-aw"])
 def test_weightings_are_compiled_for_any_length(weighting: str) -> None:
     loss = Loss(f"si-sdr:weighting={weighting}", 48000)
     torch.compiler.reset()

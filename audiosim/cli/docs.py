@@ -245,6 +245,10 @@ def _losses_told() -> list[str]:
     for metric in _ours():
         if metric.card.gradient == "surrogate":
             lines += _item(metric.name, metric.card.surrogate.rstrip(".") + ".")
+    lines += [".PP", "Exactly the metric, with a gradient that goes through its steps:"]
+    for metric in _ours():
+        if metric.card.gradient == "straight-through":
+            lines += _item(metric.name, metric.card.surrogate.rstrip(".") + ".")
     lines += [".PP", "No gradient on a silent estimate (use dither):", *_names(dead)]
     lines += [".PP", "For signals of one sampling rate only:"]
     return lines + _names(

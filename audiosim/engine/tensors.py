@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ..errors import InputError, UsageError
 from ..result import Twin
-from . import moments
+from . import moments, parts
 from .decibels import EPS
 from .frames import STFT
 from .stream import plain
@@ -172,6 +172,14 @@ class _ProductForward(_Product):
     def jvp(ctx: Any, of_x: Tensor, _: Any) -> Tensor:
         (weights,) = ctx.saved_tensors
         return product(of_x, weights)
+
+
+def tell(named: Callable[[], dict[str, Tensor]]) -> None:
+    """Parts of a value [item] to engine.parts, without a gradient; not under a compiler or a transform."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return
+    with torch.no_grad():
+        parts.tell(named)
 
 
 def autocast_device(x: Tensor) -> str:

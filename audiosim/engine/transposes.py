@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .fft import irfft
 from .fold import BLOCK, BLOCKS_PER_TASK, Measure, cutter
 from .frames import STFT
 from .kernel import exact_kernel, kernel
+from .parts import tell
 from .stream import plain
 
 Array = NDArray[Any]
@@ -34,6 +36,7 @@ class Objective:
         `parts` of the two spectra with gradients with respect to that of the test (d/d re + i d/d im).
     parts: gradients that are kept apart, since the factors of some depend on the sums over all frames.
     finish(sums [term], frames) -> the distance, and the factor of each part.
+    named(sums [item, term], frames) -> what engine.parts is told.
     """
 
     stft: STFT
@@ -42,6 +45,7 @@ class Objective:
     parts: int
     measure: Callable[[Any, bool], Measure]
     finish: Callable[[Array, int], tuple[float, list[float]]]
+    named: Callable[[Array, int], dict[str, Array]] | None = None
 
 
 def evaluate(objective: Objective, ref: Array, test: Array, gradient: bool, threads: int) -> tuple[Array, Array]:
@@ -76,6 +80,7 @@ def evaluate(objective: Objective, ref: Array, test: Array, gradient: bool, thre
                 overlap_add(back, window, stft.hop, parts[:, frame * stft.hop :])
         return sums[:, 0].sum(axis=0), parts
 
+    totals = np.empty((items, objective.terms))
     values, slope = np.empty(items), np.zeros((items if gradient else 0, length), dtype)
     give = transposed_reflected_read if stft.pad == "reflect" else transposed_read
     tasks = [(item, first) for item in range(items) for first in firsts]
@@ -83,11 +88,14 @@ def evaluate(objective: Objective, ref: Array, test: Array, gradient: bool, thre
         done = (pool.map if threads > 1 and len(tasks) > 1 else map)(task, *zip(*tasks, strict=True))
         for item in range(items):  # in this order, however the threads are done
             sums, parts = zip(*(next(done) for _ in firsts), strict=True)
-            values[item], factors = objective.finish(np.sum(sums, axis=0), count)
+            totals[item] = np.sum(sums, axis=0)
+            values[item], factors = objective.finish(totals[item], count)
             if gradient:
                 for first, part in zip(firsts, parts, strict=True):
                     for x, factor in zip(part, factors, strict=True):
                         give(x, factor, start + first * stft.hop, slope[item])
+    if objective.named is not None:
+        tell(partial(objective.named, totals, count))
     return values, slope
 
 

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 Weighting = Annotated[
-    Literal["none", "hp", "fd", "aw-lp", "a", "b", "c", "k", "itu468", "iso226", "auraloss-aw"],
+    Literal["none", "hp", "fd", "aw-lp", "a", "b", "c", "k", "itu468", "iso226", "bs1387", "auraloss-aw"],
     "of both signals: two-tap pre-emphasis hp or fd; exact curves a, b, c, k (BS.1770), itu468, iso226 (40 phon), "
-    "aw-lp (A and low-pass, Wright and Valimaki); auraloss-aw is that package's 101-tap FIR",
+    "bs1387 (PEAQ's outer and middle ear), aw-lp (A and low-pass, Wright and Valimaki); auraloss-aw is that package's "
+    "101-tap FIR",
 ]
 Coefficient = Annotated[
     float,
@@ -181,7 +182,27 @@ def _k(z: Array, rate: int) -> Array:
     return gain
 
 
-_CURVES: dict[str, Callable[[Array], Array]] = {"a": _a, "b": _b, "c": _c, "itu468": _itu468, "iso226": _iso226}
+def middle_ear(hz: Array) -> Array:
+    """Gain in dB of the outer and the middle ear above 0 Hz (ITU-R BS.1387-1, annex 2, eq. 8)."""
+    khz = hz / 1000
+    result: Array = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
+    return result
+
+
+def _bs1387(f: Array) -> Array:
+    """PEAQ's ear as a filter: -1.9 dB at 1 kHz, its peak of 5.6 dB near 3.3 kHz, nothing at 0 Hz."""
+    result: Array = 10 ** (middle_ear(np.maximum(f, 1e-3)) / 20)
+    return result
+
+
+_CURVES: dict[str, Callable[[Array], Array]] = {
+    "a": _a,
+    "b": _b,
+    "c": _c,
+    "itu468": _itu468,
+    "iso226": _iso226,
+    "bs1387": _bs1387,
+}
 
 
 @cache

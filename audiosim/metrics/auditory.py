@@ -149,6 +149,7 @@ SCALE, STEEPNESS, ADDED = 5.7, 0.95, 0.1  # of the similarity; weight of what wa
 LOW, HIGH = 1.1, 1.7  # ends of its interval, in units of unsure
 SLOWEST = 4000  # Hz, of the sampling rate
 COURSE_STEP = 1 << 15  # blocks of the course at a time
+PARTS = ("spectrum", "modulation", "course", "peakiness")
 MENTIONED = 0.1  # of the distance: words leave out parts with less
 ROUGHER = 0.03  # weight of added roughness, per dB: asked for interference or similarity
 HOW = {"added": "was added", "missing": "is missing"}  # of details, in words
@@ -201,10 +202,12 @@ def measure(pair: Pair, o: Options) -> Channel:
 def twin(rate: int, o: Options) -> Twin:
     """In float64. Lags, and what counts as silent, are decided on detached values."""
     import torch
+    from torch.nn import functional
 
     ear, recording, split = models.auditory.levels, models.auditory.recording, models.auditory.directed
     powers = models.auditory.complex_gammatone.powers_torch(rate)
     squares, peakiness = ear.modulation_torch(), models.auditory.peakiness.peakiness_torch(rate)
+    tell = engine.tensors.tell
     sensitivity, quiet, unheard, downwards = (
         engine.tensors.Constant(x)
         for x in (recording.sensitivity(rate), _quiet(rate), UNHEARD, ear.masking_downwards())
@@ -217,7 +220,10 @@ def twin(rate: int, o: Options) -> Twin:
         return torch.take_along_dim(x, place.clamp(0, x.shape[1] - 1)[..., None], 1) * inside
 
     def audibility(ref: Any, test: Any) -> Any:
-        x, y = (_excitation(torch, powers(z), o.level) for z in (ref, test))
+        x, y = (powers(z) for z in (ref, test))
+        longest = max(x.shape[1], y.shape[1])
+        x, y = (functional.pad(z, (0, 0, 0, longest - z.shape[1])) for z in (x, y))
+        x, y = (_excitation(torch, z, o.level) for z in (x, y))
         return _loudest(torch, _excess(torch, x, y, quiet(x), downwards(x))).mean(1)
 
     def difference(ref: Any, test: Any) -> Any:
@@ -228,13 +234,14 @@ def twin(rate: int, o: Options) -> Twin:
         m = _modulation(torch, p, q, unheard(p))
         late = ear.lag_torch(a.detach(), b.detach())
         ends = torch.maximum(a.shape[1] + (-late).clamp(min=0), b.shape[1] + late.clamp(min=0))
-        count = -(-(a.shape[1] + ear.LAGS) // ear.PIECE) * ear.PIECE
+        count = -(-(max(a.shape[1], b.shape[1]) + ear.LAGS) // ear.PIECE) * ear.PIECE
         a, b = moved(a, (-late).clamp(min=0), count), moved(b, late.clamp(min=0), count)
         if o.ask != "difference":
             means = [(z * (np.log(10) / 10)).exp().unflatten(1, (-1, ear.FINE)).mean(2) for z in (a, b)]
             windows = [ear.windows(torch, z, 1.0) for z in means]
             u, v = (split.levels(torch, z, g) for z, g in zip(windows, (1.0, gains[0] / gains[1]), strict=True))
-            added, missing, _ = split.split(torch, u, v)
+            added, missing, both_have = split.split(torch, u, v)
+            tell(lambda: _directed(*(z.sum((1, 2)) for z in (added, missing, both_have))))
             u, deep, added, missing = (z.sum(1) for z in (u, missing**LOUDEST, added, missing))
             return _asked(torch, u, added, missing, deep, split.windows(ends)[:, None], m[:, 0])[o.ask]
         x, y = (ear.pieces(torch, (z * (np.log(10) / 10)).exp()) for z in (a, b))
@@ -243,7 +250,9 @@ def twin(rate: int, o: Options) -> Twin:
         (p, p_sounds), (q, q_sounds) = peakiness(ref), peakiness(test)
         k = (q - p) * (p_sounds & q_sounds)
         s, m, c = (x.abs().flatten(1).sum(1) for x in (s, m, c))
-        return SPECTRUM * s + MODULATION * m + COURSE * c + PEAKINESS * k.abs()
+        parts = [SPECTRUM * s, MODULATION * m, COURSE * c, PEAKINESS * k.abs()]
+        tell(lambda: dict(zip(PARTS, (part.detach() for part in parts), strict=True)))
+        return sum(parts)
 
     def value(ref: Any, test: Any) -> Any:
         if rate < SLOWEST:
@@ -303,6 +312,13 @@ def _asked(xp: Any, ref: Any, added: Any, missing: Any, deep: Any, count: Any, r
         "quality": xp.where(hole, deepest, 1) ** (1 / LOUDEST) * hole,
         "interference": interference,
     }
+
+
+def _directed(added: Any, missing: Any, both: Any) -> dict[str, Any]:
+    """The three as shares of their sum."""
+    total = added + missing + both
+    total = total + (total == 0)
+    return {"added": added / total, "missing": missing / total, "both": both / total}
 
 
 def _excitation(xp: Any, power: Any, level: float | None) -> Any:
@@ -510,9 +526,8 @@ def _difference(pair: Pair, o: Options) -> Channel:
     end = max(ref.blocks + max(-lag, 0), test.blocks + max(lag, 0))
     count = models.auditory.directed.windows(end)
     asked = _asked(np, split.ref, split.added, split.missing, split.deep, count, rougher)
-    sizes = [float(x.sum()) for x in (split.added, split.missing, split.both)]
     directed = {
-        **{name: x / (sum(sizes) or 1.0) for name, x in zip(("added", "missing", "both"), sizes, strict=True)},
+        **_directed(*(float(x.sum()) for x in (split.added, split.missing, split.both))),
         **{f"asked_{name}": float(x) for name, x in asked.items()},
     }
     similar = similarity(value, directed["missing"], directed["added"])

@@ -112,9 +112,18 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def twin(rate: int, o: Options) -> Twin:
-    """The card's surrogate: the difference of core loudness."""
+    """The card's surrogate: the difference of core loudness; of frames that only one has, to silence."""
+    from torch.nn import functional
+
     core = models.zwicker.core_torch(o.level, o.field, whole=o.method == "stationary")
-    return lambda ref, test: (core(test) - core(ref)).abs().sum(2).mean(1)
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = core(ref), core(test)
+        longest = max(x.shape[1], y.shape[1])
+        x, y = (functional.pad(z, (0, 0, 0, longest - z.shape[1])) for z in (x, y))
+        return (y - x).abs().sum(2).mean(1)
+
+    return value
 
 
 class _Where:

@@ -82,7 +82,7 @@ def twin(rate: int, o: Options) -> Twin:
     """Thresholds and weights are constants of the reference, found on detached samples."""
     import torch
 
-    from ..engine.tensors import modulus, power, spectra
+    from ..engine.tensors import modulus, power, spectra, tell
     from ..hearing.tensors import fused
 
     model = models.masking.threshold.MaskingModel.of(rate, o.level)
@@ -95,10 +95,11 @@ def twin(rate: int, o: Options) -> Twin:
         both = modulus(x) + modulus(x + e)
         squares = power(e, 0.0)
         difference = (2 * (x.conj() * e).real + squares) / torch.where(both > 0, both, 1)
-        value = scale * (weights * difference.square()).sum(2).mean(1)
+        parts = {"priority": scale * (weights * difference.square()).sum(2).mean(1)}
         if o.noise:
-            value = value + o.noise * (model.gain * inverse * squares - 1).amax(2).relu().mean(1)
-        return value
+            parts["excess"] = o.noise * (model.gain * inverse * squares - 1).amax(2).relu().mean(1)
+        tell(lambda: {name: part.detach() for name, part in parts.items()})
+        return sum(parts.values())
 
     value = fused(of_error, model.objective(o.noise))
     return lambda ref, test: value(ref, test - ref)

@@ -73,7 +73,8 @@ class Options(LossOptions):
 
     def losses(self, rate: int) -> list[STFTLoss]:
         return [
-            STFTLoss(self, s, MelFilters.of(rate, s.n_fft, self.bands) if self.bands else None) for s in self.stfts()
+            STFTLoss(self, s, MelFilters.of(rate, s.n_fft, self.bands) if self.bands else None, f"{size} ")
+            for s, size in zip(self.stfts(), self.resolutions.split("+"), strict=True)
         ]
 
 

@@ -81,11 +81,12 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
 
 def twin(rate: int, o: Options) -> Twin:
     """In float64. Which frames and channels count is decided without a gradient."""
-    from ..models.peaq.tensors import BarkListener, Boundary
+    from ..models.peaq.tensors import BarkListener, Boundary, together
 
     listener = BarkListener(o.level)
 
     def value(ref: Any, test: Any) -> Any:
+        ref, test = together(ref, test)
         mean = listener.noise_to_mask(ref.flatten(0, 1), test.flatten(0, 1)).mean(2).unflatten(0, ref.shape[:2])
         boundary = Boundary(ref, test)
         counts = boundary.frames(boundary.first)

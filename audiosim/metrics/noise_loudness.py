@@ -86,11 +86,12 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
 def twin(rate: int, o: Options) -> Twin:
     """In float64. Which frames and channels count is decided without a gradient."""
     from ..engine.tensors import root
-    from ..models.peaq.tensors import Boundary, Disturbed
+    from ..models.peaq.tensors import Boundary, Disturbed, together
 
     disturbed = Disturbed(o.level)
 
     def value(ref: Any, test: Any) -> Any:
+        ref, test = together(ref, test)
         heard = disturbed.noise_loudness(ref.flatten(0, 1), test.flatten(0, 1))
         sones, loud = (x.unflatten(0, ref.shape[:2]) for x in heard)
         boundary = Boundary(ref, test)

@@ -20,14 +20,17 @@ nor does this one.
 from __future__ import annotations
 
 from math import nan
+from typing import Any
 
 import numpy as np
 
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
+from ..errors import InputError
 from ..models.peaq.audible import NEVER_LOUD, Audible, Playback
 from ..models.peaq.network import Network, grade
+from ..result import Twin
 
 CARD = Card(
     title="PEAQ objective difference grade",
@@ -42,9 +45,9 @@ CARD = Card(
     " ODG_clipped.",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="It aligns nothing: signals must be aligned to the sample and in level. It was made for codecs; whatever is"
-    " worse than 64 kbit/s scores about -3.8, in no order: there DI or two-f tell more. It is no loss, since its"
-    " network and gates saturate; nmr is one, and beside it noise-loudness and modulation-difference, which are among"
-    " its variables.",
+    " worse than 64 kbit/s scores about -3.8, in no order: there DI or two-f tell more. As a loss it is for what is"
+    " nearly good already, since its network saturates; from afar nmr leads, and beside it noise-loudness and"
+    " modulation-difference, which are among its variables.",
     minimum="one frame: 2048 samples at 48 kHz",
     shortest=2048 / 48000,
     settles=2.0,
@@ -54,7 +57,13 @@ CARD = Card(
     lengths="any",
     level="full scale sine is 92 dB SPL (option level)",
     symmetric=False,
-    gradient="none",
+    gradient="straight-through",
+    surrogate="whether a frame is disturbed, and whether a bin is within the bandwidth: a logistic function 1 dB wide;"
+    " whole dB of ADB: the difference in dB; which frames count, and where maxima are: no gradient",
+    cap="a reference that is silent throughout: all frames count; two never loud at once: as if from the start",
+    twice=False,
+    steepest=1e5,
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -92,6 +101,27 @@ NETWORK = Network(
 BOTH_EARS = [NETWORK.names.index("ADB"), NETWORK.names.index("MFPD")]
 
 Options = Playback
+
+
+def twin(rate: int, o: Options) -> Twin:
+    """In float64. Steps have the gradient of what stands for them in models/peaq/output_tensors.py."""
+    import torch
+
+    from ..engine.tensors import tell
+    from ..models.peaq.output_tensors import OutputVariables
+    from ..models.peaq.tensors import together
+
+    variables = OutputVariables(o.level)
+
+    def value(ref: Any, test: Any) -> Any:
+        if ref.shape[1] > 2:
+            raise InputError(f"peaq takes mono and stereo only, these have {ref.shape[1]} channels")
+        heard = variables.basic(*together(ref, test))
+        index = NETWORK.index_torch(torch.stack([heard[name] for name in NETWORK.names], -1))
+        tell(lambda: {**{name: x.detach() for name, x in heard.items()}, "DI": index.detach()})
+        return (-3.98 + 4.2 * index.sigmoid())[:, None]
+
+    return value
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:

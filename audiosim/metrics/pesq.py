@@ -111,8 +111,9 @@ def twin(rate: int, o: Options) -> Twin:
     disturbance = models.pesq.disturbance.disturbance_torch(8000 if o.band == "narrow-8k" else rate)
 
     def value(ref: Any, test: Any) -> Any:
-        if ref.shape[-1] < SHORTEST * rate:
-            raise InputError(too_short(SHORTEST, ref.shape[-1], rate))
+        shortest = min(ref.shape[-1], test.shape[-1])
+        if shortest < SHORTEST * rate:
+            raise InputError(too_short(SHORTEST, shortest, rate))
         symmetric, asymmetric = disturbance(*heard(ref.flatten(0, 1), test.flatten(0, 1)))
         return -(SYMMETRIC * symmetric + ASYMMETRIC * asymmetric).reshape(ref.shape[:2])
 

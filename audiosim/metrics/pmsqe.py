@@ -100,10 +100,13 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def twin(rate: int, o: Options) -> Twin:
+    from ..engine.tensors import tell
+
     disturbance = models.pesq.pmsqe.disturbance_torch(o.frequency_eq, o.gain_eq)
 
     def value(ref: Any, test: Any) -> Any:
         symmetric, asymmetric = disturbance(ref, test)
+        tell(lambda: {"symmetric": symmetric.mean(1), "asymmetric": asymmetric.mean(1)})
         return (SYMMETRIC * symmetric + ASYMMETRIC * asymmetric).mean(1)
 
     return value

@@ -141,6 +141,7 @@ def measure(pair: Pair, o: Options) -> Channel:
 def twin(rate: int, o: Options) -> Twin:
     import torch
 
+    from ..engine.tensors import tell
     from ..hearing.tensors import specific_loudness
 
     alpha, beta = o.weights
@@ -152,6 +153,7 @@ def twin(rate: int, o: Options) -> Twin:
         p, q, tau = (a - b).relu(), (b - a).relu(), slope * b + floor
         difference = (alpha * p.square() / (p + tau) + beta * q.square() / (q + tau)).mean((1, 2))
         common = torch.minimum(a, b).mean((1, 2))
+        tell(lambda: _told((p.square() / (p + tau)).mean((1, 2)), (q.square() / (q + tau)).mean((1, 2)), common))
         if o.form == "log":
             return (difference / (common + R_SHARE * b.mean((1, 2)) + KAPPA)).log1p()
         return difference / torch.where(difference > 0, common + difference, 1)
@@ -185,5 +187,11 @@ def _ratio(difference: Any, common: Any) -> Any:
 
 
 def _shares(sums: Any) -> dict[str, float]:
-    added, missing, common = sums.total[:3] / (sums.total[:3].sum() or 1.0)
-    return {"added": float(added), "missing": float(missing), "common": float(common)}
+    return {name: float(x) for name, x in _told(*sums.total[:3]).items()}
+
+
+def _told(added: Any, missing: Any, common: Any) -> dict[str, Any]:
+    """The three as shares of their sum."""
+    total = added + missing + common
+    total = total + (total == 0)
+    return {"added": added / total, "missing": missing / total, "common": common / total}

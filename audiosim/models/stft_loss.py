@@ -54,6 +54,7 @@ class STFTLoss:
     o: LossOptions
     stft: STFT
     mel: MelFilters | None = None  # of the magnitudes
+    name: str = ""  # what stands before the names of its parts
 
     def measure(self, pair: Pair) -> Channel:
         """The loss of one channel, with profile and map."""
@@ -69,7 +70,7 @@ class STFTLoss:
         """The loss on tensors."""
         import torch
 
-        from ..engine.tensors import power, root, spectra
+        from ..engine.tensors import power, root, spectra, tell
         from ..hearing.tensors import fused, mel
 
         o, low, log = self.o, self._low, self._log
@@ -80,10 +81,16 @@ class STFTLoss:
             x, y = (power(transform(s), o.floor).sqrt() for s in (ref, test))
             if project:
                 x, y = project(x), project(y)
-            loss = o.w_sc * root((y - x).square().sum((1, 2)) / x.square().sum((1, 2)))
+            parts = {"convergence": root((y - x).square().sum((1, 2)) / x.square().sum((1, 2)))}
+            loss = o.w_sc * parts["convergence"]
             if o.w_log:
-                loss = loss + o.w_log * log.tensors(x, y, low).mean((1, 2))
-            return loss + o.w_lin * norm(y - x).mean((1, 2)) if o.w_lin else loss
+                parts["log"] = log.tensors(x, y, low).mean((1, 2))
+                loss = loss + o.w_log * parts["log"]
+            if o.w_lin:
+                parts["linear"] = norm(y - x).mean((1, 2))
+                loss = loss + o.w_lin * parts["linear"]
+            tell(lambda: {self.name + part: values.detach() for part, values in parts.items()})
+            return loss
 
         return fused(value, self._objective())
 
@@ -149,7 +156,20 @@ class STFTLoss:
                 factors.append(1 / (frames * bins))
             return float(self._finish(sums, frames, bins)), factors
 
-        return engine.transposes.Objective(self.stft, bins, TERMS, self._gradients, self._measure, finish)
+        def named(sums: Array, frames: int) -> dict[str, Array]:
+            return {self.name + part: values for part, values in self._named(sums, frames * bins).items()}
+
+        return engine.transposes.Objective(self.stft, bins, TERMS, self._gradients, self._measure, finish, named)
+
+    def _named(self, sums: Array, count: int) -> dict[str, Array]:
+        """The parts that are summed, without their weights."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            parts = {"convergence": np.sqrt(sums[..., 0] / sums[..., 1])}
+        if self.o.w_log:
+            parts["log"] = sums[..., 3] / count
+        if self.o.w_lin:
+            parts["linear"] = sums[..., 2 if self.o.distance == "l1" else 0] / count
+        return parts
 
     def _finish(self, sums: Array, frames: Any, bins: Any) -> Array:
         """The loss of sums [..., term] over frames and bins."""

@@ -78,7 +78,8 @@ def card_is_complete(metric: Metric) -> None:
     assert card.rate is None or card.rate > 0
     if card.identical is not None:
         assert card.range[0] <= card.identical <= card.range[1], "identical is out of range"
-    assert bool(card.surrogate) == (card.gradient == "surrogate"), "surrogate says what a surrogate gradient is of"
+    estimated = card.gradient in ("surrogate", "straight-through")
+    assert bool(card.surrogate) == estimated, "surrogate says what a surrogate gradient is of"
     if card.triangle:
         assert card.symmetric, "who claims the triangle inequality claims a distance"
 

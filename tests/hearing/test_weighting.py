@@ -100,6 +100,12 @@ def test_iso226_at_its_reference_and_beyond_its_table() -> None:
     assert level("iso226", [13000, 24000]).tolist() == level("iso226", [12500] * 2).tolist()
 
 
+@pytest.mark.parametrize(("hz", "decibels"), [(0, -np.inf), (1000, -1.9131), (3300, 5.5861), (10000, -4.3272)])
+def test_bs1387(hz: float, decibels: float) -> None:
+    """By hand from BS.1387-1, annex 2, eq. 8."""
+    assert float(level("bs1387", hz)) == pytest.approx(decibels, abs=0.001)
+
+
 def test_low_passed_a() -> None:
     """Wright and Valimaki 2020: A, then 1 + 0.85 z^-1."""
     f = np.array([0, 100, 1000, 24000])

@@ -146,10 +146,10 @@ def lag_torch(ref: Any, test: Any) -> Any:
     """The same of [item, block, band]: [item]."""
     import torch
 
-    count, sums = ref.shape[1], []
+    sums = []
     for move in _NEAR:
-        common = max(count - abs(move), 0)
         a, b = max(move, 0), max(-move, 0)
+        common = max(min(ref.shape[1] - a, test.shape[1] - b), 0)
         sums.append((ref[:, a : a + common] * test[:, b : b + common]).sum((1, 2)))
     return torch.tensor(_NEAR, device=ref.device)[torch.stack(sums, -1).argmax(-1)]
 

@@ -129,7 +129,10 @@ class MaskingModel:
         def measure(_: Any, gradient: bool) -> Measure:
             return self.measure(noise, gradient)
 
-        return Objective(self.stft, self.stft.bins, 2, 1, measure, finish)
+        def named(sums: Array, frames: int) -> dict[str, Array]:
+            return {"priority": sums[:, 0] / frames, "excess": sums[:, 1] / frames}
+
+        return Objective(self.stft, self.stft.bins, 2, 1, measure, finish, named)
 
 
 @lru_cache(maxsize=16)

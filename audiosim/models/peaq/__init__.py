@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         fft_ear as fft_ear,
         filter_bank_ear as filter_bank_ear,
         network as network,
+        output_tensors as output_tensors,
         output_variables as output_variables,
         tensors as tensors,
         transposes as transposes,

@@ -18,6 +18,7 @@ from ... import engine
 from ...engine.elementary import exponentials, logarithms
 from ...engine.kernel import kernel
 from ...hearing.scales import support
+from ...hearing.weighting import middle_ear
 
 Array = NDArray[Any]
 
@@ -93,13 +94,6 @@ def decays(centres: Array, longest: float, shortest: float = 0.008, hop: int = H
     (eq. 22)."""
     seconds = shortest + 100 / centres * (longest - shortest)
     result: Array = np.exp(-hop / (RATE * seconds))
-    return result
-
-
-def middle_ear(hz: Array) -> Array:
-    """Gain in dB of the outer and the middle ear above 0 Hz (eq. 8)."""
-    khz = hz / 1000
-    result: Array = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
     return result
 
 

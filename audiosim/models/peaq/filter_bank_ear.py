@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ... import engine
 from ...engine.elementary import exponentials, logarithms
 from ...engine.kernel import kernel
+from ...hearing.weighting import middle_ear
 from . import fft_ear
 from .fft_ear import RATE
 
@@ -74,7 +75,7 @@ def _ear(level: float) -> FilterBankEar:
     low, high = fft_ear.bark(LOWEST), fft_ear.bark(HIGHEST)
     step = (high - low) / (BANDS - 1)
     centres = fft_ear.bark_inverse(np.linspace(low, high, BANDS))
-    gains = 10 ** ((level + fft_ear.middle_ear(centres)) / 20)
+    gains = 10 ** ((level + middle_ear(centres)) / 20)
     responses = np.empty((2 * BANDS, FFT))
     for band, (hz, n, gain) in enumerate(zip(centres, LENGTHS, gains, strict=True)):
         k = np.arange(-n // 2 + 1, n // 2)

@@ -32,6 +32,17 @@ class Network:
         x = (variables - self.least) / (self.most - self.least)
         return float(self.output_bias + self.output @ _sigmoid(self.hidden_bias + x @ self.hidden))
 
+    def index_torch(self, variables: Any) -> Any:
+        """DI of tensors [..., variable]."""
+        import torch
+
+        least, most, hidden, bias, output = (
+            torch.as_tensor(a, dtype=variables.dtype, device=variables.device)
+            for a in (self.least, self.most, self.hidden, self.hidden_bias, self.output)
+        )
+        x = (variables - least) / (most - least)
+        return self.output_bias + (bias + x @ hidden).sigmoid() @ output
+
     def details(self, variables: Array, clamp: bool = False) -> dict[str, float]:
         """The variables by name, DI, and both DI and ODG with the variables held within their range."""
         clipped = self.index(variables, clamp=True)

@@ -4,7 +4,7 @@ device. Patterns are [item, frame, band]."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,16 @@ from ...engine.threads import in_threads
 from ...errors import InputError
 from . import disturbance, fft_ear, output_variables, transposes
 from .fft_ear import BarkEar, decays
+
+
+class Pattern(NamedTuple):
+    """Of signals in the ear: plain power [item, frame, bin], and after outer and middle ear; E2 and the excitation
+    [item, frame, band]."""
+
+    power: Tensor
+    weighted: Tensor
+    spread: Tensor
+    excitation: Tensor
 
 
 class BarkListener:
@@ -34,15 +44,25 @@ class BarkListener:
 
     def weighted(self, x: Tensor) -> Tensor:
         """x [item, sample] -> power after outer and middle ear [item, frame, bin]; InputError below a frame."""
+        energy = power(self._spectrum(x)[..., : self.bins], 0.0)
+        return energy * self.gains(energy)
+
+    def pattern(self, x: Tensor) -> Pattern:
+        """All of what is heard of x [item, sample]."""
+        plain = power(self._spectrum(x), 0.0)
+        energy = plain[..., : self.bins]
+        weighted = energy * self.gains(energy)
+        spread = self.spread(weighted)
+        return Pattern(plain, weighted, spread, self.smeared(spread))
+
+    def _spectrum(self, x: Tensor) -> Tensor:
         count, hop = fft_ear.count(x.shape[-1]), fft_ear.HOP
         if not count:
             raise InputError(fft_ear.without_frames(x.shape[-1]))
         halves = functional.pad(x.double(), (0, (count + 1) * hop - x.shape[-1])).unflatten(-1, (-1, hop))
         frames = torch.cat([halves[:, :-1], halves[:, 1:]], -1)
         frames = frames * self.window(frames)
-        z = _RealFFT.apply(frames) if in_memory(frames) else torch.fft.rfft(frames)
-        energy = power(z[..., : self.bins], 0.0)
-        return energy * self.gains(energy)
+        return cast(Tensor, _RealFFT.apply(frames) if in_memory(frames) else torch.fft.rfft(frames))
 
     def grouped(self, energy: Tensor) -> Tensor:
         """[item, frame, bin] -> [item, frame, band]."""
@@ -59,8 +79,15 @@ class BarkListener:
     def noise_to_mask(self, ref: Tensor, test: Tensor) -> Tensor:
         """As fft_ear.noise_to_mask, of each band, of signals [item, sample]."""
         r, t = self.weighted(ref), self.weighted(test)
-        noise = self.grouped((root(t) - root(r)).square())
-        return noise * self.offset(noise) / self.smeared(self.spread(r))
+        return self._over_mask(r, t, self.smeared(self.spread(r)))
+
+    def over_mask(self, ref: Pattern, test: Pattern) -> Tensor:
+        """The same of patterns."""
+        return self._over_mask(ref.weighted, test.weighted, ref.excitation)
+
+    def _over_mask(self, ref: Tensor, test: Tensor, excitation: Tensor) -> Tensor:
+        noise = self.grouped((root(test) - root(ref)).square())
+        return noise * self.offset(noise) / excitation
 
 
 class _RealFFT(torch.autograd.Function):  # type: ignore[misc]
@@ -179,14 +206,36 @@ class Disturbed:
     def modulation_difference(self, ref: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
         """Percent in the mean of the bands, and what it counts, [item, frame] each."""
         (m, average), (n, _) = (self._modulation(self._spread(x)) for x in (ref, test))
-        difference = 100 * ((n - m).abs() / (1 + m)).mean(2)
-        return difference, (average / (average + self.quiet(average))).sum(2)
+        return self._difference(m, n), self._weight(average)
+
+    def modulation_differences(self, ref: Pattern, test: Pattern) -> tuple[Tensor, Tensor, Tensor]:
+        """AvgModDiff1's and AvgModDiff2's, and what they count, [item, frame] each."""
+        (m, average), (n, _) = (self._modulation(x.spread) for x in (ref, test))
+        second = 100 * (torch.where(n >= m, 1.0, 0.1) * (n - m).abs() / (0.01 + m)).mean(2)
+        return self._difference(m, n), second, self._weight(average)
+
+    def _difference(self, m: Tensor, n: Tensor) -> Tensor:
+        return 100 * ((n - m).abs() / (1 + m)).mean(2)
+
+    def _weight(self, average: Tensor) -> Tensor:
+        return (average / (average + self.quiet(average))).sum(2)
+
+    def pair(self, ref: Tensor, test: Tensor) -> tuple[Pattern, Pattern]:
+        """What is heard of both signals [item, sample]."""
+        return self.listener.pattern(ref), self.listener.pattern(test)
 
     def noise_loudness(self, ref: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
         """Sones of the noise, partially masked, and whether both signals are above 0.1 sone, [item, frame] each."""
         x, y = self._spread(ref), self._spread(test)
-        (m, _), (n, _) = self._modulation(x), self._modulation(y)
-        x, y = self.listener.smeared(x), self.listener.smeared(y)
+        return self._noise(x, y, self.listener.smeared(x), self.listener.smeared(y))
+
+    def noise_of(self, ref: Pattern, test: Pattern) -> tuple[Tensor, Tensor]:
+        """The same of patterns."""
+        return self._noise(ref.spread, test.spread, ref.excitation, test.excitation)
+
+    def _noise(self, ref: Tensor, test: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Of E2 of both, and their excitations x and y."""
+        (m, _), (n, _) = self._modulation(ref), self._modulation(test)
         loud = torch.minimum(self.sones(x.detach()), self.sones(y.detach())) > 0.1
         r, t = self._adapted(x, y)
         s, u = (disturbance.THRESHOLD * z + disturbance.S0 for z in (m, n))
@@ -227,6 +276,12 @@ def _sones(ear: BarkEar) -> Callable[[Tensor], Tensor]:
 
 
 # Which of PEAQ's frames and channels count, for signals [batch, channel, sample]; decided by their samples, no gradient
+
+
+def together(ref: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, as far as the shorter one goes."""
+    samples = min(ref.shape[-1], test.shape[-1])
+    return ref[..., :samples], test[..., :samples]
 
 
 class Boundary:

@@ -209,21 +209,21 @@ def bands_torch(ear: Ear, search: int, exact: bool = False) -> Callable[[Any, An
 
     def value(ref: Any, test: Any) -> tuple[Any, Any]:
         x, y = (z.double().mean(1) for z in (ref, test))
-        samples = x.shape[1]
+        samples, others = x.shape[1], y.shape[1]
         if samples < ear.shortest:
             raise InputError(too_short(ear, samples))
         late, plan = find_plan(x.detach(), y.detach(), ear.mode.voice, ear.rate, search, exact)
         kind, patch, found, count, first_x, first_y, lowest_y = plan.unbind(-1)
         late = late[:, None]
-        n, longest = ear.count(samples), ear.count(samples + samples // 2)
+        n, longest = ear.count(samples), ear.count(others + samples // 2)
         index = torch.arange(longest, device=x.device)
-        real = samples + late >= index * ear.hop + ear.window.size
-        kept = torch.arange(samples, device=x.device) >= -late
-        power, rest = x.square().mean(1), (y * kept).square().sum(1) / (samples + late[:, 0])
+        real = others + late >= index * ear.hop + ear.window.size
+        kept = torch.arange(others, device=x.device) >= -late
+        power, rest = x.square().mean(1), (y * kept).square().sum(1) / (others + late[:, 0])
         sounds = rest > 0
         gain = torch.where(sounds, root(power / torch.where(sounds, rest, 1)), 1)[:, None, None]
 
-        beyond, step = 4 * samples, torch.arange(most, device=x.device)
+        beyond, step = 4 * max(samples, others), torch.arange(most, device=x.device)
         moved = (step < count[..., None]) & (kind == MOVED)[..., None]
 
         def starts(whole: Any, first: Any) -> Any:
