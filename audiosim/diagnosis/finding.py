@@ -13,6 +13,7 @@ Cause = Literal[
     "delay",
     "drift",  # clocks that differ; size in ppm
     "speed",  # played faster or slower, pitch and all; size in %
+    "tempo",  # played faster or slower, pitch kept (time stretching); size in %
     "pitch",  # pitch changed, duration kept; size in semitones
     "gain",
     "loudness normalisation",  # a gain that brings the test to a usual target; size in dB

@@ -151,6 +151,12 @@ def _speed(f: Finding) -> str:
     return f"the test runs {abs(percent):.2f} % {'faster and higher' if percent > 0 else 'slower and lower'}"
 
 
+def _tempo(f: Finding) -> str:
+    percent = f.size or 0.0
+    how = "faster" if percent > 0 else "slower"
+    return f"the test plays {abs(percent):.1f} % {how} at the same pitch (time stretching)"
+
+
 def _pitch(f: Finding) -> str:
     size = f.size or 0.0
     return f"the pitch of the test is {abs(size):.1f} semitones {'higher' if size > 0 else 'lower'}, its tempo the same"
@@ -309,6 +315,7 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "delay": _delay,
     "drift": _drift,
     "speed": _speed,
+    "tempo": _tempo,
     "pitch": _pitch,
     "gain": _gain,
     "loudness normalisation": _normalised,

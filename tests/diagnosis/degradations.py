@@ -164,6 +164,10 @@ def pitch(x: Array, rate: int, semitones: float, rng: Random) -> Degraded:
     return Degraded(_stretched(_resampled(x, 1 / ratio), x.shape[1], rate), rate, semitones)
 
 
+def tempo(x: Array, rate: int, percent: float, rng: Random) -> Degraded:
+    return Degraded(_stretched(x, round(x.shape[1] / (1 + percent / 100)), rate), rate, percent)
+
+
 def gain(x: Array, rate: int, db: float, rng: Random) -> Degraded:
     return Degraded(x * 10 ** (db / 20), rate, db)
 
@@ -267,11 +271,19 @@ _GAIN = frozenset[Cause](("gain", "loudness normalisation"))
 DEGRADATIONS: dict[str, Degradation] = {
     "delay": Degradation("delay", delay, (23.02, -8.3, 412.6, 1.37), within=(0.02, 0.0)),
     "drift": Degradation("drift", drift, (50.0, -200.0, 800.0), within=(5.0, 0.05), also=frozenset(("delay",))),
-    "speed": Degradation("speed", speed, (4.1, -2.5), within=(0.1, 0.0), also=frozenset(("delay", "drift"))),
+    "speed": Degradation("speed", speed, (4.1, -2.5, 30.0), within=(0.1, 0.0), also=frozenset(("delay", "drift"))),
     "pitch": Degradation(
         "pitch",
         pitch,
         (2.0, -3.0),
+        within=(0.3, 0.0),
+        combines=False,
+        signals=("speech", "wide speech", "music", "sparse", "tonal"),
+    ),
+    "tempo": Degradation(
+        "tempo",
+        tempo,
+        (5.0, -12.0),
         within=(0.3, 0.0),
         combines=False,
         signals=("speech", "wide speech", "music", "sparse", "tonal"),
