@@ -18,7 +18,9 @@ Cause = Literal[
     "gain",
     "loudness normalisation",  # a gain that brings the test to a usual target; size in dB
     "equaliser",
-    "compression",  # of dynamics
+    "compression",  # of dynamics; size in dB between quiet and loud
+    "expansion",  # of dynamics, as a gate does; size in dB between quiet and loud
+    "moving gain",  # that changes over time (levelling, dynamic normalisation); size in dB
     "polarity",
     "exchanged",  # channels
     "dead",

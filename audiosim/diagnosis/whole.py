@@ -47,8 +47,8 @@ ON_TARGET = 0.06  # LU
 ROUND = 0.5, 0.004  # dB: gains that are multiples of this, as nearly, are set by hand
 GAIN = 0.08  # dB
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
-WITH_COMPRESSION = 3.0  # dB of an equaliser beside it
-EXPLAINS = 0.75  # of what is left without it, at most, that a compression leaves
+WITH_DYNAMICS = 3.0  # dB of an equaliser beside a gain that changes
+EXPLAINS = 0.5  # of the gain's variance with an equaliser alone, at most, that a gain that changes leaves
 UNRELATED = 0.65  # correlation of envelopes, below which two recordings have nothing in common
 DITHERED = 0.35  # RMS of the difference in steps, from which on it is more than rounding
 ONE_STEP = 0.8  # RMS in steps, up to which the difference is one of bits
@@ -524,16 +524,14 @@ class _Pair:
         seen = _turned(seen, fraction)
         r = filters.response(seen)
         offset = self._offset(x, y, 10 ** (r.gain_db / 20))
+        squeezed = self._dynamics(seen, r, fraction)
+        if squeezed:
+            y, seen = self._even(squeezed, fraction)
+            r = filters.response(seen)
         low = filters.low_pass(seen, r)
-        squeezed, even = _dynamics(seen, r, y)
         top = 0.42 if self.ref.rate != self.test.rate else 0.5  # of the rate: beyond, the resampler acts
-        curve = filters.curve(seen, even, low, top * self.rate)
-        bell = filters.bells(curve, r, WITH_COMPRESSION if squeezed else filters.AUDIBLE_EQ)
-        if squeezed and bell:
-            flat = np.where(np.abs(even.bands) > 0, 10 ** (even.gain_db / 20), 0.0)
-            without = filters.unexplained(seen, flat, squeezed.gains)
-            if filters.unexplained(seen, np.abs(even.bands), squeezed.gains) > 0.5 * without:
-                bell = None
+        curve = filters.curve(seen, r, low, top * self.rate)
+        bell = filters.bells(curve, r, WITH_DYNAMICS if squeezed else filters.AUDIBLE_EQ)
         cut_off = low  # by anything; by another clock it is no cause
         if self.clock is not None and low and low.corner > 0.44 * self.rate * min(self.clock.stretch, 1.0):
             low = None
@@ -549,26 +547,62 @@ class _Pair:
             self._tell_curve(seen, curve, bell, gain, magnitude)
         if low:
             self._tell_low_pass(low, seen, gain, magnitude)
-        if squeezed:
-            self.tell(
-                "compression",
-                round(squeezed.reduction, 2),
-                "dB",
-                confidence=round(squeezed.confidence, 2),
-                detail={"ratio": round(squeezed.ratio, 2), "threshold_db": round(squeezed.threshold, 1)},
-            )
         undone = self._undone(y, fraction, gain, offset, bell is not None, seen.frequencies, magnitude)
         if cut_off:
             x = self._passed(x, cut_off, seen)
         self._leave(x, undone)
         at = round(self.late) + self.moved
         found = find(
-            Aligned(x, undone, y, self.rate, max(-at, 0) / self.rate, max(at, 0) / self.rate)  # of the whole files
+            Aligned(x, undone, self.y, self.rate, max(-at, 0) / self.rate, max(at, 0) / self.rate)  # of the whole files
         )
         part = min(self.now / self.energy, 1.0) if self.energy > 0 else 1.0  # of the difference, that find has seen
         for f in found:
             share = None if f.share is None else round(part * f.share, 4)
             self.findings.append(self._on_its_clock(replace(f, share=share)))
+
+    def _dynamics(self, seen: Any, r: Any, fraction: float) -> Any:
+        """A gain that changes. Loud sounds have other spectra than quiet ones: what explains more of the gain of short
+        frames, a gain that changes or an equaliser, is undone first."""
+        import numpy as np
+
+        from . import filters
+        from .levels import dynamics, short, variance
+
+        told = np.abs(r.bands) > 0
+        if not told.any():
+            return None
+        whole = np.where(told, np.abs(r.bands), 1e-3) / 10 ** (r.gain_db / 20)
+        shaped = _over_bins(seen, 20 * np.log10(whole))
+        flat = filters.impulse(seen.frequencies, np.ones(shaped.size), -fraction) if abs(fraction) > SHIFT else None
+        plain = short(self.x, self.y, self.rate, flat)
+        equal = short(self.x, self.y, self.rate, filters.impulse(seen.frequencies, shaped, -fraction))
+        found = dynamics(plain)
+        least = EXPLAINS * variance(equal, None)
+        if found is not None and found.rest < least:
+            return found
+        found = dynamics(equal)
+        return found if found is not None and found.rest < least else None
+
+    def _even(self, found: Any, fraction: float) -> tuple[Array, Any]:
+        """The test without a gain that changes, which is told; and the spectra then."""
+        import numpy as np
+
+        from .. import scratch
+        from .levels import levels, undone
+        from .spectra import spectra
+
+        level = levels(self.x, self.rate)
+        factors = found.at(level)
+        power = 10 ** (level / 10)
+        factors /= np.sqrt((factors**2 * power).sum() / power.sum())
+        y = undone(self.y, factors, self.rate, scratch.empty(self.y.shape, self.y.dtype))
+        detail: dict[str, Any] = {"ratio": round(found.ratio, 2), "threshold_db": round(found.threshold, 1)}
+        if found.kind == "moving gain":
+            detail = {"from_db": round(float(found.gains.min()), 1), "to_db": round(float(found.gains.max()), 1)}
+        confidence = round(min(0.5 + found.size / 6, 1.0), 2)
+        share = self.gone(_error(self.x, y))
+        self.tell(found.kind, round(found.size, 2), "dB", confidence=confidence, share=share, detail=detail)
+        return y, _turned(spectra(self.x, y, self.rate), fraction)
 
     def _on_its_clock(self, finding: Finding) -> Finding:
         """With the times in the test as they are where its clock differs."""
@@ -692,30 +726,6 @@ class _Pair:
     def _leave(self, x: Array, y: Array) -> None:
         e = _error(x, y)
         self.left = round(10 * log10(e), 2) if e > 0 else None
-
-
-def _dynamics(seen: Any, r: Any, original: Array) -> tuple[Any, Any]:
-    """The compression, if there is one, and the response without it.
-
-    Loud sounds have other spectra than quiet ones: what explains more of the difference, a gain by level or one by
-    frequency, is undone first.
-    """
-    import numpy as np
-
-    from . import filters
-    from .levels import compression
-
-    flat = np.where(np.abs(r.bands) > 0, 10 ** (r.gain_db / 20), 0.0)
-    best = EXPLAINS * filters.unexplained(seen, np.abs(r.bands), np.ones(seen.segment_of.size))
-    chosen: tuple[Any, Any] = None, r
-    for by_band in (flat, r.bands):
-        found = compression(seen, by_band, original)
-        if found:
-            even = filters.evened(seen, r, found.gains)
-            left = filters.unexplained(seen, np.abs(even.bands), found.gains)
-            if left < best:
-                chosen, best = (found, even), left
-    return chosen
 
 
 def _turned(seen: Any, fraction: float) -> Any:
