@@ -32,7 +32,7 @@ def pitch(ref: Array, test: Array, rate: int) -> tuple[float, float] | None:
         return None
     fits = np.array([_fit(x, y, s) for s in range(-reach, reach + 1)])
     best = int(np.argmax(fits))
-    size = _parabola(fits, best) - reach
+    size = peak(fits, best) - reach
     semitones = size * 12 / PER_OCTAVE
     near = fits[reach - 1 : reach + 2].max()
     away = np.delete(fits, range(max(best - 3, 0), min(best + 4, fits.size)))
@@ -94,7 +94,8 @@ def _fit(x: Array, y: Array, shift: int) -> float:
     return float((a * b).sum()) / energy if energy > 0 else 0.0
 
 
-def _parabola(y: Array, i: int) -> float:
+def peak(y: Array, i: int) -> float:
+    """Where the parabola through the values at i and beside it is highest."""
     if not 0 < i < y.size - 1:
         return float(i)
     bend = y[i - 1] - 2 * y[i] + y[i + 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log10
 from typing import Any
 
@@ -83,29 +83,6 @@ def _median(values: Array, weight: Array) -> float:
     order = np.argsort(values)
     run = np.cumsum(weight[order])
     return float(np.interp(run[-1] / 2, run - weight[order] / 2, values[order]))
-
-
-def unexplained(seen: Spectra, by_band: Array, by_frame: Array) -> float:
-    """Energy of the difference from a reference with these gains, relative to the test's."""
-    kept = seen.good[seen.segment_of]
-    g = by_frame[kept, None] * by_band
-    x, y = (z[kept].astype(np.float64) for z in (seen.ref_bands, seen.test_bands))
-    e = y + g**2 * x - 2 * g * np.abs(seen.cross_bands[kept])
-    return float(e.sum()) / max(float(y.sum()), 1e-300)
-
-
-def evened(seen: Spectra, r: Response, gains: Array) -> Response:
-    """The response without a gain [frame] that changes with the level, as if it were 0 dB as a whole."""
-    kept = seen.good[seen.segment_of]
-    x = seen.ref_bands[kept].sum(axis=0, dtype=np.float64)
-    whole = np.abs(seen.cross_bands[kept].sum(axis=0, dtype=np.complex128))
-    even = np.abs((seen.cross_bands[kept] / gains[kept, None]).sum(axis=0, dtype=np.complex128))
-    bands = r.bands * even / np.maximum(whole, 1e-300)
-    told = (np.abs(bands) > 0) & (x > 0)
-    if not told.any():
-        return r
-    weight = np.minimum(r.coherence / (1.0001 - r.coherence), STRONGEST)[told]
-    return replace(r, bands=bands, gain_db=_median(20 * np.log10(np.abs(bands[told])), weight))
 
 
 def curve(seen: Spectra, r: Response, low: LowPass | None, top: float) -> Array:

@@ -13,11 +13,14 @@ Cause = Literal[
     "delay",
     "drift",  # clocks that differ; size in ppm
     "speed",  # played faster or slower, pitch and all; size in %
+    "tempo",  # played faster or slower, pitch kept (time stretching); size in %
     "pitch",  # pitch changed, duration kept; size in semitones
     "gain",
     "loudness normalisation",  # a gain that brings the test to a usual target; size in dB
     "equaliser",
-    "compression",  # of dynamics
+    "compression",  # of dynamics; size in dB between quiet and loud
+    "expansion",  # of dynamics, as a gate does; size in dB between quiet and loud
+    "moving gain",  # that changes over time (levelling, dynamic normalisation); size in dB
     "polarity",
     "exchanged",  # channels
     "dead",

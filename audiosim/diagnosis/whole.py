@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import ceil, log10
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from .finding import Cause, Diagnosis, Finding, NullTest, Place
@@ -32,6 +33,12 @@ SCATTERED = 0.5  # samples between the delay of segments and that of the whole, 
 WEAK = 0.3, 0.55  # correlation, and coherence of segments, below both of which a delay is chance
 VARISPEED = 3000.0  # ppm, from which on it is no clock but a speed
 SPEEDS = 0.002, 0.12  # as parts: of these the lengths may tell
+CHANGES = 0.002  # of the length, below which there is no other tempo
+MANY = 2  # pieces, from which on they may be those of time stretching
+EVIDENT = 0.95  # likeness of levels at another tempo, that outdoes what the waveform says
+POOR = 0.9  # coherence, below which the clocks may differ
+HEARD_LATE = 0.03  # s, of a delay beside another tempo
+GAIN_OF_POWER = 0.75  # dB, of a gain told by power alone
 CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
 LEAST_DC = 2e-4
 SURE = 5.0  # standard errors
@@ -40,8 +47,8 @@ ON_TARGET = 0.06  # LU
 ROUND = 0.5, 0.004  # dB: gains that are multiples of this, as nearly, are set by hand
 GAIN = 0.08  # dB
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
-WITH_COMPRESSION = 3.0  # dB of an equaliser beside it
-EXPLAINS = 0.75  # of what is left without it, at most, that a compression leaves
+WITH_DYNAMICS = 3.0  # dB of an equaliser beside a gain that changes
+EXPLAINS = 0.5  # of the gain's variance with an equaliser alone, at most, that a gain that changes leaves
 UNRELATED = 0.65  # correlation of envelopes, below which two recordings have nothing in common
 DITHERED = 0.35  # RMS of the difference in steps, from which on it is more than rounding
 ONE_STEP = 0.8  # RMS in steps, up to which the difference is one of bits
@@ -96,8 +103,7 @@ class _Pair:
         self.energy = self.now = _error(*_overlap(a, b, 0))
         if self._same_bits():
             return
-        self._same_pieces()
-        if not self._same_time():
+        if not self._same_pieces() or not self._same_time():
             return
         self.findings += self.later
         self._same_channels()
@@ -179,11 +185,13 @@ class _Pair:
 
     # Time
 
-    def _same_pieces(self) -> None:
-        """Joins the test again where it was cut, so that one delay is left."""
+    def _same_pieces(self) -> bool:
+        """Joins the test again where it was cut, so that one delay is left. False: time stretching cut it."""
         from .timeline import findings, pieces, together
 
         cut = pieces(self.a, self.b, self.rate)
+        if len(cut) > MANY and self._stretched(EVIDENT):
+            return False
         if cut:
             self.findings += findings(self.a, self.b, self.rate, cut)
             self.a, self.b, kept = together(self.a, self.b, cut)
@@ -192,6 +200,7 @@ class _Pair:
                 late = piece.late - cut[0].late
                 self.cut.append((at / self.rate, (piece.start - at) / self.rate, late / self.rate))
                 at += piece.stop - piece.start
+        return True
 
     def _same_time(self) -> bool:
         """Delay, drift, speed and clips. Whether the two are one recording."""
@@ -206,6 +215,8 @@ class _Pair:
             late, found = self._delay()
         if found and self._refined(late) is not None and not self._weak():
             self._clock()
+            if self.clock is None and float(median(self.seen.coherences)) < POOR and self._stretched(EVIDENT):
+                return False
             self._tell_delay()
             if abs(excess) > CLIP and not any(f.cause == "speed" for f in self.findings):
                 self._tell_clip(-self.late)
@@ -214,8 +225,8 @@ class _Pair:
         if (part and self._clip()) or self._speed():
             self._tell_delay()
             return True
-        if self._pitch():
-            return False
+        if self._stretched() or self._pitch():
+            return self.clock is not None
         if not part and self._clip():
             return True
         self._unrelated()
@@ -281,7 +292,7 @@ class _Pair:
         seen = self.seen
         coherence = seen.coherences
         good = seen.good
-        poor = good.mean() < 0.6 or float(np.median(coherence)) < 0.9
+        poor = good.mean() < 0.6 or float(np.median(coherence)) < POOR
         lags = []
         for s in np.flatnonzero(good):
             xy = seen.cross[s]
@@ -336,20 +347,45 @@ class _Pair:
     def _speed(self) -> bool:
         if min(self.a.shape[1], self.b.shape[1]) < self.rate:
             return False
-        if self._drifting():
-            return True
+        stretch = self.b.shape[1] / self.a.shape[1]
+        return self._drifting() or (SPEEDS[0] < abs(stretch - 1) < SPEEDS[1] and self._stretched_by(stretch, 0.0))
+
+    def _stretched_by(self, stretch: float, late: float) -> bool:
+        """Whether the test lasts about so many times longer, and lower, as its waveform has it; undone then."""
         from ..dsp.drift import Drift, drift, undone
 
-        stretch = self.b.shape[1] / self.a.shape[1]
-        if not SPEEDS[0] < abs(stretch - 1) < SPEEDS[1]:
-            return False
-        guess = Drift(1e6 * (stretch - 1), 0.0, 1.0, True, 0.0)  # as the lengths have it
+        guess = Drift(1e6 * (stretch - 1), late, 1.0, True, 0.0)
         rest = drift(self.a, undone(self.b, guess), self.rate)
         if not rest.found:
             return False
         ppm = 1e6 * (stretch * rest.stretch - 1)
-        start = stretch * rest.delay_samples_at_start
+        start = late + stretch * rest.delay_samples_at_start
         return self._on_one_clock(replace(rest, ppm=ppm, delay_samples_at_start=start))
+
+    def _stretched(self, least: float = 0.0) -> bool:
+        """Another tempo, by the course of levels, of at least this likeness; the pitch may go with it."""
+        from .tempo import PROVEN, tempo
+
+        if abs(self.b.shape[1] / self.a.shape[1] - 1) < CHANGES:
+            return False  # time stretching without another length is rare
+        found = tempo(self.a, self.b, self.rate)
+        if found is None or found.likeness < least:
+            return False
+        if found.shifted and self._stretched_by(1 / found.factor, found.late * self.rate):
+            return True
+        if found.likeness < PROVEN:
+            return False
+        percent = 100 * (found.factor - 1)
+        self.tell("speed" if found.shifted else "tempo", percent, "%", confidence=round(found.likeness, 2))
+        if abs(found.late) > HEARD_LATE:
+            self.tell("delay", 1000 * found.late, "ms")
+        self._tell_power(found.gain_db)
+        return True
+
+    def _tell_power(self, db: float) -> None:
+        """Of a test whose waveform is another one."""
+        if abs(db) > GAIN_OF_POWER:
+            self.tell("gain", db, "dB", confidence=0.7)
 
     def _tell_delay(self) -> None:
         late = self.late if self.start is None else self.start
@@ -408,6 +444,7 @@ class _Pair:
         if found is None:
             return False
         self.tell("pitch", found[0], "semitones", confidence=found[1])
+        self._tell_power(10 * log10(self.powers[1] / self.powers[0]))
         return True
 
     def _unrelated(self) -> None:
@@ -487,18 +524,17 @@ class _Pair:
         seen = _turned(seen, fraction)
         r = filters.response(seen)
         offset = self._offset(x, y, 10 ** (r.gain_db / 20))
+        squeezed = self._dynamics(seen, r, fraction)
+        if squeezed:
+            y, seen = self._even(squeezed, fraction)
+            r = filters.response(seen)
         low = filters.low_pass(seen, r)
-        squeezed, even = _dynamics(seen, r, y)
         top = 0.42 if self.ref.rate != self.test.rate else 0.5  # of the rate: beyond, the resampler acts
-        curve = filters.curve(seen, even, low, top * self.rate)
-        bell = filters.bells(curve, r, WITH_COMPRESSION if squeezed else filters.AUDIBLE_EQ)
-        if squeezed and bell:
-            flat = np.where(np.abs(even.bands) > 0, 10 ** (even.gain_db / 20), 0.0)
-            without = filters.unexplained(seen, flat, squeezed.gains)
-            if filters.unexplained(seen, np.abs(even.bands), squeezed.gains) > 0.5 * without:
-                bell = None
-        if self.clock is not None and low and low.corner > 0.44 * self.rate:
-            low = None  # the top was lost by another clock
+        curve = filters.curve(seen, r, low, top * self.rate)
+        bell = filters.bells(curve, r, WITH_DYNAMICS if squeezed else filters.AUDIBLE_EQ)
+        cut_off = low  # by anything; by another clock it is no cause
+        if self.clock is not None and low and low.corner > 0.44 * self.rate * min(self.clock.stretch, 1.0):
+            low = None
         gain = 10 ** (r.gain_db / 20) if np.isfinite(r.certain) else 1.0
         self._tell_gain(r, seen, gain)
         if not (bell or low) and SHIFT < abs(self.late) < FRACTION and self.start is None and not self.moved:
@@ -511,17 +547,9 @@ class _Pair:
             self._tell_curve(seen, curve, bell, gain, magnitude)
         if low:
             self._tell_low_pass(low, seen, gain, magnitude)
-        if squeezed:
-            self.tell(
-                "compression",
-                round(squeezed.reduction, 2),
-                "dB",
-                confidence=round(squeezed.confidence, 2),
-                detail={"ratio": round(squeezed.ratio, 2), "threshold_db": round(squeezed.threshold, 1)},
-            )
         undone = self._undone(y, fraction, gain, offset, bell is not None, seen.frequencies, magnitude)
-        if low:
-            x = self._passed(x, low, seen)
+        if cut_off:
+            x = self._passed(x, cut_off, seen)
         self._leave(x, undone)
         at = round(self.late) + self.moved
         early, joins = max(-at, 0), (round(piece[0] * self.rate) for piece in self.cut[1:])
@@ -532,6 +560,50 @@ class _Pair:
         for f in found:
             share = None if f.share is None else round(part * f.share, 4)
             self.findings.append(self._on_its_clock(replace(f, share=share)))
+
+    def _dynamics(self, seen: Any, r: Any, fraction: float) -> Any:
+        """A gain that changes. Loud sounds have other spectra than quiet ones: what explains more of the gain of short
+        frames, a gain that changes or an equaliser, is undone first."""
+        import numpy as np
+
+        from . import filters
+        from .levels import dynamics, short, variance
+
+        told = np.abs(r.bands) > 0
+        if not told.any():
+            return None
+        whole = np.where(told, np.abs(r.bands), 1e-3) / 10 ** (r.gain_db / 20)
+        shaped = _over_bins(seen, 20 * np.log10(whole))
+        flat = filters.impulse(seen.frequencies, np.ones(shaped.size), -fraction) if abs(fraction) > SHIFT else None
+        plain = short(self.x, self.y, self.rate, flat)
+        equal = short(self.x, self.y, self.rate, filters.impulse(seen.frequencies, shaped, -fraction))
+        found = dynamics(plain)
+        least = EXPLAINS * variance(equal, None)
+        if found is not None and found.rest < least:
+            return found
+        found = dynamics(equal)
+        return found if found is not None and found.rest < least else None
+
+    def _even(self, found: Any, fraction: float) -> tuple[Array, Any]:
+        """The test without a gain that changes, which is told; and the spectra then."""
+        import numpy as np
+
+        from .. import scratch
+        from .levels import levels, undone
+        from .spectra import spectra
+
+        level = levels(self.x, self.rate)
+        factors = found.at(level)
+        power = 10 ** (level / 10)
+        factors /= np.sqrt((factors**2 * power).sum() / power.sum())
+        y = undone(self.y, factors, self.rate, scratch.empty(self.y.shape, self.y.dtype))
+        detail: dict[str, Any] = {"ratio": round(found.ratio, 2), "threshold_db": round(found.threshold, 1)}
+        if found.kind == "moving gain":
+            detail = {"from_db": round(float(found.gains.min()), 1), "to_db": round(float(found.gains.max()), 1)}
+        confidence = round(min(0.5 + found.size / 6, 1.0), 2)
+        share = self.gone(_error(self.x, y))
+        self.tell(found.kind, round(found.size, 2), "dB", confidence=confidence, share=share, detail=detail)
+        return y, _turned(spectra(self.x, y, self.rate), fraction)
 
     def _on_its_clock(self, finding: Finding) -> Finding:
         """With the times in the test as they are where its clock differs."""
@@ -655,30 +727,6 @@ class _Pair:
     def _leave(self, x: Array, y: Array) -> None:
         e = _error(x, y)
         self.left = round(10 * log10(e), 2) if e > 0 else None
-
-
-def _dynamics(seen: Any, r: Any, original: Array) -> tuple[Any, Any]:
-    """The compression, if there is one, and the response without it.
-
-    Loud sounds have other spectra than quiet ones: what explains more of the difference, a gain by level or one by
-    frequency, is undone first.
-    """
-    import numpy as np
-
-    from . import filters
-    from .levels import compression
-
-    flat = np.where(np.abs(r.bands) > 0, 10 ** (r.gain_db / 20), 0.0)
-    best = EXPLAINS * filters.unexplained(seen, np.abs(r.bands), np.ones(seen.segment_of.size))
-    chosen: tuple[Any, Any] = None, r
-    for by_band in (flat, r.bands):
-        found = compression(seen, by_band, original)
-        if found:
-            even = filters.evened(seen, r, found.gains)
-            left = filters.unexplained(seen, np.abs(even.bands), found.gains)
-            if left < best:
-                chosen, best = (found, even), left
-    return chosen
 
 
 def _turned(seen: Any, fraction: float) -> Any:

@@ -154,6 +154,12 @@ def _speed(f: Finding) -> str:
     return f"the test runs {abs(percent):.2f} % {'faster and higher' if percent > 0 else 'slower and lower'}"
 
 
+def _tempo(f: Finding) -> str:
+    percent = f.size or 0.0
+    how = "faster" if percent > 0 else "slower"
+    return f"the test plays {abs(percent):.1f} % {how} at the same pitch (time stretching)"
+
+
 def _pitch(f: Finding) -> str:
     size = f.size or 0.0
     return f"the pitch of the test is {abs(size):.1f} semitones {'higher' if size > 0 else 'lower'}, its tempo the same"
@@ -182,9 +188,23 @@ def _equaliser(f: Finding) -> str:
 def _compression(f: Finding) -> str:
     """detail: ratio; threshold_db, below the loudest."""
     ratio = f.detail["ratio"]
-    how = f"about {ratio:.1f}:1 " if ratio < 15 else "a limiter, "
+    how = f"about {ratio:.1f}:1" if ratio < 15 else "a limiter"
     since = f"from {-f.detail['threshold_db']:.0f} dB below the loudest on"
-    return f"dynamics are compressed, {how}{since}: {f.size:.1f} dB at most"
+    return f"dynamics are compressed, {how}, {since}: {f.size:.1f} dB at most"
+
+
+def _expansion(f: Finding) -> str:
+    """detail: ratio; threshold_db, below the loudest."""
+    ratio = f.detail["ratio"]
+    how = f"expanded, about 1:{ratio:.1f}" if ratio < 6 else "gated"
+    below = f"{-f.detail['threshold_db']:.0f} dB below the loudest"
+    return f"dynamics are {how}, from {below} downwards: {f.size:.1f} dB at most"
+
+
+def _moving(f: Finding) -> str:
+    """detail: from_db, to_db."""
+    d = f.detail
+    return f"the gain changes over time, from {d['from_db']:+.1f} to {d['to_db']:+.1f} dB"
 
 
 def _polarity(f: Finding) -> str:
@@ -312,11 +332,14 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "delay": _delay,
     "drift": _drift,
     "speed": _speed,
+    "tempo": _tempo,
     "pitch": _pitch,
     "gain": _gain,
     "loudness normalisation": _normalised,
     "equaliser": _equaliser,
     "compression": _compression,
+    "expansion": _expansion,
+    "moving gain": _moving,
     "polarity": _polarity,
     "exchanged": _exchanged,
     "dead": _dead,

@@ -40,7 +40,7 @@ ELSE = "all else that differs is masked, or too little to hear"
 PART = 0.1  # of the recording: places that take more make another one of it
 # Measures hear each channel by itself, and lose track where time is not the same: this is heard whatever they say.
 TIME: frozenset[Cause] = frozenset(
-    ("speed", "pitch", "silence inserted", "silence removed", "edit", "repeated", "lost"),
+    ("speed", "tempo", "pitch", "silence inserted", "silence removed", "edit", "repeated", "lost"),
 )
 HEARD: frozenset[Cause] = TIME | {"excerpt", "exchanged", "copied", "mono", "dead"}
 TOLD: frozenset[Cause] = frozenset(("polarity", "gain", "loudness normalisation"))  # the measures judge these
@@ -154,7 +154,7 @@ def _of_causes(found: Mapping[Cause, Finding], ref: Signal) -> tuple[Level | Non
         elif cause in HEARD:
             taken = sum(max(p.end - p.start, p.test_end - p.test_start) for p in finding.places) / ref.duration
             plain = taken > PART or (cause == "dead" and everywhere)
-            plain = plain or (cause == "speed" and size >= SEMITONE) or (cause == "pitch" and size >= 1)
+            plain = plain or (cause in ("speed", "tempo") and size >= SEMITONE) or (cause == "pitch" and size >= 1)
             has = "different" if plain else "audible"
         elif cause not in TOLD:
             continue

@@ -164,6 +164,10 @@ def pitch(x: Array, rate: int, semitones: float, rng: Random) -> Degraded:
     return Degraded(_stretched(_resampled(x, 1 / ratio), x.shape[1], rate), rate, semitones)
 
 
+def tempo(x: Array, rate: int, percent: float, rng: Random) -> Degraded:
+    return Degraded(_stretched(x, round(x.shape[1] / (1 + percent / 100)), rate), rate, percent)
+
+
 def gain(x: Array, rate: int, db: float, rng: Random) -> Degraded:
     return Degraded(x * 10 ** (db / 20), rate, db)
 
@@ -180,7 +184,25 @@ def shelf(x: Array, rate: int, db: float, rng: Random) -> Degraded:
 
 
 def compression(x: Array, rate: int, ratio: float, rng: Random) -> Degraded:
-    """From 20 dB below the peak on, attack 5 ms, release 80 ms, made up to the same RMS."""
+    """From 20 dB below the peak on, made up to the same RMS."""
+    level = _followed(x, rate)
+    return _with_gain(x, rate, -(1 - 1 / ratio) * np.maximum(level + 20, 0))
+
+
+def expansion(x: Array, rate: int, ratio: float, rng: Random) -> Degraded:
+    """From 15 dB below the peak downwards, by 40 dB at most."""
+    level = _followed(x, rate)
+    return _with_gain(x, rate, np.maximum((ratio - 1) * np.minimum(level + 15, 0), -40))
+
+
+def moving_gain(x: Array, rate: int, db: float, rng: Random) -> Degraded:
+    """Up and down by so many dB within 5 s, as slowly as a levelling moves."""
+    t = np.arange(0, x.shape[1] / rate, 0.0005)
+    return _with_gain(x, rate, db / 2 * np.sin(2 * pi * t / 5 + rng.uniform(0, 2 * pi)))
+
+
+def _followed(x: Array, rate: int) -> Array:
+    """Level in dB below the peak every 0.5 ms: attack 5 ms, release 80 ms."""
     level = np.abs(x).max(axis=0)
     up, down = np.exp(-1 / (0.005 * rate)), np.exp(-1 / (0.08 * rate))
     step = max(rate // 2000, 1)
@@ -190,10 +212,14 @@ def compression(x: Array, rate: int, ratio: float, rng: Random) -> Degraded:
         a = (up if p > now else down) ** step
         now = a * now + (1 - a) * p
         follower[i] = now
-    over = np.maximum(20 * np.log10(np.maximum(follower, 1e-9) / level.max()) + 20, 0)
-    g = 10 ** (-(1 - 1 / ratio) * over / 20)
-    y = x * np.interp(np.arange(x.shape[1]), step * np.arange(g.size), g)
-    return Degraded(y * np.sqrt((x**2).mean() / (y**2).mean()), rate, ratio)
+    return np.asarray(20 * np.log10(np.maximum(follower, 1e-9) / level.max()))
+
+
+def _with_gain(x: Array, rate: int, db: Array) -> Degraded:
+    """A gain every 0.5 ms, made up to the same RMS."""
+    step = max(rate // 2000, 1)
+    y = x * np.interp(np.arange(x.shape[1]), step * np.arange(db.size), 10 ** (db / 20))
+    return Degraded(y * np.sqrt((x**2).mean() / (y**2).mean()), rate)
 
 
 def polarity(x: Array, rate: int, strength: float, rng: Random) -> Degraded:
@@ -267,7 +293,7 @@ _GAIN = frozenset[Cause](("gain", "loudness normalisation"))
 DEGRADATIONS: dict[str, Degradation] = {
     "delay": Degradation("delay", delay, (23.02, -8.3, 412.6, 1.37), within=(0.02, 0.0)),
     "drift": Degradation("drift", drift, (50.0, -200.0, 800.0), within=(5.0, 0.05), also=frozenset(("delay",))),
-    "speed": Degradation("speed", speed, (4.1, -2.5), within=(0.1, 0.0), also=frozenset(("delay", "drift"))),
+    "speed": Degradation("speed", speed, (4.1, -2.5, 30.0), within=(0.1, 0.0), also=frozenset(("delay", "drift"))),
     "pitch": Degradation(
         "pitch",
         pitch,
@@ -276,12 +302,24 @@ DEGRADATIONS: dict[str, Degradation] = {
         combines=False,
         signals=("speech", "wide speech", "music", "sparse", "tonal"),
     ),
+    "tempo": Degradation(
+        "tempo",
+        tempo,
+        (5.0, -12.0),
+        within=(0.3, 0.0),
+        combines=False,
+        signals=("speech", "wide speech", "music", "sparse", "tonal"),
+    ),
     "gain": Degradation("gain", gain, (-12.0, 3.0, -1.0), or_=_GAIN, within=(0.1, 0.0)),
     "bell": Degradation("equaliser", equaliser, (6.0, -8.0), also=_GAIN, within=(2.0, 0.0)),
     "shelf": Degradation("equaliser", shelf, (9.0, -6.0), also=_GAIN, within=(2.0, 0.0)),
     "compression": Degradation(
-        "compression", compression, (4.0, 8.0), also=_GAIN, signals=("speech", "wide speech", "music", "sparse")
+        "compression", compression, (2.0, 4.0, 8.0), also=_GAIN, signals=("speech", "wide speech", "music", "sparse")
     ),
+    "expansion": Degradation(
+        "expansion", expansion, (2.0, 8.0), also=_GAIN, signals=("speech", "wide speech", "tonal", "sparse")
+    ),
+    "moving gain": Degradation("moving gain", moving_gain, (6.0, -12.0), also=_GAIN),
     "polarity": Degradation("polarity", polarity, (1.0,)),
     "exchanged": Degradation("exchanged", exchanged, (1.0,), stereo=True),
     "dead": Degradation("dead", dead, (1.0,), stereo=True),

@@ -17,7 +17,7 @@ from audiosim.testing.signals import COMPILED, noise
 from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, SIGNALS, UNRELATED, Case, cases
 
 SECONDS = (3.0,)
-WITHOUT = {"drift", "speed", "pitch"}  # take longest; tests/benchmarks/diagnosis.py holds all, of all lengths
+WITHOUT = {"drift", "speed", "tempo", "pitch"}  # take longest; tests/benchmarks/diagnosis.py holds all, of all lengths
 
 
 def signal(samples: object, rate: int = 16000) -> Signal:
@@ -52,6 +52,14 @@ def test_what_happened_is_found_and_measured(name):
 def test_what_is_harmless_raises_no_alarm(name):
     for case in [c for c in grid() if c.names == (name,)]:
         assert set(told(case).causes) <= case.allowed, case.signal
+
+
+def test_a_gain_is_told_beside_another_tempo():
+    case = next(c for c in grid() if c.names == ("tempo",))
+    found = diagnose(signal(case.ref, case.rate), signal(0.5 * case.test[0], case.rate))
+    assert set(found.causes) == {"tempo", "gain"}
+    assert next(f.size for f in found.findings if f.cause == "gain") == pytest.approx(-6.02, abs=0.5)
+    assert "faster at the same pitch (time stretching)" in found.sentences[0]
 
 
 def test_unrelated_recordings_are_told():
