@@ -185,7 +185,6 @@ def peers(root: Path, repeats: int, versa: str | None) -> None:
         scorer += ["--gt", str(root / "gt.scp"), "--pred", str(root / "pred.scp"), "--io", "soundfile"]
         others["VERSA's scorer"] = ([*scorer, "--output_file", str(root / "versa.jsonl")], versa)
     for name, (command, folder) in others.items():
-
         spent: dict[bool, list[float]] = {True: [], False: []}
 
         def timed(command: list[str], folder: str | None, spent: list[float]) -> float:

@@ -1,0 +1,91 @@
+"""Which loss teaches networks best: `python -m tests.benchmarks.teaching --journal FILE` trains and prints the tables.
+
+Screening trains one network a task with every loss; the final trains those of FINAL and the baselines in every variant
+with three seeds. All goes into the journal: the command can be ended and given again, and --hours ends it by itself.
+Tasks, networks, judges and ranks are those of `audiosim bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audiosim import bench
+from audiosim.bench.task import BUILT_IN
+from audiosim.cli.bench import markdown
+from audiosim.errors import AudiosimError
+from audiosim.loss import Loss
+
+WEIGHTINGS = ("none", "hp", "fd", "aw", "aw-lp", "itu468", "iso226", "bs1387")
+SPECS = (
+    *("mse", "mae", "si-sdr", *(f"esr:weighting={w}" if w != "none" else "esr" for w in WEIGHTINGS)),
+    *("mr-stft", "mr-stft:random=true", "stft", "mel-stft", "log-mel", "mfcc", "mcd:align=none", "lsd"),
+    *("complex-stft", "phase", "tversky:form=log", "spectral-transport", "visqol", "zimtohrli", "nmr"),
+    *("masked-loss", "par", "pmsqe", "stoi", "peaq", "auditory", "auditory:level=90", "auditory:form=audibility"),
+    *("mr-stft + esr", "mr-stft + esr:weighting=hp", "log-mel + esr:weighting=hp", "mr-stft + complex-stft"),
+    *("tversky:form=log + 0.1*mr-stft", "auditory:level=90 + mr-stft", "auditory:level=90 + 10*esr"),
+    *("auditory:level=90 + 10*esr:weighting=hp", "0.1*nmr + mr-stft"),
+)
+BASELINES = ("esr", "mr-stft", "log-mel", "mr-stft + esr")
+BEST = 8  # of the screening
+STEPS = 300
+
+
+def possible(specs: Sequence[str], rates: Sequence[int]) -> list[str]:
+    """Those that some task can use, with what is installed."""
+    found = []
+    for spec in specs:
+        for rate in rates:
+            try:
+                Loss(spec, rate)
+            except AudiosimError as problem:
+                said = str(problem)
+            else:
+                found.append(spec)
+                break
+        else:
+            print(f"{spec}: left out: {said}")
+    return found
+
+
+def trained(plan: bench.Plan, journal: Path, until: float) -> list[dict[str, Any]]:
+    """The rows that are there when the time is over."""
+    rows = []
+    for row in bench.run(plan, journal, lambda text: print(f"\r\x1b[K{text}", end="", flush=True)):
+        rows.append(row)
+        if time.time() > until:
+            break
+    print("\r\x1b[K", end="")
+    return rows
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--journal", type=Path, required=True)
+    arguments.add_argument("--hours", type=float, default=2.0)
+    arguments.add_argument("--steps", type=int, default=STEPS)
+    arguments.add_argument("--final", action="store_true", help="all variants, three seeds, the best of the screening")
+    arguments.add_argument("--task", nargs="+", default=BUILT_IN)
+    arguments.add_argument("specs", nargs="*", default=SPECS)
+    given = arguments.parse_args()
+    until = time.time() + 3600 * given.hours
+    firsts = [bench.load(name)[0] for name in given.task]
+    specs = possible(given.specs, sorted({task.rate for task in firsts}))
+    budget = bench.Budget(given.steps)
+    rows = trained(bench.Plan(firsts, specs, budget=budget), given.journal, until)
+    print(f"Screening, {len(rows)} of {len(firsts) * len(specs)} trainings:\n\n{markdown(bench.table(rows))}")
+    if given.final and time.time() < until:
+        best = [row.loss for row in bench.table(rows) if row.task == "all"][:BEST]
+        every = [task for name in given.task for task in bench.load(name)]
+        plan = bench.Plan(every, list(dict.fromkeys([*best, *BASELINES])), (0, 1, 2), budget)
+        rows = trained(plan, given.journal, until)
+        print(f"Final, {len(rows)} of {len(plan.trials)} trainings:\n\n{markdown(bench.table(rows))}")
+    hours = sum(row.get("cpu_s", 0.0) for row in rows) / 3600
+    print(f"{hours:.1f} core-hours of training, data and judges apart.")
+
+
+if __name__ == "__main__":
+    main()
