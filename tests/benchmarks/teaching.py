@@ -19,7 +19,7 @@ from audiosim.cli.bench import markdown
 from audiosim.errors import AudiosimError
 from audiosim.loss import Loss
 
-WEIGHTINGS = ("none", "hp", "fd", "aw", "aw-lp", "itu468", "iso226", "bs1387")
+WEIGHTINGS = ("none", "hp", "fd", "a", "aw-lp", "itu468", "iso226", "bs1387")
 SPECS = (
     *("mse", "mae", "si-sdr", *(f"esr:weighting={w}" if w != "none" else "esr" for w in WEIGHTINGS)),
     *("mr-stft", "mr-stft:random=true", "stft", "mel-stft", "log-mel", "mfcc", "mcd:align=none", "lsd"),
