@@ -7,16 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, isnan, nan
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
-from .. import models
+from .. import engine, models
 from ..answer import Channel, Pair, View, each_of, waveforms
 from ..card import Card
-from ..engine.cache import cached
-from ..engine.stream import Stream
 from ..options import AT_LEAST_ZERO, Options as Plain, Within
+
+if TYPE_CHECKING:
+    from ..engine.stream import Stream
 
 CARD = Card(
     title="Source separation: SDR, ISR, SIR, SAR (BSS-eval)",
@@ -97,7 +98,7 @@ def _answered(pairs: Sequence[Pair], o: Options) -> Channel:
         return waveforms(pairs, nan, reason=ALONE)
     places = tuple(x.samples.__array_interface__["data"][0] for signals in (*sources, *estimates) for x in signals)
     what = "bss-eval", replace(o, output="sdr", average="median"), places  # all outputs come out of one pass
-    ratios = cached(estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o))
+    ratios = engine.cache.cached(estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o))
     found = {name: _average(values, o.average) for name, values in zip(NAMES, ratios.T, strict=True)}
     value = found[o.output]
     reason: str | None = None

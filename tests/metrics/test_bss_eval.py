@@ -53,12 +53,12 @@ SCALED = {  # of mixture(1): fast_bss_eval 0.1.4 on torch, si_bss_eval_sources(s
 
 
 @cache
-def mixture(channels: int, count: int = 3, seconds: float = 2.5) -> tuple[Any, Any]:
+def mixture(channels: int, count: int = 3, seconds: float = 2.5, rate: int = RATE) -> tuple[Any, Any]:
     """Sources, and estimates into which other sources leak, [source, channel, sample]: noise of several colours."""
     rng = np.random.default_rng(7)
-    n = int(seconds * RATE)
+    n = int(seconds * rate)
     noise = rng.standard_normal((count, channels, n + 2))
-    swell = 0.1 + np.abs(np.sin(2 * np.pi * np.outer(np.arange(1, count + 1) / 3, np.arange(n) / RATE)))[:, None]
+    swell = 0.1 + np.abs(np.sin(2 * np.pi * np.outer(np.arange(1, count + 1) / 3, np.arange(n) / rate)))[:, None]
     colour = np.linspace(-0.9, 0.9, count)[:, None, None]
     sources = 0.1 * swell * (noise[..., 2:] + colour * noise[..., 1:-1] + 0.3 * noise[..., :-2])
     sources[:, 1:] = 0.6 * sources[:, :1] + 0.4 * sources[:, 1:]
