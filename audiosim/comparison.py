@@ -303,7 +303,7 @@ def order_of(
     with caching(*(signal.samples for signal in (*sources, *estimates))):
         for j, i in np.ndindex(count, count):
             found = compared(j, i)
-            gain = sign * found.details.get(name, found.value)
+            gain = sign * found.details.get(name or "", found.value)
             gains[j, i] = -FAR if np.isnan(gain) else np.clip(gain, -FAR, FAR)
     from scipy.optimize import linear_sum_assignment
 

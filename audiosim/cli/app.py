@@ -491,6 +491,14 @@ def batch(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
     ] = None,
+    stems: Annotated[
+        bool,
+        typer.Option(
+            "--stems",
+            help="The files in one folder are the sources of a mixture, which metrics such as bss-eval look for in "
+            "each estimate. In a manifest the column mixture says so.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the pairs and compare nothing.")] = False,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Do not exit with 3 because of files without a partner.")
@@ -611,6 +619,7 @@ def batch(
             rule=pair,
             include=include or (),
             exclude=exclude or (),
+            stems=stems,
             dry_run=dry_run,
             allow_missing=allow_missing,
             output=output,
