@@ -16,13 +16,25 @@ if TYPE_CHECKING:
     from .loss import Loss as Loss
     from .published import schema
     from .result import Result
-    from .results import Results, compare
+    from .results import Results, compare, compare_sources
     from .signal import Signal
     from .testing.audit import audit
 
 __version__ = "0.1.0"
 # Loss and nn are public too, but need torch: a star import must not.
-__all__ = ["Card", "Metric", "Result", "Results", "Signal", "audit", "compare", "load", "metrics", "schema"]
+__all__ = [
+    "Card",
+    "Metric",
+    "Result",
+    "Results",
+    "Signal",
+    "audit",
+    "compare",
+    "compare_sources",
+    "load",
+    "metrics",
+    "schema",
+]
 
 _HOME = {
     "Card": "card",
@@ -32,6 +44,7 @@ _HOME = {
     "Signal": "signal",
     "audit": "testing.audit",
     "compare": "results",
+    "compare_sources": "results",
     "load": "audio",
     "Loss": "loss",
     "schema": "published",

@@ -63,10 +63,14 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair(View):
-    """One channel of the reference and of the test, weighted as the options say."""
+    """One channel of the reference and of the test, weighted as the options say.
+
+    others: the same channel of the other sources of a mixture and of their estimates, where the card asks for them.
+    """
 
     ref: Stream
     test: Stream
+    others: tuple[tuple[Stream, Stream], ...] = ()
 
     @property
     def samples(self) -> tuple[Array, Array]:

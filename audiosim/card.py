@@ -35,6 +35,9 @@ class Input:
     channels: str = "any"
     pooling: Literal["mean", "rms", "downmix", "energy"] = "mean"  # of channels; energy: sums of them, before the ratio
     joint_channels: bool = False  # measure takes a list of all channels, and the twin [batch, channel, sample]
+    # The other sources of a mixture and their estimates: None where it does not take them, else the detail (or name of
+    # the value) that tells which estimate is of which source
+    sources: str | None = None
     lengths: Literal["equal", "any"] = "equal"
     minimum: str = "one sample"  # the shortest recording that has a value
     shortest: float = 0.0  # the same in seconds, for metrics without a value below it

@@ -23,6 +23,7 @@ from .match import Policy, check, match
 from .result import IDENTICAL, Result, failed, undefined
 from .signal import Signal, check_finite, cuts
 
+FAR = 1e6  # in place of an infinite value, or none, where estimates are given to sources
 PART = 1 << 18  # samples of all channels that are looked at together
 
 Batch = ArrayLike | Sequence[ArrayLike]
@@ -39,6 +40,7 @@ class Comparison:
     test: Signal
     match: Mapping[str, Any]
     results: Mapping[str, Result]
+    others: tuple[tuple[Signal, Signal], ...] = ()  # the other sources and their estimates, if a metric takes them
 
 
 def compare_sounds(
@@ -190,11 +192,13 @@ def compare_signals(
     jobs: int | None = None,
     backend: Backend = "numba",
     seen: Survey | None = None,
+    others: Sequence[tuple[Signal, Signal]] = (),
 ) -> Comparison:
     """Match two Signals under the policy, then ask each metric. A metric that breaks is a Result with status error.
 
     backend: "torch" gives the values of audiosim.Loss, of float64 tensors, on the GPU where there is one.
     seen: what channels.survey says of the two, where it is known.
+    others: the other sources of a mixture and their estimates, for metrics that take them.
     """
     check(policy)
     parsed = [catalogue.parse(text, policy.listener) for text in specs]
@@ -215,7 +219,8 @@ def compare_signals(
     ref, test, done = match(ref, test, policy, seen, equal)
     if ref.samples is not whole[0].samples or test.samples is not whole[1].samples:
         seen = _seen(ref, test)
-    at_rate: dict[int, tuple[Signal, Signal]] = {ref.rate: (ref, test)}
+    beside = tuple(_beside(pair, ref, policy) for pair in others if any(map(_takes_sources, parsed)))
+    at_rate = {ref.rate: [(ref, test), *beside]}
     results: dict[str, Result] = {}
 
     def ask(spec: catalogue.Spec) -> Result:
@@ -233,17 +238,25 @@ def compare_signals(
             from .dsp import resampling
 
             try:
-                at_rate[wanted] = (resampling.to_rate(ref, wanted), resampling.to_rate(test, wanted))
+                both = at_rate[ref.rate]
+                at_rate[wanted] = [(resampling.to_rate(r, wanted), resampling.to_rate(t, wanted)) for r, t in both]
             except InputError as short:  # that nothing is left at this rate leaves other metrics their number
                 return undefined(str(short), ref.channels, catalogue.scale(spec))
-        a, b = at_rate[wanted]
+        (a, b), *rest = at_rate[wanted]
         try:
             if backend == "torch":
                 from .loss import evaluate
 
                 return evaluate(spec, a.samples, b.samples, wanted)
             return metric.compute(
-                a.samples, b.samples, wanted, detail=detail, band_edges=band_edges, threads=jobs, **spec.options
+                a.samples,
+                b.samples,
+                wanted,
+                detail=detail,
+                band_edges=band_edges,
+                threads=jobs,
+                others=[(r.samples, t.samples) for r, t in rest if card.sources],
+                **spec.options,
             )
         except MetricError as broken:
             return failed(str(broken), a.channels, catalogue.scale(spec))
@@ -263,4 +276,81 @@ def compare_signals(
         done = {**done, option: {"value": value, "metrics": listening}}
     if len(at_rate) > 1:
         done = {**done, "metric_rates": sorted(r for r in at_rate if r != ref.rate)}
-    return Comparison(ref, test, done, results)
+    return Comparison(ref, test, done, results, beside)
+
+
+def order_of(
+    sources: Sequence[Signal], estimates: Sequence[Signal], spec: str, policy: Policy, **how: Any
+) -> list[int]:
+    """Which estimate is of which source of a mixture, so that the mean over all pairs is best by this metric, or by the
+    part of it that its card names; sources that it has no number for keep their place.
+
+    how: as in compare_signals. Raises UsageError where there are not as many estimates as sources.
+    """
+    count = as_many(sources, estimates)
+    if count == 1:
+        return [0]
+
+    def compared(j: int, i: int) -> Result:
+        """With the estimates that are left in the places that are left."""
+        order = list(range(count))
+        order[order.index(i)], order[j] = j, i
+        return compare_one(sources, estimates, order, j, [spec], policy, **how).results[spec]
+
+    name = catalogue.get(catalogue.parse(spec).name).card.sources
+    sign = 1.0 if name or catalogue.scale(spec).better == "higher" else -1.0
+    gains = np.zeros((count, count))
+    with caching(*(signal.samples for signal in (*sources, *estimates))):
+        for j, i in np.ndindex(count, count):
+            found = compared(j, i)
+            gain = sign * found.details.get(name or "", found.value)
+            gains[j, i] = -FAR if np.isnan(gain) else np.clip(gain, -FAR, FAR)
+    from scipy.optimize import linear_sum_assignment
+
+    best: list[int] = linear_sum_assignment(gains, maximize=True)[1].tolist()
+    return best if gains[range(count), best].sum() > np.trace(gains) else list(range(count))
+
+
+def as_many(sources: Sequence[Any], estimates: Sequence[Any]) -> int:
+    """How many sources there are; UsageError where there are not as many estimates."""
+    if len(sources) != len(estimates):
+        counts = (f"{len(x)} {name}{'s' * (len(x) != 1)}" for x, name in ((sources, "source"), (estimates, "estimate")))
+        raise UsageError(f"{' and '.join(counts)}: each source needs one estimate")
+    return len(sources)
+
+
+def compare_one(
+    sources: Sequence[Signal],
+    estimates: Sequence[Signal],
+    order: Sequence[int],
+    j: int,
+    specs: Sequence[str],
+    policy: Policy,
+    **how: Any,
+) -> Comparison:
+    """Source j with its estimate, beside the others of its mixture. order: as order_of gives it; how: as in
+    compare_signals."""
+    pairs = [(source, estimates[i]) for source, i in zip(sources, order, strict=True)]
+    return compare_signals(*pairs.pop(j), specs, policy, others=pairs, **how)
+
+
+def _takes_sources(spec: catalogue.Spec) -> bool:
+    return bool(catalogue.get(spec.name).card.sources)
+
+
+def _beside(pair: tuple[Signal, Signal], first: Signal, policy: Policy) -> tuple[Signal, Signal]:
+    """Another source and its estimate, made comparable in the same way; InputError where they then do not stand beside
+    the first."""
+    ref, test, _ = match(*pair, policy)
+    for signal in (ref, test):
+        if (signal.rate, signal.samples.shape) != (first.rate, first.samples.shape):
+            raise InputError(
+                f"{signal.name}: {_form(signal)}, but {first.name}: {_form(first)}; sources of a mixture need one form"
+                f"{', and --align may take them apart' if policy.align != 'none' else ''}"
+            )
+    return ref, test
+
+
+def _form(signal: Signal) -> str:
+    channels = f"{signal.channels} channel{'s' * (signal.channels != 1)}"
+    return f"{channels} of {signal.length} samples at {signal.rate} Hz"

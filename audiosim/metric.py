@@ -3,7 +3,7 @@ taken apart, given to threads and pooled, once for all metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -88,19 +88,22 @@ class Metric:
         detail: Detail = "value",
         band_edges: Any = None,
         threads: int = 1,
+        others: Sequence[tuple[Array, Array]] = (),
         **options: Any,
     ) -> Result:
         """The metric of ref, test [channel, sample] at rate Hz. Other arguments as in audiosim.compare.
+
+        others: the other sources of a mixture and their estimates, of the same shape, where the card asks for them.
 
         Raises MetricError where a metric from outside audiosim does not do what its card says.
         """
         if self.fault:
             raise MetricError(self.fault)
         if self.sha256 is None:
-            return self.measured(ref, test, rate, detail, band_edges, threads, options)
+            return self.measured(ref, test, rate, detail, band_edges, threads, options, others)
         with watch.watched(self.name):
             watch.examine(self.name, self.sha256, self.card, self.measured)
-            return self.measured(ref, test, rate, detail, band_edges, threads, options)
+            return self.measured(ref, test, rate, detail, band_edges, threads, options, others)
 
     def measured(
         self,
@@ -111,23 +114,26 @@ class Metric:
         band_edges: Any = None,
         threads: int = 1,
         options: Mapping[str, Any] = MappingProxyType({}),
+        others: Sequence[tuple[Array, Array]] = (),
     ) -> Result:
         """As compute, of a metric that is known to be sound."""
         o = self.chosen(options)
-        ref, test = in_order(ref), in_order(test)
+        every = [(in_order(r), in_order(t)) for r, t in ((ref, test), *others)]
         if o.resampled_to is not None:
             try:
-                both = (Signal(x, rate, name) for x, name in ((ref, "the reference"), (test, "the test")))
-                ref, test = (to_rate(signal, o.resampled_to).samples for signal in both)
+                names = ("the reference", "the test")
+                signals = [[Signal(x, rate, name) for x, name in zip(both, names, strict=True)] for both in every]
+                every = [(to_rate(r, o.resampled_to).samples, to_rate(t, o.resampled_to).samples) for r, t in signals]
             except InputError as short:
                 return undefined(str(short), len(ref), self.scale(o))
             rate = o.resampled_to
         weighting = o if isinstance(o, Weighted) else PLAIN
         at_once = 1 if self.card.joint_channels else min(threads, len(ref))
         each = max(1, threads // at_once)
+        (first, *rest) = (streams(r, t, rate, weighting) for r, t in every)
         pairs = [
-            Pair(rate=rate, detail=detail, band_edges=band_edges, threads=each, ref=r, test=t)
-            for r, t in streams(ref, test, rate, weighting)
+            Pair(rate=rate, detail=detail, band_edges=band_edges, threads=each, ref=r, test=t, others=tuple(beside))
+            for (r, t), *beside in zip(first, *rest, strict=True)
         ]
 
         def ask(what: Any) -> Channel:

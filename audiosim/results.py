@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Any, overload
 from numpy.typing import ArrayLike
 
 from .audio import data_name, display_name
-from .comparison import Backend, Batch, Comparison, Detail, compare_batch, compare_sounds, policy_of, signal_of
+from .comparison import (
+    Backend,
+    Batch,
+    Comparison,
+    Detail,
+    as_many,
+    compare_batch,
+    compare_one,
+    compare_sounds,
+    order_of,
+    policy_of,
+    signal_of,
+)
+from .engine.cache import caching
 from .errors import MissingExtra, UsageError
 from .judge.rows import pair_row, reason, strict
 from .match import Policy, describe, warn
@@ -40,6 +53,7 @@ class Results(dict[str, Result]):
     reference, test: names. rate, channels, duration_s: in which the two were compared.
     match: what was done to make the two comparable, and what is wrong with their channels (JSON-ready; empty if
         nothing).
+    estimate: of compare_sources, which of the estimates the test is, from 0.
     """
 
     reference: str = "reference"
@@ -48,6 +62,7 @@ class Results(dict[str, Result]):
     channels: int | None = None
     duration_s: float | None = None
     match: Mapping[str, Any] = MappingProxyType({})
+    estimate: int | None = None
 
     _sounds: tuple[Any, Any, int | None, Policy] | None = None  # the two as they were given, their rate, the policy
     _diagnosis: Diagnosis | None = None
@@ -257,6 +272,43 @@ def compare(
         items = compare_batch(ref, test, lengths, rate, specs, asked, **how)
         return [_results(item, item.ref, item.test, None, asked) for item in items]
     return _results(compare_sounds(ref, test, specs, asked, rate, **how), ref, test, rate, asked)
+
+
+def compare_sources(
+    sources: Sequence[Signal | ArrayLike | str | os.PathLike[str]],
+    estimates: Sequence[Signal | ArrayLike | str | os.PathLike[str]],
+    metrics: str | Sequence[str] = "bss-eval",
+    rate: int | None = None,
+    detail: Detail = "value",
+    *,
+    in_order: bool = False,
+    band_edges: Any = None,
+    jobs: int | None = None,
+    **policy: Any,
+) -> list[Results]:
+    """How well the sources of a mixture were separated: one Results a source, of the source and its estimate.
+
+    sources, estimates: as many of one as of the other; each as in `compare`.
+    metrics: specs; those that look for the other sources in an estimate, such as bss-eval, get them.
+    in_order: the n-th estimate is of the n-th source. Otherwise the estimates are given to the sources so that the mean
+        of the first metric is best, of bss-eval that of its SIR; `estimate` of each Results is the place (from 0) of
+        its estimate.
+    Other arguments, warnings and errors as in `compare`; UsageError also where the counts differ.
+    """
+    asked = policy_of(policy)
+    specs = [metrics] if isinstance(metrics, str) else list(metrics)
+    count = as_many(sources, estimates)
+    refs = [signal_of(x, rate, f"source {i}", asked) for i, x in enumerate(sources, 1)]
+    tests = [signal_of(x, rate, f"estimate {i}", asked) for i, x in enumerate(estimates, 1)]
+    order = list(range(count)) if in_order or not specs else order_of(refs, tests, specs[0], asked, jobs=jobs)
+    answers = []
+    with caching(*(signal.samples for signal in (*refs, *tests))):
+        for j, i in enumerate(order):
+            done = compare_one(refs, tests, order, j, specs, asked, detail=detail, band_edges=band_edges, jobs=jobs)
+            results = _results(done, sources[j], estimates[i], rate, asked)
+            results.estimate = i
+            answers.append(results)
+    return answers
 
 
 def _results(done: Comparison, ref: Any, test: Any, rate: int | None, asked: Policy) -> Results:

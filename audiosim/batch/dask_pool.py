@@ -137,9 +137,14 @@ class Dask:
 
 def _anywhere(job: Job) -> Job:
     """The job with paths that do not depend on the directory it was given in."""
-    paths = (job.pair.reference, job.pair.test)
-    reference, test = (p if remote.is_url(p) else os.path.abspath(p) for p in paths)  # noqa: PTH100  no link is followed
-    return replace(job, pair=replace(job.pair, reference=reference, test=test))
+    pair = job.pair
+
+    def absolute(path: str) -> str:
+        return path if remote.is_url(path) else os.path.abspath(path)  # noqa: PTH100  no link is followed
+
+    others = tuple((absolute(ref), absolute(test)) for ref, test in pair.others)
+    reference, test = absolute(pair.reference), absolute(pair.test)
+    return replace(job, pair=replace(pair, reference=reference, test=test, others=others))
 
 
 def _work(terms: Terms, jobs: Sequence[Job]) -> tuple[str, float, list[Answer]]:

@@ -31,7 +31,7 @@ SUFFIXES = frozenset(
 )
 MOST_SUFFIXES = 6  # that a line on what was passed over names
 ALIASES = {"ref": "reference", "score": "rating", "set": "group"}
-KNOWN = ("reference", "test", "id", "group", "system", "metrics", "require", "start", "duration")
+KNOWN = ("reference", "test", "id", "group", "system", "metrics", "require", "start", "duration", "mixture")
 JUDGED = ("rating", "higher_is_better")
 RULES = "relpath, stem, order or regex:PATTERN"
 
@@ -44,6 +44,7 @@ class Pair:
     group: what belongs together in a summary; system: what made the test, ranked against others.
     metrics: specs instead of those of the batch; require: gates beside those of the batch.
     start, duration: s, the piece of both that is compared; None: from the beginning, to the end.
+    others: (reference, test) of the other sources of the same mixture, for metrics of separation.
     rating: what listeners said, better when higher unless higher_is_better is False.
     columns: what else the manifest says of it, carried through.
     """
@@ -57,6 +58,7 @@ class Pair:
     require: tuple[str, ...] = ()
     start: float | None = None
     duration: float | None = None
+    others: tuple[tuple[str, str], ...] = ()
     rating: float | None = None
     higher_is_better: bool | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -77,12 +79,14 @@ def folders(
     rule: str = "relpath",
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    stems: bool = False,
 ) -> Pairing:
     """The recordings below one folder, each with those below the others that belong to it.
 
     rule: "relpath" (the same path below the folder; the suffix may differ), "stem" (the same file name without suffix,
         in any folder), "order" (the n-th with the n-th), or "regex:PATTERN" (the same groups, or the same match).
     include, exclude: patterns such as "*.wav" for the path below the folder, or for the file's name.
+    stems: the recordings in one folder are the sources of a mixture, and their tests what was separated.
     Names that differ only in their Unicode form are paired too, with a note, where the others leave both without a
     partner.
     Several folders of tests are systems, called as the folders. Raises InputError for what is no folder or pairs in two
@@ -116,6 +120,8 @@ def folders(
             f"no recording below {display_name(reference)} has a partner below {display_name(tests[0])}; "
             f"see --pair ({RULES}), --include and --exclude{'; ' + _on_passed(passed)[0] if passed else ''}"
         )
+    if stems:
+        pairs = _beside([(str(PurePosixPath(pair.reference).parent), pair) for pair in pairs])
     return Pairing(pairs, unpaired, [*_on_forms("paired", alike), *_on_passed(passed)])
 
 
@@ -123,9 +129,10 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
     """The pairs that a table names: csv, tsv or jsonl, by the suffix or, from a pipe, by how it begins.
 
     path: the file, or "-" for source. Columns: reference (or ref), test; optional: id, group (or set), system, metrics
-    (specs, separated by spaces), require (gates, separated by semicolons), start, duration (s), rating (or score),
-    higher_is_better; all others are carried through. Relative paths start at the manifest's folder. Without an id a
-    pair is called by its test and, where a system has that several times, also by its reference, group and start.
+    (specs, separated by spaces), require (gates, separated by semicolons), start, duration (s), mixture (rows that name
+    the same are its sources, of one system), rating (or score), higher_is_better; all others are carried through.
+    Relative paths start at the manifest's folder. Without an id a pair is called by its test and, where a system has
+    that several times, also by its reference, group and start.
     Raises InputError, with the line, for what cannot be read or understood.
     """
     name = display_name(path)
@@ -136,7 +143,8 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
     except OSError as broken:
         raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
     folder = "" if path == "-" else path.rpartition("/")[0] if remote.is_url(path) else str(Path(path).parent)
-    read = [(line, *_pair(row, folder, f"{name}, line {line}")) for line, row in _table(text, name)]
+    table = list(_table(text, name))
+    read = [(line, *_pair(row, folder, f"{name}, line {line}")) for line, row in table]
     found = [_on_disk(pair) for _, pair, _ in read]
     alike = list(dict.fromkeys(path for _, paths in found for path in paths))
     read = [(line, pair, names) for (line, _, names), (pair, _) in zip(read, found, strict=True)]
@@ -157,7 +165,26 @@ def manifest(path: str, source: TextIO | None = None) -> Pairing:
         pairs[same], lines[same] = named, line
     if not pairs:
         raise NothingToCompare(f"{name}: names no pair")
-    return Pairing(list(pairs.values()), repeated, _on_forms("found", alike))
+    mixture = {line: _mixture(row) for line, row in table}
+    together = _beside([(mixture[lines[same]], pair) for same, pair in pairs.items()])
+    return Pairing(together, repeated, _on_forms("found", alike))
+
+
+def _mixture(row: Mapping[str, Any]) -> str:
+    """Of which mixture the row is a source; empty: of none."""
+    return next((str(value or "").strip() for column, value in row.items() if column.strip().lower() == "mixture"), "")
+
+
+def _beside(pairs: Sequence[tuple[str, Pair]]) -> list[Pair]:
+    """The pairs with the others of their mixture: those of the same name, system and section."""
+    together: dict[tuple[Any, ...], list[Pair]] = {}
+    for mixture, pair in pairs:
+        together.setdefault((mixture, pair.system, pair.start, pair.duration), []).append(pair)
+    found = []
+    for mixture, pair in pairs:
+        same = together[mixture, pair.system, pair.start, pair.duration] if mixture else []
+        found.append(replace(pair, others=tuple((p.reference, p.test) for p in same if p is not pair)))
+    return found
 
 
 def shard(pairs: Iterable[Pair], index: int, count: int) -> list[Pair]:

@@ -98,11 +98,20 @@ class Terms:
         about = (pair.id, pair.system, *_names(pair), pair.start, pair.duration)
         return [(*about, spec) for spec in self.specs_of(pair)]
 
-    def key(self, pair: Pair, spec: str, ref: str, test: str) -> str:
-        """A hash of all that a value depends on: files (their digests), metric, options, policy, version."""
+    def takes_sources(self, spec: str) -> bool:
+        """Whether its values depend on the other sources of a mixture."""
+        return metrics.get(metrics.parse(spec).name).card.sources is not None
+
+    def key(self, pair: Pair, spec: str, ref: str, test: str, others: Sequence[str] = ()) -> str:
+        """A hash of all that a value depends on: files (their digests), metric, options, policy, version.
+
+        others: digests of the other sources of the mixture and of their tests.
+        """
         bands = "".join(f"{g.text}\0" for g in self.gates_of(pair) if g.band is not None and g.spec == spec)
         whole = f"{ref}\0{test}\0{self._asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
         whole += "\0diagnosed" * self.diagnose + f"\0verdict {RULE_VERSION}" * self.judges(pair, [spec])
+        if others and self.takes_sources(spec):
+            whole += "\0beside\0" + "\0".join(others)
         return hashlib.blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
     @cached_property
@@ -177,8 +186,11 @@ def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[J
             if entry is None or not entry.answered:
                 missing.append(spec)
                 continue
-            ref, test = content(pair.reference), content(pair.test)
-            if ref is None or test is None or terms.key(pair, spec, ref.digest, test.digest) != entry.key:
+            ref, test, *others = (content(path) for path in _files(pair, terms.takes_sources(spec)))
+            if ref is None or test is None or None in others:
+                missing.append(spec)
+                continue
+            if terms.key(pair, spec, ref.digest, test.digest, [c.digest for c in others if c]) != entry.key:
                 missing.append(spec)
             elif entry.carried != manifest:
                 retold.append({**journal.row(place), **_said(pair)})
@@ -288,7 +300,7 @@ class Bench:
 
     def prepare(self, job: Job) -> None:
         """Begin to decode what the job needs."""
-        for path in (job.pair.reference, job.pair.test):
+        for path in self._needs(job):
             if path not in self._decoded:
                 self._decoded[path] = self._decoders.submit(_load, path, self.terms.policy)
 
@@ -296,14 +308,17 @@ class Bench:
         """The rows of the job, while the files of the following one are decoded. Raises UsageError only."""
         self.prepare(job)
         pair = job.pair
-        needed = {pair.reference, pair.test}
+        needed = set(self._needs(job))
         try:
-            (ref, ref_content), (test, test_content) = (self._decoded[p].result() for p in (pair.reference, pair.test))
+            (ref, ref_content), (test, test_content), *beside = (self._decoded[p].result() for p in self._needs(job))
             if following is not None:
                 self.prepare(following)
                 needed |= {following.pair.reference}
             self._analyse_once(pair, ref)
-            answer = self._rows(job, _piece(ref, pair), _piece(test, pair))
+            pieces = [_piece(signal, pair) for signal, _ in beside]
+            answer = self._rows(
+                job, _piece(ref, pair), _piece(test, pair), list(zip(pieces[::2], pieces[1::2], strict=True))
+            )
         except (InputError, MetricError) as problem:
             answer = unanswered(pair, job.specs, self.terms, str(problem), "input")
         except MemoryError:
@@ -317,10 +332,11 @@ class Bench:
             answer = unanswered(pair, job.specs, self.terms, reason, "metric")
         else:
             for row in answer:
-                row["key"] = self.terms.key(pair, row["spec"], ref_content.digest, test_content.digest)
+                others = [content.digest for _, content in beside]
+                row["key"] = self.terms.key(pair, row["spec"], ref_content.digest, test_content.digest, others)
                 row["content"] = {"reference": list(ref_content), "test": list(test_content)}
         if following is not None:
-            needed |= {following.pair.test}
+            needed |= set(self._needs(following))
         for path in self._decoded.keys() - needed:
             del self._decoded[path]
         return answer
@@ -330,6 +346,9 @@ class Bench:
         self._decoders.shutdown(wait=False, cancel_futures=True)
         self._analysed.close()
 
+    def _needs(self, job: Job) -> list[str]:
+        return _files(job.pair, any(map(self.terms.takes_sources, job.specs)))
+
     def _analyse_once(self, pair: Pair, ref: Signal) -> None:
         from ..engine.cache import caching
 
@@ -338,7 +357,7 @@ class Bench:
             self._analysed.enter_context(caching(ref.samples))
             self._reference = pair.reference
 
-    def _rows(self, job: Job, ref: Signal, test: Signal) -> Answer:
+    def _rows(self, job: Job, ref: Signal, test: Signal, others: Sequence[tuple[Signal, Signal]]) -> Answer:
         from ..diagnosis import diagnose
         from ..engine.cache import caching
 
@@ -348,7 +367,15 @@ class Bench:
         judges = terms.judges(pair, job.specs) and not job.where
         with caching(ref.samples, test.samples) if judges else nullcontext():
             done = compare_signals(
-                ref, test, job.specs, terms.policy, detail=detail, band_edges=bands, jobs=1, backend=terms.backend
+                ref,
+                test,
+                job.specs,
+                terms.policy,
+                detail=detail,
+                band_edges=bands,
+                jobs=1,
+                backend=terms.backend,
+                others=others,
             )
             diagnosis = diagnose(ref, test) if judges or (terms.diagnose and not job.where) else None
             opinion = verdict(ref, test, diagnosis, done.results, 1) if judges and diagnosis else None
@@ -587,6 +614,11 @@ def _said(pair: Pair) -> dict[str, Any]:
         "higher_is_better": pair.higher_is_better,
         "columns": dict(pair.columns),
     }
+
+
+def _files(pair: Pair, others: bool) -> list[str]:
+    """Reference and test, and then those of the other sources of the mixture."""
+    return [pair.reference, pair.test, *(path for both in pair.others if others for path in both)]
 
 
 def _names(pair: Pair) -> tuple[str, str]:

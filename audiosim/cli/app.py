@@ -363,10 +363,33 @@ VerboseOption = Annotated[
     epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
 )
 def compare(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="The reference; - reads standard input.")],
+    reference: Annotated[
+        str | None, typer.Argument(metavar="REF", help="The reference; - reads standard input.", show_default=False)
+    ] = None,
     tests: Annotated[
-        list[str], typer.Argument(metavar="TEST", help="The recordings to compare with it; several are ranked.")
-    ],
+        list[str] | None, typer.Argument(metavar="TEST", help="The recordings to compare with it; several are ranked.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            metavar="FILE",
+            help="A source of a mixture, in place of REF and TEST; repeatable. Metrics of separation, such as "
+            "bss-eval, compare its estimate with all of them.",
+        ),
+    ] = None,
+    estimate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--estimate",
+            metavar="FILE",
+            help="What was separated: as many as there are sources, which they are given to so that the mean of the "
+            "first metric is best (of bss-eval: its SIR).",
+        ),
+    ] = None,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="The first --estimate is of the first --source, and so on.")
+    ] = False,
     metric: MetricOption = None,
     metric_file: MetricFileOption = None,
     preset: PresetOption = None,
@@ -409,6 +432,7 @@ def compare(
     audiosim compare original.wav decoded.wav --preset speech
     audiosim compare original.wav decoded.wav --require 'verdict<=inaudible'
     audiosim compare original.wav decoded.wav --report out.html
+    audiosim compare --source a.wav --source b.wav --estimate 1.wav --estimate 2.wav -m bss-eval
 
     Results go to standard output, everything else to standard error. A note says what was done to make two recordings
     comparable. In tsv, csv and value an undefined value is nan, and an infinite one inf or -inf; in json both are null,
@@ -416,9 +440,10 @@ def compare(
     """
     settings = _settings(locals())
     _offer(metric_file)
-    from .compare import run
+    from .compare import asked_for, run
 
-    return run(reference, list(tests), settings, with_map=with_map, output=output, report=report, plot=plot)
+    recordings = asked_for(reference, tests or (), source or (), estimate or (), in_order)
+    return run(recordings, settings, with_map=with_map, output=output, report=report, plot=plot)
 
 
 @app.command(
@@ -466,6 +491,14 @@ def batch(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
     ] = None,
+    stems: Annotated[
+        bool,
+        typer.Option(
+            "--stems",
+            help="The files in one folder are the sources of a mixture, which metrics such as bss-eval look for in "
+            "each estimate. In a manifest the column mixture says so.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the pairs and compare nothing.")] = False,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Do not exit with 3 because of files without a partner.")
@@ -586,6 +619,7 @@ def batch(
             rule=pair,
             include=include or (),
             exclude=exclude or (),
+            stems=stems,
             dry_run=dry_run,
             allow_missing=allow_missing,
             output=output,

@@ -47,6 +47,7 @@ class Request:
     rule: str
     include: Sequence[str]
     exclude: Sequence[str]
+    stems: bool
     dry_run: bool
     allow_missing: bool
     output: str | None
@@ -175,11 +176,13 @@ def _pairs(request: Request) -> pairing.Pairing:
             if sys.stdin is None or sys.stdin.isatty():
                 raise UsageError("--manifest - reads a table from standard input, but nothing is piped in")
             source = sys.stdin
+        if request.stems:
+            raise UsageError("--stems is for folders; in a manifest the column mixture says what belongs together")
         return pairing.manifest(request.manifest, source)
     if len(request.paths) < 2:
         raise UsageError("batch needs a folder of references and one or more folders of tests, or --manifest FILE")
     reference, *tests = request.paths
-    return pairing.folders(reference, tests, request.rule, request.include, request.exclude)
+    return pairing.folders(reference, tests, request.rule, request.include, request.exclude, request.stems)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .. import audio, match as matching, metrics
-from ..comparison import Comparison, Detail, compare_signals
+from ..comparison import Comparison, Detail, as_many, compare_signals, order_of
 from ..config import Settings, nearest
 from ..engine import start
 from ..engine.cache import caching
@@ -32,9 +33,44 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Paths of the sources of a mixture and of their estimates; in_order: the n-th estimate is of the n-th source."""
+
+    sources: Sequence[str]
+    estimates: Sequence[str]
+    in_order: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One pair of paths; loaded: gives its two Signals, or raises; others: what stands beside them in a mixture."""
+
+    reference: str
+    test: str
+    loaded: Callable[[], tuple[Signal, Signal]]
+    others: Sequence[tuple[Signal, Signal]] = ()
+
+
+def asked_for(
+    reference: str | None, tests: Sequence[str], sources: Sequence[str], estimates: Sequence[str], in_order: bool
+) -> tuple[str, Sequence[str]] | Sources:
+    """What the arguments and flags name: one reference and its tests, or sources and estimates; else UsageError."""
+    if sources or estimates:
+        if reference is not None:
+            raise UsageError("give REF and TEST, or --source and --estimate, not both")
+        as_many(sources, estimates)
+        return Sources(sources, estimates, in_order)
+    if in_order:
+        raise UsageError("--in-order is for --source and --estimate")
+    if reference is None or not tests:
+        missing = "REF" if reference is None else "TEST..."
+        raise UsageError(f"Missing argument '{missing}' (see `audiosim compare --help`)")
+    return reference, tests
+
+
 def run(
-    reference: str,
-    tests: Sequence[str],
+    recordings: tuple[str, Sequence[str]] | Sources,
     settings: Settings,
     *,
     with_map: bool,
@@ -49,7 +85,12 @@ def run(
     if pictured:
         detail = "map"
     started, now = datetime.now(UTC), perf_counter()
-    if [reference, *tests].count("-") > 1:
+    separated = isinstance(recordings, Sources)
+    if isinstance(recordings, Sources):
+        names, tests = [*recordings.sources, *recordings.estimates], recordings.estimates
+    else:
+        names, tests = [recordings[0], *recordings[1]], recordings[1]
+    if names.count("-") > 1:
         raise UsageError("standard input can be read only once: give - for one recording only")
     if output not in (None, "-"):
         formats.check_output(str(output))
@@ -73,10 +114,16 @@ def run(
     told: set[str] = set()
     mending: list[dict[str, str]] = []  # flags for those that were not compared
     kept = figures.Worst()
-    for name, loaded in _decoded(reference, tests, settings, specs):
+    given = (
+        _separated(recordings, settings, specs)
+        if isinstance(recordings, Sources)
+        else _decoded(*recordings, settings, specs)
+    )
+    for pair in given:
+        reference, name = pair.reference, pair.test
         begun = perf_counter()
         try:
-            ref, test = (signal.result() for signal in loaded)
+            ref, test = pair.loaded()
             with caching(ref.samples, test.samples) if judging else nullcontext():
                 done = compare_signals(
                     ref,
@@ -87,6 +134,7 @@ def run(
                     band_edges=bands,
                     jobs=settings.jobs,
                     backend=settings.backend,
+                    others=pair.others,
                 )
                 diagnosis, opinion = _opinion(ref, test, done, settings) if judging else (None, None)
             verdicts = gates.judge(required, done, policy, settings.jobs, opinion)
@@ -126,7 +174,7 @@ def run(
             kept.add(pairs[-1], done)
     if any(flags != mending[0] for flags in mending) and not settings.quiet:
         say(f"to compare all of these, use {_mending(mending)}")
-    pairs = _ranked(pairs)
+    pairs = pairs if separated else _ranked(pairs)
     if form == "html" or report is not None:
         page, left_out = figures.page(pairs, kept, settings)
         for sentence in left_out:
@@ -141,7 +189,7 @@ def run(
         formats.write_file(report, page, "--report")
     if plot is not None:
         figures.write_plot(plot, kept, specs)
-    if form == "table":
+    if form == "table" and not separated:
         following.say(following.after_compare(pairs, settings, report), settings)
     return worst(codes)
 
@@ -226,14 +274,13 @@ def announce_compilation(quiet: bool, specs: Sequence[str] = (), each: bool = Fa
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:
     """Two recordings, decoded in two threads."""
     with closing(_decoded(reference, [test], settings)) as pairs:
-        _, (ref, other) = next(pairs)
-        return ref.result(), other.result()
+        return next(pairs).loaded()
 
 
 def _decoded(
     reference: str, tests: Sequence[str], settings: Settings, specs: Sequence[str] = ()
-) -> Generator[tuple[str, tuple[Future[Signal], Future[Signal]]], None, None]:
-    """(name, (reference, test)) for each test.
+) -> Generator[Given, None, None]:
+    """Each test with the reference.
 
     The reference is decoded and analysed once, and the next test is decoded while this one is compared.
     """
@@ -248,9 +295,31 @@ def _decoded(
                 test = ahead
                 if i + 1 < len(tests):
                     ahead = pool.submit(load, tests[i + 1])
-                yield name, (ref, test)
+                yield Given(reference, name, partial(_both, ref, test))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _both(ref: Future[Signal], test: Future[Signal]) -> tuple[Signal, Signal]:
+    return ref.result(), test.result()
+
+
+def _separated(given: Sources, settings: Settings, specs: Sequence[str]) -> Generator[Given, None, None]:
+    """Each source with its estimate. All are held in memory."""
+    policy = Policy(**settings.policy())
+    with ThreadPoolExecutor(settings.jobs, "decode") as pool:
+        signals = list(pool.map(partial(audio.load, **policy.reading), [*given.sources, *given.estimates]))
+    announce_compilation(settings.quiet, tuple(specs))
+    count = len(given.sources)
+    refs, tests = signals[:count], signals[count:]
+    order = list(range(count))
+    if not given.in_order:
+        order = order_of(refs, tests, specs[0], policy, jobs=settings.jobs)
+    with caching(*(signal.samples for signal in signals)):
+        for j, i in enumerate(order):
+            pairs = [(ref, tests[k]) for ref, k in zip(refs, order, strict=True)]
+            pair = pairs.pop(j)
+            yield Given(given.sources[j], given.estimates[i], lambda pair=pair: pair, pairs)  # type: ignore[misc]
 
 
 def _detail(settings: Settings, with_map: bool, form: str) -> Detail:

@@ -45,7 +45,8 @@ def page(pairs: Sequence[Row], kept: Worst, settings: Settings) -> tuple[str, li
     from .. import report
     from ..audio import display_name
 
-    reference = Path(pairs[0]["reference"]).name
+    references = list(dict.fromkeys(pair["reference"] for pair in pairs))
+    reference = Path(references[0]).name if len(references) == 1 else f"{len(references)} sources"
     test = Path(pairs[0]["test"]).name if len(pairs) == 1 else f"{len(pairs)} recordings"
     made = report.page(
         flat(pairs),

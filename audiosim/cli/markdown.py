@@ -50,10 +50,11 @@ def to_markdown(
 
 
 def of_pairs(pairs: Sequence[Row]) -> str:
-    """Comparisons with one reference: a row a metric of one pair, a row a test of several, then what there is to say of
-    values, and the gates."""
+    """Comparisons with one reference, or of sources with their estimates: a row a metric of one pair, a row a test of
+    several, then what there is to say of values, and the gates."""
     first = pairs[0]
-    parts = [f"### audiosim: {_names([p['test'] for p in pairs])} against {code(display_name(first['reference']))}\n"]
+    references = list(dict.fromkeys(p["reference"] for p in pairs))
+    parts = [f"### audiosim: {_names([p['test'] for p in pairs])} against {_names(references)}\n"]
     if len(pairs) == 1:
         rows = [
             [code(r["spec"]), _of_row(r), plain(_unit(r)), r["better"], plain(r.get("reading") or "")]
@@ -64,7 +65,11 @@ def of_pairs(pairs: Sequence[Row]) -> str:
         head = [code(" ".join(filter(None, (r["spec"], _unit(r))))) for r in first["results"]]
         head = [f"{h}, {r['better']} is better" for h, r in zip(head, first["results"], strict=True)]
         named = [[code(display_name(p["test"])), *map(_of_row, p["results"])] for p in pairs]
-        parts.append(_table(("test", *head), named, 1))
+        if len(references) > 1:
+            named = [[code(display_name(p["reference"])), *row] for p, row in zip(pairs, named, strict=True)]
+            parts.append(_table(("source", "estimate", *head), named, 2))
+        else:
+            parts.append(_table(("test", *head), named, 1))
     of = [code(display_name(p["test"])) + ": " if len(pairs) > 1 else "" for p in pairs]
     said = [
         f"- {name}{'' if pair['rate'] is None else code(r['spec']) + ': '}{plain(r['reason'])}\n"

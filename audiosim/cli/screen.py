@@ -40,7 +40,8 @@ INSTANT = 0.01  # seconds: what is shorter happens at one time
 
 
 def print_results(pairs: Sequence[Row], out: Console) -> None:
-    """One pair: a row a metric. Several: a ranking, a row a test, the best number of each column in bold.
+    """One pair: a row a metric. Several: a ranking, a row a test, the best number of each column in bold; or a row a
+    source of a mixture with its estimate.
 
     Then gates, why a value is none or says nothing, what happened to the sound, and where and when the two differ.
     """
@@ -54,7 +55,8 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
         put(_metrics_that_fit(pairs[0], out), out)
         _print_gates(pairs[0], out)
     else:
-        out.print(Text(f"reference  {display_name(pairs[0]['reference'])}"))
+        if not _separated(pairs):
+            out.print(Text(f"reference  {display_name(pairs[0]['reference'])}"))
         _print_ranking(pairs, out)
     for pair in pairs:
         of = "" if one else f"{display_name(pair['test'])}: "
@@ -65,6 +67,11 @@ def print_results(pairs: Sequence[Row], out: Console) -> None:
             out.print(Text(of + sentence, style="yellow"))
     _print_causes(pairs, out)
     print_courses(pairs, out, _lines(pairs))
+
+
+def _separated(pairs: Sequence[Row]) -> bool:
+    """Whether these are sources with their estimates, and not tests with one reference."""
+    return len({pair["reference"] for pair in pairs}) > 1
 
 
 def print_verdict(pair: Row, out: Console) -> None:
@@ -183,9 +190,10 @@ def _print_ranking(pairs: Sequence[Row], out: Console) -> None:
 def _ranking(pairs: Sequence[Row], names: Sequence[str], out: Console, readings: bool) -> Table:
     from rich.text import Text
 
+    separated = _separated(pairs)
     table = plain_table()
-    table.add_column("rank", justify="right")
-    table.add_column("test")
+    table.add_column("source" if separated else "rank", justify="left" if separated else "right")
+    table.add_column("estimate" if separated else "test")
     columns = pairs[0]["results"]
     gates = pairs[0]["gates"]
     verdicts = any(pair.get("verdict") for pair in pairs)
@@ -206,10 +214,11 @@ def _ranking(pairs: Sequence[Row], names: Sequence[str], out: Console, readings:
     for rank, (pair, name) in enumerate(zip(pairs, names, strict=True), 1):
         cells: list[Any] = [_level(pair.get("verdict"))] if verdicts else []
         for i, result in enumerate(pair["results"]):
-            cells.append(_value(result, result["value"] == best[i]))
+            cells.append(_value(result, result["value"] == best[i] and not separated))
             if i == 0 and readings:
                 cells.append(_reading(result, out))
-        table.add_row(str(rank), Text(name), *cells, *(_mark(gate, pair) for gate in pair["gates"]))
+        first = Text(display_name(pair["reference"])) if separated else str(rank)
+        table.add_row(first, Text(name), *cells, *(_mark(gate, pair) for gate in pair["gates"]))
     return table
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         linear_prediction as linear_prediction,
         mel_cepstrum as mel_cepstrum,
         polyphase as polyphase,
+        projection as projection,
         recursive as recursive,
         resampling as resampling,
         transport as transport,

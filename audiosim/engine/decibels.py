@@ -11,7 +11,7 @@ Convention = Annotated[Literal["torchmetrics", "auraloss", "plain"], "what guard
 ZeroMean = Annotated[bool, "remove both means first (auraloss always does)"]
 
 NEPER = 4.342944819032518  # dB of a power e times as high: 10 / ln 10
-EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "plain": 0.0}  # of energies
+EPS = {"torchmetrics": 2.220446049250313e-16, "auraloss": 1e-8, "usdr": 1e-7, "plain": 0.0}  # of energies
 
 
 def ratio(signal: ArrayLike, noise: ArrayLike, convention: str) -> NDArray[Any]:

@@ -89,7 +89,7 @@ def check_channels(o: Weighted, channels: int) -> None:
 def weigh(x: Array, rate: int, weighting: str, coef: float = 0.85) -> Array:
     """x [sample] through a curve, zero-phase, same length and dtype."""
     if weighting == "auraloss-aw":
-        return _convolve(x, auraloss_taps(rate))
+        return convolve(x, auraloss_taps(rate))
     n = engine.fft.fast_length(x.size + round(PAD * rate))
     gain = magnitude(weighting, np.arange(n // 2 + 1) * (rate / n), rate, coef)
     spectrum = engine.fft.rfft(x, n)
@@ -220,7 +220,7 @@ def auraloss_taps(rate: int) -> Array:
     return taps.astype(np.float32)
 
 
-def _convolve(x: Array, taps: Array) -> Array:
+def convolve(x: Array, taps: Array) -> Array:
     """Linear-phase FIR, centred: same length, zeros beyond the ends."""
     n = engine.fft.fast_length(x.size + taps.size - 1)
     spectrum = engine.fft.rfft(x, n) * engine.fft.rfft(taps.astype(x.dtype), n)

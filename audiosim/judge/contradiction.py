@@ -18,7 +18,8 @@ FAR = 0.5  # of severity, between what two metrics say
 OTHER_QUESTIONS = {"stoi", "haspi", "csii", "ncm", "siib-gauss", "lufs", "srmr"}
 # A cause under which the first of the two hears what listeners do not, and the property of the second one's card.
 UNHEARD = {"delay": "delay", "drift": "delay", "polarity": "polarity", "gain": "gain", "loudness normalisation": "gain"}
-OF_SAMPLES = {"snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "phase"}  # compare sample by sample, or phases
+# Those that compare sample by sample, or phases.
+OF_SAMPLES = {"snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "phase", "usdr", "bss-eval"}
 
 
 def contradictions(rows: Sequence[Row], diagnosis: Diagnosis | None = None) -> list[str]:

@@ -191,6 +191,7 @@ def judge(
             detail="profile",
             band_edges=list(gate.band),
             jobs=jobs,
+            others=comparison.others,
         ).results[gate.spec]
         verdicts.append(verdict(gate, answer))
     return verdicts

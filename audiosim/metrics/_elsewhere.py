@@ -8,6 +8,13 @@ from collections.abc import Iterable, Mapping
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "auditory": ("perceptual", "psychoacoustic"),
     "auditory:form=audibility": ("audibility", "jnd", "justnoticeabledifference"),
+    "bss-eval": ("museval", "bss", "bssevalv4", "bssevalimages"),
+    "bss-eval:output=isr": ("isr",),
+    "bss-eval:output=sir": ("sir", "signaltointerferenceratio"),
+    "bss-eval:output=sar": ("sar", "signaltoartifactsratio"),
+    "bss-eval:target=sources,window=0": ("bssevalsources", "bssevalv3"),
+    "bss-eval:output=sir,target=sources,taps=1,window=0": ("sisir",),
+    "bss-eval:output=sar,target=sources,taps=1,window=0": ("sisar",),
     "cepstrum-distance": ("cd", "cepstraldistance", "cepdist"),
     "complex-stft": ("complexspectral", "cstft"),
     "composite": ("csig", "cbak", "covl", "huloizou"),
@@ -19,6 +26,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "log-mel": ("mel", "melspec", "melspectrogram", "logmelspectrogram", "melloss", "mell1"),
     "lsd": ("logspectraldistance", "logspectral"),
     "lufs": ("lkfs", "ebur128", "r128", "bs1770", "integratedloudness"),
+    "log-wmse": ("wmse", "logwmseaudioquality", "torchlogwmse"),
     "loudness": ("sone", "zwicker", "iso532"),
     "mae": ("l1", "l1loss", "meanabsoluteerror"),
     "mcd": ("mcd13", "melcd", "mcddtw", "melcepstraldistortion"),
@@ -30,7 +38,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "pesq:band=narrow": ("p8621", "pesqnb", "nbpesq"),
     "peaq": ("odg", "bs1387", "peaqbasic"),
     "rmse": ("rms", "rmsd"),
-    "sdr": ("bsseval", "museval", "bss"),
+    "sdr": ("cisdr", "convolutiveinvariantsdr"),
     "seg-snr": ("snrseg", "segmentalsnr", "ssnr"),
     "si-sdr": ("sisnr", "scaleinvariantsdr", "sisdri", "sisnri"),
     "snr": ("signaltonoise", "signaltonoiseratio", "snri"),
@@ -39,6 +47,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "stoi": ("pystoi",),
     "stoi:extended=true": ("estoi",),
     "two-f": ("2f", "2fmodel", "twofmodel"),
+    "usdr": ("mdxsdr", "globalsdr", "utterancesdr", "newsdr"),
     "visqol:output=vnsim": ("nsim", "vnsim"),
     "visqol": ("visqolaudio", "visqolv3", "visqol3"),
     "visqol-speech": ("visqolvoice",),
@@ -91,7 +100,6 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
     "it needs a pitch tracker; nearest are spectral-transport and mcd": ("f0rmse", "f0", "pitch", "vuv", "gpe", "ffe"),
     "it needs the transfer of the room; stoi and ncm compare the recordings themselves": ("sti", "stipa", "rasti"),
     "it is not here; for speech there is hasqi": ("haaqi",),
-    "it needs the separate interferences; nearest are sdr and si-sdr": ("sir", "sar", "isr", "sisir", "sisar"),
 }
 
 

@@ -5,6 +5,9 @@ Each recording is measured as long as it is. Blocks follow one another every 0.1
 loudness, so that a burst may read up to 0.6 LU low. A recording below 0.4 s is one block. per_channel: each channel
 alone, nan where it has no weight or no loudness.
 
+output: another of the measures in place of the integrated loudness; of=test: that of the test itself, so that a gate
+can ask for what a broadcaster demands, such as lufs:output=true-peak,of=test<=-1.
+
 details, of ref, test and difference (test - ref), where they exist: integrated, short_term_max (3 s) and momentary_max
 (0.4 s) in LUFS, range in LU, true_peak in dBTP. Profile and map: shares of the K-weighted difference in energy, as far
 as the shorter recording goes.
@@ -12,8 +15,9 @@ as the shorter recording goes.
 
 from __future__ import annotations
 
-from math import inf, isfinite, nan
-from typing import Any
+from dataclasses import dataclass
+from math import inf, isfinite, isnan, nan
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +27,7 @@ from ..answer import Channel, Pair, View, error_frames, shares
 from ..card import Card
 from ..hearing import scales, weighting
 from ..hearing.magnitudes import power
-from ..options import Options
+from ..options import Options as Plain
 from ..signal import Signal
 
 Array = NDArray[Any]
@@ -58,6 +62,13 @@ CARD = Card(
     map="share",
 )
 
+MEASURES = {  # names of the details
+    "integrated": "integrated",
+    "true-peak": "true_peak",
+    "range": "range",
+    "short-term": "short_term_max",
+    "momentary": "momentary_max",
+}
 STEP = 0.1  # seconds between blocks
 BLOCK, SHORT_TERM = 4, 30  # steps of a block (momentary loudness), and of short-term loudness
 ABSOLUTE = -70.0  # LUFS, of a gate
@@ -72,6 +83,26 @@ GAINS = {  # of the channels of the layouts that are known by their number
     6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
 }
 LOWEST_RATE = 4000  # Hz; the shelf of the K-weighting lies at 1.7 kHz
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Plain):
+    output: Annotated[
+        Literal["integrated", "true-peak", "range", "short-term", "momentary"],
+        "integrated: gated loudness of all; true-peak: the highest, between the samples too; range: of the loudness; "
+        "short-term, momentary: the loudest 3 s and 0.4 s",
+    ] = "integrated"
+    of: Annotated[
+        Literal["difference", "test"], "difference: how far the test lies from the reference; test: its own"
+    ] = "difference"
+
+    @property
+    def value_unit(self) -> str:
+        if self.output == "range":
+            return "LU"
+        if self.output == "true-peak":
+            return "dB" if self.of == "difference" else "dBTP"
+        return "LU" if self.of == "difference" else "LUFS"
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
@@ -93,16 +124,32 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
         for which, value in (("ref", r), ("test", t), ("difference", t - r if isfinite(r) or isfinite(t) else nan))
         if isfinite(value)
     }
-    alone = [_distance(*(s.alone[c] for s in sides)) if gains[c] else nan for c in range(channels)]
-    value = _distance(*values["integrated"])
+    measured = MEASURES[o.output]
+
+    def told(ref: float, test: float) -> float:
+        return _distance(ref, test) if o.of == "difference" else test
+
+    alone = [told(*(s.alone[c][measured] for s in sides)) if gains[c] else nan for c in range(channels)]
+    value = told(*values[measured])
     reason = None
     if not isfinite(value):
-        quiet = [name for name, x in zip(("reference", "test"), values["integrated"], strict=True) if not isfinite(x)]
+        both_of = list(zip(("reference", "test"), values[measured], strict=True))[0 if o.of == "difference" else 1 :]
+        quiet = [name for name, x in both_of if not isfinite(x)]
         who = "both recordings are" if len(quiet) == 2 else f"the {quiet[0]} is"
-        reason = f"{who} below the gate of {ABSOLUTE:g} LUFS throughout"
+        reason = f"{who} {_nothing(o.output, [x for _, x in both_of])}"
     return Channel(
         value=value, per_channel=np.array(alone), details=details, reason=reason, **_where(both, gains, pairs[0])
     )
+
+
+def _nothing(output: str, values: list[float]) -> str:
+    """Why a measure is missing."""
+    if output in ("short-term", "range") and any(map(isnan, values)):
+        needed = f"too short: {SHORT_TERM * STEP:g} s are needed"
+        return needed if output == "short-term" else f"{needed}, above {ABSOLUTE:g} LUFS"
+    if output == "momentary" and any(map(isnan, values)):
+        return f"too short: {BLOCK * STEP:g} s are needed"
+    return "silent" if output != "integrated" else f"below the gate of {ABSOLUTE:g} LUFS throughout"
 
 
 def integrated(recording: Signal) -> float:
@@ -117,21 +164,25 @@ def integrated(recording: Signal) -> float:
 
 
 class _Side:
-    """What is measured of one recording: details, and the integrated loudness of each channel alone."""
+    """What is measured of one recording: details, and those of each channel alone."""
 
     def __init__(self, listened: list[tuple[Array, float]], cuts: Array, gains: Array) -> None:
         each = np.array([energies for energies, _ in listened])  # [channel, step]
-        energies, sizes = gains @ each, np.diff(cuts)
-        blocks, long = _means(energies, sizes, BLOCK), _means(energies, sizes, SHORT_TERM)
-        peak = max(peak for _, peak in listened)
-        self.alone = [_integrated(e, sizes) for e in each]
-        self.details = {
-            "integrated": _integrated(energies, sizes),
-            "short_term_max": _loudness(long.max(initial=0)) if long.size else nan,
-            "momentary_max": _loudness(blocks.max(initial=0)) if blocks.size else nan,
-            "range": _range(long),
-            "true_peak": 20 * float(np.log10(peak)) if peak else -inf,
-        }
+        peaks, sizes = [peak for _, peak in listened], np.diff(cuts)
+        self.details = _measures(gains @ each, sizes, max(peaks))
+        self.alone = [_measures(energies, sizes, peak) for energies, peak in zip(each, peaks, strict=True)]
+
+
+def _measures(energies: Array, sizes: Array, peak: float) -> dict[str, float]:
+    """Of weighted energies [step] of so many samples."""
+    blocks, long = _means(energies, sizes, BLOCK), _means(energies, sizes, SHORT_TERM)
+    return {
+        "integrated": _integrated(energies, sizes),
+        "short_term_max": _loudness(long.max(initial=0)) if long.size else nan,
+        "momentary_max": _loudness(blocks.max(initial=0)) if blocks.size else nan,
+        "range": _range(long),
+        "true_peak": 20 * float(np.log10(peak)) if peak else -inf,
+    }
 
 
 def _listen(x: Array, cuts: Array, rate: int) -> tuple[Array, float]:

@@ -9,6 +9,7 @@ from .. import lazy
 if TYPE_CHECKING:
     from . import (
         auditory as auditory,
+        bss_eval as bss_eval,
         energy_ratio as energy_ratio,
         haspi as haspi,
         loizou as loizou,

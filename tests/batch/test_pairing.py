@@ -226,3 +226,19 @@ def test_shards_are_a_partition_in_any_order() -> None:
     assert sorted(p.id for part in parts for p in part) == sorted(p.id for p in pairs)
     assert all(20 < len(part) < 50 for part in parts)
     assert {p.id for p in shard(pairs[::-1], 2, 3)} == {p.id for p in parts[1]}
+
+
+def test_stems_of_one_folder_stand_beside_each_other(tmp_path: Path) -> None:
+    ref, test = (tree(tmp_path / x, "one/a.wav", "one/b.wav", "two/a.wav") for x in ("ref", "test"))
+    a, b, other = folders(ref, [test], stems=True).pairs
+    assert a.others == ((b.reference, b.test),)
+    assert b.others == ((a.reference, a.test),)
+    assert other.others == ()
+    assert all(pair.others == () for pair in folders(ref, [test]).pairs)
+
+
+def test_a_table_says_which_sources_are_of_one_mixture() -> None:
+    text = "reference,test,system,mixture\na,x,s,1\nb,y,s,1\na,z,t,1\nc,w,s,\nd,v,s,\n"
+    found = manifest("-", io.StringIO(text)).pairs
+    assert [pair.others for pair in found] == [(("b", "y"),), (("a", "x"),), (), (), ()]
+    assert all("mixture" not in pair.columns for pair in found)

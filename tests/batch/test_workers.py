@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiosim import compare, load
+from audiosim import compare, compare_sources, load
 from audiosim.batch import workers
 from audiosim.batch.journal import Journal
 from audiosim.batch.pairing import Pair
@@ -259,3 +259,22 @@ def test_a_gate_on_a_band_that_a_pair_does_not_have_fails_that_pair(files: Path)
     assert not gate["passed"]
     assert "ends at 4000 Hz" in gate["reason"]
     assert np.isfinite(rows[0]["value"])
+
+
+def test_a_changed_source_is_heard_in_the_others_of_its_mixture(files: Path) -> None:
+    terms = replace(TERMS, specs=("bss-eval:output=sir,taps=8,window=0", "snr"))
+    first, second = pairs(files, 2)
+    todo = [
+        replace(first, others=((second.reference, second.test),)),
+        replace(second, others=((first.reference, first.test),)),
+    ]
+    with journal_of(files, terms) as journal:
+        rows = work(todo, terms, journal)
+        sources = compare_sources([p.reference for p in todo], [p.test for p in todo], terms.specs, in_order=True)
+        found = {(row["id"], row["spec"]): row["value"] for row in rows}
+        assert found == {
+            (p.id, spec): r.value for p, results in zip(todo, sources, strict=True) for spec, r in results.items()
+        }
+        assert outstanding(todo, terms, journal) == []
+        shutil.copy(files / "t3.wav", files / "t1.wav")
+        assert asked(outstanding(todo, terms, journal)) == {"t0": terms.specs[:1], "t1": terms.specs}

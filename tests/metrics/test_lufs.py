@@ -149,6 +149,44 @@ def test_gain_is_the_difference(decibels: float) -> None:
         assert result.details[f"{name}_difference"] == pytest.approx(expected, abs=1e-9), name
 
 
+OUTPUTS = {
+    "integrated": "integrated",
+    "true-peak": "true_peak",
+    "range": "range",
+    "short-term": "short_term_max",
+    "momentary": "momentary_max",
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_each_measure_can_be_the_value(output: str) -> None:
+    x = pink(RATE, affordable(4.0), 1, 2)
+    y = x * np.linspace(0.3, 1.0, x.shape[1])
+    get = metrics.get("lufs").compute
+    apart, own = (get(x, y, RATE, output=output, of=of) for of in ("difference", "test"))
+    name = OUTPUTS[output]
+    if not COMPILED and name in ("range", "short_term_max"):  # for which there is too little sound
+        assert (apart.status, own.status) == ("undefined", "undefined")
+        return
+    assert own.value == apart.details[f"{name}_test"]
+    assert apart.value == abs(apart.details[f"{name}_difference"])
+    units = {"true-peak": ("dB", "dBTP"), "range": ("LU", "LU")}.get(output, ("LU", "LUFS"))
+    assert (apart.unit, own.unit) == units
+    left = get(x[:1], y[:1], RATE, output=output, of="test")
+    assert own.per_channel[0] == pytest.approx(left.value, abs=1e-12)
+
+
+def test_a_measure_that_a_recording_is_too_short_for() -> None:
+    x = pink(RATE, 0.3, 1)
+    get = metrics.get("lufs").compute
+    for output, needed in (("short-term", "3 s"), ("range", "3 s"), ("momentary", "0.4 s")):
+        found = get(x, x, RATE, output=output)
+        assert found.status == "undefined"
+        assert f"{needed} are needed" in (found.reason or "")
+    silent = get(x, 0 * x, RATE, output="true-peak", of="test")
+    assert (silent.value, silent.reason) == (-inf, "the test is silent")
+
+
 def test_silence_and_what_cannot_be_measured() -> None:
     x = pink(RATE, affordable(1.0), 1)
     nothing = np.zeros_like(x)

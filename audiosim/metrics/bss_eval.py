@@ -1,0 +1,170 @@
+"""BSS-eval: SDR, ISR, SIR and SAR of a separated source, in dB. Vincent et al. 2006 (IEEE TASLP 14, 1462) and 2012
+(Signal Processing 92, 1928); windows and medians as museval, version 4, has them (Stöter et al. 2018, arXiv
+1804.06267)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite, isnan, nan
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from .. import engine, models
+from ..answer import Channel, Pair, View, each_of, waveforms
+from ..card import Card
+from ..options import AT_LEAST_ZERO, Options as Plain, Within
+
+if TYPE_CHECKING:
+    from ..engine.stream import Stream
+
+CARD = Card(
+    title="Source separation: SDR, ISR, SIR, SAR (BSS-eval)",
+    family="conventional",
+    unit="dB",
+    better="higher",
+    identical=inf,
+    range=(-inf, inf),
+    formula="the estimate is s + e_spat + e_interf + e_artif: the source, what filters of it add, what filters of the "
+    "other sources add, the rest. sdr: 10 lg(|s|^2 / |e_spat + e_interf + e_artif|^2), isr: |s|^2 / |e_spat|^2, "
+    "sir: |s + e_spat|^2 / |e_interf|^2, sar: |s + e_spat + e_interf|^2 / |e_artif|^2",
+    source="Vincent et al. 2006, eq. 6 to 9 and 23 to 26; Vincent et al. 2012, eq. 4 to 7; museval 0.4.1",
+    conventions="As museval.evaluate and eval_mus_track: version 4, windows of 1 s, the median of those in which all "
+    "sources and estimates sound and the ratio is finite. museval's other function, bss_eval, has window=2,hop=1.5. "
+    "filters=window is version 3; window=0 the whole recording, as bss_eval_images of mir_eval; with "
+    "target=sources, too, its bss_eval_sources, and fast_bss_eval. taps=1 with target=sources gives SI-SDR, SI-SIR and "
+    "SI-SAR (Le Roux et al. 2019). What is below 1e-15 of the energy is rounding, and counts as nothing.",
+    silence="Undefined where a source or an estimate is silent throughout, or in every window.",
+    caveat="Compares estimates of the sources of one mixture; sir needs all of them: --source and --estimate. sdr of "
+    "images is the plain signal-to-noise ratio in windows. Not for quality: it hears neither masking nor loudness.",
+    pooling="energy",
+    joint_channels=True,
+    sources="sir",
+    minimum="as many samples as taps for a meaningful isr, sir and sar",
+    identity_tolerance=0.0,
+    profile="share",
+    map="share",
+)
+
+LIMIT = 1e-15  # of the energy, below which a share of it is rounding: 150 dB
+NAMES = ("sdr", "isr", "sir", "sar")
+ALONE = "sir needs the other sources of the mixture: give them all, --source A --source B --estimate a --estimate b"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Plain):
+    output: Annotated[
+        Literal["sdr", "isr", "sir", "sar"],
+        "sdr: all errors; isr: the source's own filtering; sir: the other sources; sar: what no filter explains",
+    ] = "sdr"
+    target: Annotated[
+        Literal["images", "sources"],
+        "images: what filters change of the source is an error; sources: any filtered version of it is the target",
+    ] = "images"
+    taps: Annotated[int, Within(1, 4096), "length of the filters"] = 512
+    window: Annotated[float, AT_LEAST_ZERO, "seconds of a window; 0: the whole recording"] = 1.0
+    hop: Annotated[float, Within(0, open_low=True), "seconds from one window to the next"] = 1.0
+    filters: Annotated[
+        Literal["whole", "window"], "fitted to the whole recording (version 4), or to each window (version 3)"
+    ] = "whole"
+    average: Annotated[Literal["median", "mean"], "of the windows"] = "median"
+
+    def check(self) -> None:
+        if self.output == "isr" and self.target == "sources":
+            from ..errors import UsageError
+
+            raise UsageError("output=isr needs target=images: a filtered source is no error with target=sources")
+
+
+def measure(pairs: Sequence[Pair], o: Options) -> Channel:
+    whole = _answered(pairs, o)
+    if len(pairs) == 1:
+        return whole
+    alone = each_of(pairs, lambda pair: _answered([replace(pair, detail="value")], o).value)
+    return replace(whole, per_channel=np.array(alone))
+
+
+def _answered(pairs: Sequence[Pair], o: Options) -> Channel:
+    """Of some channels, each estimated from all of them."""
+    sources, estimates = [[p.ref for p in pairs]], [[p.test for p in pairs]]  # the one that is asked for comes first
+    for beside in zip(*(p.others for p in pairs), strict=True):
+        sources.append([ref for ref, _ in beside])
+        estimates.append([test for _, test in beside])
+    for signals, name in ((sources[0], "reference"), (estimates[0], "test")):
+        if not _sounds(signals):
+            return waveforms(pairs, nan, reason=f"the {name} is silent")
+    if o.output == "sir" and len(sources) == 1:
+        return waveforms(pairs, nan, reason=ALONE)
+    places = tuple(x.samples.__array_interface__["data"][0] for signals in (*sources, *estimates) for x in signals)
+    what = "bss-eval", replace(o, output="sdr", average="median"), places  # all outputs come out of one pass
+    ratios = engine.cache.cached(estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o))
+    found = {name: _average(values, o.average) for name, values in zip(NAMES, ratios.T, strict=True)}
+    value = found[o.output]
+    reason: str | None = None
+    if isnan(value):
+        reason = "in no window do all sources and estimates sound"
+    elif value == inf:
+        reason = "+inf: no distortion at all" if o.output in ("sdr", "sar") else "+inf: nothing of it"
+    elif value == -inf:
+        reason = "-inf: nothing in common"
+    details = {name: x for name, x in found.items() if isfinite(x)}
+    return replace(waveforms(pairs, value, reason=reason), details=details)
+
+
+def _ratios(sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options) -> Any:
+    """sdr, isr, sir, sar [window, 4] in dB of the first source; nan in windows where a source or an estimate is
+    silent."""
+    parts = sources[0], [x for signals in sources[1:] for x in signals], estimates[0]
+    fitted, energies = models.bss_eval.fitted, models.bss_eval.energies
+    filters = fitted(*parts, o.taps, view.threads) if o.filters == "whole" else None
+    rows = []
+    for start, stop in _windows(parts[0][0].length, view.rate, o):
+        if not all(_sounds(_cut(signals, start, stop)) for signals in (*sources, *estimates)):
+            rows.append([nan] * 4)
+            continue
+        source, others, estimate = (_cut(signals, start, stop) for signals in parts)
+        own = filters or fitted(source, others, estimate, o.taps, view.threads)
+        found = energies(source, others, estimate, own, view.threads)
+        rows.append([_decibels(found[a], found[b]) for a, b in _shares(o)])
+    return np.array(rows)
+
+
+def _shares(o: Options) -> list[tuple[int, int]]:
+    """Which energies are divided: sdr, isr, sir, sar."""
+    m = models.bss_eval
+    if o.target == "sources":
+        return [(m.FILTERED, m.ERROR), (-1, -1), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)]
+    return [(m.SOURCE, m.IMAGE_ERROR), (m.SOURCE, m.SPATIAL), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)]
+
+
+def _windows(length: int, rate: int, o: Options) -> list[tuple[int, int]]:
+    """First sample and end of each; as museval, without the rest that fills none."""
+    window, hop = int(o.window * rate), max(o.hop * rate, 1.0)
+    if not 0 < window < length:
+        return [(0, length)]
+    starts = [int(k * hop) for k in range(int((length - window) / hop) + 1)]
+    return [(start, start + window) for start in starts]
+
+
+def _cut(channels: Sequence[Stream], start: int, stop: int) -> list[Stream]:
+    return [stream._replace(samples=stream.samples[start:stop]) for stream in channels]
+
+
+def _sounds(channels: Sequence[Stream]) -> bool:
+    return any(stream.samples.any() for stream in channels)
+
+
+def _decibels(target: float, error: float) -> float:
+    if error <= LIMIT * target:
+        return inf
+    return -inf if target <= LIMIT * error else float(10 * np.log10(target / error))
+
+
+def _average(values: Any, average: str) -> float:
+    """Over the windows that have a number; where none has, nan, or the infinity that they agree on."""
+    known = values[np.isfinite(values)]
+    if known.size:
+        return float(np.median(known) if average == "median" else known.mean())
+    infinite = values[~np.isnan(values)]
+    return float(infinite[0]) if infinite.size and (infinite == infinite[0]).all() else nan

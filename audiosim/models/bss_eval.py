@@ -1,0 +1,114 @@
+"""An estimate of a source, taken apart: the source, its spatial distortion, interference of other sources, artifacts.
+Vincent et al. 2006, IEEE TASLP 14, 1462, section III; Vincent et al. 2012, Signal Processing 92, 1928, section 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp, engine
+from ..engine.kernel import kernel
+from ..engine.stream import Stream
+
+Array = NDArray[Any]
+
+BLOCK = 1 << 14  # samples of an FFT; the longest that engine.fft does itself
+BLOCKS_PER_TASK = 32  # fixed, so that sums do not depend on the number of threads
+SOURCE, SPATIAL, INTERFERENCE, ARTIFACTS, FILTERED, EXPLAINED, IMAGE_ERROR, ERROR = range(8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filters:
+    """taps [lag, channel of the references, channel of the estimate]. own: from the channels of the source itself;
+    every: from those of all sources, its own first."""
+
+    own: Array
+    every: Array
+
+
+def fitted(
+    source: Sequence[Stream], others: Sequence[Stream], estimate: Sequence[Stream], taps: int, threads: int
+) -> Filters:
+    """The filters of this many taps that explain most of the estimate. Streams are the channels, of equal length."""
+    auto, cross = dsp.projection.correlations([*source, *others], estimate, taps, threads)
+    own = len(source)
+    of_own = np.ascontiguousarray(auto[:, :own, :own]), np.ascontiguousarray(cross[:, :own])
+    alone = dsp.projection.filters(*of_own)
+    return Filters(alone, dsp.projection.filters(auto, cross) if others else alone)
+
+
+def energies(
+    source: Sequence[Stream],
+    others: Sequence[Stream],
+    estimate: Sequence[Stream],
+    filters: Filters,
+    threads: int = 1,
+) -> Array:
+    """Energies [8] of the parts of an estimate, all channels together, the tails of the filters included:
+
+    SOURCE s, SPATIAL e_spat, INTERFERENCE e_interf, ARTIFACTS e_artif, FILTERED s + e_spat, EXPLAINED s + e_spat +
+    e_interf, IMAGE_ERROR e_spat + e_interf + e_artif, ERROR e_interf + e_artif.
+    """
+    lead = len(filters.own) - 1
+    size = engine.fft.fast_length(max(BLOCK, 4 * lead))
+    step, stop = size - lead, source[0].length + lead
+    own, count = len(source), len(estimate)
+    every = [*source, *others]
+    of_own, of_all = (
+        engine.fft.rfft(np.ascontiguousarray(np.moveaxis(f, 0, -1)), size) for f in (filters.own, filters.every)
+    )
+
+    def task(first: int) -> Array:
+        sums = np.zeros(8)
+        frames = np.empty((len(every), size))
+        target = np.empty((count, step))
+        products = np.empty((2 * count, size // 2 + 1), np.complex128)
+        for start in range(first, min(stop, first + BLOCKS_PER_TASK * step), step):
+            for frame, stream in zip(frames, every, strict=True):
+                frame[:] = engine.stream.part(stream, start - lead, size)
+            for frame, stream in zip(target, estimate, strict=True):
+                frame[:] = engine.stream.part(stream, start, step)
+            spectra = engine.fft.rfft(frames)
+            products[:] = 0
+            add_filtered(spectra[:own], of_own, products[:count])
+            add_filtered(spectra, of_all, products[count:])
+            found = engine.fft.irfft(products, size)[:, lead:]
+            add_energies(frames[:own, lead:], found[:count], found[count:], target, sums)
+        return sums
+
+    total: Array = np.sum(engine.threads.in_threads(task, range(0, stop, BLOCKS_PER_TASK * step), threads), axis=0)
+    return total
+
+
+@kernel
+def add_filtered(spectra: Array, responses: Array, sums: Array) -> None:
+    """sums[j] += spectra[i] responses[i, j] over i."""
+    for i in range(spectra.shape[0]):
+        for j in range(sums.shape[0]):
+            x, h, out = spectra[i], responses[i, j], sums[j]
+            for k in range(x.size):
+                out[k] += complex(
+                    x[k].real * h[k].real - x[k].imag * h[k].imag, x[k].real * h[k].imag + x[k].imag * h[k].real
+                )
+
+
+@kernel
+def add_energies(source: Array, filtered: Array, explained: Array, estimate: Array, sums: Array) -> None:
+    """The energies of `energies`, of [channel, sample]."""
+    for c in range(source.shape[0]):
+        s, f, p, e = source[c], filtered[c], explained[c], estimate[c]
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
+        for n in range(s.size):
+            a0 += s[n] * s[n]
+            a1 += (f[n] - s[n]) * (f[n] - s[n])
+            a2 += (p[n] - f[n]) * (p[n] - f[n])
+            a3 += (e[n] - p[n]) * (e[n] - p[n])
+            a4 += f[n] * f[n]
+            a5 += p[n] * p[n]
+            a6 += (e[n] - s[n]) * (e[n] - s[n])
+            a7 += (e[n] - f[n]) * (e[n] - f[n])
+        sums += np.array([a0, a1, a2, a3, a4, a5, a6, a7])
