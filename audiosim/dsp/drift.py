@@ -34,7 +34,7 @@ SIMILAR = 0.25  # correlation of envelopes that there must be
 ALIKE = 0.1  # mean coherence that there must be of stretches
 SAME = 0.6  # mean coherence from which no other line is looked for
 TELLING = 0.5  # low samples of drift from which the coherence must rise by it
-AS_GOOD = 0.98  # of the coherence that is as good
+AS_GOOD = 0.95  # of the coherence that is as good
 RESOLUTION = 1e-3  # ppm, that no error is below
 NEWTON = 6  # steps to the fraction of a sample
 COARSEST = 0.004  # of the speed, by which they differ at most
@@ -53,6 +53,7 @@ REMOVED = 0.9  # correlation that there must be in both halves when the delay is
 EXPLAINED = 0.25  # of what did not correlate before, that may be left then
 
 BLOCK = 1 << 16  # samples that are resampled at a time
+EDGE = 0.004  # of the Nyquist frequency, at whose end the test fades out
 MARGIN = 2048  # samples around them: half is faded in, half settles the filter
 
 
@@ -110,13 +111,18 @@ def drift(ref: Array, test: Array, rate: int, search: float = SEARCH, fine: bool
             break
     if not found.found:
         return NOTHING
-    found = _straightened(ref, test, q, found, at, size, agreed)
+    told = TELLING * q / ref.shape[1]
+    if abs(found.stretch - 1) > told:
+        found = _straightened(ref, test, q, found, at, size, agreed)
     found = replace(found, delay_samples_at_start=found.delay_samples_at_start * q)
     if found.found and fine and q > 1:
         at = _spread(0, ref.shape[1], round(STRETCH * rate))
         for _ in range(2):
             better = _measured(ref, test, 1, rate, found, at, 2 * q)
             found = better if better.found else found
+        if abs(found.stretch - 1) > told:  # a sweep may seem to have one at the full rate
+            size = round(STRETCH * rate)
+            found = _straightened(ref, test, 1, found, at, size, _agreement(ref, test, 1, found, at, size))
     return found
 
 
@@ -190,9 +196,27 @@ def undone(test: Array, drift: Drift, first: int = 0, count: int | None = None) 
             part[:, begin - whole : end - whole] = test[:, begin:end]
         part[:, : fade.size] *= fade
         part[:, -fade.size :] *= fade[::-1]
-        moved = np.ascontiguousarray(alignment.advanced(part, start - whole).T)
+        moved = _doubled(part, start - whole, min(1 / drift.stretch, 1.0))
         even = soxr.resample(moved, drift.stretch, 1, quality="VHQ").T
-        out[:, at : at + size] = even[:, MARGIN : MARGIN + size]
+        out[:, at : at + size] = even[:, 2 * MARGIN : 2 * (MARGIN + size) : 2]
+    return out
+
+
+def _doubled(samples: Array, by: float, top: float) -> Array:
+    """The sound earlier by a fraction of a sample, at twice the rate, where a resampler's filter is above all of it.
+
+    [channel, sample] -> [sample, channel]. top: of the Nyquist frequency; nothing above is left.
+    """
+    from scipy import fft
+
+    length = samples.shape[1]
+    size = 2 * fft.next_fast_len((length + alignment.PADDING) // 2, real=True)
+    f = np.arange(size // 2 + 1) / (size // 2)
+    keep = np.square(np.sin(np.pi / 2 * np.clip((top - f) / EDGE, 0, 1)))
+    ramp = (2 * keep * np.exp(1j * np.pi * by * f)).astype(np.result_type(samples.dtype, np.complex64))
+    out = np.empty((2 * length, samples.shape[0]), samples.dtype)
+    for c, channel in enumerate(samples):
+        out[:, c] = fft.irfft(fft.rfft(channel, size) * ramp, 2 * size)[: 2 * length]
     return out
 
 
@@ -218,10 +242,7 @@ def _spread(start: int, stop: int, size: int) -> Array:
 
 def _straightened(ref: Array, test: Array, q: int, line: Drift, at: Array, size: int, agreed: float) -> Drift:
     """The line without a drift that explains nothing: sounds like sweeps and tones have one of their own."""
-    length = ref.shape[1] // q
-    if abs(line.stretch - 1) * length <= TELLING:
-        return line
-    middle = line.delay_samples_at_start + (line.stretch - 1) * length / 2
+    middle = line.delay_samples_at_start + (line.stretch - 1) * (ref.shape[1] // q) / 2
     for late in (0.0, middle):
         level = Drift(0.0, late, line.confidence, True, abs(line.ppm))
         if _agreement(ref, test, q, level, at, size) > AS_GOOD * agreed:

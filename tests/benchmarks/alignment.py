@@ -17,9 +17,17 @@ import soxr
 from audiosim.dsp.drift import drift, late
 from audiosim.dsp.excerpt import find
 from audiosim.testing.signals import clipping, low_pass, noise, pink, speech_like
+from tests.diagnosis import degradations
 
 RATE = 48000
 SOURCES = {"speech-like": speech_like, "pink noise": pink}
+STRANGERS = {
+    "speech-like": degradations.speech,
+    "music": degradations.music,
+    "words with pauses": degradations.sparse,
+    "voice of partials": degradations.tonal,
+    "pink noise": degradations.steady,
+}
 
 
 def _noisy(x: Any, decibel: float | None) -> Any:
@@ -71,20 +79,57 @@ def finds() -> Iterator[str]:
                 false += find(other, clip, RATE).found
             yield f"| {name} | {seconds:g} s | {' | '.join(f'{n} of {count}' for n in hits)} | {false} of {count} |"
     yield ""
-    yield "| source | CPU s | more memory, MB |"
-    yield "| --- | --- | --- |"
+    yield from strangers()
+    yield ""
+    yield "| source, stereo at 48 kHz | clip | CPU s | more memory than both recordings, MB |"
+    yield "| --- | --- | --- | --- |"
     piece = speech_like(RATE, 20.0, 1, 2).astype(np.float32)
     clip = pink(RATE, 20.0, 1, 2).astype(np.float32)
     for minutes in (10, 60):
         long = np.tile(piece, (1, 3 * minutes))
         long[:, -30 * RATE : -10 * RATE] = clip
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = _resident()
         begun = process_time()
         found = find(long, clip, RATE)
         spent = process_time() - begun
         assert abs(found.start_samples - long.shape[1] + 30 * RATE) < 0.5
-        more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        yield f"| {minutes} min, stereo, 48 kHz | {spent:.1f} | {more:.0f} |"
+        yield f"| {minutes} min | 20 s | {spent:.1f} | {max(_resident() - before, 0):.0f} |"
+
+
+def strangers() -> Iterator[str]:
+    """Clips that are in no place of the source, and how often one is said to be."""
+    yield "| source | clips of 1, 3 and 10 s from other recordings | found |"
+    yield "| --- | --- | --- |"
+    total = [0, 0]
+    for name, source in STRANGERS.items():
+        long, count, false = source(RATE, 60.0, 1), 0, 0
+        for seed in range(2, 5):
+            for other in STRANGERS.values():
+                clip = other(RATE, 12.0, seed)
+                for seconds in (1.0, 3.0, 10.0):
+                    at = round(seed * RATE / 4)
+                    false += find(long[:1], clip[:1, at : at + round(seconds * RATE)], RATE).found
+                    count += 1
+        total = [total[0] + count, total[1] + false]
+        yield f"| {name}, 60 s | {count} | {false} |"
+    parts = [source(RATE, 60.0, seed)[:1] for seed in (11, 12) for source in STRANGERS.values()]
+    mixed = np.concatenate(parts, axis=1).astype(np.float32)
+    for minutes, seeds in ((10, (21, 22, 23)), (60, (31,))):
+        long, count, false = np.resize(mixed, (1, 60 * minutes * RATE)), 0, 0
+        for seed in seeds:
+            for other in STRANGERS.values():
+                clip = other(RATE, 12.0, seed)[:1].astype(np.float32)
+                for seconds in (3.0, 10.0):
+                    false += find(long, clip[:, : round(seconds * RATE)], RATE).found
+                    count += 1
+        total = [total[0] + count, total[1] + false]
+        yield f"| all of them, {minutes} min | {count} | {false} |"
+    yield f"| together | {total[0]} | {total[1]}: {100 * total[1] / total[0]:.1f} % |"
+
+
+def _resident() -> float:
+    """The most memory that this process had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def hints() -> Iterator[str]:

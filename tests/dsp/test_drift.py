@@ -9,7 +9,7 @@ import pytest
 import soxr
 
 from audiosim.dsp.drift import Drift, drift, lasting, late, undone
-from audiosim.testing.signals import added_noise, clipping, low_pass, noise, pink, sine, speech_like
+from audiosim.testing.signals import added_noise, clipping, low_pass, noise, pink, sine, speech_like, sweep
 
 RATE = 16000
 
@@ -87,7 +87,7 @@ def test_polarity_and_channels_do_not_matter() -> None:
 
 @pytest.mark.parametrize("ppm", [-3000.0, 40.0, 50000.0])
 def test_undone(ppm: float) -> None:
-    """What lies far below the Nyquist frequency comes back; the resampler's filter takes the rest of both."""
+    """What lies far below the Nyquist frequency comes back: the filter of the resampler that made the test takes the rest."""
     ref, test, first = _pair(ppm, 150, channels=2, source=lambda *a: low_pass(speech_like(*a), RATE, 0.5, 0))
     back = undone(test, Drift(ppm, first, 1.0, True), 0, ref.shape[1])
     assert back.shape == ref.shape
@@ -95,6 +95,23 @@ def test_undone(ppm: float) -> None:
     inside = slice(RATE // 4, -RATE // 4)
     left = (back - ref)[:, inside]
     assert np.square(left).sum() < 1e-6 * np.square(ref[:, inside]).sum()
+
+
+@pytest.mark.parametrize("ppm", [100.0, -2000.0])
+def test_nothing_is_lost_below_the_end_of_the_band(ppm: float) -> None:
+    """Sines in closed form, up to 0.99 of the Nyquist frequency."""
+    n, stretch = np.arange(RATE), 1 + ppm / 1e6
+    for omega in np.pi * np.array([0.3, 0.92, 0.96, 0.99]):
+        back = undone(np.sin(omega * n / stretch)[None], Drift(ppm, 0.0, 1.0, True), 0, RATE)[0]
+        inside = slice(RATE // 4, -RATE // 4)
+        np.testing.assert_allclose(back[inside], np.sin(omega * n)[inside], atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_a_sweep_has_no_drift_of_its_own(rate: int) -> None:
+    x = sweep(rate, 8.0, 5, 1)
+    for y in (x, 0.1 * x, clipping(x, rate, 0.5, 1)):
+        assert not drift(x, y, rate).clear
 
 
 def test_undone_in_parts_is_undone_at_once() -> None:
