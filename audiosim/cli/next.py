@@ -27,6 +27,8 @@ UNDONE = {  # causes that a flag of compare removes
     "loudness normalisation": "--gain match",
     "polarity": "--polarity match",
 }
+PART = 0.05  # of the difference, from which on it is worth undoing
+HEARD = "auditory"  # tells where two recordings differ, whatever they are
 NAMELESS = ("REF", "TEST")
 SHOWN = 3  # sentences of a diagnosis below a table
 
@@ -75,9 +77,16 @@ def after_mismatch(reference: str, test: str) -> str:
 
 
 def after_diagnosis(reference: str, test: str, diagnosis: Row | None, needed: Sequence[str] = ()) -> str | None:
-    """How to compare without what was found; else how to hear it. needed: flags without which they are refused."""
-    if not diagnosis or not diagnosis["findings"]:
+    """How to compare without what was found; else how to hear it, or where it differs, where no cause is known.
+
+    needed: flags without which compare refuses the two.
+    """
+    if not diagnosis:
         return None
+    if not diagnosis["findings"]:
+        if diagnosis["null"] is not None and not diagnosis["null"]["differing"]:
+            return None
+        return f"{_command('explain', (reference, test), *needed, spec=HEARD)}\nsays where and when they differ"
     if undone := _undoing(diagnosis):
         if "find" in undone and "--length" in needed:  # the place that is found has the same length
             at = needed.index("--length")
@@ -157,10 +166,11 @@ def _telling(pairs: Sequence[Row]) -> Row | None:
 
 
 def _undoing(diagnosis: Row) -> list[str]:
-    """Flags that remove what was found, as far as there are some; align has one value only, that of the first."""
+    """Flags that remove what was found, as far as there are some, and it makes a part of the difference; align has one
+    value only, that of the first."""
     flags: dict[str, str] = {}
     for finding in diagnosis["findings"]:
-        if finding["cause"] in UNDONE:
+        if finding["cause"] in UNDONE and (finding["share"] is None or finding["share"] >= PART):
             flag, value = UNDONE[finding["cause"]].split()
             flags.setdefault(flag, value)
     return [word for flag in flags.items() for word in flag]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .reading import reading
+from .verdict import TIME
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
@@ -18,6 +19,7 @@ FAR = 0.5  # of severity, between what two metrics say
 OTHER_QUESTIONS = {"stoi", "haspi", "csii", "ncm", "siib-gauss", "lufs", "srmr"}
 # A cause under which the first of the two hears what listeners do not, and the property of the second one's card.
 UNHEARD = {"delay": "delay", "drift": "delay", "polarity": "polarity", "gain": "gain", "loudness normalisation": "gain"}
+APART = TIME | {"excerpt", "unrelated"}
 # Those that compare sample by sample, or phases.
 OF_SAMPLES = {"snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "phase", "usdr", "bss-eval"}
 
@@ -25,8 +27,11 @@ OF_SAMPLES = {"snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "phase", "usdr
 def contradictions(rows: Sequence[Row], diagnosis: Diagnosis | None = None) -> list[str]:
     """One line where the readings of two rows of one pair lie far apart, and why that can be; else nothing.
 
-    The first row is one of the two where it can be: recordings are ranked by it.
+    The first row is one of the two where it can be: recordings are ranked by it. Where time is not the same in both,
+    no metric says more than that, and there is nothing to tell.
     """
+    if diagnosis is not None and not APART.isdisjoint(diagnosis.causes):
+        return []
     told = [(row, found) for row in rows if row["metric"] not in OTHER_QUESTIONS and (found := reading(row))]
     if len(told) < 2:
         return []
@@ -51,11 +56,12 @@ def _why(mild: Row, harsh: Row, diagnosis: Diagnosis | None) -> str:
         kind = UNHEARD.get(finding.cause)
         if kind is None or kind in hears or (finding.share is not None and finding.share < MOST):
             continue
-        size = "" if finding.size is None else f" of {abs(finding.size):.3g} {finding.unit}".rstrip()
+        size = abs(finding.size or 0.0)
+        what = f"a {finding.cause} of {size:.3g} {finding.unit}" if size else f"the {finding.cause}"
         if kind == "delay" and harsh["metric"] in OF_SAMPLES:
-            return f"{harsh['spec']} hears a {finding.cause}{size} that listeners do not"
+            return f"{harsh['spec']} hears {what} that listeners do not"
         if kind in deaf:
-            return f"{harsh['spec']} hears a {finding.cause}{size}, to which {mild['spec']} is deaf"
+            return f"{harsh['spec']} hears {what}, to which {mild['spec']} is deaf"
     if harsh["metric"] in OF_SAMPLES:
         return f"{harsh['spec']} compares samples, and counts what is masked and phases that nobody hears"
     if mild["metric"] in OF_SAMPLES:

@@ -57,7 +57,14 @@ def test_after_a_diagnosis() -> None:
     assert "--residual" in str(following.after_diagnosis("a.wav", "b.wav", other))
     assert "--report" in after({**pair, "diagnosis": other})
     assert after({**pair, "diagnosis": other}, report="page.html") == ""
-    assert following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(0)) is None
+    unknown = screens.diagnosis(0)
+    said = "audiosim explain auditory a.wav b.wav\nsays where and when they differ"
+    assert following.after_diagnosis("a.wav", "b.wav", unknown) == said
+    same = {**unknown, "null": {**unknown["null"], "differing": 0}}
+    assert following.after_diagnosis("a.wav", "b.wav", same) is None
+    slight = screens.diagnosis(1)
+    slight["findings"][0]["share"] = 0.001
+    assert "--residual" in str(following.after_diagnosis("a.wav", "b.wav", slight))
 
 
 @pytest.mark.parametrize("name", ["stdin", "-a.wav", "x" * 150 + ".wav", "new\nline.wav"])

@@ -184,3 +184,12 @@ def test_a_contradiction_is_told_of_the_first_metric_and_by_a_cause_that_makes_i
     assert "delay" not in line
     (line,) = contradiction.contradictions(rows[1:])
     assert line.startswith("mfcc and snr")
+
+
+def test_what_is_not_at_the_same_time_has_no_contradictions() -> None:
+    rows = [_row("auditory", 1.0), _row("snr", 5.0)]
+    for cause in ("edit", "speed", "excerpt", "unrelated"):
+        assert contradiction.contradictions(rows, Diagnosis((Finding(cause),), None, None)) == []
+    turned = [_row("auditory", 0.01), _row("snr", -6.0)]
+    (line,) = contradiction.contradictions(turned, Diagnosis((Finding("polarity"),), None, None))
+    assert line.endswith("snr hears the polarity, to which auditory is deaf")
