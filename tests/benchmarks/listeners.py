@@ -275,6 +275,15 @@ def rho(x: Array, y: Array) -> float:
     return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
 
 
+def rhos(x: Array, y: Array) -> Array:
+    """Spearman over the last axis; nan where one of the two is all the same."""
+    from scipy.stats import rankdata
+
+    x, y = (rankdata(z, axis=-1) - (z.shape[-1] + 1) / 2 for z in (x, y))
+    with np.errstate(invalid="ignore"):
+        return (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
+
+
 @cache
 def heard(ref: str, test: str) -> tuple[Array, Array, float]:
     """Means of X over 10 ms of reference and test, aligned, with the gain of the reference [piece, band]; the roughness
@@ -404,23 +413,32 @@ def odd_one_out(spec: str) -> str:
 
 class Column(NamedTuple):
     """What is agreed with: rows, and the units that are drawn, left out, or within which ranks count. pooled: whether
-    ranks over all units count too, as much. ours: the form of auditory that is asked."""
+    ranks over all units, which are of one size, count too, as much. ours: the form of auditory that is asked."""
 
     rows: list[Any]
     unit: Array
     pooled: bool
     ours: str
 
-    def of(self, d: Array, score: Array, drawn: Iterable[str] | None = None) -> float:
-        """Agreement of distances d with ratings, of units that may be drawn more than once; nan where too few have
-        a value."""
-        kept = np.isfinite(score) & ~np.isnan(d)
-        if kept.mean() < ENOUGH:
-            return math.nan
-        units = [np.flatnonzero((self.unit == u) & kept) for u in (np.unique(self.unit) if drawn is None else drawn)]
-        within = float(np.nanmean([rho(d[k], score[k]) for k in units]))
-        every = np.concatenate(units)
-        return (rho(d[every], score[every]) + within) / 2 if self.pooled else within
+    @property
+    def units(self) -> list[Array]:
+        """Which rows they hold [row]."""
+        return [self.unit == u for u in np.unique(self.unit)]
+
+    def of(self, d: Array, score: Array, drawn: Array | None = None) -> Array:
+        """Agreement of distances d [row] with ratings [row], or [draw, row], for units that are drawn [draw, unit];
+        without a draw, of all [1]. nan where too few have a value."""
+        units = self.units
+        drawn = np.arange(len(units))[None] if drawn is None else drawn
+        known = ~np.isnan(d)
+        if known.mean() < (1 if self.pooled else ENOUGH):
+            return np.full(len(drawn), math.nan)
+        if not self.pooled:
+            return np.nanmean(np.array([rho(d[k & known], score[k & known]) for k in units])[drawn], axis=1)
+        rows = np.array([np.flatnonzero(k) for k in units])[drawn]
+        x, y = d[rows], np.broadcast_to(score, (len(drawn), len(d)))[np.arange(len(drawn))[:, None, None], rows]
+        every = rhos(x.reshape(len(drawn), -1), y.reshape(len(drawn), -1))
+        return (every + np.nanmean(rhos(x, y), axis=1)) / 2
 
     @property
     def score(self) -> Array:
@@ -461,22 +479,20 @@ def raters() -> Array:
 
 
 def mean_rating(drawn: Array) -> Array:
-    """Of raters that may be drawn more than once, -mean [row]; nan where none of them rated it."""
+    """-mean [row] of raters that may be drawn more than once; of all, where none of them rated it."""
     heard = raters()[:, drawn]
     counts = np.isfinite(heard).sum(1)
-    return np.where(counts > 0, -np.nansum(heard, 1) / np.maximum(counts, 1), math.nan)
+    return np.where(counts > 0, -np.nansum(heard, 1) / np.maximum(counts, 1), -np.nanmean(raters(), axis=1))
 
 
-def draws(name: str) -> list[tuple[Array, Array]]:
-    """Units, and ratings by raters, drawn with replacement."""
-    column, found = columns()[name], []
-    units = np.unique(column.unit)
-    for i in range(DRAWS):
-        g = np.random.default_rng(i)
-        drawn = g.choice(units, len(units))
-        count = raters().shape[1]
-        found.append((drawn, mean_rating(g.integers(0, count, count)) if name == "codecs" else column.score))
-    return found
+def draws(name: str) -> tuple[Array, Array]:
+    """Units [draw, unit] drawn with replacement; ratings, of codecs by raters that are drawn too [draw, row]."""
+    column, g = columns()[name], np.random.default_rng(0)
+    units, count = len(column.units), raters().shape[1]
+    drawn = g.integers(0, units, (DRAWS, units))
+    if name != "codecs":
+        return drawn, column.score
+    return drawn, np.array([mean_rating(g.integers(0, count, count)) for _ in range(DRAWS)])
 
 
 def everything(folder: Path) -> None:
@@ -486,19 +502,18 @@ def everything(folder: Path) -> None:
     print(f"| metric | {' | '.join(columns())} |\n|---{'|---' * len(columns())}|")
     cells: dict[str, list[str]] = {spec: [] for spec in specs}
     for name, column in columns().items():
-        again = draws(name)
-        ours = column.distances(known[column.ours])
-        own = np.array([column.of(ours, score, units) for units, score in again])
+        drawn, said = draws(name)
+        own = column.of(column.distances(known[column.ours]), said, drawn)
         for spec in specs:
             d = column.distances(known[spec])
-            x = column.of(d, column.score)
+            (x,) = column.of(d, column.score)
             if math.isnan(x):
                 cells[spec].append("-")
-                continue
-            theirs = own if spec == column.ours else np.array([column.of(d, s, units) for units, s in again])
-            low, high = np.nanpercentile(theirs if spec == column.ours else own - theirs, [2.5, 97.5])
-            form = "{:.2f} [{:.2f}, {:.2f}]" if spec == column.ours else "{:.2f} [{:+.2f}, {:+.2f}]"
-            cells[spec].append(form.format(x, low, high))
+            elif spec == column.ours:
+                cells[spec].append("{:.2f} [{:.2f}, {:.2f}]".format(x, *np.nanpercentile(own, [2.5, 97.5])))
+            else:
+                above = own - column.of(d, said, drawn)
+                cells[spec].append("{:.2f} [{:+.2f}, {:+.2f}]".format(x, *np.nanpercentile(above, [2.5, 97.5])))
     first = [spec for spec in specs if spec.startswith("auditory")]
     for spec in (*first, *(s for s in specs if s not in first)):
         print(f"| `{spec}` | {' | '.join(cells[spec])} |")
@@ -511,9 +526,10 @@ def left_out() -> None:
         found = [compare_one("auditory", (r["ref"], r["test"])).details for r in column.rows]
         parts[name] = np.array([[d[p] for p in PARTS] for d in found]) / WEIGHTS
     agreed = {
-        name: np.array([column.of(parts[name] @ w, column.score) for w in GRID]) for name, column in columns().items()
+        name: np.array([column.of(parts[name] @ w, column.score)[0] for w in GRID])
+        for name, column in columns().items()
     }
-    now = {name: column.of(parts[name] @ WEIGHTS, column.score) for name, column in columns().items()}
+    now = {name: column.of(parts[name] @ WEIGHTS, column.score)[0] for name, column in columns().items()}
 
     def chosen(by: Array) -> Array:
         return GRID[np.argsort(by)[-10:]].mean(0)  # one maximum would be luck
@@ -525,18 +541,18 @@ def left_out() -> None:
         rests["all others"] = [n for n in columns() if n != name]
         for label, rest in rests.items():
             w = chosen(np.mean([agreed[n] for n in rest], axis=0))
-            x = column.of(parts[name] @ w, column.score)
+            (x,) = column.of(parts[name] @ w, column.score)
             print(f"| {name} | {now[name]:.3f} | {label} | {' '.join(f'{v:.2g}' for v in w)} | {x:.3f} |", flush=True)
     codecs = columns()["codecs"]
     count, halves = raters().shape[1], []
     for i in range(20):
         order = np.random.default_rng(i).permutation(count)
         one, other = (mean_rating(k) for k in (order[: count // 2], order[count // 2 :]))
-        w = chosen(np.array([codecs.of(parts["codecs"] @ w, one) for w in GRID]))
-        halves.append([codecs.of(parts["codecs"] @ x, other) for x in (WEIGHTS, w)] + [codecs.of(-one, -other)])
+        w = chosen(np.array([codecs.of(parts["codecs"] @ w, one)[0] for w in GRID]))
+        halves.append([codecs.of(parts["codecs"] @ x, other)[0] for x in (WEIGHTS, w)] + [codecs.of(one, other)[0]])
     a, b, c = np.mean(halves, axis=0)
     print(f"| codecs by half of the raters | {a:.3f} | codecs by the other half | | {b:.3f} |")
-    print(f"\nThe two halves of the raters agree by {abs(c):.3f}.")
+    print(f"\nThe two halves of the raters agree by {c:.3f}.")
 
 
 RATING = ("codecmushra", "separation_quality")  # sets that rate quality
