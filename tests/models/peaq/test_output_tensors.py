@@ -60,11 +60,10 @@ def test_derivatives_are_difference_quotients_where_there_are_no_steps(case: str
     """EHS where no bin is 90 dB below its frame."""
     ref, test = (tensor(x) for x in sounds()[case])
     variables = output_tensors.OutputVariables(92.0)
-    generator = torch.Generator().manual_seed(5)
-    along = torch.randn(test.shape, generator=generator, dtype=torch.float64) * test.abs()
+    along = test - ref  # others cross kinks, where something is as loud as something else
     y = test.clone().requires_grad_()
     found = variables.basic(ref, y)
-    h = 1e-7
+    h = 1e-6
     with torch.no_grad():
         after, before = (variables.basic(ref, test + step * along) for step in (h, -h))
     for name, value in found.items():
