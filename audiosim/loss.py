@@ -122,6 +122,8 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
 
     def forward(self, input: Any, target: Any, lengths: Any = None, target_lengths: Any = None) -> Any:
         test, ref = self._signals(input, target)
+        for _, term in self._terms:
+            term.advance(self.training)
         groups = self._groups(ref, test, lengths, target_lengths)
         self._watch_level(groups)
         dtype = torch.promote_types(test.dtype, ref.dtype)
@@ -336,6 +338,11 @@ class _Term:
         self.clamp = clamp
         self.clamps = clamp is not None and card.unit == "dB" and card.better == "higher" and card.range[1] == math.inf
         self.once = "" if card.twice else f"{spec.name}: its gradient has no gradient; use it without create_graph"
+
+    def advance(self, training: bool) -> None:
+        """A forward begins, of which a twin that changes from one to the next wants to know."""
+        if hasattr(self.twin, "advance"):
+            self.twin.advance(training)
 
     def values(self, ref: Any, test: Any, apart: bool = False) -> Any:
         """The metric [batch, channel] of ref, test [batch, channel, sample]; apart: each channel by itself, also where

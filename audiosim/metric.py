@@ -32,7 +32,8 @@ class Metric:
     Options: a subclass of options.Options, or hearing.weighting.Weighted for those that may be weighted.
     measure(pair, options) -> Channel: the metric of one channel; where the card says joint_channels, of a list of
         pairs, one per channel.
-    twin(rate, options) -> Twin: the same on tensors; where the card says that there is a gradient.
+    twin(rate, options) -> Twin: the same on tensors; where the card says that there is a gradient. Its method
+        advance(training), if there is one, is called when a forward of a loss begins.
     words(result) -> the sounds of what `explain` has found, the largest first; may be missing.
     """
 

@@ -213,6 +213,46 @@ def test_others_take_equal_lengths_only() -> None:
         Loss("mse", 16000)(ref, ref, [90, 80], [90, 70])
 
 
+# Random resolutions
+
+
+def test_random_resolutions_are_drawn_at_each_forward_in_training_only() -> None:
+    ref, test = (x[None] for x in pairs("mse")[0])
+    spec = "mr-stft:random=true,seed=3"
+    first = metrics.get("mr-stft").compute(ref[0], test[0], 48000, random=True, seed=3).value
+
+    def values(loss: Any, count: int = 4) -> list[float]:
+        return [loss(tensor(test), tensor(ref)).item() for _ in range(count)]
+
+    loss = Loss(spec, 48000)
+    trained = values(loss)
+    assert trained[0] == pytest.approx(first, rel=1e-12)
+    assert len(set(trained)) == 4
+    assert values(loss.eval()) == [trained[0]] * 4
+    assert values(Loss(spec, 48000)) == trained == values(copy.deepcopy(loss))
+    assert values(Loss("mr-stft:random=true", 48000), 1) != trained[:1]
+    n = ref.shape[-1] - 500
+    padded = Loss(spec, 48000, "none")(*(tensor(np.concatenate([x, x])) for x in (test, ref)), [ref.shape[-1], n])
+    cut = Loss(spec, 48000)(tensor(test[..., :n]), tensor(ref[..., :n]))
+    assert padded.tolist() == [trained[0], cut.item()], "one draw for all lengths"
+
+
+def test_random_resolutions_are_within_their_ranges() -> None:
+    draws = metrics.get("mr-stft").chosen({"random": True}).draws()  # type: ignore[attr-defined]
+    first = next(draws)
+    ref, test = pairs("mse")[0]
+    given = "+".join(f"{s.n_fft}/{s.hop}/{s.window.size}" for s in first)
+    values = [
+        metrics.get("mr-stft").compute(ref, test, 48000, **options).value
+        for options in ({"random": True}, {"resolutions": given})
+    ]
+    assert values[0] == values[1]
+    stfts = first + [stft for _ in range(300) for stft in next(draws)]
+    assert {s.n_fft for s in stfts} == {2**k for k in range(6, 14)}
+    assert {s.n_fft // s.window.size for s in stfts} == {1, 2, 4}
+    assert all(0.1 * s.window.size - 1 < s.hop < 0.5 * s.window.size + 1 for s in stfts)
+
+
 # Sources without an order
 
 

@@ -6,7 +6,7 @@ what is a step (the straight-through estimator; Bengio et al. 2013, arXiv 1308.3
 
 - RelDistFrames, whether a frame is above 1.5 dB of noise to mask: a logistic function of it, 1 dB wide;
 - BandwidthRef, BandwidthTest, how many bins there are up to the last one above a threshold: for each bin a logistic
-  function of the highest level in or above it, 1 dB wide;
+  function of the highest level in or above it, 1 dB wide; the threshold, which is the test's own noise, is held;
 - ADB, whole dB of difference: the difference;
 - EHS, the logarithm of the power in a bin: that of the power and a billionth of the frame's mean.
 
@@ -106,7 +106,7 @@ class OutputVariables:
         count = crossed.sum(1)
         average = (steps * crossed).sum(1) / count.clamp(min=1)
         some = average > 0
-        block = torch.where(some, torch.where(some, average, 1).log10(), -0.5) * (count > 0)
+        block = torch.where(count > 0, torch.where(some, torch.where(some, average, 1).log10(), -0.5), 0)
         smoothed = self.smoothed((probability * frames)[..., None])[..., 0]
         return block, smoothed.amax(1)
 
@@ -156,7 +156,7 @@ def bandwidths(ref: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     some = width > LAST_BIN
 
     def through(hard: Tensor, power: Tensor, over: float) -> Tensor:
-        level = 10 * (power.clamp(min=QUIET) / noise.clamp(min=QUIET)).log10() - over
+        level = 10 * (power.clamp(min=QUIET) / noise.detach().clamp(min=QUIET)).log10() - over
         highest = level.flip(-1).cummax(-1)[0]
         return _through(hard * some, (highest / SOFTNESS).sigmoid().sum(-1) * some)
 
