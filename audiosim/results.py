@@ -28,9 +28,9 @@ from .comparison import (
     signal_of,
 )
 from .engine.cache import caching
-from .errors import MissingExtra, UsageError
+from .errors import InputError, MissingExtra, UsageError
 from .judge.rows import pair_row, reason, strict
-from .match import Policy, describe, warn
+from .match import Policy, describe, hint, warn
 from .presets import PRESETS
 from .result import Result
 from .signal import Signal
@@ -67,6 +67,7 @@ class Results(dict[str, Result]):
     _sounds: tuple[Any, Any, int | None, Policy] | None = None  # the two as they were given, their rate, the policy
     _diagnosis: Diagnosis | None = None
     _verdict: Verdict | None = None
+    _hint: str | None = None  # of a delay; empty: there is none; None: not looked for yet
 
     @property
     def diagnosis(self) -> Diagnosis:
@@ -85,8 +86,17 @@ class Results(dict[str, Result]):
             from .judge.verdict import verdict
 
             self._verdict = verdict(*self._given(), self.diagnosis, self)
+            self._late()
             self._sounds = None
         return self._verdict
+
+    def _late(self) -> str:
+        if self._hint is None and self._sounds is not None:
+            try:
+                self._hint = "" if self._sounds[-1].align != "none" else hint(*self._given()) or ""
+            except InputError:  # the files are gone
+                self._hint = ""
+        return self._hint or ""
 
     def _given(self) -> tuple[Signal, Signal]:
         if self._sounds is None:
@@ -102,8 +112,10 @@ class Results(dict[str, Result]):
 
     @property
     def notes(self) -> list[str]:
-        """The sentences of match, as the command prints them, with the names of its options."""
-        return describe(self.match)
+        """The sentences of match, as the command prints them, with the names of its options; and, where `align` was not
+        asked for, that the test is late or early if that explains most of the difference: the start of both is looked
+        at when the notes are first asked for, and files are read again."""
+        return [*describe(self.match), *([late] if (late := self._late()) else [])]
 
     def to_dict(self) -> dict[str, Any]:
         """The pair as a row of `audiosim compare --format json`, with keys "results", "match" and others.

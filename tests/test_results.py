@@ -271,3 +271,18 @@ def test_a_gate_names_the_unit_of_its_spec(tmp_path: Path, cli: Callable[..., Do
     ref, test = files(tmp_path, ref=REF, test=TEST)
     done = cli("compare", ref, test, "--require", "auditory:form=audibility<=-99")
     assert "dB, missed by" in done.err
+
+
+def test_notes_tell_of_a_delay_that_nobody_removed(tmp_path: Path) -> None:
+    x = speech_like(RATE, 3.0, 1, 1)
+    late = np.pad(x, ((0, 0), (368, 0)))[:, : x.shape[1]]
+    hint = "the test is 23 ms late; --align auto removes it"
+    results = compare(x, late, ["mse"], rate=RATE)
+    assert results.notes == [hint]
+    assert pickle.loads(pickle.dumps(results)).notes == [hint]
+    assert compare(x, x, ["mse"], rate=RATE).notes == []
+    assert hint not in compare(x, late, ["mse"], rate=RATE, align="auto").notes
+    gone = compare(*files(tmp_path, ref=x, test=late), ["mse"])
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert gone.notes == []

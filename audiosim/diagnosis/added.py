@@ -28,6 +28,10 @@ MAINS = 50.0, 60.0  # Hz
 HARMONICS = 8
 LINE = 30.0  # times its surroundings
 ALONE = 1000.0  # times, where it has no harmonics
+OWN = 0.1  # of the reference's power there, from which on a line is no change of the reference's own;
+CONSTANT = 0.95  # with less it must be as constant,
+FOREIGN = 0.5  # and as little coherent with the reference
+TURN = 0.34  # s, in which a line is as before
 TAIL = 0.02, 0.12, 0.25  # s after the direct sound: early and late part of a decay
 AHEAD = 6.0  # times what stands as far before the direct sound
 AUDIBLE_TAIL = 10**-2.3  # of the direct sound
@@ -89,7 +93,8 @@ def _hum(x: Array, e: Array, rate: int) -> tuple[list[Finding], float]:
             power = float(wanted[at - near : at + near + 1].sum())
             beside = np.concatenate([wanted[max(at - far, 1) : at - near], wanted[at + near + 1 : at + far]])
             ratio = power / max((2 * near + 1) * float(np.median(beside)), 1e-300)
-            if ratio > LINE and power > 0.1 * float(had[at - near : at + near + 1].sum()):
+            strong = power > OWN * float(had[at - near : at + near + 1].sum())
+            if ratio > LINE and (strong or _constant(x, e, rate, k * mains)):
                 lines.append(k)
                 total += power
                 if k == 1:
@@ -104,6 +109,29 @@ def _hum(x: Array, e: Array, rate: int) -> tuple[list[Finding], float]:
     share = min(total / max(float(np.mean(e * e)), 1e-300), 1.0)
     detail = {"hz": mains, "harmonics": [int(k) for k in lines_]}
     return [Finding("hum", round(level, 2), "dB", confidence=0.9, share=round(share, 4), detail=detail)], total
+
+
+def _constant(x: Array, e: Array, rate: int, hz: float) -> bool:
+    """Whether what is left goes on evenly at a frequency at which the reference does not do the same: a hum below a
+    bass."""
+    size = round(TURN * rate)
+    phase = -2j * np.pi * hz / rate
+    heard = np.hanning(size) * np.exp(phase * np.arange(size))
+    own, left = (
+        np.array(
+            [
+                [(row[at : at + size] @ heard) * np.exp(phase * at) for at in range(0, row.size - size + 1, size // 2)]
+                for row in z
+            ]
+        )
+        for z in (x, e)
+    )
+    if left.shape[1] < 4:
+        return False
+    power = float((np.abs(left) ** 2).sum())
+    steady = abs((left[:, 1:] * left[:, :-1].conj()).sum()) / max(float((np.abs(left[:, 1:]) ** 2).sum()), 1e-300)
+    alike = abs((left * own.conj()).sum()) ** 2 / max(power * float((np.abs(own) ** 2).sum()), 1e-300)
+    return bool(CONSTANT < steady < 1 / CONSTANT and alike < FOREIGN)
 
 
 def _noise(pair: Aligned, ref: Array, left: Array, otherwise: Array, x: Array, e: Array, lines: float) -> list[Finding]:

@@ -120,7 +120,9 @@ def findings(ref: Array, test: Array, rate: int, cut: list[Piece]) -> list[Findi
         elif -longer <= SHORT * rate:
             cause = "lost"
         place = Place(start / rate, end / rate, test_start / rate, test_end / rate)
-        later = 0.0 if cause.startswith("silence") else (after.latest - start) / rate
+        later = (after.latest - start) / rate
+        if cause.startswith("silence") or (cause == "repeated" and after.latest - start <= 1.05 * longer):
+            later = 0.0  # as is the nature of it
         by_cause.setdefault(cause, []).append(_Change(abs(longer) / rate, place, later))
     return [_finding(cause, found) for cause, found in by_cause.items()]
 

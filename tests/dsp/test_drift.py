@@ -87,7 +87,7 @@ def test_polarity_and_channels_do_not_matter() -> None:
 
 @pytest.mark.parametrize("ppm", [-3000.0, 40.0, 50000.0])
 def test_undone(ppm: float) -> None:
-    """What lies far below the Nyquist frequency comes back: the filter of the resampler that made the test takes the rest."""
+    """What lies far below the Nyquist frequency comes back; the resampler that made the test takes the rest."""
     ref, test, first = _pair(ppm, 150, channels=2, source=lambda *a: low_pass(speech_like(*a), RATE, 0.5, 0))
     back = undone(test, Drift(ppm, first, 1.0, True), 0, ref.shape[1])
     assert back.shape == ref.shape
