@@ -50,7 +50,7 @@ def test_after_a_diagnosis() -> None:
     assert said.replace("\n", " ") == flags
     assert after({**pair, "diagnosis": screens.diagnosis(5)}) == ""  # it stands below the diagnosis
     needs = str(
-        following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(), ["--rate", "resample", "--length", "trim"])
+        following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(), {"rate": "resample", "length": "trim"})
     )
     assert needs.startswith("audiosim compare a.wav b.wav --rate resample --length trim --align auto --gain match")
     other = {**screens.diagnosis(), "findings": screens.diagnosis()["findings"][2:]}
