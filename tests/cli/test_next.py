@@ -145,5 +145,5 @@ def test_after_recordings_that_are_refused(tmp_path: Path, monkeypatch: pytest.M
     for quiet, notes in ((False, ["audiosim explain a.wav b.wav\nsays what happened"]), (True, [])):
         settings = replace(SETTINGS, metric=("mse",), quiet=quiet)
         with pytest.raises(Mismatch) as refused:
-            compare.run("a.wav", ["b.wav"], settings, with_map=False, output=None)
+            compare.run(("a.wav", ["b.wav"]), settings, with_map=False, output=None)
         assert getattr(refused.value, "__notes__", []) == notes
