@@ -54,7 +54,7 @@ def run(reference: str, test: str, settings: Settings, form: str, output: str | 
                 say(sentence)
     needed = following.needed(done.match if done else {}, settings)
     if needed and not settings.quiet:
-        say(f"without {' '.join(needed)} compare refuses these two")
+        say(f"without {' '.join(following.typed(needed))} compare refuses these two")
     results = done.results if done else {}
     names = audio.data_name(reference), audio.data_name(test)
     row = pair_row(*names, results, **shape, verdict=opinion, diagnosis=diagnosis)

@@ -20,12 +20,12 @@ PREFIX = "next: "
 LONGEST = 120  # characters of a command that is told in full
 KEPT = ("rate", "channels", "length", "full_scale", "damaged", "raw")  # without these the files might not be comparable
 UNDONE = {  # causes that a flag of compare removes
-    "excerpt": "--align find",
-    "delay": "--align auto",
-    "drift": "--align drift",
-    "gain": "--gain match",
-    "loudness normalisation": "--gain match",
-    "polarity": "--polarity match",
+    "excerpt": ("align", "find"),
+    "delay": ("align", "auto"),
+    "drift": ("align", "drift"),
+    "gain": ("gain", "match"),
+    "loudness normalisation": ("gain", "match"),
+    "polarity": ("polarity", "match"),
 }
 PART = 0.05  # of the difference, from which on it is worth undoing
 HEARD = "auditory"  # tells where two recordings differ, whatever they are
@@ -64,7 +64,7 @@ def after_compare(pairs: Sequence[Row], settings: Settings, report: str | None =
     if len(told["findings"]) > SHOWN:
         return None  # the command stands below the diagnosis
     if undone := _undoing(told):
-        return f"{_command('compare', files, *undone)}\ncompares without that"
+        return f"{_command('compare', files, *typed(undone))}\ncompares without that"
     if report is None:
         command = _command("compare", files, *_flags(settings), "--report", "report.html")
         return f"{command}\nmakes a page to look at and listen to"
@@ -76,7 +76,9 @@ def after_mismatch(reference: str, test: str) -> str:
     return f"{_command('explain', (reference, test))}\nsays what happened"
 
 
-def after_diagnosis(reference: str, test: str, diagnosis: Row | None, needed: Sequence[str] = ()) -> str | None:
+def after_diagnosis(
+    reference: str, test: str, diagnosis: Row | None, needed: Mapping[str, str] | None = None
+) -> str | None:
     """How to compare without what was found; else how to hear it, or where it differs, where no cause is known.
 
     needed: flags without which compare refuses the two.
@@ -86,14 +88,14 @@ def after_diagnosis(reference: str, test: str, diagnosis: Row | None, needed: Se
     if not diagnosis["findings"]:
         if diagnosis["null"] is not None and not diagnosis["null"]["differing"]:
             return None
-        return f"{_command('explain', (reference, test), *needed, spec=HEARD)}\nsays where and when they differ"
-    if undone := _undoing(diagnosis):
-        if "find" in undone and "--length" in needed:  # the place that is found has the same length
-            at = needed.index("--length")
-            needed = [*needed[:at], *needed[at + 2 :]]
-        return f"{_command('compare', (reference, test), *needed, *undone)}\ncompares without that"
-    if needed:
-        return f"{_command('compare', (reference, test), *needed)}\ncompares them"
+        command = _command("explain", (reference, test), *typed(needed or {}), spec=HEARD)
+        return f"{command}\nsays where and when they differ"
+    undone = _undoing(diagnosis)
+    if flags := {**(needed or {}), **undone}:
+        if flags.get("align") == "find":  # the place that is found has the same length
+            flags.pop("length", None)
+        what = "compares without that" if undone else "compares them"
+        return f"{_command('compare', (reference, test), *typed(flags))}\n{what}"
     return f"{_command('explain', (reference, test), '--residual', 'difference.wav')}\nwrites the difference"
 
 
@@ -143,7 +145,12 @@ def diagnosing(reference: str, test: str) -> str:
     return _command("explain", (reference, test))
 
 
-def needed(match: Row, settings: Settings) -> list[str]:
+def typed(flags: Mapping[str, str]) -> list[str]:
+    """Flags and their values as words of a command."""
+    return [word for flag, value in flags.items() for word in (f"--{flag}", value)]
+
+
+def needed(match: Row, settings: Settings) -> dict[str, str]:
     """Flags that let compare do what was done to two recordings to make them comparable, as far as it was not asked
     for."""
     usual = Settings()
@@ -155,7 +162,7 @@ def needed(match: Row, settings: Settings) -> list[str]:
     cut = match.get("length", {}).get("trimmed_ms", 0.0) / 1000
     if cut > LENGTH_TOLERANCE and settings.length == usual.length:
         flags["length"] = match["length"]["policy"]
-    return [word for flag, value in flags.items() for word in (f"--{flag}", value)]
+    return flags
 
 
 def _telling(pairs: Sequence[Row]) -> Row | None:
@@ -165,15 +172,15 @@ def _telling(pairs: Sequence[Row]) -> Row | None:
     return next(reversed(failing or compared), None)
 
 
-def _undoing(diagnosis: Row) -> list[str]:
+def _undoing(diagnosis: Row) -> dict[str, str]:
     """Flags that remove what was found, as far as there are some, and it makes a part of the difference; align has one
     value only, that of the first."""
     flags: dict[str, str] = {}
     for finding in diagnosis["findings"]:
         if finding["cause"] in UNDONE and (finding["share"] is None or finding["share"] >= PART):
-            flag, value = UNDONE[finding["cause"]].split()
+            flag, value = UNDONE[finding["cause"]]
             flags.setdefault(flag, value)
-    return [word for flag in flags.items() for word in flag]
+    return flags
 
 
 def _flags(settings: Settings) -> list[str]:

@@ -40,11 +40,12 @@ def test_pages_state_the_exit_codes(page):
 
 def test_the_page_of_metrics_has_them_all():
     page = docs.pages()["man/man7/audiosim-metrics.7"].split(".SH METRICS")[1].split(".SH OPTIONS")[0]
+    page = page.replace("\\-", "-")
     told = re.findall(r"^\.TP\n\\fB(.+)\\fR\n(.+)$", page, re.MULTILINE)
-    assert sorted(name.replace("\\-", "-") for name, _ in told) == list(metrics.own_names())
+    assert sorted(name for name, _ in told) == list(metrics.own_names())
     for name, text in told:
-        card = metrics.get(name.replace("\\-", "-")).card
-        assert text.startswith(card.title.replace("-", "\\-"))
+        card = metrics.get(name).card
+        assert text.startswith(card.title)
         assert f"{card.better.capitalize()} is better; gradient: {card.gradient}" in text
 
 

@@ -50,7 +50,7 @@ def test_after_a_diagnosis() -> None:
     assert said.replace("\n", " ") == flags
     assert after({**pair, "diagnosis": screens.diagnosis(5)}) == ""  # it stands below the diagnosis
     needs = str(
-        following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(), ["--rate", "resample", "--length", "trim"])
+        following.after_diagnosis("a.wav", "b.wav", screens.diagnosis(), {"rate": "resample", "length": "trim"})
     )
     assert needs.startswith("audiosim compare a.wav b.wav --rate resample --length trim --align auto --gain match")
     other = {**screens.diagnosis(), "findings": screens.diagnosis()["findings"][2:]}
@@ -145,5 +145,5 @@ def test_after_recordings_that_are_refused(tmp_path: Path, monkeypatch: pytest.M
     for quiet, notes in ((False, ["audiosim explain a.wav b.wav\nsays what happened"]), (True, [])):
         settings = replace(SETTINGS, metric=("mse",), quiet=quiet)
         with pytest.raises(Mismatch) as refused:
-            compare.run("a.wav", ["b.wav"], settings, with_map=False, output=None)
+            compare.run(("a.wav", ["b.wav"]), settings, with_map=False, output=None)
         assert getattr(refused.value, "__notes__", []) == notes
