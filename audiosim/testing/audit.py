@@ -588,14 +588,15 @@ def _slopes(case: _Case) -> Iterator[Finding]:
     errors = [slope_error(loss, y, x, card.steepest) for x, y in zip(case.sounds, case.noisy, strict=True)]
     error = max((e for e in errors if e == e), default=nan)
     apart = 0.0
-    if card.gradient == "exact":
+    if card.gradient != "surrogate":  # the loss is the metric
         for x, y in zip(case.sounds, case.noisy, strict=True):
             value, told = case.badness(case.value(x, y)), with_gradient(loss, y, x)[0]
             apart = max(apart, abs(told - value) / max(1.0, abs(value))) if isfinite(value) else apart
     said = f"{100 * error:.2g} % off finite differences"
     said += f"; the loss is {100 * apart:.2g} % off the metric" if apart > NEAR else ""
     claim = f"gradient={card.gradient}" if case.claims else ""
-    yield _finding("gradient.error", error, said, claim, error <= SLOPE and apart <= NEAR)
+    right = card.gradient == "straight-through" or error <= SLOPE  # whose steps differences do not see
+    yield _finding("gradient.error", error, said, claim, right and apart <= NEAR)
 
     norms = {name: float(np.linalg.norm(slope)) for name, (_, slope) in slopes.items()}
     unit = norms["noise"] or nan
