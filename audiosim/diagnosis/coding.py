@@ -35,7 +35,7 @@ BEHIND = 5  # steps of an onset
 RISE = 30.0  # times, by which it is louder than what was before
 LOUD = 0.1  # of the mean power, that it has
 SPREADS = 4.0  # times the reference's energy before it, that the test has
-AUDIBLE = 1e-5  # of the onset's energy
+AUDIBLE = 2e-4  # of the onset's energy
 FEWEST_ONSETS, PART = 3, 0.2  # with noise before them, and as a part of all
 
 
