@@ -24,11 +24,13 @@ STEP = 1.5  # dB of level, of which the gain's median is taken
 IN_STEP = 5  # frames of one, at least
 LEAST = 1.0  # dB of gain between quiet and loud, that are told
 SLOPE = 0.1  # dB of gain for a dB of level
+FARTHEST = 15.0  # dB, from which on a gain is not taken for any further away
 FOLLOWS = 0.5  # of the gain's variance that the level explains
 ABOUT = 1.0  # s, over which a moving gain is told
 MOVES = 2.0  # dB from its 5th to its 95th percentile
 SMOOTH = 0.7  # of the gain's variance that moves slowly
-FLOOR = -30.0  # dB, of a gain that is undone
+CLEARLY = 0.5  # of what a gain by level leaves, that one by time must leave
+FLOOR = -20.0  # dB, of a gain that is undone
 PLATEAU = 0.998  # of the largest sample: what lies above may be clipped
 BLOCK = 1 << 17  # samples
 FLAT = 2  # samples of a frame on the plateau: it is clipped
@@ -174,10 +176,10 @@ def dynamics(seen: Short) -> Dynamics | None:
     if np.count_nonzero(known) < max(FEWEST, KNOWN * np.count_nonzero(within)):
         return None
     gain = seen.gain
-    of_level = _of_level(seen, known, gain)
-    if of_level is not None:
-        return of_level
-    return _moving(seen, known, gain)
+    of_level, moving = _of_level(seen, known, gain), _moving(seen, known, gain)
+    if of_level is None or (moving is not None and moving.rest < CLEARLY * of_level.rest):
+        return moving
+    return of_level
 
 
 def variance(seen: Short, found: Dynamics | None) -> float:
@@ -191,7 +193,7 @@ def variance(seen: Short, found: Dynamics | None) -> float:
 def _spread(values: Array) -> float:
     """A variance that a few do not make."""
     centre = np.median(values)
-    return float(np.mean(np.minimum((values - centre) ** 2, 36.0)))
+    return float(np.mean(np.minimum((values - centre) ** 2, FARTHEST**2)))
 
 
 def _of_level(seen: Short, known: Array, gain: Array) -> Dynamics | None:
@@ -208,7 +210,7 @@ def _of_level(seen: Short, known: Array, gain: Array) -> Dynamics | None:
             continue
         x = np.array([at[cells == n].mean() for n in names])
         y = np.array([np.median(own[cells == n]) for n in names])
-        rest = float(np.mean(np.minimum((own - np.interp(at, x, y)) ** 2, 36.0)))
+        rest = float(np.mean(np.minimum((own - np.interp(at, x, y)) ** 2, FARTHEST**2)))
         if best is None or rest < best[0]:
             best = rest, k, x, y, counts, top
     if best is None or best[0] > (1 - FOLLOWS) * before:
@@ -251,7 +253,7 @@ def _moving(seen: Short, known: Array, gain: Array) -> Dynamics | None:
         return None
     x = (names + 0.5) * size
     y = np.array([np.median(gain[at[windows == n]]) for n in names])
-    rest = float(np.mean(np.minimum((gain[at] - np.interp(seen.at[at], x, y)) ** 2, 36.0)))
+    rest = float(np.mean(np.minimum((gain[at] - np.interp(seen.at[at], x, y)) ** 2, FARTHEST**2)))
     low, high = np.percentile(gain[at], (5, 95))
     if high - low < MOVES or rest > (1 - SMOOTH) * _spread(gain[at]):
         return None

@@ -26,6 +26,7 @@ LONGEST = 20.0  # s, in which they are
 ECHOES = 0.05  # s, within which peaks are one
 ALIKE = 0.9  # correlation without a delay, from which on none is looked for but of a few samples
 SHIFT = 0.05  # samples, below which a delay is none
+ALIGNED = 0.9  # of the difference that is left at most when a fraction of a sample is undone
 FRACTION = 0.6  # samples: a smaller delay may be an equaliser's
 PART = 1.5  # times as long as the other, from which on a recording is first looked for in the longer one
 TRENDS = 0.15  # samples by which the delay changes over the recording, where clocks differ
@@ -516,7 +517,7 @@ class _Pair:
     def _same_spectrum(self) -> None:
         import numpy as np
 
-        from . import filters
+        from . import coding, filters
         from .places import Aligned, find
 
         x, y, seen = self.x, self.y, self.seen
@@ -538,9 +539,11 @@ class _Pair:
         gain = 10 ** (r.gain_db / 20) if np.isfinite(r.certain) else 1.0
         self._tell_gain(r, seen, gain)
         if not (bell or low) and SHIFT < abs(self.late) < FRACTION and self.start is None and not self.moved:
-            now = _spectral_error(seen, 1.0)
-            detail = {"samples": round(self.late, 3)}
-            self.tell("delay", 1000 * self.late / self.rate, "ms", share=self.gone(now), detail=detail)
+            before, now = self.now, _spectral_error(seen, 1.0)
+            share = self.gone(now)
+            if now < ALIGNED * before:
+                detail = {"samples": round(self.late, 3)}
+                self.tell("delay", 1000 * self.late / self.rate, "ms", share=share, detail=detail)
         magnitude = np.ones(seen.frequencies.size)
         if bell:
             magnitude = _over_bins(seen, np.where(np.abs(curve) > 0, curve, 0.0))
@@ -557,6 +560,11 @@ class _Pair:
             Aligned(x, undone, y, self.rate, early / self.rate, max(at, 0) / self.rate, tuple(j - early for j in joins))
         )
         part = min(self.now / self.energy, 1.0) if self.energy > 0 else 1.0  # of the difference, that find has seen
+        gated = squeezed is not None and squeezed.kind == "expansion"
+        if not (gated or self.cut or {"clipping", "dropout"} & {f.cause for f in found}):  # they leave holes too
+            self.findings += coding.find(Aligned(x, undone, y, self.rate))
+        if gated:
+            found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
         for f in found:
             share = None if f.share is None else round(part * f.share, 4)
             self.findings.append(self._on_its_clock(replace(f, share=share)))

@@ -124,6 +124,21 @@ def _reverberation(f: Finding) -> str:
     return f"reverberation was added: it decays by 60 dB in {f.size or 0.0:.2f} s{below}"
 
 
+def _holes(f: Finding) -> str:
+    """detail: low_hz, high_hz."""
+    d = f.detail
+    where = f"between {_hertz(d['low_hz'])} and {_hertz(d['high_hz'])}"
+    return f"holes in the spectrum, as a codec of low rate leaves them: {f.size:.1f} % of what is {where}"
+
+
+def _pre_echo(f: Finding) -> str:
+    """detail: onsets with noise before them, `of` all."""
+    d = f.detail
+    return (
+        f"pre-echo, as of a codec: noise before {d['onsets']} of {d['of']} onsets, {f.size:.0f} dB more than was there"
+    )
+
+
 # Of the whole recording
 
 
@@ -328,6 +343,8 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "noise": _noise,
     "hum": _hum,
     "reverberation": _reverberation,
+    "band holes": _holes,
+    "pre-echo": _pre_echo,
     "excerpt": _excerpt,
     "delay": _delay,
     "drift": _drift,

@@ -9,7 +9,7 @@ A signal is a function (rate, seconds, seed) -> float64 [channel, sample]. A deg
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -104,21 +104,21 @@ SIGNALS: dict[str, Signal] = {
 class Degraded:
     """What came out, with its rate.
 
-    size: the truth in the unit of the finding, where it has one. times: (start, end) s in the test, of each place.
+    size: the truth in the unit of the finding, where it has one. time: s of the reference where it happened.
     """
 
     samples: Array
     rate: int
     size: float | None = None
-    times: tuple[tuple[float, float], ...] = ()
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
     """cause: that must be found at each of the strengths. or_: causes that are as right.
 
-    also: what may be told beside it. within: of the size, absolute or as a part of it, whichever is more; time: s, of
-    the places. stereo: needs two channels. signals: that show it; () for all.
+    also: what may be told beside it. within: of the size, absolute or as a part of it, whichever is more.
+    stereo: needs two channels. signals: that show it; () for all.
     """
 
     cause: Cause
@@ -127,7 +127,6 @@ class Degradation:
     or_: frozenset[Cause] = frozenset()
     also: frozenset[Cause] = frozenset()
     within: tuple[float, float] | None = None
-    time: float | None = None
     stereo: bool = False
     signals: tuple[str, ...] = ()
     combines: bool = True  # with others, one after the other
@@ -287,13 +286,133 @@ def dither(x: Array, rate: int, bits: float, rng: Random) -> Degraded:
     return Degraded(np.round(x * full + rng.uniform(-0.5, 0.5, (2, *x.shape)).sum(axis=0)) / full, rate, bits)
 
 
+# Of places
+
+
+def dropout(x: Array, rate: int, ms: float, rng: Random) -> Degraded:
+    at, y = _loud(x, rate), x.copy()
+    y[:, at : at + round(ms * rate / 1000)] = 0
+    return Degraded(y, rate, ms, at / rate)
+
+
+def click(x: Array, rate: int, height: float, rng: Random) -> Degraded:
+    at, y = _loud(x, rate), x.copy()
+    y[:, at] += height
+    return Degraded(y, rate, time=at / rate)
+
+
+def clipping(x: Array, rate: int, db: float, rng: Random) -> Degraded:
+    """So many dB below the peak."""
+    most = float(np.abs(x).max()) * 10 ** (-db / 20)
+    return Degraded(np.clip(x, -most, most), rate, 20 * np.log10(most))
+
+
+def silence(x: Array, rate: int, ms: float, rng: Random) -> Degraded:
+    at = _loud(x, rate)
+    return Degraded(_inserted(x, at, np.zeros((len(x), round(ms * rate / 1000)))), rate, ms, at / rate)
+
+
+def repeated(x: Array, rate: int, ms: float, rng: Random) -> Degraded:
+    at = _loud(x, rate)
+    return Degraded(_inserted(x, at, x[:, at - round(ms * rate / 1000) : at]), rate, ms, at / rate)
+
+
+def lost(x: Array, rate: int, ms: float, rng: Random) -> Degraded:
+    at = _loud(x, rate)
+    return Degraded(np.delete(x, np.s_[at : at + round(ms * rate / 1000)], axis=1), rate, ms, at / rate)
+
+
+def noise(x: Array, rate: int, db: float, rng: Random) -> Degraded:
+    """White, of so many dB against the sound."""
+    return Degraded(_noisy(x, -db, rng), rate, db)
+
+
+def hum(x: Array, rate: int, db: float, rng: Random) -> Degraded:
+    """50 Hz and two harmonics, of so many dB against the sound."""
+    t = np.arange(x.shape[1]) / rate
+    y = np.sum([np.sin(2 * pi * 50 * k * t) / k for k in (1, 2, 3)], axis=0)
+    return Degraded(x + y * np.sqrt((x**2).mean() / (y**2).mean()) * 10 ** (db / 20), rate, db)
+
+
+def reverberation(x: Array, rate: int, seconds: float, rng: Random) -> Degraded:
+    """A tail of noise from 10 ms on, 10 dB below the direct sound, that falls by 60 dB in so many s."""
+    n = round(seconds * rate)
+    tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
+    tail[: rate // 100] = 0
+    tail *= 0.3 / np.sqrt((tail**2).sum())
+    tail[0] = 1
+    size = 1 << (x.shape[1] + n).bit_length()
+    return Degraded(np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[:, : x.shape[1]], rate, seconds)
+
+
+def _loud(x: Array, rate: int) -> int:
+    """A sample where a loud stretch begins, away from the ends."""
+    size = rate // 25
+    power = (x[:, : x.shape[1] // size * size].reshape(len(x), -1, size) ** 2).sum(axis=(0, 2))
+    ends = max(power.size // 4, 1)
+    power[:ends] = power[-ends:] = 0
+    return int(np.argmax(power)) * size
+
+
+def _inserted(x: Array, at: int, more: Array) -> Array:
+    return np.concatenate([x[:, :at], more, x[:, at:]], axis=1)
+
+
+# Of codecs
+
+
+def pre_echo(x: Array, rate: int, db: float, rng: Random) -> Degraded:
+    """Each band of each block rounded to steps so many dB below its largest coefficient, without block switching."""
+
+    def rounded(c: Array, bands: Array) -> Array:
+        step = np.repeat(np.maximum(np.maximum.reduceat(np.abs(c), bands[:-1], axis=-1), 1e-9), np.diff(bands), axis=-1)
+        return np.round(c / step * 10 ** (db / 20)) * step * 10 ** (-db / 20)
+
+    return Degraded(_coded(x, rate, rounded), rate)
+
+
+def band_holes(x: Array, rate: int, part: float, rng: Random) -> Degraded:
+    """So many of the middling cells of bands and blocks set to 0, as where bits run out."""
+
+    def starved(c: Array, bands: Array) -> Array:
+        power = np.add.reduceat(c**2, bands[:-1], axis=-1) + 1e-12
+        relative = power / power.mean(axis=1, keepdims=True)
+        loud = power > 1e-5 * power.sum(axis=-1, keepdims=True)
+        middling = loud & (relative > 0.05) & (relative < 1) & (np.arange(bands.size - 1) > 4)
+        gone = middling & (rng.uniform(size=loud.shape) < part)
+        return c * np.repeat(~gone, np.diff(bands), axis=-1)
+
+    return Degraded(_coded(x, rate, starved), rate)
+
+
+def _coded(x: Array, rate: int, change: Callable[[Array, Array], Array]) -> Array:
+    """With the coefficients [channel, block, line] of an MDCT of 46 ms changed; bands: their edges in lines."""
+    from scipy.fft import dct, idct
+
+    half = 1 << round(np.log2(0.023 * rate))
+    window = np.sin(pi * (np.arange(2 * half) + 0.5) / (2 * half))
+    blocks = -(-x.shape[1] // half) + 1
+    padded = np.pad(x, ((0, 0), (half, blocks * half - x.shape[1])))
+    a, b, c, d = np.split(np.lib.stride_tricks.sliding_window_view(padded, 2 * half, axis=1)[:, ::half] * window, 4, 2)
+    lines = dct(np.concatenate((-c[..., ::-1] - d, a - b[..., ::-1]), axis=2), type=4, norm="ortho")
+    bands = np.unique(np.concatenate(([0], np.round(half * np.geomspace(0.01, 1.0, 25)).astype(int))))
+    u, v = np.split(idct(change(lines, bands), type=4, norm="ortho"), 2, 2)
+    y = np.concatenate((v, -v[..., ::-1], -u[..., ::-1], -u), axis=2) * window
+    out = np.zeros(padded.shape)
+    for k in range(y.shape[1]):
+        out[:, k * half : (k + 2) * half] += y[:, k]
+    return out[:, half : half + x.shape[1]]
+
+
 _FREQUENCY = frozenset[Cause](("low-pass", "rate conversion"))
+_CODED = frozenset[Cause](("low-pass", "rate conversion", "gain", "equaliser", "pre-echo", "band holes"))
+_WITH_PAUSES = ("speech", "wide speech", "music", "sparse", "tonal")
 _GAIN = frozenset[Cause](("gain", "loudness normalisation"))
 
 DEGRADATIONS: dict[str, Degradation] = {
     "delay": Degradation("delay", delay, (23.02, -8.3, 412.6, 1.37), within=(0.02, 0.0)),
     "drift": Degradation("drift", drift, (50.0, -200.0, 800.0), within=(5.0, 0.05), also=frozenset(("delay",))),
-    "speed": Degradation("speed", speed, (4.1, -2.5, 30.0), within=(0.1, 0.0), also=frozenset(("delay", "drift"))),
+    "speed": Degradation("speed", speed, (4.1, -2.5), within=(0.1, 0.0), also=frozenset(("delay", "drift"))),
     "pitch": Degradation(
         "pitch",
         pitch,
@@ -301,6 +420,14 @@ DEGRADATIONS: dict[str, Degradation] = {
         within=(0.3, 0.0),
         combines=False,
         signals=("speech", "wide speech", "music", "sparse", "tonal"),
+    ),
+    "varispeed": Degradation(
+        "speed",
+        speed,
+        (30.0,),
+        within=(0.1, 0.0),
+        also=frozenset(("delay",)),
+        signals=("speech", "wide speech", "music", "sparse"),
     ),
     "tempo": Degradation(
         "tempo",
@@ -317,7 +444,7 @@ DEGRADATIONS: dict[str, Degradation] = {
         "compression", compression, (2.0, 4.0, 8.0), also=_GAIN, signals=("speech", "wide speech", "music", "sparse")
     ),
     "expansion": Degradation(
-        "expansion", expansion, (2.0, 8.0), also=_GAIN, signals=("speech", "wide speech", "tonal", "sparse")
+        "expansion", expansion, (2.0, 4.0), also=_GAIN, signals=("speech", "wide speech", "sparse")
     ),
     "moving gain": Degradation("moving gain", moving_gain, (6.0, -12.0), also=_GAIN),
     "polarity": Degradation("polarity", polarity, (1.0,)),
@@ -348,6 +475,32 @@ DEGRADATIONS: dict[str, Degradation] = {
     ),
     "bit depth": Degradation("bit depth", bit_depth, (16.0, 12.0, 8.0), within=(0.1, 0.0), combines=False),
     "dither": Degradation("bit depth", dither, (16.0, 12.0), within=(0.1, 0.0), combines=False),
+    "dropout": Degradation("dropout", dropout, (30.0,), within=(5.0, 0.0)),
+    "click": Degradation("click", click, (0.3,)),
+    "clipping": Degradation("clipping", clipping, (3.0, 6.0), also=_GAIN | {"compression", "dc"}, within=(0.1, 0.0)),
+    "silence": Degradation("silence inserted", silence, (500.0,), within=(1.0, 0.0)),
+    "repeated": Degradation("repeated", repeated, (60.0,), within=(1.0, 0.0)),
+    "lost": Degradation("lost", lost, (60.0,), or_=frozenset(("silence removed",)), within=(1.0, 0.0)),
+    "edit": Degradation("edit", lost, (600.0,), or_=frozenset(("silence removed",)), within=(1.0, 0.0)),
+    "noise": Degradation("noise", noise, (-20.0, -30.0), within=(1.0, 0.0), signals=_WITH_PAUSES),
+    "hum": Degradation("hum", hum, (-20.0, -30.0), within=(1.5, 0.0)),
+    "reverberation": Degradation(
+        "reverberation", reverberation, (0.5,), also=_GAIN | {"equaliser"}, within=(0.0, 0.4), signals=_WITH_PAUSES
+    ),
+    "pre-echo": Degradation(
+        "pre-echo",
+        pre_echo,
+        (4.0, 10.0),
+        also=_CODED,
+        signals=("wide speech", "music", "sparse"),
+    ),
+    "band holes": Degradation(
+        "band holes",
+        band_holes,
+        (0.6,),
+        also=_CODED,
+        signals=("speech", "wide speech", "music", "noise", "sparse"),
+    ),
 }
 """What is done, by the name of how."""
 
@@ -392,7 +545,7 @@ HARMLESS: dict[str, tuple[Callable[[Array, int, Random], Array], frozenset[Cause
 class Case:
     """A pair with its truth. names: of what was done; labels: with strengths. allowed: causes that are no false alarm.
 
-    sizes, times: by name, where there is one. test: samples and rate.
+    sizes, times (s of the reference): by name, where there is one. test: samples and rate.
     """
 
     signal: str
@@ -404,17 +557,17 @@ class Case:
     test: tuple[Array, int]
     allowed: frozenset[Cause]
     sizes: Mapping[str, float]
-    times: Mapping[str, tuple[tuple[float, float], ...]]
+    times: Mapping[str, float]
 
 
 def cases(
-    seeds: int,
+    seeds: Sequence[int],
     seconds: tuple[float, ...],
     combined: bool = True,
     recordings: Mapping[str, tuple[Array, int]] | None = None,
 ) -> Iterator[Case]:
     """Every degradation of every signal, at each strength; what is harmless; unrelated pairs; and two at once."""
-    for seed in range(seeds):
+    for seed in seeds:
         taken = recordings or {n: (s.make(s.rate, seconds[(seed + i) % len(seconds)], seed), s.rate)
                                for i, (n, s) in enumerate(SIGNALS.items())}  # fmt: skip
         for i, (name, (x, rate)) in enumerate(taken.items()):
@@ -438,13 +591,13 @@ def cases(
                 yield Case(name, x.shape[1] / rate, (h,), (h,), x, rate, (y, rate), allowed, {}, {})
             pairs = [(a, b) for a in possible for b in possible if a < b]
             rng.shuffle(pairs)
-            for a, b in pairs[:12] if combined else ():
+            for a, b in pairs[:16] if combined else ():
                 if not (DEGRADATIONS[a].combines and DEGRADATIONS[b].combines):
                     continue
-                if DEGRADATIONS[a].cause == DEGRADATIONS[b].cause or {a, b} <= CHANNELS or {a, b} == {"drift", "speed"}:
+                if DEGRADATIONS[a].cause == DEGRADATIONS[b].cause or any({a, b} <= group for group in ONE_OF):
                     continue
                 chosen = [(n, float(rng.choice(DEGRADATIONS[n].strengths))) for n in (a, b)]
-                chosen.sort(key=lambda c: c[0] in ("other rate", "there and back"))
+                chosen.sort(key=lambda c: (c[0] in ("other rate", "there and back"), c[0] not in PLACES))
                 if any(n in ("other rate", "there and back") and s >= 0.8 * rate for n, s in chosen):
                     continue
                 yield _case(name, x, rate, tuple(chosen), rng)
@@ -462,7 +615,8 @@ def cases(
 def _case(signal: str, x: Array, rate: int, chosen: tuple[tuple[str, float], ...], rng: Random) -> Case:
     y, now = x, rate
     allowed: frozenset[Cause] = frozenset()
-    sizes, times = {}, {}
+    sizes: dict[str, float] = {}
+    times: dict[str, float] = {}
     for name, strength in chosen:
         d = DEGRADATIONS[name]
         out = d.apply(y, now, strength, rng)
@@ -470,7 +624,8 @@ def _case(signal: str, x: Array, rate: int, chosen: tuple[tuple[str, float], ...
         allowed |= d.right | d.also
         if out.size is not None:
             sizes[name] = out.size
-        times[name] = out.times
+        if out.time is not None:
+            times[name] = out.time
     labels = tuple(f"{n} {s:g}" for n, s in chosen)
     return Case(
         signal, x.shape[1] / rate, tuple(n for n, _ in chosen), labels, x, rate, (y, now), allowed, sizes, times
@@ -478,7 +633,15 @@ def _case(signal: str, x: Array, rate: int, chosen: tuple[tuple[str, float], ...
 
 
 UNRELATED = "unrelated"
-CHANNELS = {"exchanged", "dead", "inverted", "copied", "mono", "one channel", "polarity"}  # one at a time
+PLACES = {"dropout", "click", "silence", "repeated", "lost", "edit"}  # happen first
+# Of each of these one at a time.
+ONE_OF = (
+    {"exchanged", "dead", "inverted", "copied", "mono", "one channel", "polarity"},
+    {"drift", "speed", "varispeed"},
+    {"compression", "expansion", "moving gain"},
+    {"pre-echo", "band holes"},
+    PLACES,
+)
 
 
 def _noisy(x: Array, db: float, rng: Random) -> Array:
