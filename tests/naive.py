@@ -526,12 +526,43 @@ def mfcc(r: Array, t: Array, rate: int, convention: str = "euclidean", coefficie
     return float(np.mean(np.linalg.norm(c, axis=1)))
 
 
+def linear_filters(rate: int, n_fft: int, bands: int) -> Array:
+    """[band, bin], triangles of unit area over the whole range, each as wide as the others."""
+    width = rate / 2 / (bands + 1)
+    rows = [[max(0.0, 1 - abs(k * rate / n_fft - (b + 1) * width) / width) for k in range(n_fft // 2 + 1)]
+            for b in range(bands)]  # fmt: skip
+    return np.array(rows) / width
+
+
+def bark_filters(rate: int, n_fft: int, bands: int) -> Array:
+    """[band, bin], the masking curves of Hermansky 1990, eq. 4, from 0 Hz to half the rate."""
+
+    def gain(z: float) -> float:
+        if z < -1.3 or z > 2.5:
+            return 0.0
+        return 10 ** (2.5 * (z + 0.5)) if z < -0.5 else 1.0 if z < 0.5 else 10 ** (0.5 - z)
+
+    top = 6 * np.arcsinh(rate / 2 / 600)
+    return np.array([[gain(6 * np.arcsinh(k * rate / n_fft / 600) - top * b / (bands - 1))
+                      for k in range(n_fft // 2 + 1)] for b in range(bands)])  # fmt: skip
+
+
 def _log_mel_difference(
-    r: Array, t: Array, rate: int, bands: int = 128, fmin: float = 0.0, fmax: float = 0.0, **options: Any
+    r: Array,
+    t: Array,
+    rate: int,
+    bands: int = 128,
+    fmin: float = 0.0,
+    fmax: float = 0.0,
+    cepstra: str = "mel",
+    **options: Any,
 ) -> Array:
     """[frame, band], dB."""
     frames, floor, _ = _split(options, 2048, 512, 1e-10)
-    filters = mel_filters(rate, frames["n_fft"], bands, fmin, fmax)
+    if cepstra == "mel":
+        filters = mel_filters(rate, frames["n_fft"], bands, fmin, fmax)
+    else:
+        filters = {"linear": linear_filters, "bark": bark_filters}[cepstra](rate, frames["n_fft"], bands)
     p, q = (m @ filters.T for m in _powers(r, t, 0.0, {**frames, "pad": "zero"}))
     return 10 * np.log10(np.maximum(q, floor)) - 10 * np.log10(np.maximum(p, floor))
 

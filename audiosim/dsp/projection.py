@@ -5,12 +5,14 @@ place, without the matrix."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.cache import cached
 from ..engine.fft import fast_length, irfft, rfft
 from ..engine.kernel import kernel
 from ..engine.stream import Stream, part
@@ -27,42 +29,62 @@ LOADS = (1e-14, 1e-12, 1e-10)  # of the mean energy of the channels, added where
 def correlations(ref: Sequence[Stream], test: Sequence[Stream], count: int, threads: int = 1) -> tuple[Array, Array]:
     """Sums over n of ref_i[n] ref_j[n + k] and of ref_i[n] test_j[n + k], [lag k, i, j], for k = 0..count - 1.
 
-    All signals have one length and count as zero outside of it.
+    All signals have one length, count as zero outside of it, and are read as they are. While a signal j is cached, what
+    is known of it is not computed again, whatever the other signals are.
     """
+    columns = [*ref, *test]
+    known = [cached(x.samples, ("correlations", count), _Known) for x in columns]
+    missing = [j for j, of in enumerate(known) if any(_address(r) not in of.lags for r in ref)]
+    if missing:
+        found = _correlated(ref, [columns[j] for j in missing], count, threads)
+        for at, j in enumerate(missing):
+            known[j].add(ref, found[:, at])
+    lags = np.array([[of.lags[_address(r)][1] for of in known] for r in ref])
+    own = len(ref)
+    return tuple(np.ascontiguousarray(np.moveaxis(x, -1, 0)) for x in (lags[:, :own], lags[:, own:]))  # type: ignore[return-value]
+
+
+@dataclass(slots=True)
+class _Known:
+    """Of one signal: the correlations of others with it, by the address of their samples, which are held on to, so that
+    no others have it meanwhile."""
+
+    lags: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+    nbytes: int = 0
+
+    def add(self, others: Sequence[Stream], found: Array) -> None:
+        self.lags |= {_address(x): (x.samples, lags.copy()) for x, lags in zip(others, found, strict=True)}
+        self.nbytes += found.nbytes
+
+
+def _address(stream: Stream) -> int:
+    return int(stream.samples.__array_interface__["data"][0])
+
+
+def _correlated(heads: Sequence[Stream], signals: Sequence[Stream], count: int, threads: int) -> Array:
+    """Sums over n of head_i[n] signal_j[n + k], [i, j, lag k]."""
     size = fast_length(max(BLOCK, 4 * count))
     step = size - count + 1
-    own, every = len(ref), [*ref, *test]
+    length = heads[0].length
 
     def task(first: int) -> Array:
-        sums = np.zeros((own, len(every), size // 2 + 1), np.complex128)
-        frames = np.empty((len(every), size))
-        for start in range(first, min(ref[0].length, first + BLOCKS_PER_TASK * step), step):
-            for frame, stream in zip(frames, every, strict=True):
+        sums = np.zeros((len(heads), len(signals), size // 2 + 1), np.complex128)
+        cut, whole = np.zeros((len(heads), size)), np.empty((len(signals), size))
+        for start in range(first, min(length, first + BLOCKS_PER_TASK * step), step):
+            for frame, stream in zip(cut, heads, strict=True):
+                frame[:step] = part(stream, start, step)
+            for frame, stream in zip(whole, signals, strict=True):
                 frame[:] = part(stream, start, size)
-            whole = rfft(frames)
-            frames[:own, step:] = 0
-            add_products(rfft(frames[:own]), whole, sums)
+            spectra = rfft(whole)
+            for head, out in zip(rfft(cut), sums, strict=True):
+                out += head.conj() * spectra
         return sums
 
-    total = np.zeros((own, len(every), size // 2 + 1), np.complex128)
-    for sums in in_threads(task, range(0, ref[0].length, BLOCKS_PER_TASK * step), threads):
-        total += sums
-    found = np.moveaxis(irfft(total, size)[..., :count], -1, 0)
-    return np.ascontiguousarray(found[..., :own]), np.ascontiguousarray(found[..., own:])
-
-
-@kernel
-def add_products(heads: Array, spectra: Array, sums: Array) -> None:
-    """sums[i, j] += conj(heads[i]) spectra[j], over the last axis."""
-    for i in range(heads.shape[0]):
-        head = heads[i]
-        for j in range(spectra.shape[0]):
-            spectrum, out = spectra[j], sums[i, j]
-            for k in range(head.size):
-                out[k] += complex(
-                    head[k].real * spectrum[k].real + head[k].imag * spectrum[k].imag,
-                    head[k].real * spectrum[k].imag - head[k].imag * spectrum[k].real,
-                )
+    total: Any = 0.0
+    for sums in in_threads(task, range(0, length, BLOCKS_PER_TASK * step), threads):
+        total = total + sums
+    found: Array = irfft(total, size)[..., :count]
+    return found
 
 
 def filters(auto: Array, cross: Array) -> Array:

@@ -23,13 +23,14 @@ Distance = Annotated[Literal["l1", "l2"], "mean absolute or mean squared differe
 Window = Annotated[Literal["hann", "hamming", "blackman", "rectangular"], "periodic window"]
 FrameSize = Annotated[int, Within(2, 1 << 20), "samples of a frame"]
 Hop = Annotated[int, AT_LEAST_ONE, "samples between frames"]
+Scale = Literal["mel", "linear", "bark"]
 POWER = Within(1e-37, 1, open_high=True)  # a power re full scale that float32 knows
 Floor = Annotated[float, POWER, "lower clamp of the power of a bin, re full scale"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MelFilters:
-    """Slaney triangles with the bins that each of them uses."""
+    """Slaney triangles, or other bands, with the bins that each of them uses."""
 
     weights: Array  # float64 [band, bin]
     starts: Array
@@ -37,9 +38,11 @@ class MelFilters:
     centres: Array  # Hz
 
     @classmethod
-    def of(cls, rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float = 0.0) -> MelFilters:
+    def of(
+        cls, rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float = 0.0, scale: Scale = "mel"
+    ) -> MelFilters:
         """fmax 0: half the rate. UsageError for an impossible range."""
-        return _mel_filters(rate, n_fft, bands, fmin, fmax)
+        return _filters(rate, n_fft, bands, fmin, fmax, scale)
 
     def projector(self, dtype: Any) -> Callable[[Array], Array]:
         """[signal, frame, bin] -> [signal, frame, band]."""
@@ -65,9 +68,10 @@ class MelFilters:
 
 
 @lru_cache(maxsize=16)
-def _mel_filters(rate: int, n_fft: int, bands: int, fmin: float, fmax: float) -> MelFilters:
+def _filters(rate: int, n_fft: int, bands: int, fmin: float, fmax: float, scale: Scale) -> MelFilters:
     """Made once: they cost more than a second of sound takes to measure."""
-    weights, centres = scales.mel_filters(rate, n_fft, bands, fmin, fmax or None)
+    make = {"mel": scales.mel_filters, "linear": scales.linear_filters, "bark": scales.bark_filters}[scale]
+    weights, centres = make(rate, n_fft, bands, fmin, fmax or None)
     return MelFilters(weights, *scales.support(weights), centres)
 
 

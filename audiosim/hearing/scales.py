@@ -45,12 +45,52 @@ def mel_filters(rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: floa
 
     Returns weights float64 [band, n_fft // 2 + 1] and centres [band] in Hz. UsageError for an impossible range.
     """
+    top = _top(rate, bands, fmin, fmax)
+    return _triangles(mel_inverse(np.linspace(mel(fmin), mel(top), bands + 2)), rate, n_fft)
+
+
+def linear_filters(
+    rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None
+) -> tuple[Array, Array]:
+    """Triangles of unit area and equal width, those of LFCC; otherwise as mel_filters."""
+    return _triangles(np.linspace(fmin, _top(rate, bands, fmin, fmax), bands + 2), rate, n_fft)
+
+
+def bark_filters(
+    rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None
+) -> tuple[Array, Array]:
+    """Masks of critical bands, evenly spaced in Bark from fmin to fmax, those of BFCC and PLP; otherwise as
+    mel_filters."""
+    centres = np.linspace(bark(fmin), bark(_top(rate, bands, fmin, fmax)), bands)
+    f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
+    return critical_band(bark(f) - centres[:, None]), 600 * np.sinh(centres / 6)
+
+
+def bark(hz: ArrayLike) -> Array:
+    """Schroeder's approximation of the Bark scale (Wang, Sekey and Gersho 1992, eq. 1; Hermansky 1990, eq. 3)."""
+    result: Array = 6 * np.arcsinh(np.asarray(hz, dtype=np.float64) / 600)
+    return result
+
+
+def critical_band(distance: Array) -> Array:
+    """Gain of a critical band for power at so many Bark above its centre (Hermansky 1990, eq. 4)."""
+    slopes = np.minimum(0, np.minimum(2.5 * (distance + 0.5), -(distance - 0.5)))
+    result: Array = np.where((distance >= -1.3) & (distance <= 2.5), 10**slopes, 0.0)
+    return result
+
+
+def _top(rate: int, bands: int, fmin: float, fmax: float | None) -> float:
+    """The upper end of a bank of filters in Hz; UsageError for an impossible range."""
     top = rate / 2 if fmax is None else fmax
     if bands < 1:
         raise UsageError(f"bands must be at least 1, not {bands}")
     if not 0 <= fmin < top <= rate / 2:
         raise UsageError(f"fmin and fmax must ascend within 0 to {rate / 2:g} Hz, not {fmin:g} and {top:g}")
-    edges = mel_inverse(np.linspace(mel(fmin), mel(top), bands + 2))
+    return top
+
+
+def _triangles(edges: Array, rate: int, n_fft: int) -> tuple[Array, Array]:
+    """Of unit area, from one edge over the next to the one after: weights [band, bin], and their peaks."""
     f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
     rising = (f - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - f) / np.diff(edges)[1:, None]

@@ -30,6 +30,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "loudness": ("sone", "zwicker", "iso532"),
     "mae": ("l1", "l1loss", "meanabsoluteerror"),
     "mcd": ("mcd13", "melcd", "mcddtw", "melcepstraldistortion"),
+    "mfcc:cepstra=linear": ("lfcc",),
+    "mfcc:cepstra=bark": ("bfcc",),
     "mel-stft": ("melstftloss", "multiscalemel", "msmel", "mrmel"),
     "modulation-difference": ("modulation", "moddiff", "avgmoddiff"),
     "mr-stft": ("msstft", "mss", "multiscalestft", "multiresolutionstft", "multiscalespectral", "mssl", "mrstftloss"),

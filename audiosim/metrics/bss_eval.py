@@ -81,12 +81,12 @@ def measure(pairs: Sequence[Pair], o: Options) -> Channel:
     whole = _answered(pairs, o)
     if len(pairs) == 1:
         return whole
-    alone = each_of(pairs, lambda pair: _answered([replace(pair, detail="value")], o).value)
+    alone = each_of(pairs, lambda pair: _answered([replace(pair, detail="value")], o, alone=True).value)
     return replace(whole, per_channel=np.array(alone))
 
 
-def _answered(pairs: Sequence[Pair], o: Options) -> Channel:
-    """Of some channels, each estimated from all of them."""
+def _answered(pairs: Sequence[Pair], o: Options, alone: bool = False) -> Channel:
+    """Of some channels, each estimated from all of them. alone: a value is enough, for which sdr needs no filters."""
     sources, estimates = [[p.ref for p in pairs]], [[p.test for p in pairs]]  # the one that is asked for comes first
     for beside in zip(*(p.others for p in pairs), strict=True):
         sources.append([ref for ref, _ in beside])
@@ -97,8 +97,10 @@ def _answered(pairs: Sequence[Pair], o: Options) -> Channel:
     if o.output == "sir" and len(sources) == 1:
         return waveforms(pairs, nan, reason=ALONE)
     places = tuple(x.samples.__array_interface__["data"][0] for signals in (*sources, *estimates) for x in signals)
-    what = "bss-eval", replace(o, output="sdr", average="median"), places  # all outputs come out of one pass
-    ratios = engine.cache.cached(estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o))
+    o_of_all = replace(o, output="sdr", average="median")  # all outputs come out of one pass
+    quick = alone and o.output == "sdr" and o.target == "images"
+    what = "bss-eval", o_of_all, places, quick
+    ratios = engine.cache.cached(estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o, quick))
     found = {name: _average(values, o.average) for name, values in zip(NAMES, ratios.T, strict=True)}
     value = found[o.output]
     reason: str | None = None
@@ -112,30 +114,32 @@ def _answered(pairs: Sequence[Pair], o: Options) -> Channel:
     return replace(waveforms(pairs, value, reason=reason), details=details)
 
 
-def _ratios(sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options) -> Any:
+def _ratios(
+    sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options, quick: bool
+) -> Any:
     """sdr, isr, sir, sar [window, 4] in dB of the first source; nan in windows where a source or an estimate is
-    silent."""
+    silent. quick: sdr alone, of images."""
     parts = sources[0], [x for signals in sources[1:] for x in signals], estimates[0]
     fitted, energies = models.bss_eval.fitted, models.bss_eval.energies
-    filters = fitted(*parts, o.taps, view.threads) if o.filters == "whole" else None
+    filters = fitted(*parts, o.taps, view.threads) if o.filters == "whole" and not quick else None
     rows = []
     for start, stop in _windows(parts[0][0].length, view.rate, o):
         if not all(_sounds(_cut(signals, start, stop)) for signals in (*sources, *estimates)):
             rows.append([nan] * 4)
             continue
         source, others, estimate = (_cut(signals, start, stop) for signals in parts)
+        images = o.target == "images"
+        sdr = _decibels(*models.bss_eval.image_error(source, estimate, view.threads)) if images else nan
+        if quick:
+            rows.append([sdr] + [nan] * 3)
+            continue
         own = filters or fitted(source, others, estimate, o.taps, view.threads)
         found = energies(source, others, estimate, own, view.threads)
-        rows.append([_decibels(found[a], found[b]) for a, b in _shares(o)])
+        m = models.bss_eval
+        divided = (m.FILTERED, m.ERROR), (m.SOURCE, m.SPATIAL), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)
+        of_sources, isr, *both = (_decibels(found[a], found[b]) for a, b in divided)
+        rows.append([sdr, isr, *both] if images else [of_sources, nan, *both])
     return np.array(rows)
-
-
-def _shares(o: Options) -> list[tuple[int, int]]:
-    """Which energies are divided: sdr, isr, sir, sar."""
-    m = models.bss_eval
-    if o.target == "sources":
-        return [(m.FILTERED, m.ERROR), (-1, -1), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)]
-    return [(m.SOURCE, m.IMAGE_ERROR), (m.SOURCE, m.SPATIAL), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)]
 
 
 def _windows(length: int, rate: int, o: Options) -> list[tuple[int, int]]:

@@ -1,7 +1,9 @@
 """Mel-frequency cepstral distance: Euclidean distance of the first coefficients of the log-mel spectra, averaged over
 frames. Davis and Mermelstein 1980; as librosa.feature.mfcc.
 
-The first coefficient, c0, is the level. The mel-cepstral distortion that vocoder papers report is another measure: mcd.
+The first coefficient, c0, is the level. Other filters give LFCC (triangles of equal width, which hear the treble as
+finely as the bass) and BFCC (critical bands, Hermansky 1990, J. Acoust. Soc. Am. 87, 1738). The mel-cepstral distortion
+that vocoder papers report is another measure: mcd.
 
 All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
@@ -17,7 +19,7 @@ from ..card import Card
 from ..distance import BinKernels, PowerDistance
 from ..engine.decibels import NEPER
 from ..errors import UsageError
-from ..hearing.magnitudes import Floor, MelSpectral
+from ..hearing.magnitudes import Floor, MelFilters, MelSpectral, Scale
 from ..options import AT_LEAST_ONE
 from ..result import Twin
 
@@ -31,7 +33,8 @@ CARD = Card(
     source="Davis and Mermelstein 1980; features as librosa.feature.mfcc with top_db=None",
     conventions="The coefficients are librosa's, but without its top_db. convention=db-rms drops c0 and divides by the "
     "root of the number of bands: the rms in dB of the smoothed log-mel difference. HTK's mel scale, its liftering "
-    "and natural logarithms give other values.",
+    "and natural logarithms give other values. cepstra=bark is spafe's BFCC but for its cube root, which divides all "
+    "distances by 3, and its grid of bins.",
     silence="Defined through the floor of -100 dB: 0 when both are silent.",
     caveat="Level (c0) weighs most unless convention=db-rms; near-silent frames count as much as loud ones.",
     version=2,
@@ -50,6 +53,9 @@ class Options(MelSpectral):
     convention: Annotated[Literal["euclidean", "db-rms"], "c0 and plain distance, or rms in dB without c0"] = (
         "euclidean"
     )
+    cepstra: Annotated[
+        Scale, "filters: mel (MFCC), linear (LFCC: triangles of equal width), bark (BFCC: masks of critical bands)"
+    ] = "mel"
     coefficients: Annotated[int, AT_LEAST_ONE, "how many, from c0 on"] = 20
     floor: Floor = 1e-10
 
@@ -73,7 +79,7 @@ def distance(rate: int, o: Options) -> PowerDistance:
     kernels = BinKernels(engine.divergence.cepstral, engine.transposes.cepstral, squares)
     basis = dsp.cepstrum.dct(o.bands)[o.first : o.coefficients]
     scale = NEPER / o.bands**0.5 if o.first else NEPER
-    mel = o.mel(rate)
+    mel = MelFilters.of(rate, o.n_fft, o.bands, o.fmin, o.fmax, o.cepstra)
     return PowerDistance(o.stft("zero"), kernels, (o.floor, basis), scale=scale, mel=mel, mean=False, root=True)
 
 

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 BLOCK = 1 << 14  # samples of an FFT; the longest that engine.fft does itself
 BLOCKS_PER_TASK = 32  # fixed, so that sums do not depend on the number of threads
-SOURCE, SPATIAL, INTERFERENCE, ARTIFACTS, FILTERED, EXPLAINED, IMAGE_ERROR, ERROR = range(8)
+SOURCE, SPATIAL, INTERFERENCE, ARTIFACTS, FILTERED, EXPLAINED, ERROR = range(7)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +48,10 @@ def energies(
     filters: Filters,
     threads: int = 1,
 ) -> Array:
-    """Energies [8] of the parts of an estimate, all channels together, the tails of the filters included:
+    """Energies [7] of the parts of an estimate, all channels together, the tails of the filters included:
 
     SOURCE s, SPATIAL e_spat, INTERFERENCE e_interf, ARTIFACTS e_artif, FILTERED s + e_spat, EXPLAINED s + e_spat +
-    e_interf, IMAGE_ERROR e_spat + e_interf + e_artif, ERROR e_interf + e_artif.
+    e_interf, ERROR e_interf + e_artif.
     """
     lead = len(filters.own) - 1
     size = engine.fft.fast_length(max(BLOCK, 4 * lead))
@@ -63,7 +63,7 @@ def energies(
     )
 
     def task(first: int) -> Array:
-        sums = np.zeros(8)
+        sums = np.zeros(7)
         frames = np.empty((len(every), size))
         target = np.empty((count, step))
         products = np.empty((2 * count, size // 2 + 1), np.complex128)
@@ -74,8 +74,10 @@ def energies(
                 frame[:] = engine.stream.part(stream, start, step)
             spectra = engine.fft.rfft(frames)
             products[:] = 0
-            add_filtered(spectra[:own], of_own, products[:count])
-            add_filtered(spectra, of_all, products[count:])
+            for x, response in zip(spectra, of_all, strict=True):
+                products[count:] += x * response
+            for x, response in zip(spectra, of_own, strict=False):
+                products[:count] += x * response
             found = engine.fft.irfft(products, size)[:, lead:]
             add_energies(frames[:own, lead:], found[:count], found[count:], target, sums)
         return sums
@@ -84,16 +86,12 @@ def energies(
     return total
 
 
-@kernel
-def add_filtered(spectra: Array, responses: Array, sums: Array) -> None:
-    """sums[j] += spectra[i] responses[i, j] over i."""
-    for i in range(spectra.shape[0]):
-        for j in range(sums.shape[0]):
-            x, h, out = spectra[i], responses[i, j], sums[j]
-            for k in range(x.size):
-                out[k] += complex(
-                    x[k].real * h[k].real - x[k].imag * h[k].imag, x[k].real * h[k].imag + x[k].imag * h[k].real
-                )
+def image_error(source: Sequence[Stream], estimate: Sequence[Stream], threads: int = 1) -> tuple[float, float]:
+    """Energies of the source and of estimate - source, all channels together; no filter is needed for them."""
+    moments, double = engine.moments, engine.stream.double
+    pairs = [(double(s), double(e)) for s, e in zip(source, estimate, strict=True)]
+    sums = [moments.over(moments.squares, 2, s, e, 0.0, 0.0, 1.0, threads=threads) for s, e in pairs]
+    return float(sum(x[0] for x in sums)), float(sum(x[1] for x in sums))
 
 
 @kernel
@@ -101,7 +99,7 @@ def add_energies(source: Array, filtered: Array, explained: Array, estimate: Arr
     """The energies of `energies`, of [channel, sample]."""
     for c in range(source.shape[0]):
         s, f, p, e = source[c], filtered[c], explained[c], estimate[c]
-        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
+        a0 = a1 = a2 = a3 = a4 = a5 = a6 = 0.0
         for n in range(s.size):
             a0 += s[n] * s[n]
             a1 += (f[n] - s[n]) * (f[n] - s[n])
@@ -109,6 +107,5 @@ def add_energies(source: Array, filtered: Array, explained: Array, estimate: Arr
             a3 += (e[n] - p[n]) * (e[n] - p[n])
             a4 += f[n] * f[n]
             a5 += p[n] * p[n]
-            a6 += (e[n] - s[n]) * (e[n] - s[n])
-            a7 += (e[n] - f[n]) * (e[n] - f[n])
-        sums += np.array([a0, a1, a2, a3, a4, a5, a6, a7])
+            a6 += (e[n] - f[n]) * (e[n] - f[n])
+        sums += np.array([a0, a1, a2, a3, a4, a5, a6])

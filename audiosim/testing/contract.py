@@ -67,7 +67,7 @@ def card_is_complete(metric: Metric) -> None:
     card = metric.card
     for field, kind in get_type_hints(Card).items():
         value = getattr(card, field)
-        if kind is str and field not in ("cap", "surrogate", "target_gradient_ignores", "conventions"):
+        if kind is str and field not in ("cap", "surrogate", "target_gradient_ignores", "conventions", "domain"):
             assert value.strip(), f"{field} is empty"
         if choices := [c for c in get_args(kind) if isinstance(c, str)]:
             assert value in choices, f"{field} is one of {', '.join(choices)}, not {value!r}"

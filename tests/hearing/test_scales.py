@@ -43,6 +43,31 @@ FILTERS = [
 ]
 
 
+# spafe 0.3.3, spafe.fbanks.bark_fbanks.bark_filter_banks(nfilts=6, nfft=64, fs=16000): centres in Bark, sums of weights
+SPAFE = [0.0, 3.9417811667193745, 7.883562333438749, 11.825343500158123, 15.767124666877498, 19.708905833596873]
+SPAFE_SUMS = [1.0126692992184079, 0.9084775957450626, 1.4236583624056574, 2.588499015150255, 4.5893265959806175]
+
+
+def test_critical_bands_are_those_of_spafe() -> None:
+    """On its grid of bins, which are 1 / (n_fft + 1) of the rate apart, and without the last."""
+    _, centres = scales.bark_filters(16000, 64, 6)
+    np.testing.assert_allclose(scales.bark(centres), SPAFE, rtol=1e-9, atol=1e-9)
+    bins = scales.bark(np.arange(32) * 16000 / 65)
+    sums = scales.critical_band(bins - np.array(SPAFE)[:, None]).sum(1)
+    np.testing.assert_allclose(sums[:5], SPAFE_SUMS, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("rate", "n_fft", "bands"), [(16000, 512, 26), (44100, 1024, 40)])
+def test_other_filters(rate: int, n_fft: int, bands: int) -> None:
+    for name in ("linear_filters", "bark_filters"):
+        weights, centres = getattr(scales, name)(rate, n_fft, bands)
+        plain = getattr(naive, name)(rate, n_fft, bands)
+        np.testing.assert_allclose(weights, plain, rtol=0, atol=1e-12 * plain.max())
+        assert (np.diff(centres) > 0).all()
+        with pytest.raises(UsageError, match="must ascend"):
+            getattr(scales, name)(rate, n_fft, bands, 0.0, float(rate))
+
+
 @pytest.mark.parametrize(("rate", "n_fft", "bands", "fmin", "fmax"), FILTERS)
 def test_mel_filters(rate: int, n_fft: int, bands: int, fmin: float, fmax: float) -> None:
     weights, centres = scales.mel_filters(rate, n_fft, bands, fmin, fmax or None)

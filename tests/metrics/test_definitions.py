@@ -49,6 +49,8 @@ OPTIONS = [
     "log-mel:bands=30,fmin=100,fmax=7000,n_fft=1023,hop=256,floor=1e-3",
     "mfcc:convention=db-rms,bands=40,coefficients=13",
     "mfcc:coefficients=128,window=blackman",
+    "mfcc:cepstra=linear,n_fft=512,bands=26,coefficients=13",
+    "mfcc:cepstra=bark,n_fft=512,bands=26,coefficients=13",
     "lsd:n_fft=512,hop=256,centre=false,floor=0.01",
     "lsd:n_fft=601,hop=97",
     "itakura-saito:n_fft=400,hop=160,win=320,floor=1e-6",
