@@ -23,12 +23,17 @@ LATE = 160
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ref.wav; same.wav, late.wav by 10 ms, quiet.wav by 6 dB, noisy.wav; other.wav, of another rate and channels."""
+    """ref.wav; same.wav, late.wav by 10 ms, quiet.wav by 6 dB, noisy.wav; gap.wav, of 50 ms; other.wav, of another rate
+    and channels."""
     made = tmp_path_factory.mktemp("recordings")
     ref = speech_like(RATE, 2.0, seed=3)[0]
     noise = np.random.default_rng(1).standard_normal(ref.size)
+    loudest = int(np.argmax(np.convolve(ref**2, np.ones(400), "same")))
+    gap = ref.copy()
+    gap[loudest - 400 : loudest + 400] = 0
     tests = {
         "ref": ref,
+        "gap": gap,
         "same": ref,
         "late": np.concatenate([np.zeros(LATE), ref[:-LATE]]),
         "quiet": ref * 10 ** (-6 / 20),
@@ -259,18 +264,18 @@ def test_junit_of_a_pair_has_its_verdict(cli, folder):
 
 
 def test_a_batch_counts_causes(cli, folder, tmp_path):
-    refs, tests = pairs_of(folder, tmp_path, "late", "late", "same")
+    refs, tests = pairs_of(folder, tmp_path, "late", "late", "same", "gap")
     journal = tmp_path / "run.jsonl"
     argv = "batch", refs, tests, "-m", "mse", "-o", journal
     plain = cli(*argv, "-q", "--format", "jsonl")
     assert all("causes" not in json.loads(line) for line in plain.out.splitlines())
     page = cli(*argv, "--diagnose", "--format", "table")
     assert page.code == 0
-    assert "2 of 3 pairs: the test is 10" in page.out
+    assert "2 of 4 pairs: the test is 10" in page.out
+    assert "1 of 4 pairs: a dropout of " in page.out
     rows = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
-    assert [[c["cause"] for c in row["causes"]] for row in sorted(rows, key=lambda r: r["id"])] == [["delay"]] * 2 + [
-        []
-    ]
+    causes = [[c["cause"] for c in row["causes"]] for row in sorted(rows, key=lambda r: r["id"])]
+    assert causes == [["delay"], ["delay"], [], ["dropout"]]
     summary = json.loads(cli("batch", "--from", journal, "--format", "json").out)["summary"]
     assert summary["causes"][0]["pairs"] == 2
     table = list(csv.DictReader(io.StringIO(cli("batch", "--from", journal, "--format", "csv").out)))
