@@ -136,14 +136,26 @@ def together(ref: Array, test: Array, cut: list[Piece]) -> tuple[Array, Array, l
         kept.append(replace(piece, start=min(piece.start + missing, piece.stop)))
     kept = [p for p in kept if p.stop > p.start]
     first, last = kept[0], kept[-1]
-    a = np.concatenate([ref[:, p.start : p.stop] for p in kept], axis=1)
-    b = [moved(test, p.start, p.stop, p.late) for p in kept[:-1]]
+    a = _joined([ref[:, p.start : p.stop] for p in kept])
+    b = [moved(test, min(max(p.start, -p.late), p.stop), p.stop, p.late) for p in kept[:-1]]
     b.append(test[:, max(last.start + last.late, 0) : max(last.stop + last.late, 0)])
     if first.late > 0:  # what stands before the first piece stays, as its delay
         b.insert(0, test[:, : first.late])
-    elif first.late < 0:
-        b[0] = b[0][:, -first.late :]
-    return a, np.concatenate(b, axis=1), kept
+    return a, _joined(b), kept
+
+
+def _joined(parts: list[Array]) -> Array:
+    """One after the other, in a file where they are long."""
+    from .. import scratch
+
+    out = scratch.empty((parts[0].shape[0], sum(p.shape[1] for p in parts)), parts[0].dtype)
+    at = 0
+    for part in parts:
+        for k in range(0, part.shape[1], BLOCK):
+            block = part[:, k : k + BLOCK]
+            out[:, at : at + block.shape[1]] = block
+            at += block.shape[1]
+    return out
 
 
 @dataclass(frozen=True, slots=True)
