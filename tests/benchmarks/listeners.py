@@ -496,9 +496,11 @@ def draws(name: str) -> tuple[Array, Array]:
 
 
 def everything(folder: Path) -> None:
-    """Agreement of every metric that has been computed into the folder with every set."""
+    """Agreement with every set of every metric of which all pairs have been computed into the folder."""
     specs = sorted(file.stem.replace("_", ":", 1) for file in folder.glob("*.csv"))
     known = {spec: scored(spec, folder, compute=False) for spec in specs}
+    count = len({(r["ref"], r["test"]) for rows in map(without_anchors, rated_sets().values()) for r in rows})
+    specs = [spec for spec in specs if len(known[spec]) == count]
     print(f"| metric | {' | '.join(columns())} |\n|---{'|---' * len(columns())}|")
     cells: dict[str, list[str]] = {spec: [] for spec in specs}
     for name, column in columns().items():
