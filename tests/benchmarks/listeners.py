@@ -15,10 +15,9 @@ similarity on interference, which says nothing of its weight of what is missing.
 --scores FOLDER prints how every metric agrees with every set, and what weights that were chosen without a whole set, or
 by half of the raters, predict. Columns are means of Spearman of all and within items or songs (timbre, voice: within
 studies and matrices); a bracket behind another metric is the 95 % interval of by how much auditory is above it, drawing
-items and raters, studies, matrices or songs with replacement. --masking prints how far form=audibility
-predicts the loudness of tones beside maskers, with the slopes of masking chosen anew without the frequency or level
-that is predicted. --anchors prints the distance after
-known degradations, which needs ffmpeg.
+items and raters, studies, matrices or songs with replacement. --masking prints how far form=audibility predicts the
+loudness of tones beside maskers, with the slopes of masking chosen anew without the frequency or level that is
+predicted. --anchors prints the distance after known degradations, which needs ffmpeg.
 """
 
 from __future__ import annotations
