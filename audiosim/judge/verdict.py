@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Level = Literal["identical", "equivalent", "inaudible", "audible", "different", "unrelated"]
 LEVELS: tuple[Level, ...] = get_args(Level)  # each worse than the one before
-RULE_VERSION = 1  # raised when the rule changes
+RULE_VERSION = 2  # raised when the rule changes
 SAID: Mapping[Level | None, str] = {
     "identical": "bit-identical",
     "equivalent": "the same but for bit depth or dither",
@@ -210,11 +210,11 @@ def _of_measures(
         )
     if excess >= threshold("audibility"):
         heard = _worse(heard, "different" if excess >= threshold("audibility, plainly") else "audible") or heard
-        reasons.append(f"the difference lies {excess:.0f} dB above what is masked")
+        reasons.append(f"the difference sounds as loud as {excess:.0f} dB SPL alone")
     elif somewhere >= threshold("audibility somewhere"):
         at = audibility.times[int(np.nanargmax(audibility.per_time))] if audibility.times is not None else 0.0
         heard = _worse(heard, "audible") or heard
-        reasons.append(f"at {at:.2f} s the difference lies {somewhere:.0f} dB above what is masked")
+        reasons.append(f"at {at:.2f} s the difference sounds as loud as {somewhere:.0f} dB SPL alone")
     if heard == "inaudible":
         reasons.append(MASKED)
     elif far < threshold("quality") and not found.keys().isdisjoint(("gain", "loudness normalisation")):

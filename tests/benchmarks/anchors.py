@@ -222,8 +222,8 @@ def listeners() -> Iterator[Row]:
     for to, said, bad in zip(ends, words, (0.0, 0.15, 0.3, 0.5, 0.7, 1.0), strict=True):
         yield "auditory", "", "", to, said, bad, "listeners", source
     source = (
-        "partial masking of 488 tones: of those heard at less than 3 dB above threshold 81 % lie below 4 dB, of those "
-        "at more than 6 dB above it 92 % lie above"
+        "threshold in quiet: a tone of 1 kHz there has 3 dB; partial masking of 488 tones: of those heard at more than "
+        "6 dB above it 94 % lie above 4 dB"
     )
     for to, said, bad in ((4.0, "hardly audible", 0.0), (inf, "audible", 0.5)):
         yield "auditory", "form=audibility", "level", to, said, bad, "listeners", source
@@ -234,10 +234,10 @@ def thresholds() -> Iterator[Row]:
     abx = "ABX of phase: between the largest pair at chance and the smallest told apart"
     for name, to, said, kind, source in (
         ("quality", 0.5, "audible", "listeners", f"{abx} (0.42, 1.69)"),
-        ("audibility", 4.0, "audible", "listeners", "partial masking, as auditory:form=audibility"),
-        ("audibility somewhere", 6.0, "audible", "measured", "MP3 at 256 and Opus at 96 kb/s below it, clicks above"),
+        ("audibility", 4.0, "audible", "listeners", "threshold in quiet, partial masking, as auditory:form=audibility"),
+        ("audibility somewhere", 20.0, "audible", "measured", "MP3 at 256 and Opus at 96 kb/s below it, clicks above"),
         ("quality, plainly", 6.0, "different", "measured", "beyond MUSHRA 'fair': noise at 20 dB, a 4 kHz low-pass"),
-        ("audibility, plainly", 18.0, "different", "measured", "8 dB of gain, noise at 20 dB, a 4 kHz low-pass"),
+        ("audibility, plainly", 55.0, "different", "measured", "8 dB of gain above it, 3 dB below"),
         ("early or late", 45.0, "audible", "official", "ITU-R BT.1359-1, detectability of sound before picture, ms"),
         ("drift", 2000.0, "audible", "listeners", "just noticeable change of pitch, 0.2 % (Moore 2012, ch. 6), ppm"),
         ("rounding", -93.0, "equivalent", "official", "two roundings to 16 bits with triangular dither, dBFS RMS"),

@@ -15,8 +15,9 @@ similarity on interference, which says nothing of its weight of what is missing.
 --scores FOLDER prints how every metric agrees with every set, and what weights that were chosen without a whole set, or
 by half of the raters, predict. Columns are means of Spearman of all and within items or songs (timbre, voice: within
 studies and matrices); a bracket behind another metric is the 95 % interval of by how much auditory is above it, drawing
-items and raters, studies, matrices or songs with replacement. --anchors prints the distance after
-known degradations, which needs ffmpeg.
+items and raters, studies, matrices or songs with replacement. --masking prints how far form=audibility predicts the
+loudness of tones beside maskers, with the slopes of masking chosen anew without the frequency or level that is
+predicted. --anchors prints the distance after known degradations, which needs ffmpeg.
 """
 
 from __future__ import annotations
@@ -398,6 +399,64 @@ def masking(specs: Iterable[str]) -> None:
         print(f"| `{spec}` | {' | '.join(cells)} | {tool.rho_omit(d, heard):.2f} |", flush=True)
 
 
+SLOPES = tuple(itertools.product((32.0, 36.0, 40.0), (0.4,), (0.3, 0.6, 0.9)))
+FOLDS = ("masker_freqs", "probe_freq", "masker_levels", "probe_level")
+MASKING_RIVALS = ("mr-stft", "zimtohrli")
+
+
+def audible(tones: list[tuple[Array, Array]], slopes: tuple[float, float, float]) -> Array:
+    """form=audibility of tones with other STEEPEST, PER_DB and SHARPER."""
+    partial, rate = models.auditory.partial_loudness, agreement().PM_FS
+    names = ("STEEPEST", "PER_DB", "SHARPER")
+    before = [getattr(partial, name) for name in names]
+    try:
+        for name, x in zip(names, slopes, strict=True):
+            setattr(partial, name, x)
+        partial.ear.cache_clear()
+        measured = metrics.get("auditory").compute
+        return np.array([measured(r[None], t[None], rate, form="audibility").value for r, t in tones])
+    finally:
+        for name, x in zip(names, before, strict=True):
+            setattr(partial, name, x)
+        partial.ear.cache_clear()
+
+
+def masking_cross_validated(rivals: Iterable[str] = MASKING_RIVALS) -> None:
+    """Tones beside maskers: Spearman within the levels of the tone, their mean, of all predictions out of fold."""
+    tool = agreement()
+    rows = next(rows for table, rows in tool.pm_tables(str(AUDIO)) if "partial" in table)
+    tones = [tool.pm_pair(row) for row in rows]
+    heard = np.array([float(row["perceived_mean"]) for row in rows])
+    levels = np.array([row["probe_level"] for row in rows])
+
+    def within(d: Array, rows: Array) -> float:
+        parts = (rows[levels[rows] == x] for x in np.unique(levels))
+        return float(np.mean([rho(d[k], heard[k]) for k in parts if len(k) > 2]))
+
+    every = np.arange(len(rows))
+    by_slopes = {slopes: audible(tones, slopes) for slopes in SLOPES}
+    partial = models.auditory.partial_loudness
+    ours = by_slopes[partial.STEEPEST, partial.PER_DB, partial.SHARPER]
+    print("| metric | all | chosen without | pooled out of fold | slopes chosen |\n|---|---|---|---|---|")
+    for name in FOLDS:
+        fold, found, chosen = np.array([row[name] for row in rows]), np.empty(len(rows)), []
+        for x in np.unique(fold):
+            best = max(by_slopes, key=lambda slopes: within(by_slopes[slopes], every[fold != x]))
+            found[fold == x] = by_slopes[best][fold == x]
+            chosen.append("/".join(f"{s:g}" for s in best))
+        low, high = interval(lambda g, d=found: within(d, g.integers(0, len(rows), len(rows))))
+        cells = [name.replace("_", " ").rstrip("s"), f"{within(found, every):.3f} [{low:.2f}, {high:.2f}]"]
+        spread = ", ".join(f"{c} ({chosen.count(c)})" for c in sorted(set(chosen)))
+        print(
+            f"| `auditory:form=audibility` | {within(ours, every):.3f} | {' | '.join(cells)} | {spread} |", flush=True
+        )
+    for spec in filter(possible, rivals):
+        d = np.array([value(spec, compare(*pair, spec, tool.PM_FS, jobs=1)[spec]) for pair in tones])
+        draws = [np.random.default_rng(i).integers(0, len(rows), len(rows)) for i in range(DRAWS)]
+        low, high = np.percentile([within(ours, k) - within(d, k) for k in draws], [2.5, 97.5])
+        print(f"| `{spec}` | {within(d, every):.3f} | | below by [{low:.2f}, {high:.2f}] | |", flush=True)
+
+
 def odd_one_out(spec: str) -> str:
     tool = agreement()
     odd = tool.rows_of(str(AUDIO / "odd_one_out.csv"))
@@ -683,6 +742,7 @@ def main() -> None:
     parser.add_argument("--asks", action="store_true", help="separated voices alone")
     parser.add_argument("--scores", type=Path, help="folder: every metric with every set, from what is kept there")
     parser.add_argument("--compute", action="store_true", help="compute what is missing there first: hours")
+    parser.add_argument("--masking", action="store_true", help="tones beside maskers alone, cross-validated")
     parser.add_argument("--odd", action="store_true", help="the odd one out as well, which is no gate")
     parser.add_argument("specs", nargs="*", default=SPECS)
     given = parser.parse_args()
@@ -701,6 +761,9 @@ def main() -> None:
         everything(given.scores)
         print()
         left_out()
+        return
+    if given.masking:
+        masking_cross_validated()
         return
     rows = rated()
     print(

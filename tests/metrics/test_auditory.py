@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from audiosim.engine.cache import caching
 from audiosim.errors import UsageError
 from audiosim.judge.explain import explain
 from audiosim.metrics import auditory
-from audiosim.models.auditory import complex_gammatone, levels, peakiness, recording
+from audiosim.models.auditory import complex_gammatone, levels, partial_loudness, peakiness, recording
 from audiosim.signal import Signal
 from audiosim.testing.signals import (
     COMPILED,
@@ -122,24 +121,75 @@ def test_is_its_formula(level: float | None) -> None:
 
 
 def test_audibility_is_its_formula() -> None:
+    """From excitations and partial loudness on, which tests/models/auditory/test_partial_loudness.py holds."""
+    e = partial_loudness.ear(RATE)
     for name, (ref, test) in pairs(affordable(0.6)).items():
-        powers = [10**9 * complex_gammatone.powers(x[0], RATE) for x in (ref, test)]
-        pieces = -(-max(map(len, powers)) // 16)
-        windows = np.zeros((2, pieces + 1, 64))
-        for p, w in zip(powers, windows, strict=True):
-            padded = np.pad(p, ((16, 16 * (pieces + 1) - len(p)), (0, 0)))
-            w[:] = [padded[16 * i : 16 * i + 32].mean(0) for i in range(pieces + 1)]
-            w[1 - (-len(p) // 16) :] = 0
-        cams = complex_gammatone.STEP * np.arange(64)
-        masked = np.zeros_like(windows)
-        for i, j in itertools.product(range(64), range(64)):
-            away = cams[j] - cams[i]
-            up = np.maximum(20 - 0.4 * (10 * np.log10(np.maximum(windows[..., i], 1e4)) - 40), 3)
-            masked[..., j] += windows[..., i] * 10 ** (-(up * away if away > 0 else -27 * away) / 10)
-        quiet = 10 ** (0.07 * levels.threshold(RATE))
-        excess = 10 * np.log10(1 + np.abs(windows[0] - windows[1]) / (quiet + 0.1 * masked.min(0)))
-        expected = ((excess**8).mean(1) ** (1 / 8)).mean()
-        assert compute(ref, test, RATE, form="audibility").value == pytest.approx(expected, rel=1e-9, abs=1e-12), name
+        count = e.stft.count(max(ref.shape[1], test.shape[1]))
+        size, hop = e.stft.window.size, e.stft.hop
+        strips = []
+        for x in (ref[0], test[0]):
+            side = 4 * hop + e.stft.n_fft
+            padded = np.pad(x, (side, side + count * hop))
+            starts = side + hop * np.arange(-3, count + 3) - size // 2
+            spectra = np.fft.rfft(
+                [np.pad(padded[i : i + size] * e.stft.window, (0, e.stft.n_fft - size)) for i in starts]
+            )
+            power = 1e9 * np.abs(spectra) ** 2 @ e.weights.T
+            strips.append(np.array([power[i : i + 7].mean(0) for i in range(count)]))
+        x, y = (partial_loudness.excitations(p, e) for p in strips)
+        masker, tail, rest = np.minimum(x, y), np.zeros(e.noise.size), []
+        for m in masker:
+            rest.append((1 + 0.17 * tail) ** 3 - 1)
+            tail = tail + (1 - np.exp(-1 / (125 * 0.0166))) * ((1 + m) ** 0.2 - 1 - tail)
+        n, alone = (
+            0.5 * (partial_loudness.specific(np, np.abs(y - x), m) ** 4).sum(1) for m in (masker + rest, 0 * masker)
+        )
+        power = np.abs(strips[1] - strips[0]).sum(1)
+        sensations = [(z.mean() ** 0.25 / 0.355 + 2**0.2) ** 5 - 2 for z in (n, alone)]
+        expected = 10 * np.log10(1 + power.mean() * sensations[0] / (sensations[1] + 1))
+        found = compute(ref, test, RATE, form="audibility")
+        assert found.value == pytest.approx(expected, rel=1e-6, abs=1e-9), name
+        pieces = np.pad(n, (0, -count % 5)).reshape(-1, 5).mean(1)
+        loudest = (np.append(pieces, 0) + np.append(0, pieces)).max() / 2
+        expected = 10 * np.log10((loudest**0.25 / 0.355 + 2**0.2) ** 5 - 1)
+        assert found.details["sensation"] == pytest.approx(expected, rel=1e-6, abs=1e-9), name
+
+
+@compiled
+def test_audibility_has_an_exact_slope() -> None:
+    torch = pytest.importorskip("torch")
+    from audiosim import Loss
+
+    loss = Loss("auditory:form=audibility", RATE)
+    for name, (ref, test) in pairs(0.3).items():
+        if ref.shape != test.shape:
+            continue
+        x = torch.tensor(test, requires_grad=True)
+        value = loss(x[None], torch.tensor(ref)[None])
+        assert value.item() == pytest.approx(compute(ref, test, RATE, form="audibility").value, rel=1e-9, abs=1e-12)
+        value.backward()
+        assert torch.isfinite(x.grad).all(), name
+        if name == "noise":
+            way = noise(RATE, 0.3, 9)[:, : ref.shape[1]]
+            up, down = (compute(ref, test + s * way, RATE, form="audibility").value for s in (1e-7, -1e-7))
+            assert float((x.grad.numpy() * way).sum()) == pytest.approx((up - down) / 2e-7, rel=1e-3)
+
+
+@compiled
+def test_audibility_hears_levels_and_knows_the_direction() -> None:
+    x = speech_like(RATE, 1.0, 1)
+    t = np.arange(x.shape[1]) / RATE
+    alone = 10 ** ((60 - 90) / 20) * np.sin(2 * np.pi * 1000 * t)[None]
+    result = compute(0 * x, alone, RATE, form="audibility", detail="map")
+    assert result.value == pytest.approx(60, abs=0.2)  # alone it is as loud as itself
+    assert compute(0 * x, alone, RATE, form="audibility", level=80.0).value == pytest.approx(50, abs=0.2)
+    assert result.map is not None
+    assert result.added is not None
+    np.testing.assert_array_equal(result.added, result.map)
+    assert not compute(alone, 0 * x, RATE, form="audibility", detail="map").added.any()  # type: ignore[union-attr]
+    dither = np.random.default_rng(0).triangular(-1, 0, 1, x.shape) / 32768
+    assert compute(x, np.round((x + dither) * 32768) / 32768, RATE, form="audibility").value < 0.1
+    assert compute(x, -x, RATE, form="audibility").value == 0
 
 
 def test_levels_that_nobody_listens_at_are_refused() -> None:
@@ -547,7 +597,7 @@ def test_audibility_agrees_with_partial_masking(shared: Path) -> None:
     levels = [float(row["probe_level"]) for row in rows]
     heard = np.array([float(row["perceived_mean"]) for row in rows])
     within = [tool.rho_omit(np.array(d)[k], heard[k]) for k in tool.groups(levels).values()]
-    assert np.mean(within) >= 0.44
+    assert np.mean(within) >= 0.5
 
 
 @compiled

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         complex_gammatone as complex_gammatone,
         directed as directed,
         levels as levels,
+        partial_loudness as partial_loudness,
         peakiness as peakiness,
         recording as recording,
     )

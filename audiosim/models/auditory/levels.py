@@ -1,10 +1,8 @@
-"""What the ear makes of band powers: level, threshold in quiet, compression; what is masked; and how such patterns
-fluctuate and lie in time.
+"""What the ear makes of band powers: level, threshold in quiet, compression; and how such patterns fluctuate and lie in
+time.
 
 Levels are N = 10 lg(1 + E / F) in dB: E power in units of the threshold in quiet (Terhardt 1979, as ITU-R BS.1387-1
-parts it), F a soft floor 5 dB above it, so that 0 is silence. What a sound masks spreads over ERB number by 27 dB per
-ERB downwards, and by 20 dB per ERB upwards, less 0.4 per dB of level above 40 dB SPL, at least 3 (upward spread of
-masking as in Terhardt 1979; the filters of complex_gammatone have slopes of their own).
+parts it), F a soft floor 5 dB above it, so that 0 is silence.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from ...engine.elementary import exponentials, logarithms
 from ...engine.kernel import fused_kernel, kernel
 from ...hearing import loudness
-from .complex_gammatone import BANDS, BLOCKS, CHUNK, STEP, bank, each_band
+from .complex_gammatone import BANDS, BLOCKS, CHUNK, bank, each_band
 
 Array = NDArray[Any]
 
@@ -27,8 +25,6 @@ LEVEL = 65.0  # dB SPL that a recording of unknown level is brought to
 QUIETER = 40.0  # dB: blocks further below the loudest do not count in its level
 SILENT = 60.0  # dB: a recording begins and ends with blocks less far below the loudest
 FLOOR = 10**0.5  # of the compression, in units of the threshold: the noise of the ear
-DOWN = 27.0  # dB per ERB, slope of masking towards lower bands
-UP, UP_FROM, UP_PER_DB, UP_LEAST = 20.0, 40.0, 0.4, 3.0  # dB per ERB; dB SPL; dB per ERB and dB; dB per ERB
 LAGS = BLOCKS // 20  # blocks, 50 ms, by which two recordings may lie apart
 PIECE = BLOCKS // 25  # blocks, 40 ms: windows of 80 ms are two of them
 FINE = BLOCKS // 100  # blocks, 10 ms: windows of 20 ms are two of them
@@ -81,26 +77,6 @@ def levels(excitation: Array) -> Array:
 def levels_torch(excitation: Any) -> Any:
     """levels for tensors."""
     return _DB * (excitation / FLOOR).log1p()
-
-
-def masked(xp: Any, power: Any, downwards: Any) -> Any:
-    """The power that reaches each band, of powers re 0 dB SPL; downwards: masking_downwards."""
-    level = _DB * xp.log(power.clip(10 ** (UP_FROM / 10)))
-    ratio = xp.exp((UP - UP_PER_DB * (level - UP_FROM)).clip(UP_LEAST) * (-STEP / _DB))
-    upwards, reached = power[..., :0], []  # what comes from each lower band
-    for j in range(BANDS):
-        reached.append(upwards.sum(-1))
-        upwards = xp.concatenate([upwards, power[..., j : j + 1]], -1) * ratio[..., : j + 1]
-    return power + power @ downwards + xp.stack(reached, -1)
-
-
-@cache
-def masking_downwards() -> Array:
-    """[from band, to band]: part of the power that reaches a lower band."""
-    bands = np.arange(BANDS)
-    below = np.minimum(bands - bands[:, None], 0)
-    result: Array = np.where(below < 0, 10 ** (DOWN * STEP / 10 * below), 0.0)
-    return result
 
 
 def pieces(xp: Any, x: Any) -> Any:

@@ -60,7 +60,6 @@ def heard(x: Array, rate: int, level: float | None) -> Heard:
             total = np.concatenate([more(min(step, count - k)).sum(1) for k in range(0, count, step)])
         else:
             power = complex_gammatone.powers(x, rate)
-            _windows(x, rate, power)  # which form=audibility asks for: they cost next to nothing here
             total = power.sum(1)
         first, end = levels.sounding(np, total)
         factor = np.ravel(levels.calibration(np, total, level) * sensitivity(rate))
@@ -123,43 +122,3 @@ def listen(of: Levels, late: int, first: int, count: int) -> Part:
     powers, fine = levels.piece_powers(x, start - begin, count)
     squares = levels.modulation(x, (a, b), start - begin, count)
     return Part(x, start, inner, max(-begin, 0), powers, fine, squares)
-
-
-def _windows(x: Array, rate: int, power: Array | None = None) -> Array:
-    """All windows of a recording that is not long [window, band]. power [block, band]: of all of it, where known."""
-
-    def make() -> Array:
-        pieces = levels.pieces(np, complex_gammatone.powers(x, rate) if power is None else power)
-        silence = np.zeros((1, BANDS))
-        return np.asarray(levels.halves(np.concatenate([silence, pieces, silence])))
-
-    return engine.cache.cached(x, ("windows", rate), make)
-
-
-class Windows:
-    """Mean power in windows of 80 ms, every 40 ms, part by part. windows: how many there are; then comes silence."""
-
-    def __init__(self, x: Array, rate: int) -> None:
-        blocks = complex_gammatone.blocks(x.size, rate)
-        self.windows, self.is_long = 1 - (-blocks // PIECE), is_long(blocks)
-        self._left, self._more, self._before = blocks, complex_gammatone.powers_in_parts(x, rate), np.zeros((1, BANDS))
-        self._kept: Array | None = None
-        if not self.is_long:
-            self._kept = _windows(x, rate)
-
-    def part(self, count: int) -> Array:
-        """The next so many [window, band]."""
-        out = np.zeros((count, BANDS))
-        if self._kept is None:
-            inside = self._next(count)
-        else:
-            inside, self._kept = self._kept[:count], self._kept[count:]
-        out[: len(inside)] = inside
-        return out
-
-    def _next(self, count: int) -> Array:
-        blocks = min(PIECE * count, self._left)
-        new, silence = levels.pieces(np, self._more(blocks)), np.zeros((1, BANDS))
-        pieces = np.concatenate([self._before, new, silence])[: count + 1]
-        self._left, self._before = self._left - blocks, pieces[-1:]
-        return np.asarray(levels.halves(pieces))
