@@ -312,7 +312,9 @@ def order_of(
 
 
 def as_many(sources: Sequence[Any], estimates: Sequence[Any]) -> int:
-    """How many sources there are; UsageError where there are not as many estimates."""
+    """How many sources there are; UsageError where there are none, or not as many estimates."""
+    if not len(sources) and not len(estimates):
+        raise UsageError("no sources were given; each source needs one estimate")
     if len(sources) != len(estimates):
         counts = (f"{len(x)} {name}{'s' * (len(x) != 1)}" for x, name in ((sources, "source"), (estimates, "estimate")))
         raise UsageError(f"{' and '.join(counts)}: each source needs one estimate")

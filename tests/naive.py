@@ -535,7 +535,7 @@ def linear_filters(rate: int, n_fft: int, bands: int) -> Array:
 
 
 def bark_filters(rate: int, n_fft: int, bands: int) -> Array:
-    """[band, bin], the masking curves of Hermansky 1990, eq. 4, from 0 Hz to half the rate."""
+    """[band, bin], the masking curves of Hermansky 1990 from 0 Hz to half the rate."""
 
     def gain(z: float) -> float:
         if z < -1.3 or z > 2.5:

@@ -67,13 +67,14 @@ def bark_filters(
 
 
 def bark(hz: ArrayLike) -> Array:
-    """Schroeder's approximation of the Bark scale (Wang, Sekey and Gersho 1992, eq. 1; Hermansky 1990, eq. 3)."""
+    """Schroeder's approximation of the Bark scale (Wang, Sekey and Gersho 1992; Hermansky 1990)."""
     result: Array = 6 * np.arcsinh(np.asarray(hz, dtype=np.float64) / 600)
     return result
 
 
 def critical_band(distance: Array) -> Array:
-    """Gain of a critical band for power at so many Bark above its centre (Hermansky 1990, eq. 4)."""
+    """Gain of a critical band for power at so many Bark above its centre (Hermansky 1990, J. Acoust. Soc. Am.
+    87, 1738)."""
     slopes = np.minimum(0, np.minimum(2.5 * (distance + 0.5), -(distance - 0.5)))
     result: Array = np.where((distance >= -1.3) & (distance <= 2.5), 10**slopes, 0.0)
     return result

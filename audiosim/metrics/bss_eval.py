@@ -29,7 +29,7 @@ CARD = Card(
     formula="the estimate is s + e_spat + e_interf + e_artif: the source, what filters of it add, what filters of the "
     "other sources add, the rest. sdr: 10 lg(|s|^2 / |e_spat + e_interf + e_artif|^2), isr: |s|^2 / |e_spat|^2, "
     "sir: |s + e_spat|^2 / |e_interf|^2, sar: |s + e_spat + e_interf|^2 / |e_artif|^2",
-    source="Vincent et al. 2006, eq. 6 to 9 and 23 to 26; Vincent et al. 2012, eq. 4 to 7; museval 0.4.1",
+    source="Vincent et al. 2006, IEEE TASLP 14, 1462; Vincent et al. 2012, Signal Processing 92, 1928; museval 0.4.1",
     conventions="As museval.evaluate and eval_mus_track: version 4, windows of 1 s, the median of those in which all "
     "sources and estimates sound and the ratio is finite. museval's other function, bss_eval, has window=2,hop=1.5. "
     "filters=window is version 3; window=0 the whole recording, as bss_eval_images of mir_eval; with "

@@ -1,5 +1,5 @@
 """uSDR, the signal-to-distortion ratio of the music demixing challenges, in dB: over a whole song, without filters.
-Mitsufuji et al. 2022 (Frontiers in Signal Processing 1, 808395), eq. 1."""
+Mitsufuji et al. 2022 (Frontiers in Signal Processing 1, 808395)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CARD = Card(
     identical=None,
     range=(-inf, inf),
     formula="10 lg((sum ref^2 + eps) / (sum (test - ref)^2 + eps)), eps = 1e-7, sums over all samples and channels",
-    source="Mitsufuji et al. 2022, doi 10.3389/frsip.2021.808395, eq. 1; Fabbro et al. 2024, TISMIR 7, 63",
+    source="Mitsufuji et al. 2022, doi 10.3389/frsip.2021.808395; Fabbro et al. 2024, TISMIR 7, 63",
     conventions="The challenges' SDR: of a song its sources' mean, of a system the songs' mean. It is the plain "
     "signal-to-noise ratio, and no BSS-eval: bss-eval takes the median of windows, sdr allows a filter. Full scale is "
     "1.0, on which eps depends. channels=mean takes each channel's own value.",

@@ -1,5 +1,5 @@
 """An estimate of a source, taken apart: the source, its spatial distortion, interference of other sources, artifacts.
-Vincent et al. 2006, IEEE TASLP 14, 1462, section III; Vincent et al. 2012, Signal Processing 92, 1928, section 2."""
+Vincent et al. 2006, IEEE TASLP 14, 1462; Vincent et al. 2012, Signal Processing 92, 1928."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_ci_sdr_is_sdr() -> None:
 
 
 def usdr(ref: Any, test: Any) -> float:
-    """Mitsufuji et al. 2022, eq. 1."""
+    """Mitsufuji et al. 2022."""
     return float(10 * np.log10((np.sum(ref**2) + 1e-7) / (np.sum((ref - test) ** 2) + 1e-7)))
 
 
