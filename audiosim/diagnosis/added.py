@@ -42,7 +42,7 @@ def find(pair: Aligned, ref: Array, left: Array, otherwise: Array) -> list[Findi
     """ref, left: energies of frames; otherwise: frames in which something else happened. Each [frame]."""
     if float(left.sum()) <= 1e-9 * float(ref.sum()):
         return []
-    x, e = _stretches(pair)
+    x, e = _stretches(pair, otherwise)
     if x.shape[1] < pair.rate:
         return []
     hum, line_power = _hum(x, e, pair.rate)
@@ -50,8 +50,9 @@ def find(pair: Aligned, ref: Array, left: Array, otherwise: Array) -> list[Findi
     return [*hum, *noise, *([] if noise else _reverberation(x, e, pair.rate))]
 
 
-def _stretches(pair: Aligned) -> tuple[Array, Array]:
-    """The mean of the channels of the reference, and what is left between it and the test, of at most 16 s."""
+def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
+    """The mean of the channels of the reference, and what is left between it and the test, of at most 16 s; nothing is
+    left in frames in which something else happened."""
     from .places import sounds
 
     length = pair.ref.shape[1]
@@ -63,6 +64,10 @@ def _stretches(pair: Aligned) -> tuple[Array, Array]:
     found = [sounds(pair, at, at + size) for at in starts]
     x = np.stack([r.mean(axis=0) for r, _ in found])
     e = np.stack([(t - r).mean(axis=0) for r, t in found])
+    frame = max(round(0.002 * pair.rate), 8)
+    for row, at in zip(e, starts, strict=True):
+        frames = np.minimum((at + np.arange(row.size)) // frame, otherwise.size - 1)
+        row[otherwise[frames]] = 0
     return x, e
 
 

@@ -22,7 +22,7 @@ STEPS = (4, 0.012), (2, 0.003), (1, 0.0006)  # hops that are one, and steps of t
 AROUND = 4  # steps either way, in which the finer searches go
 OVERLAP = 0.6  # of the shorter, that must overlap
 LEAST = 0.75  # correlation of levels, below which there is no other factor
-PROVEN = 0.88  # and from which on it needs no waveform to prove it
+PROVEN = 0.9  # and from which on it needs no waveform to prove it
 CLEAR = 0.04  # by which it exceeds that of other factors
 CHANGED = 0.003  # of the factor, that is told
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import ceil, log10
+from math import ceil, inf, log10
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ EVIDENT = 0.95  # likeness of levels at another tempo, that outdoes what the wav
 POOR = 0.9  # coherence, below which the clocks may differ
 HEARD_LATE = 0.03  # s, of a delay beside another tempo
 GAIN_OF_POWER = 0.75  # dB, of a gain told by power alone
+JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
 LEAST_DC = 2e-4
 SURE = 5.0  # standard errors
@@ -522,7 +523,7 @@ class _Pair:
 
         x, y, seen = self.x, self.y, self.seen
         fraction = self.late - round(self.late)
-        seen = _turned(seen, fraction)
+        self.seen = seen = _turned(seen, fraction)
         r = filters.response(seen)
         offset = self._offset(x, y, 10 ** (r.gain_db / 20))
         squeezed = self._dynamics(seen, r, fraction)
@@ -561,7 +562,8 @@ class _Pair:
         )
         part = min(self.now / self.energy, 1.0) if self.energy > 0 else 1.0  # of the difference, that find has seen
         gated = squeezed is not None and squeezed.kind == "expansion"
-        if not (gated or self.cut or {"clipping", "dropout"} & {f.cause for f in found}):  # they leave holes too
+        apart = bool(self.cut) and (self.left or -inf) > JOINED
+        if not (gated or apart or {"clipping", "dropout"} & {f.cause for f in found}):  # they leave holes too
             self.findings += coding.find(Aligned(x, undone, y, self.rate))
         if gated:
             found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges

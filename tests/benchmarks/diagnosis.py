@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12])
     parser.add_argument("--only", default="")
     parser.add_argument("--signals", default="")
+    parser.add_argument("--minutes", type=float, help="stop after so many, and print what there is")
     for flag in ("single", "misses", "recordings", "cost"):
         parser.add_argument(f"--{flag}", action="store_true")
     o = parser.parse_args()
@@ -75,9 +76,14 @@ def main() -> None:
     only = set(filter(None, o.only.split(",")))
     told_of = recordings(24) if o.recordings else None
     kinds = set(filter(None, o.signals.split(",")))
-    for case in cases(o.seeds, SECONDS, not o.single, told_of):
-        if (only and not only & set(case.names)) or (kinds and case.signal not in kinds):
+    every = cases(o.seeds, SECONDS, not o.single, told_of, kinds)
+    begin = time.monotonic()
+    for case in every:
+        if only and not only & set(case.names):
             continue
+        if o.minutes and time.monotonic() - begin > 60 * o.minutes:
+            print("stopped before the end")
+            break
         found, spent = diagnosed(case)
         told = found.causes
         false = [c for c in told if c not in case.allowed]

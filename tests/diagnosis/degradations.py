@@ -9,7 +9,7 @@ A signal is a function (rate, seconds, seed) -> float64 [channel, sample]. A deg
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -477,20 +477,20 @@ DEGRADATIONS: dict[str, Degradation] = {
     "dither": Degradation("bit depth", dither, (16.0, 12.0), within=(0.1, 0.0), combines=False),
     "dropout": Degradation("dropout", dropout, (30.0,), within=(5.0, 0.0)),
     "click": Degradation("click", click, (0.3,)),
-    "clipping": Degradation("clipping", clipping, (3.0, 6.0), also=_GAIN | {"compression", "dc"}, within=(0.1, 0.0)),
+    "clipping": Degradation("clipping", clipping, (6.0,), also=_GAIN | {"compression", "dc"}, within=(0.1, 0.0)),
     "silence": Degradation("silence inserted", silence, (500.0,), within=(1.0, 0.0)),
     "repeated": Degradation("repeated", repeated, (60.0,), within=(1.0, 0.0)),
     "lost": Degradation("lost", lost, (60.0,), or_=frozenset(("silence removed",)), within=(1.0, 0.0)),
     "edit": Degradation("edit", lost, (600.0,), or_=frozenset(("silence removed",)), within=(1.0, 0.0)),
     "noise": Degradation("noise", noise, (-20.0, -30.0), within=(1.0, 0.0), signals=_WITH_PAUSES),
-    "hum": Degradation("hum", hum, (-20.0, -30.0), within=(1.5, 0.0)),
+    "hum": Degradation("hum", hum, (-20.0, -26.0), within=(1.5, 0.0)),
     "reverberation": Degradation(
         "reverberation", reverberation, (0.5,), also=_GAIN | {"equaliser"}, within=(0.0, 0.4), signals=_WITH_PAUSES
     ),
     "pre-echo": Degradation(
         "pre-echo",
         pre_echo,
-        (4.0, 10.0),
+        (4.0,),
         also=_CODED,
         signals=("wide speech", "music", "sparse"),
     ),
@@ -565,12 +565,16 @@ def cases(
     seconds: tuple[float, ...],
     combined: bool = True,
     recordings: Mapping[str, tuple[Array, int]] | None = None,
+    kinds: Collection[str] = (),
 ) -> Iterator[Case]:
-    """Every degradation of every signal, at each strength; what is harmless; unrelated pairs; and two at once."""
+    """Every degradation of every signal (of `kinds` alone), at each strength; what is harmless; unrelated pairs; and
+    two at once."""
     for seed in seeds:
         taken = recordings or {n: (s.make(s.rate, seconds[(seed + i) % len(seconds)], seed), s.rate)
                                for i, (n, s) in enumerate(SIGNALS.items())}  # fmt: skip
         for i, (name, (x, rate)) in enumerate(taken.items()):
+            if kinds and name not in kinds:
+                continue
             rng = np.random.default_rng([seed, i])
             possible = {
                 n: d
