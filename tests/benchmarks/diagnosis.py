@@ -1,7 +1,7 @@
 """Diagnosis held to synthesised truth: what is found, what is told falsely, errors of the estimates, CPU time.
 
 python -m tests.benchmarks.diagnosis [--seeds N [N ...]] [--only NAME,NAME] [--single] [--misses]
-    [--recordings] [--cost]
+    [--jobs N] [--recordings] [--cost]
 
 Seeds below 10 were tuned on. --single: no combinations of two. --misses: prints every miss and every false alarm.
 --recordings: those of ../shared/audio/clean instead of synthesised signals. --cost: CPU time and memory alone.
@@ -14,7 +14,8 @@ import resource
 import time
 import warnings
 from collections import defaultdict
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ import numpy as np
 
 from audiosim.diagnosis import Diagnosis, diagnose
 from audiosim.signal import Signal
-from tests.diagnosis.degradations import DEGRADATIONS, SIGNALS, UNRELATED, Case, cases
+from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, SIGNALS, UNRELATED, Case, cases
 
 CLEAN = Path(__file__).parents[3] / "shared" / "audio" / "clean"
 SECONDS = (3.0, 5.0, 8.0)
+TWO = "two at once"
 
 
 @dataclass
@@ -39,6 +41,10 @@ class Row:
     away: list[float] = field(default_factory=list)  # s
     false: int = 0
     times: list[float] = field(default_factory=list)
+
+    def add(self, other: Row) -> None:
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
 
 def recordings(count: int) -> dict[str, Any]:
@@ -60,30 +66,14 @@ def diagnosed(case: Case) -> tuple[Diagnosis, float]:
     return found, time.process_time() - begin
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12])
-    parser.add_argument("--only", default="")
-    parser.add_argument("--signals", default="")
-    parser.add_argument("--minutes", type=float, help="stop after so many, and print what there is")
-    for flag in ("single", "misses", "recordings", "cost"):
-        parser.add_argument(f"--{flag}", action="store_true")
-    o = parser.parse_args()
-    if o.cost:
-        cost()
-        return
+def counted(seed: int, kind: str, o: argparse.Namespace, told_of: Any) -> dict[str, Row]:
+    """What is found of one signal."""
+    warnings.simplefilter("ignore")
     rows: dict[str, Row] = defaultdict(Row)
     only = set(filter(None, o.only.split(",")))
-    told_of = recordings(24) if o.recordings else None
-    kinds = set(filter(None, o.signals.split(",")))
-    every = cases(o.seeds, SECONDS, not o.single, told_of, kinds)
-    begin = time.monotonic()
-    for case in every:
+    for case in cases([seed], SECONDS, not o.single, told_of, [kind]):
         if only and not only & set(case.names):
             continue
-        if o.minutes and time.monotonic() - begin > 60 * o.minutes:
-            print("stopped before the end")
-            break
         found, spent = diagnosed(case)
         told = found.causes
         false = [c for c in told if c not in case.allowed]
@@ -91,7 +81,7 @@ def main() -> None:
         for name in case.names if len(case.names) < 2 else ():
             row = rows[name]
             row.times.append(spent)
-        key = case.names[0] if len(case.names) == 1 else "two at once"
+        key = case.names[0] if len(case.names) == 1 else TWO
         rows[key].false += bool(false)
         for name in case.names:
             if name == UNRELATED:
@@ -115,19 +105,41 @@ def main() -> None:
         if o.misses and (missed or false):
             print(f"{case.signal} {case.seconds:g} s, {' + '.join(case.labels)}: missed {missed}, false {false}; told:")
             for f in found.findings:
-                print(f"    {f.sentence}  [{f.share}, {f.confidence}]")
+                print(f"    {f.sentence}  [{f.share}, {f.confidence}]", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12])
+    parser.add_argument("--only", default="")
+    parser.add_argument("--signals", default="")
+    parser.add_argument("--jobs", type=int, default=1, help="signals at a time")
+    for flag in ("single", "misses", "recordings", "cost"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    o = parser.parse_args()
+    if o.cost:
+        cost()
+        return
+    told_of = recordings(24) if o.recordings else None
+    kinds = [k for k in o.signals.split(",") if k] or list(told_of or SIGNALS)
+    rows: dict[str, Row] = {}
+    with ProcessPoolExecutor(o.jobs) as pool:
+        work = [pool.submit(counted, seed, kind, o, told_of) for seed in o.seeds for kind in kinds]
+        for done in as_completed(work):
+            for name, row in done.result().items():
+                rows.setdefault(name, Row()).add(row)
+    order = [*DEGRADATIONS, *HARMLESS, UNRELATED, TWO]
     print(
         "| degradation | pairs | found | with a false alarm | median error | largest | within what is stated "
         "| place off by at most, s | CPU ms |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for name, row in rows.items():
+    for name, row in sorted(rows.items(), key=lambda item: order.index(item[0])):
         e = row.errors
         cells = [
             str(row.there),
-            f"{100 * row.found / row.there:.1f} %"
-            if name in DEGRADATIONS or name in ("two at once", UNRELATED)
-            else "-",
+            f"{100 * row.found / row.there:.1f} %" if name in DEGRADATIONS or name in (TWO, UNRELATED) else "-",
             f"{row.false}",
             f"{np.median(e):.3g}" if e else "-",
             f"{max(e):.3g}" if e else "-",

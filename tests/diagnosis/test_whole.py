@@ -9,12 +9,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from audiosim.diagnosis import CAUSES, Diagnosis, diagnose
+from audiosim.diagnosis import CAUSES, Diagnosis, Finding, diagnose
 from audiosim.diagnosis.null import bit_depth, null_test, residual
 from audiosim.errors import Mismatch
 from audiosim.signal import Signal
 from audiosim.testing.signals import COMPILED, noise
-from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, SIGNALS, UNRELATED, Case, cases
+from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases
 
 SECONDS = (3.0,)
 WITHOUT = {"drift", "speed", "tempo", "pitch"}  # take longest; tests/benchmarks/diagnosis.py holds all, of all lengths
@@ -28,6 +28,10 @@ def told(case: Case) -> Diagnosis:
     return diagnose(signal(case.ref, case.rate), signal(*case.test))
 
 
+PLACES_TEST = {*PLACES, "clipping", "noise", "hum", "reverberation"}  # test_places.py holds these
+WHOLE = DEGRADATIONS.keys() - PLACES_TEST
+
+
 @cache
 def grid() -> list[Case]:
     return [
@@ -35,7 +39,7 @@ def grid() -> list[Case]:
     ]
 
 
-@pytest.mark.parametrize("name", sorted(DEGRADATIONS.keys() - (set() if COMPILED else WITHOUT)))
+@pytest.mark.parametrize("name", sorted(WHOLE - (set() if COMPILED else WITHOUT)))
 def test_what_happened_is_found_and_measured(name):
     for case in [c for c in grid() if c.names == (name,)]:
         found = told(case)
@@ -60,6 +64,33 @@ def test_a_gain_is_told_beside_another_tempo():
     assert set(found.causes) == {"tempo", "gain"}
     assert next(f.size for f in found.findings if f.cause == "gain") == pytest.approx(-6.02, abs=0.5)
     assert "faster at the same pitch (time stretching)" in found.sentences[0]
+
+
+@pytest.mark.parametrize(("cause", "ratio"), [("compression", 2.0), ("compression", 4.0), ("expansion", 2.0)])
+def test_the_ratio_of_dynamics_is_estimated(cause, ratio):
+    case = next(c for c in grid() if c.labels == (f"{cause} {ratio:g}",))
+    (found,) = [f for f in told(case).findings if f.cause == cause]
+    said = found.detail["ratio"]
+    if cause == "compression":  # dB of the output for one of the input
+        assert 1 / said == pytest.approx(1 / ratio, abs=0.2)
+    else:
+        assert said == pytest.approx(ratio, rel=0.35)
+    assert f"about {'1:' if cause == 'expansion' else ''}{said:.1f}" in found.sentence
+
+
+def test_a_gain_that_moves_is_told_with_its_range():
+    case = next(c for c in grid() if c.labels == ("moving gain 6",))
+    (found,) = [f for f in told(case).findings if f.cause == "moving gain"]
+    assert 2 < found.size < 6.5  # 3 s of 5 s
+    assert found.detail["to_db"] - found.detail["from_db"] == pytest.approx(found.size, abs=0.11)
+    assert found.sentence.startswith("the gain changes over time, from -")
+
+
+def test_traces_of_codecs_have_words():
+    holes = Finding("band holes", 3.2, "%", detail={"low_hz": 1200, "high_hz": 8000})
+    assert "3.2 % of what is between 1.2 kHz and 8.0 kHz" in holes.sentence
+    echo = Finding("pre-echo", 18.0, "dB", detail={"onsets": 4, "of": 11})
+    assert "noise before 4 of 11 onsets, 18 dB more" in echo.sentence
 
 
 def test_unrelated_recordings_are_told():
