@@ -595,7 +595,7 @@ def cases(
                 yield Case(name, x.shape[1] / rate, (h,), (h,), x, rate, (y, rate), allowed, {}, {})
             pairs = [(a, b) for a in possible for b in possible if a < b]
             rng.shuffle(pairs)
-            for a, b in pairs[:16] if combined else ():
+            for a, b in pairs[:12] if combined else ():
                 if not (DEGRADATIONS[a].combines and DEGRADATIONS[b].combines):
                     continue
                 if DEGRADATIONS[a].cause == DEGRADATIONS[b].cause or any({a, b} <= group for group in ONE_OF):
