@@ -50,10 +50,9 @@ class OutputVariables:
     def basic(self, ref: Tensor, test: Tensor) -> dict[str, Tensor]:
         """The 11 of each element [batch], as the network takes them: the mean of the channels that sound, ADB and MFPD
         of both ears together."""
-        boundary = Boundary(ref, test)
-        heard = self.disturbed.pair(ref.flatten(0, 1), test.flatten(0, 1))
         shape = ref.shape[:2]
-        x, y = heard
+        x, y = self.disturbed.pair(ref.flatten(0, 1), test.flatten(0, 1))
+        boundary = Boundary(ref, test)
         frames = boundary.frames(boundary.first)
         settled = boundary.frames(boundary.settled)
 
