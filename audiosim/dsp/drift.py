@@ -32,9 +32,9 @@ SLOW = 40  # values, over which the mean of an envelope is taken from it
 FINENESS = 0.006  # s, by which neighbours of the grid of speeds differ at the end of the first part
 SIMILAR = 0.25  # correlation of envelopes that there must be
 ALIKE = 0.1  # mean coherence that there must be of stretches
-SAME = 0.6  # mean coherence from which no other line is looked for
+SAME = 0.6  # mean coherence from which the line is believed
 TELLING = 0.5  # low samples of drift from which the coherence must rise by it
-AS_GOOD = 0.95  # of the coherence that is as good
+AS_GOOD = 0.98  # of the coherence that is as good
 RESOLUTION = 1e-3  # ppm, that no error is below
 NEWTON = 6  # steps to the fraction of a sample
 COARSEST = 0.004  # of the speed, by which they differ at most
@@ -116,13 +116,15 @@ def drift(ref: Array, test: Array, rate: int, search: float = SEARCH, fine: bool
         found = _straightened(ref, test, q, found, at, size, agreed)
     found = replace(found, delay_samples_at_start=found.delay_samples_at_start * q)
     if found.found and fine and q > 1:
-        at = _spread(0, ref.shape[1], round(STRETCH * rate))
+        fully = _spread(0, ref.shape[1], round(STRETCH * rate))
         for _ in range(2):
-            better = _measured(ref, test, 1, rate, found, at, 2 * q)
+            better = _measured(ref, test, 1, rate, found, fully, 2 * q)
             found = better if better.found else found
         if abs(found.stretch - 1) > told:  # a sweep may seem to have one at the full rate
             size = round(STRETCH * rate)
-            found = _straightened(ref, test, 1, found, at, size, _agreement(ref, test, 1, found, at, size))
+            agreed = _agreement(ref, test, 1, found, fully, size)
+            if agreed > SAME:
+                found = _straightened(ref, test, 1, found, fully, size, agreed / AS_GOOD)
     return found
 
 
