@@ -71,7 +71,7 @@ def print_losses(rows: list[dict[str, Any]]) -> None:
     headings = ("leads to the pitch", "off differences", "at identity", "at silence", "descent leaves", "ms/s")
     print(f"| loss | {' | '.join(headings)} |\n|{'---|' * (len(headings) + 1)}")
     for found in rows:
-        cost = shown(found, "gradient.cost")
+        cost = shown(found, "cost.gradient")
         if cost:
             cells = [*(shown(found, name, ".2g") for name in LOSSES), f"{1000 * float(cost):.2g}"]
             print(f"| `{found['spec']}` | {' | '.join(cells)} |")
