@@ -16,8 +16,8 @@ similarity on interference, which says nothing of its weight of what is missing.
 by half of the raters, predict. Columns are means of Spearman of all and within items or songs (timbre, voice: within
 studies and matrices); a bracket behind another metric is the 95 % interval of by how much auditory is above it, drawing
 items and raters, studies, matrices or songs with replacement. --masking prints how far form=audibility predicts the
-loudness of tones beside maskers, with the slopes of masking chosen anew without the frequency or level that is
-predicted. --anchors prints the distance after known degradations, which needs ffmpeg.
+loudness of tones beside maskers, with its one tuned constant, SHARPER, chosen anew without the frequency or level that
+is predicted. --anchors prints the distance after known degradations, which needs ffmpeg.
 """
 
 from __future__ import annotations
@@ -399,25 +399,21 @@ def masking(specs: Iterable[str]) -> None:
         print(f"| `{spec}` | {' | '.join(cells)} | {tool.rho_omit(d, heard):.2f} |", flush=True)
 
 
-SLOPES = tuple(itertools.product((32.0, 36.0, 40.0), (0.4,), (0.3, 0.6, 0.9)))
+SHARPER = (0.3, 0.6, 0.9)
 FOLDS = ("masker_freqs", "probe_freq", "masker_levels", "probe_level")
 MASKING_RIVALS = ("mr-stft", "zimtohrli")
 
 
-def audible(tones: list[tuple[Array, Array]], slopes: tuple[float, float, float]) -> Array:
-    """form=audibility of tones with other STEEPEST, PER_DB and SHARPER."""
+def audible(tones: list[tuple[Array, Array]], sharper: float) -> Array:
+    """form=audibility of tones with another SHARPER."""
     partial, rate = models.auditory.partial_loudness, agreement().PM_FS
-    names = ("STEEPEST", "PER_DB", "SHARPER")
-    before = [getattr(partial, name) for name in names]
+    before, partial.SHARPER = partial.SHARPER, sharper
+    partial.ear.cache_clear()
     try:
-        for name, x in zip(names, slopes, strict=True):
-            setattr(partial, name, x)
-        partial.ear.cache_clear()
         measured = metrics.get("auditory").compute
         return np.array([measured(r[None], t[None], rate, form="audibility").value for r, t in tones])
     finally:
-        for name, x in zip(names, before, strict=True):
-            setattr(partial, name, x)
+        partial.SHARPER = before
         partial.ear.cache_clear()
 
 
@@ -434,19 +430,18 @@ def masking_cross_validated(rivals: Iterable[str] = MASKING_RIVALS) -> None:
         return float(np.mean([rho(d[k], heard[k]) for k in parts if len(k) > 2]))
 
     every = np.arange(len(rows))
-    by_slopes = {slopes: audible(tones, slopes) for slopes in SLOPES}
-    partial = models.auditory.partial_loudness
-    ours = by_slopes[partial.STEEPEST, partial.PER_DB, partial.SHARPER]
-    print("| metric | all | chosen without | pooled out of fold | slopes chosen |\n|---|---|---|---|---|")
+    by_sharper = {sharper: audible(tones, sharper) for sharper in SHARPER}
+    ours = by_sharper[models.auditory.partial_loudness.SHARPER]
+    print("| metric | all | SHARPER chosen without | pooled out of fold | chosen |\n|---|---|---|---|---|")
     for name in FOLDS:
         fold, found, chosen = np.array([row[name] for row in rows]), np.empty(len(rows)), []
         for x in np.unique(fold):
-            best = max(by_slopes, key=lambda slopes: within(by_slopes[slopes], every[fold != x]))
-            found[fold == x] = by_slopes[best][fold == x]
-            chosen.append("/".join(f"{s:g}" for s in best))
+            best = max(by_sharper, key=lambda sharper: within(by_sharper[sharper], every[fold != x]))
+            found[fold == x] = by_sharper[best][fold == x]
+            chosen.append(best)
         low, high = interval(lambda g, d=found: within(d, g.integers(0, len(rows), len(rows))))
         cells = [name.replace("_", " ").rstrip("s"), f"{within(found, every):.3f} [{low:.2f}, {high:.2f}]"]
-        spread = ", ".join(f"{c} ({chosen.count(c)})" for c in sorted(set(chosen)))
+        spread = ", ".join(f"{c:g} ({chosen.count(c)})" for c in sorted(set(chosen)))
         print(
             f"| `auditory:form=audibility` | {within(ours, every):.3f} | {' | '.join(cells)} | {spread} |", flush=True
         )
