@@ -52,7 +52,7 @@ def tempo(ref: Array, test: Array, rate: int) -> Tempo | None:
     fits = {s: np.array([_fit(a, b, f, s)[0] for f in factors]) for s in (False, True)}
     shifted = bool(fits[True].max() > fits[False].max())
     best = int(np.argmax(fits[shifted]))
-    others = np.delete(fits[shifted], range(max(best - AROUND, 0), best + AROUND + 1))
+    others = np.delete(fits[shifted], range(max(best - AROUND, 0), min(best + AROUND + 1, factors.size)))
     factor, likeness = float(factors[best]), float(fits[shifted][best])
     if likeness < LEAST or likeness - others.max(initial=0) < CLEAR:
         return None

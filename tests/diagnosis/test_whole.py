@@ -9,11 +9,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from audiosim.diagnosis import CAUSES, Diagnosis, Finding, diagnose
+from audiosim.diagnosis import CAUSES, Diagnosis, Finding, diagnose, tempo
 from audiosim.diagnosis.null import bit_depth, null_test, residual
 from audiosim.errors import Mismatch
 from audiosim.signal import Signal
-from audiosim.testing.signals import COMPILED, noise
+from audiosim.testing.signals import COMPILED, noise, speech_like
 from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases
 
 SECONDS = (3.0,)
@@ -215,3 +215,11 @@ def test_shares_are_of_the_difference():
         shares = [f.share for f in diagnose(signal(x), signal(y)).findings if f.share is not None]
         assert 0.98 < sum(shares) <= 1.001
         assert shares == sorted(shares, reverse=True)
+
+
+def test_a_tempo_at_the_end_of_the_search_and_beyond() -> None:
+    x = speech_like(16000, 4.0, 1)
+    for factor in (tempo.FASTER, 1.03 * tempo.FASTER):
+        at = np.arange(int(x.shape[1] / factor)) * factor
+        found = tempo.tempo(x, np.interp(at, np.arange(x.shape[1]), x[0])[None], 16000)
+        assert found is None or abs(found.factor / factor - 1) < 0.01
