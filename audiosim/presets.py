@@ -11,8 +11,8 @@ PRESETS: Mapping[str, tuple[str, ...]] = {
     "speech": ("pesq", "visqol-speech", "warp-q", "composite"),
     # Music at full bandwidth: what is heard, quality, timbre, and whether it is as loud.
     "music": ("auditory", "two-f", "zimtohrli", "mfcc", "lufs"),
-    # Coded sound of any kind: is the error heard, how much does it annoy, is it masked? vnsim needs no trained model.
-    "codec": ("auditory:form=audibility", "peaq", "nmr", "visqol:output=vnsim", "zimtohrli"),
+    # Coded sound of any kind: what is heard, how much does it annoy, is it masked? vnsim needs no trained model.
+    "codec": ("auditory", "peaq", "nmr", "visqol:output=vnsim", "zimtohrli"),
     # Words understood: correlation of envelopes for steady and for fluctuating noise, information, models of the ear.
     "intelligibility": ("stoi", "stoi:extended=true", "siib-gauss", "csii", "haspi"),
     # What models are trained on; all have exact gradients.
