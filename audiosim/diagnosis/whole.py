@@ -195,14 +195,25 @@ class _Pair:
         if len(cut) > MANY and self._stretched(EVIDENT):
             return False
         if cut:
+            joined, rest, kept = together(self.a, self.b, cut)
+            if self._one_clock(_unlike(*_overlap(joined, rest, cut[0].late))):
+                return True
             self.findings += findings(self.a, self.b, self.rate, cut)
-            self.a, self.b, kept = together(self.a, self.b, cut)
+            self.a, self.b = joined, rest
             at = 0
             for piece in kept:
                 late = piece.late - cut[0].late
                 self.cut.append((at / self.rate, (piece.start - at) / self.rate, late / self.rate))
                 at += piece.stop - piece.start
         return True
+
+    def _one_clock(self, unlike: float) -> bool:
+        """Whether another clock leaves less unexplained than pieces do: of steady tones any delay is near enough to
+        some period."""
+        from ..dsp.drift import drift, undone
+
+        found = drift(self.a, self.b, self.rate)
+        return found.clear and _unlike(*_overlap(self.a, undone(self.b, found), 0)) < unlike
 
     def _same_time(self) -> bool:
         """Delay, drift, speed and clips. Whether the two are one recording."""
