@@ -70,7 +70,8 @@ def survey(ref: Signal, test: Signal, exact: bool = False) -> Survey:
     a, b = ref.samples, test.samples
     length, rows = min(ref.length, test.length), 2 * ref.channels
     dtype = np.dtype(np.float64) if exact else np.result_type(a, b)
-    as_they_are = a.shape == b.shape and a.dtype == b.dtype == dtype
+    in_one = a.flags.c_contiguous and b.flags.c_contiguous  # what is not would be copied
+    as_they_are = in_one and a.shape == b.shape and a.dtype == b.dtype == dtype
     products, sums, beyond = np.zeros((rows, rows)), np.zeros(rows), np.zeros(rows)
     step = length if as_they_are else CHUNK
     for at in range(0, length, step):

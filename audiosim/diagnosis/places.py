@@ -187,7 +187,10 @@ def _clipping(pair: Aligned, seen: _Frames) -> tuple[list[Finding], Array]:
         highest = max(float(original[c].max()), -float(original[c].min()))
         if highest <= 0:
             continue
-        at = np.flatnonzero(np.abs(original[c]) >= PLATEAU * highest)
+        blocks = range(0, original.shape[1], BLOCK)
+        at = np.concatenate(
+            [k + np.flatnonzero(np.abs(original[c, k : k + BLOCK]) >= PLATEAU * highest) for k in blocks]
+        )
         if at.size < CLIPPED[1]:
             continue
         same = np.sign(original[c, at])
