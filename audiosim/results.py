@@ -325,7 +325,7 @@ def compare_sources(
 
 def _results(done: Comparison, ref: Any, test: Any, rate: int | None, asked: Policy) -> Results:
     """The answers about what was given as ref and test."""
-    warn(done.match)
+    warn(done.match, stacklevel=3)
     results = Results(done.results)
     results.reference, results.test = _name(ref, done.ref), _name(test, done.test)
     results.rate, results.channels, results.duration_s = done.ref.rate, done.ref.channels, done.ref.duration

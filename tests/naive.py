@@ -410,6 +410,10 @@ def snr(r: Array, t: Array, rate: int, convention: str = "torchmetrics", zero_me
     return _decibels(np.sum(r**2), np.sum((t - r) ** 2), convention)
 
 
+def usdr(r: Array, t: Array, rate: int) -> float:
+    return float(10 * np.log10((np.sum(r**2) + 1e-7) / (np.sum((t - r) ** 2) + 1e-7)))
+
+
 def _scaled(r: Array, t: Array, convention: str) -> Array:
     """The part of the test that is the reference."""
     eps = {"torchmetrics": TORCHMETRICS_EPS, "auraloss": 1e-8, "plain": 0}[convention]
@@ -1064,7 +1068,8 @@ def _split(options: dict[str, Any], n_fft: int, hop: int, floor: float) -> tuple
 
 
 DEFINITIONS: dict[str, Callable[..., float]] = {
-    **{f.__name__.replace("_", "-"): f for f in (mse, rmse, mae, log_cosh, esr, dc, snr, si_sdr, sd_sdr, sdr, seg_snr)},
+    **{f.__name__.replace("_", "-"): f for f in (mse, rmse, mae, log_cosh, esr, dc, snr, si_sdr)},
+    **{f.__name__.replace("_", "-"): f for f in (sd_sdr, sdr, seg_snr, usdr)},
     **{f.__name__.replace("_", "-"): f for f in (stft, mel_stft, mr_stft, spectral_convergence, log_mel, mfcc, lsd)},
     **{f.__name__.replace("_", "-"): f for f in (mcd, llr, cepstrum_distance, fwseg_snr, wss)},
     "itakura-saito": itakura_saito_metric,
@@ -1092,7 +1097,7 @@ def _end_to_end(definition: Callable[..., float]) -> Callable[..., float]:
 
 # Metrics whose channels=pooled is of all channels [channel, sample] together
 POOLED: dict[str, Callable[..., float]] = {
-    **{f.__name__.replace("_", "-"): _end_to_end(f) for f in (esr, snr, si_sdr, sd_sdr)},
+    **{f.__name__.replace("_", "-"): _end_to_end(f) for f in (esr, snr, si_sdr, sd_sdr, usdr)},
     "sdr": sdr_of_all,
     "seg-snr": seg_snr,
 }

@@ -26,7 +26,7 @@ HEARD = 10 ** (
 RATE = 44100  # Hz, for which the filter is made
 
 CARD = Card(
-    title="Log of the frequency-weighted mean squared error (logWMSE)",
+    title="Frequency-weighted log squared error (logWMSE)",
     family="conventional",
     unit="1",
     better="higher",

@@ -15,7 +15,7 @@ from ..models.energy_ratio import Pooled
 from ..result import Twin
 
 CARD = Card(
-    title="Signal-to-distortion ratio of the music demixing challenge (uSDR)",
+    title="SDR of the music demixing challenges (uSDR)",
     family="conventional",
     unit="dB",
     better="higher",

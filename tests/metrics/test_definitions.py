@@ -87,9 +87,9 @@ def agrees(spec: str) -> None:
 
 
 def test_every_conventional_metric_is_defined_here() -> None:
-    assert {n for n in metrics.names() if metrics.get(n).card.family in ("conventional", "cepstral")} <= set(
-        naive.DEFINITIONS
-    )
+    cards = {n: metrics.get(n).card for n in metrics.names()}
+    alone = {n for n, c in cards.items() if c.family in ("conventional", "cepstral") and c.sources is None}
+    assert alone <= set(naive.DEFINITIONS)  # test_bss_eval.py and test_separation.py define those of several sources
 
 
 @pytest.mark.parametrize("name", naive.DEFINITIONS)
