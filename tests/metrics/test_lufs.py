@@ -165,7 +165,7 @@ def test_each_measure_can_be_the_value(output: str) -> None:
     get = metrics.get("lufs").compute
     apart, own = (get(x, y, RATE, output=output, of=of) for of in ("difference", "test"))
     name = OUTPUTS[output]
-    if not COMPILED and name in ("range", "short_term_max"):  # for which there is too little sound
+    if not COMPILED and name in ("range", "short_term_max", "momentary_max"):  # for which there is too little sound
         assert (apart.status, own.status) == ("undefined", "undefined")
         return
     assert own.value == apart.details[f"{name}_test"]
