@@ -282,8 +282,12 @@ def compare(
         if rate is None:
             raise UsageError("arrays need their sampling rate, such as rate=48000")
         items = compare_batch(ref, test, lengths, rate, specs, asked, **how)
+        for item in items:
+            warn(item.match)
         return [_results(item, item.ref, item.test, None, asked) for item in items]
-    return _results(compare_sounds(ref, test, specs, asked, rate, **how), ref, test, rate, asked)
+    done = compare_sounds(ref, test, specs, asked, rate, **how)
+    warn(done.match)
+    return _results(done, ref, test, rate, asked)
 
 
 def compare_sources(
@@ -317,6 +321,7 @@ def compare_sources(
     with caching(*(signal.samples for signal in (*refs, *tests))):
         for j, i in enumerate(order):
             done = compare_one(refs, tests, order, j, specs, asked, detail=detail, band_edges=band_edges, jobs=jobs)
+            warn(done.match)
             results = _results(done, sources[j], estimates[i], rate, asked)
             results.estimate = i
             answers.append(results)
@@ -325,7 +330,6 @@ def compare_sources(
 
 def _results(done: Comparison, ref: Any, test: Any, rate: int | None, asked: Policy) -> Results:
     """The answers about what was given as ref and test."""
-    warn(done.match, stacklevel=3)
     results = Results(done.results)
     results.reference, results.test = _name(ref, done.ref), _name(test, done.test)
     results.rate, results.channels, results.duration_s = done.ref.rate, done.ref.channels, done.ref.duration

@@ -16,6 +16,7 @@ that a run can be repeated.
 
 from __future__ import annotations
 
+import hashlib
 import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Task:
     batch: Callable[[np.random.Generator], Example]
     held_out: Callable[[str], list[Example]]
     speech: bool = False
+    digest: str = ""  # of a file of the user's: when it changes, its task is another one
 
 
 def names() -> list[str]:
@@ -90,4 +92,5 @@ def _own(path: Path) -> Task:
         batch=found["batch"],
         held_out=found["held_out"],
         speech=bool(found.get("SPEECH", False)),
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )

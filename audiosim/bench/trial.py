@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from .. import __version__, metrics
 from ..errors import AudiosimError, InputError, MissingExtra, UsageError
 from .task import Task
 
@@ -21,7 +21,7 @@ try:
 except ModuleNotFoundError:
     raise MissingExtra("audiosim bench needs torch: pip install torch, or pip install 'audiosim[torch]'") from None
 
-from ..loss import Loss
+from ..loss import Loss, parse
 from .judges import judged
 
 LADDER = (1e-3, 3e-3, 1e-2)
@@ -75,7 +75,7 @@ def run(plan: Plan, journal: Path | None = None, say: Callable[[str], None] = la
 
 
 def _trial(task: Task, spec: str, seed: int, plan: Plan, known: _Journal) -> Row:
-    key: Row = {"version": __version__, "task": task.name, "loss": spec, "seed": seed}
+    key: Row = {**_identity(task, spec), "seed": seed}
     budget = {"steps": plan.budget.steps, "seconds": plan.budget.seconds, "rates": list(plan.rates)}
     if (row := known.get({**key, "kind": "trial", **budget})) is not None:
         return row
@@ -92,19 +92,18 @@ def _trial(task: Task, spec: str, seed: int, plan: Plan, known: _Journal) -> Row
     return known.put({**key, "kind": "trial", **budget}, {**found, "cpu_s": spent + seconds, "items": items})
 
 
+def _identity(task: Task, spec: str) -> Row:
+    """What a trained network depends on, but for the budget and the seed."""
+    versions = [metrics.get(term.name).card.version for _, term in parse(spec)]
+    return {"version": __version__, "task": task.name, "digest": task.digest, "loss": spec, "versions": versions}
+
+
 def _learning_rate(task: Task, loss: Any, spec: str, plan: Plan, known: _Journal) -> tuple[float, float, float]:
     """CPU seconds of a step, the best learning rate, and CPU seconds that it took to find it."""
     steps = max(1, plan.budget.steps // SHORTER)
     found = []
     for rate in plan.rates:
-        key: Row = {
-            "version": __version__,
-            "task": task.name,
-            "loss": spec,
-            "kind": "rate",
-            "rate": rate,
-            "steps": steps,
-        }
+        key: Row = {**_identity(task, spec), "kind": "rate", "rate": rate, "steps": steps}
         row = known.get(key)
         if row is None:
             network, seconds = _trained(task, loss, rate, steps, 0, known.checkpoint(key))

@@ -13,7 +13,7 @@ from ..errors import AudiosimError, ExitCode, UsageError, worst
 from ..judge.rows import SCHEMA, strict, to_json, to_jsonl
 from ..testing import audit as auditing
 from . import formats
-from .compare import announce_compilation, put, say
+from .compare import announce_compilation, progress_line, put, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,15 +84,12 @@ class _Progress:
         return self
 
     def __call__(self, name: str) -> None:
-        from shutil import get_terminal_size
-
         if self.shown:
-            line = f"audiosim: {self.what}: {name.replace('_', ' ')}"
-            print(f"\r\x1b[K{line[: get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
+            progress_line(f"{self.what}: {name.replace('_', ' ')}")
 
     def __exit__(self, *_: object) -> None:
         if self.shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            progress_line("")
 
 
 def _write(rows: Sequence[Row], form: str, output: str | None, first: bool = True) -> None:

@@ -13,7 +13,7 @@ from ..config import Settings
 from ..errors import ExitCode, UsageError
 from ..judge.rows import to_json, to_jsonl
 from . import formats
-from .compare import announce_compilation, put, say
+from .compare import announce_compilation, progress_line, put, say
 
 FORMATS = (*formats.TABLES, "markdown")
 Row = dict[str, Any]
@@ -47,16 +47,15 @@ def run(
     shown = sys.stderr.isatty() and not settings.quiet
     done: list[Row] = []
     try:
-        for row in bench.run(plan, None if journal is None else Path(journal), _line if shown else _nothing):
+        for row in bench.run(plan, None if journal is None else Path(journal), progress_line if shown else _nothing):
             done.append(row)  # noqa: PERF402  # they are counted where this is interrupted
     except KeyboardInterrupt:
-        _line("")
         kept = f"{journal} holds them, and the same command goes on" if journal else "-o FILE would have kept them"
         say(f"interrupted: {len(done)} of {len(plan.trials)} trials are done; {kept}")
         return ExitCode.INTERRUPTED
     finally:
         if shown:
-            _line("")
+            progress_line("")
     rows = bench.table(done)
     if form == "json":
         put(to_json([asdict(row) for row in rows]), output)
@@ -76,14 +75,6 @@ def run(
 
 def _nothing(_: str) -> None:
     pass
-
-
-def _line(text: str) -> None:
-    """In the place of the last line of the terminal."""
-    from shutil import get_terminal_size
-
-    line = f"audiosim: {text}"[: get_terminal_size().columns - 1] if text else ""
-    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def _cells(row: bench.Row, names: Sequence[str]) -> list[str]:

@@ -249,8 +249,6 @@ def announce_compilation(quiet: bool, specs: Sequence[str] = (), each: bool = Fa
     """
     if quiet:
         return
-    from shutil import get_terminal_size
-
     from ..engine.compilation import NOTICE, expected, when_compiling
 
     most = expected(spec.partition(":")[0] for spec in specs)
@@ -263,12 +261,19 @@ def announce_compilation(quiet: bool, specs: Sequence[str] = (), each: bool = Fa
         if each:
             say(f"compiling {kernel}")
         elif terminal:
-            line = f"audiosim: {NOTICE}: {count}" + f" of {most}" * (count <= most)
-            print(f"\r\x1b[K{line[: get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
+            progress_line(f"{NOTICE}: {count}" + f" of {most}" * (count <= most))
         elif count == 1:
             say(f"{NOTICE}" + f": {most}" * (most > 0))
 
-    when_compiling(begun, lambda: print("\r\x1b[K", end="", file=sys.stderr, flush=True) if terminal else None)
+    when_compiling(begun, lambda: progress_line("") if terminal else None)
+
+
+def progress_line(text: str) -> None:
+    """In the place of the last line of the terminal; empty: nothing."""
+    from shutil import get_terminal_size
+
+    line = f"audiosim: {text}"[: get_terminal_size().columns - 1] if text else ""
+    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def decode(reference: str, test: str, settings: Settings) -> tuple[Signal, Signal]:

@@ -20,9 +20,7 @@ Array = NDArray[Any]
 
 EPS = 1e-8
 SCALE = -4.0  # of the natural logarithm, so that its steps are like those of SDR
-HEARD = 10 ** (
-    -68 / 20
-)  # of the mixture's RMS level, below which the package takes a sample of the error for inaudible
+HEARD = 10 ** (-68 / 20)  # of the mixture's RMS: the package takes smaller samples of the error for inaudible
 RATE = 44100  # Hz, for which the filter is made
 
 CARD = Card(

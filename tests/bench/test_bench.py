@@ -99,6 +99,9 @@ def test_an_own_task_trains_and_is_not_trained_twice(own: str, quick: None, tmp_
     assert list(bench.run(plan, journal)) == rows
     assert journal.read_text() == lines
     assert [r["items"] for r in bench.run(plan)] == [r["items"] for r in rows]  # the same without a journal
+    Path(own).write_text(OWN.replace("0.2", "0.3"))
+    list(bench.run(bench.Plan(bench.load(own), ["mse"], (0,), bench.Budget(30), (3e-2, 1e-4)), journal))
+    assert len(journal.read_text()) > len(lines)  # another task of the same name
 
 
 def test_an_interrupted_training_goes_on_where_it_was(
