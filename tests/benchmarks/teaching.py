@@ -23,7 +23,7 @@ WEIGHTINGS = ("none", "hp", "fd", "a", "aw-lp", "itu468", "iso226", "bs1387")
 SPECS = (
     *("mse", "mae", "si-sdr", *(f"esr:weighting={w}" if w != "none" else "esr" for w in WEIGHTINGS)),
     *("mr-stft", "mr-stft:random=true", "stft", "mel-stft", "log-mel", "mfcc", "mcd:align=none", "lsd"),
-    *("complex-stft", "phase", "tversky:form=log", "spectral-transport", "visqol", "zimtohrli", "nmr"),
+    *("complex-stft", "phase", "tversky:form=log", "spectral-transport", "visqol-speech:output=vnsim", "zimtohrli", "nmr"),
     *("masked-loss", "par", "pmsqe", "stoi", "peaq", "auditory", "auditory:level=90", "auditory:form=audibility"),
     *("mr-stft + esr", "mr-stft + esr:weighting=hp", "log-mel + esr:weighting=hp", "mr-stft + complex-stft"),
     *("tversky:form=log + 0.1*mr-stft", "auditory:level=90 + mr-stft", "auditory:level=90 + 10*esr"),
