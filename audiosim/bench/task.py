@@ -10,8 +10,8 @@ A task of your own is a Python file with a constant and three functions:
 
 `batch` returns tensors with the batch as first axis; the target is [batch, sample], full scale 1.0, and as long as
 what the network puts out. `held_out` returns a list of such pairs, with batches of one: the items that are judged.
-`SPEECH = True` adds the judges of speech, PESQ and STOI. All random numbers come from torch's seed and from `rng`, so
-that a run can be repeated.
+`SPEECH = True` adds the judges of speech, PESQ and STOI. `STEPS = 1000` sets how many steps a training takes.
+All random numbers come from torch's seed and from `rng`, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 Example = tuple[Any, Any]  # input, target, batch first
 BUILT_IN = ("amplifier", "denoiser", "vocoder", "synthesiser", "codec", "bandwidth")
 SPLITS = ("validation", "test")
+STEPS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """A network, what it is trained on, and what it is judged by.
 
-    name: "amplifier/gru" is a variant of "amplifier". rate: Hz. speech: whether PESQ and STOI judge too.
+    name: "amplifier/gru" is a variant of "amplifier". rate: Hz. speech: whether PESQ and STOI judge too. steps: of a
+    training, where a budget does not say: more where a step is cheap.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Task:
     batch: Callable[[np.random.Generator], Example]
     held_out: Callable[[str], list[Example]]
     speech: bool = False
+    steps: int = STEPS
     digest: str = ""  # of a file of the user's: when it changes, its task is another one
 
 
@@ -92,5 +95,6 @@ def _own(path: Path) -> Task:
         batch=found["batch"],
         held_out=found["held_out"],
         speech=bool(found.get("SPEECH", False)),
+        steps=int(found.get("STEPS", STEPS)),
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )

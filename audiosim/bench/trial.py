@@ -34,14 +34,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a network is trained: so many steps, or as many as fit into so many CPU seconds, loss included."""
+    """How long a network is trained: so many steps, those of its task, or what fits into CPU seconds, loss included."""
 
-    steps: int = 300
+    steps: int | None = None
     seconds: float | None = None
 
-    def of(self, step_seconds: float) -> int:
+    def of(self, task: Task, step_seconds: float = 0.0) -> int:
         """Steps, where one takes so many CPU seconds."""
-        return self.steps if self.seconds is None else max(1, round(self.seconds / step_seconds))
+        if self.seconds is not None and step_seconds:
+            return max(1, round(self.seconds / step_seconds))
+        return self.steps or task.steps
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,13 @@ def run(plan: Plan, journal: Path | None = None, say: Callable[[str], None] = la
 
 def _trial(task: Task, spec: str, seed: int, plan: Plan, known: _Journal) -> Row:
     key: Row = {**_identity(task, spec), "seed": seed}
-    budget = {"steps": plan.budget.steps, "seconds": plan.budget.seconds, "rates": list(plan.rates)}
+    budget = {"steps": plan.budget.of(task), "seconds": plan.budget.seconds, "rates": list(plan.rates)}
     if (row := known.get({**key, "kind": "trial", **budget})) is not None:
         return row
     try:
         loss = Loss(spec, task.rate)
         step_seconds, rate, spent = _learning_rate(task, loss, spec, plan, known)
-        steps = plan.budget.of(step_seconds)
+        steps = plan.budget.of(task, step_seconds)
         checkpoint = known.checkpoint({**key, "steps": steps, "rate": rate})
         network, seconds = _trained(task, loss, rate, steps, seed, checkpoint)
     except (UsageError, InputError) as no:
@@ -100,7 +102,7 @@ def _identity(task: Task, spec: str) -> Row:
 
 def _learning_rate(task: Task, loss: Any, spec: str, plan: Plan, known: _Journal) -> tuple[float, float, float]:
     """CPU seconds of a step, the best learning rate, and CPU seconds that it took to find it."""
-    steps = max(1, plan.budget.steps // SHORTER)
+    steps = max(1, plan.budget.of(task) // SHORTER)
     found = []
     for rate in plan.rates:
         key: Row = {**_identity(task, spec), "kind": "rate", "rate": rate, "steps": steps}

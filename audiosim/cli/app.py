@@ -783,7 +783,10 @@ def bench(
             "--loss", metavar="SPEC", help="A loss: a metric with a gradient, or 'mr-stft + 0.1*esr'; repeatable."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of each training.")] = 300,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", help="Steps of each training (default: those of the task, 300 or more)."),
+    ] = None,
     seconds: Annotated[
         str | None,
         typer.Option("--cpu", metavar="SECONDS", help="As many steps as fit into so much CPU time."),
@@ -828,7 +831,7 @@ def bench(
         loss or (),
         settings,
         seeds=whole(seeds, "--seeds", least=1),
-        steps=whole(steps, "--steps", least=1),
+        steps=None if steps is None else whole(steps, "--steps", least=1),
         seconds=None if seconds is None else positive(seconds, "--cpu"),
         rates=[positive(rate, "--learning-rate") for rate in learning_rate or ()],
         journal=journal,

@@ -25,7 +25,7 @@ def run(
     settings: Settings,
     *,
     seeds: int,
-    steps: int,
+    steps: int | None,
     seconds: float | None,
     rates: Sequence[float],
     journal: str | None,

@@ -171,6 +171,12 @@ def test_the_table_has_the_best_loss_first() -> None:
     assert (best.task, best.loss, best.rank) == ("all", "log-mel", 0.125)
 
 
+def test_steps_are_those_of_the_task_unless_a_budget_says(own: str) -> None:
+    Path(own).write_text(OWN + "\nSTEPS = 70\n")
+    (task,) = bench.load(own)
+    assert [bench.Budget().of(task), bench.Budget(5).of(task), bench.Budget(seconds=2).of(task, 0.1)] == [70, 5, 20]
+
+
 def test_errors_of_spectrum_and_delay() -> None:
     x = np.random.default_rng(1).standard_normal(RATE)
     assert judges.spectrum_error(x, x, RATE) == 0

@@ -23,15 +23,15 @@ WEIGHTINGS = ("none", "hp", "fd", "a", "aw-lp", "itu468", "iso226", "bs1387")
 SPECS = (
     *("mse", "mae", "si-sdr", *(f"esr:weighting={w}" if w != "none" else "esr" for w in WEIGHTINGS)),
     *("mr-stft", "mr-stft:random=true", "stft", "mel-stft", "log-mel", "mfcc", "mcd:align=none", "lsd"),
-    *("complex-stft", "phase", "tversky:form=log", "spectral-transport", "visqol-speech:output=vnsim", "zimtohrli", "nmr"),
-    *("masked-loss", "par", "pmsqe", "stoi", "peaq", "auditory", "auditory:level=90", "auditory:form=audibility"),
+    *("complex-stft", "phase", "tversky:form=log", "spectral-transport", "visqol-speech:output=vnsim", "zimtohrli"),
+    *("nmr", "masked-loss", "par", "pmsqe", "stoi", "peaq"),
+    *("auditory", "auditory:level=90", "auditory:form=audibility"),
     *("mr-stft + esr", "mr-stft + esr:weighting=hp", "log-mel + esr:weighting=hp", "mr-stft + complex-stft"),
     *("tversky:form=log + 0.1*mr-stft", "auditory:level=90 + mr-stft", "auditory:level=90 + 10*esr"),
     *("auditory:level=90 + 10*esr:weighting=hp", "0.1*nmr + mr-stft"),
 )
 BASELINES = ("esr", "mr-stft", "log-mel", "mr-stft + esr")
 BEST = 8  # of the screening
-STEPS = 300
 
 
 def possible(specs: Sequence[str], rates: Sequence[int]) -> list[str]:
@@ -66,7 +66,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--journal", type=Path, required=True)
     arguments.add_argument("--hours", type=float, default=2.0)
-    arguments.add_argument("--steps", type=int, default=STEPS)
+    arguments.add_argument("--steps", type=int)
     arguments.add_argument("--final", action="store_true", help="all variants, three seeds, the best of the screening")
     arguments.add_argument("--task", nargs="+", default=BUILT_IN)
     arguments.add_argument("specs", nargs="*", default=SPECS)
