@@ -46,6 +46,18 @@ def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support_vectors, "installed_model", lambda: model)
 
 
+@pytest.fixture(autouse=True)
+def stand_in_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether weights and onnxruntime are here or not, networks of our own stand in for the trained ones. In
+    tests/trained there are none."""
+    from audiosim.trained import onnx, weights
+
+    from . import stand_ins
+
+    monkeypatch.setattr(weights, "find", lambda name, path=None: Path(path or name))
+    monkeypatch.setattr(onnx, "network", stand_ins.network)
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of facts and oracles beside the checkout; the test is skipped where there is none."""
