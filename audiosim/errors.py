@@ -79,6 +79,10 @@ class InputError(AudiosimError, ValueError):
     exit_code = ExitCode.INPUT
 
 
+class NoFeature(InputError):
+    """A recording has nothing that a metric could compare; what it says goes on from the name of the recording."""
+
+
 class Mismatch(InputError):
     """Two recordings that differ in what the policies in force do not let change.
 

@@ -15,7 +15,7 @@ from .answer import Channel, Detail, Pair, pool, result
 from .card import Card
 from .dsp.resampling import to_rate
 from .engine.threads import in_threads
-from .errors import InputError, MetricError, UsageError
+from .errors import InputError, MetricError, NoFeature, UsageError
 from .hearing.weighting import PLAIN, Weighted, streams
 from .options import Option, Options, described
 from .result import Result, Scale, Twin, undefined
@@ -32,6 +32,7 @@ class Metric:
     Options: a subclass of options.Options, or hearing.weighting.Weighted for those that may be weighted.
     measure(pair, options) -> Channel: the metric of one channel; where the card says joint_channels, of a list of
         pairs, one per channel.
+    feature(samples, options), distances(one, many, options): where it needs no alignment; see models.unaligned.
     twin(rate, options) -> Twin: the same on tensors; where the card says that there is a gradient. Its method
         advance(training), if there is one, is called when a forward of a loss begins.
     words(result) -> the sounds of what `explain` has found, the largest first; may be missing.
@@ -153,6 +154,23 @@ class Metric:
             return found
         known, p = domain.summary(self.name).judge(answer.place)
         return replace(found, domain=known, domain_p=p)
+
+    def feature(self, signal: Signal, **options: Any) -> Array:
+        """What a metric that needs no alignment compares of a recording, float64 [value] (models.unaligned).
+
+        InputError names the recording where it is silent or too short; UsageError where the metric is another one.
+        """
+        if not hasattr(self.module, "feature"):
+            raise UsageError(f"{self.name} compares recordings moment by moment: it has no feature of one alone")
+        o, rate = self.chosen(options), self.card.rate or signal.rate
+        try:
+            return self.module.feature(to_rate(signal, rate).samples, o)  # type: ignore[no-any-return]
+        except NoFeature as why:
+            raise InputError(f"{signal.name} {why}") from None
+
+    def distances(self, one: Array, many: Array, **options: Any) -> Array:
+        """The metric between one feature [value] and many [item, value]: float64 [item]."""
+        return self.module.distances(one, many, self.chosen(options))  # type: ignore[no-any-return]
 
     def twin(self, rate: int, options: Options) -> Twin:
         """The same on tensors, made for this rate."""

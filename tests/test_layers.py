@@ -132,6 +132,8 @@ USERS = {
     "siib": {"siib_gauss"},
     "stft_loss": {"mel_stft", "mr_stft", "spectral_convergence", "stft"},
     "visqol": {"visqol", "visqol_speech"},
+    "timbre": {"timbre_js", "timbre_kl"},
+    "unaligned": {"timbre_js", "timbre_kl"},
     "zwicker": {"loudness"},
 }
 

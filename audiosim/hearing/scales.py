@@ -46,14 +46,14 @@ def mel_filters(rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: floa
     Returns weights float64 [band, n_fft // 2 + 1] and centres [band] in Hz. UsageError for an impossible range.
     """
     top = _top(rate, bands, fmin, fmax)
-    return _triangles(mel_inverse(np.linspace(mel(fmin), mel(top), bands + 2)), rate, n_fft)
+    return triangles(mel_inverse(np.linspace(mel(fmin), mel(top), bands + 2)), rate, n_fft)
 
 
 def linear_filters(
     rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None
 ) -> tuple[Array, Array]:
     """Triangles of unit area and equal width, those of LFCC; otherwise as mel_filters."""
-    return _triangles(np.linspace(fmin, _top(rate, bands, fmin, fmax), bands + 2), rate, n_fft)
+    return triangles(np.linspace(fmin, _top(rate, bands, fmin, fmax), bands + 2), rate, n_fft)
 
 
 def bark_filters(
@@ -90,7 +90,7 @@ def _top(rate: int, bands: int, fmin: float, fmax: float | None) -> float:
     return top
 
 
-def _triangles(edges: Array, rate: int, n_fft: int) -> tuple[Array, Array]:
+def triangles(edges: Array, rate: int, n_fft: int) -> tuple[Array, Array]:
     """Of unit area, from one edge over the next to the one after: weights [band, bin], and their peaks."""
     f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
     rising = (f - edges[:-2, None]) / np.diff(edges)[:-1, None]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         srmr as srmr,
         stft_loss as stft_loss,
         stoi as stoi,
+        timbre as timbre,
+        unaligned as unaligned,
         visqol as visqol,
         warp_q as warp_q,
         zimtohrli as zimtohrli,

@@ -1,0 +1,86 @@
+"""Metrics that need no alignment: a recording becomes one vector of a fixed size, and two vectors have a distance.
+
+Beside CARD, Options and measure, the file of such a metric offers
+
+feature(samples [channel, sample] at CARD.rate, options) -> float64 [value]. NoFeature says why there is none.
+distances(one [value], many [item, value], options) -> float64 [item]: 0 for equal ones, symmetric.
+
+and makes its `measure` of them by the one here. Metric.feature and Metric.distances call them for recordings of any
+rate: whoever compares a collection keeps the vectors, and needs the recordings once.
+
+Profile and map are the same for all of them: where the spectrum of the test is unlike that of the reference at any
+time, as squared distances in units of the spread that the reference has in the band, levels evened out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answer import Channel, Pair, View, error_frames, shares
+from ..engine import cache, fold
+from ..errors import NoFeature
+from ..hearing import scales
+
+Array = NDArray[Any]
+Feature = Callable[[Array, Any], Array]
+Distances = Callable[[Array, Array, Any], Array]
+
+RANGE = 1e-8  # of the mean power of a band, below which the map hears nothing
+STEADY = 0.1  # nepers of spread that every band has at least
+
+
+def measure(
+    pairs: Sequence[Pair],
+    feature: Feature,
+    distances: Distances,
+    o: Any,
+    details: Callable[[Array, Array], dict[str, float]] | None = None,
+) -> Channel:
+    """The answer about all channels together. details: of the vectors of reference and test."""
+    both = {name: np.stack([pair.samples[i] for pair in pairs]) for i, name in enumerate(("reference", "test"))}
+    try:
+        one, other = (_named(name, x, pairs[0].samples[i], feature, o) for i, (name, x) in enumerate(both.items()))
+    except NoFeature as why:
+        return Channel(value=nan, reason=str(why))
+    value = float(distances(one, other[None], o)[0])
+    where = {} if pairs[0].detail == "value" else unlike(mono(both["reference"]), mono(both["test"]), pairs[0])
+    return Channel(value=value, details=details(one, other) if details else {}, **where)
+
+
+def _named(name: str, samples: Array, first: Array, feature: Feature, o: Any) -> Array:
+    """The feature of samples [channel, sample], of which the first channel is kept by somebody."""
+    try:
+        return cache.cached(first, (feature, o, len(samples)), lambda: feature(samples, o))
+    except NoFeature as why:
+        raise NoFeature(f"the {name} {why}") from None
+
+
+def mono(samples: Array) -> Array:
+    """The mean of all channels, float64 [sample]: [channel, sample]. NoFeature where nothing is left."""
+    mean: Array = samples.mean(0, dtype=np.float64)
+    if not mean.any():
+        raise NoFeature("is silent" if not samples.any() else "is silent when its channels are averaged")
+    return mean
+
+
+def unlike(ref: Array, test: Array, view: View) -> dict[str, Any]:
+    """Fields of a Result: where the spectrum of test [sample] is far from that of ref [sample] at any time."""
+    stft = error_frames(view.rate)
+    frequencies = stft.frequencies(view.rate)
+    cuts, edges = scales.bands(frequencies, view.rate / 2, view.band_edges)
+    r, t = (_log_bands(x, stft, cuts) for x in (ref, test))
+    cells = (t - r.mean(0)) ** 2 / (r.var(0) + STEADY**2)
+    return shares(cells, stft.times(len(cells), view.rate), frequencies, cuts, edges, view.detail)
+
+
+def _log_bands(x: Array, stft: Any, cuts: Array) -> Array:
+    """ln of the power in bands [frame, band], over its mean, of frames of which half or more is sound."""
+    bands = np.concatenate([scales.by_band(z.real**2 + z.imag**2, cuts) for z in fold.spectra(x, stft)])
+    bands = bands[: x.size // stft.hop + 1]
+    result: Array = np.log(bands / (bands.mean() + 1e-300) + RANGE)
+    return result
