@@ -54,7 +54,11 @@ def same_pieces(pair: Pair) -> bool:
         joined, rest, kept = together(pair.a, pair.b, cut)
         if _one_clock(pair, sums.unlike(*sums.overlap(joined, rest, cut[0].late))):
             return True
-        pair.findings += findings(pair.a, pair.b, pair.rate, cut)
+        errors = [sums.error(*sums.overlap(x, y, cut[0].late)) for x, y in ((pair.a, pair.b), (joined, rest))]
+        share = pair.gone(pair.now - errors[0] + errors[1]) or 0.0
+        told = findings(pair.a, pair.b, pair.rate, cut)
+        whole = sum(f.size or 0.0 for f in told)
+        pair.findings += [replace(f, share=round(share * (f.size or 0.0) / whole, 4)) for f in told]
         pair.a, pair.b, pair.searched = joined, rest, None
         at = 0
         for piece in kept:

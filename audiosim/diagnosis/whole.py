@@ -25,6 +25,29 @@ BLOCK = 1 << 18  # samples at a time
 JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
 DITHERED = 0.35  # RMS of the difference in steps, from which on it is more than rounding
+ANOTHER: frozenset[Cause] = frozenset(
+    (
+        "unrelated",
+        "excerpt",
+        "speed",
+        "tempo",
+        "pitch",
+        "edit",
+        "silence inserted",
+        "silence removed",
+        "lost",
+        "repeated",
+    )
+)  # another recording
+MINOR: dict[Cause, float] = {
+    "dc": 1e-3,
+    "gain": 0.25,
+    "drift": 1.0,
+    "noise": -50.0,
+    "hum": -50.0,
+    "bit depth": 16,
+    "dither": 16,
+}
 ONE_STEP = 0.8  # RMS in steps, up to which the difference is one of bits
 
 
@@ -35,8 +58,32 @@ def diagnosed(ref: Signal, test: Signal) -> Diagnosis:
         return Diagnosis((), null, None)
     pair = Pair(ref, test, null)
     _examine(pair)
-    findings = sorted(pair.findings, key=lambda f: -1.0 if f.share is None else -f.share)
-    return Diagnosis(tuple(findings), null, pair.left)
+    return Diagnosis(_ordered(pair), null, pair.left)
+
+
+def _ordered(pair: Pair) -> tuple[Finding, ...]:
+    """What makes another recording of it first, then by share of the difference, what is minor last."""
+    told = sum(f.share or 0.0 for f in pair.findings)
+
+    def place(f: Finding) -> tuple[bool, bool, float]:
+        share = max(1.0 - told, 0.0) if f.share is None else f.share  # of codecs, which are known by their traces
+        return f.minor, f.cause not in ANOTHER, -share
+
+    minor = [_is_minor(f) for f in pair.findings]
+    found = pair.findings if all(minor) else [replace(f, minor=m) for f, m in zip(pair.findings, minor, strict=True)]
+    return tuple(sorted(found, key=place))
+
+
+def _is_minor(f: Finding) -> bool:
+    """Whether nobody would miss it beside something else."""
+    size = abs(f.size or 0.0)
+    if f.cause == "delay":
+        return bool(abs(f.detail.get("samples", inf)) < 1)
+    if f.cause in ("noise", "hum"):
+        return (f.size or 0.0) < MINOR[f.cause]
+    if f.cause in ("bit depth", "dither"):
+        return bool(f.detail.get("to_bits", f.detail.get("bits", 0)) >= MINOR[f.cause])
+    return size < MINOR.get(f.cause, 0.0)
 
 
 def _examine(pair: Pair) -> None:
