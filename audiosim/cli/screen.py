@@ -8,7 +8,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from ..audio import display_name
-from ..diagnosis.words import left, null_test
+from ..diagnosis.words import left, listed, null_test
 from ..results import header, reasons, shown, shown_unit
 from . import next as following
 from .courses import hertz, print_courses
@@ -99,8 +99,8 @@ def print_diagnosis(diagnosis: Row, out: Console) -> None:
     from rich.text import Text
 
     findings = diagnosis["findings"]
-    for finding in findings:
-        print_point(finding["sentence"], out)
+    for sentence in _said(findings):
+        print_point(sentence, out)
     if findings:
         table = plain_table()
         for name in ("cause", "size", "where", "share", "sure"):
@@ -232,7 +232,7 @@ def _print_causes(pairs: Sequence[Row], out: Console) -> None:
     out.print(Text("\nwhat happened", style="bold"))
     names = without_common_start([display_name(pair["test"]) for pair in told])[1]
     for pair, name in zip(told, names, strict=True):
-        sentences = [finding["sentence"] for finding in pair["diagnosis"]["findings"]]
+        sentences = _said(pair["diagnosis"]["findings"])
         if len(pairs) > 1:
             more = f"; and {len(sentences) - 1} more" if len(sentences) > 1 else ""
             print_point(f"{name}: {sentences[0]}{more}", out)
@@ -242,6 +242,10 @@ def _print_causes(pairs: Sequence[Row], out: Console) -> None:
         if len(sentences) > following.SHOWN:
             command = following.diagnosing(pair["reference"], pair["test"])
             out.print(Text(f"... and {len(sentences) - following.SHOWN} more: {command}"))
+
+
+def _said(found: Sequence[Row]) -> list[str]:
+    return listed((f["sentence"], f["minor"]) for f in found)
 
 
 def _lines(pairs: Sequence[Row]) -> int:

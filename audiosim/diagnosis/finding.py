@@ -74,7 +74,7 @@ class Finding:
     size: how much, in `unit` ("ms", "dB", "ppm"...); None where there is no one number.
     places: the largest ones, in order of time; count: of all. Both empty for what concerns the whole recording.
     confidence: 0 to 1. share: of the energy of the difference that goes when this is undone, 0 to 1; None: not known.
-    detail: further numbers, plain data, named per cause in words.py.
+    detail: further numbers, plain data, named per cause in words.py. minor: too little to matter beside the others.
     """
 
     cause: Cause
@@ -85,6 +85,7 @@ class Finding:
     confidence: float = 1.0
     share: float | None = None
     detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    minor: bool = False
 
     @property
     def sentence(self) -> str:
@@ -94,7 +95,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        named = {f: getattr(self, f) for f in ("cause", "size", "unit", "count", "confidence", "share")}
+        named = {f: getattr(self, f) for f in ("cause", "size", "unit", "count", "confidence", "share", "minor")}
         return {
             **named,
             "places": [asdict(place) for place in self.places],
@@ -124,7 +125,7 @@ class NullTest:
 class Diagnosis:
     """What happened to the sound.
 
-    findings: what explains most first. null: None where rates or channels differ.
+    findings: what explains most first, minor ones last. null: None where rates or channels differ.
     left_db: power of what is left of the difference when the findings of the whole recording are undone, against the
         reference's; None where nothing is. Places are not undone.
     """
@@ -139,7 +140,7 @@ class Diagnosis:
 
     @property
     def sentences(self) -> list[str]:
-        """What a person reads: each finding, then what is left."""
+        """What a person reads: each finding, minor ones in one line, then what is left."""
         from .words import sentences
 
         return sentences(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import log10
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,17 @@ def sentence(finding: Finding) -> str:
 
 def sentences(diagnosis: Diagnosis) -> list[str]:
     """All that was found, and what is left."""
-    said = [f.sentence for f in diagnosis.findings]
+    said = listed((f.sentence, f.minor) for f in diagnosis.findings)
     if diagnosis.left_db is not None and diagnosis.findings:
         said.append(left(diagnosis.left_db))
     return said
+
+
+def listed(said: Iterable[tuple[str, bool]]) -> list[str]:
+    """A line for each finding, given by its sentence and whether it is minor; one line for all minor ones."""
+    said = list(said)
+    minor = [sentence for sentence, small in said if small]
+    return [sentence for sentence, small in said if not small] + ([f"also: {'; '.join(minor)}"] if minor else [])
 
 
 def left(db: float) -> str:

@@ -217,6 +217,24 @@ def test_shares_are_of_the_difference():
         assert shares == sorted(shares, reverse=True)
 
 
+def test_what_is_minor_stands_last_in_one_line():
+    x = SIGNALS["speech"].make(16000, 4.0, 1)
+    y = 0.97 * np.pad(x, ((0, 0), (100, 0))) + 0.0004 + 0.02 * noise(16000, 5.0, 2)[:, : x.shape[1] + 100]
+    found = diagnose(signal(x), signal(y))
+    assert found.causes[0] == "delay"
+    assert [f.cause for f in found.findings if f.minor] == ["dc"]
+    assert found.sentences[-2].startswith("also: the test sits on a constant")
+    alone = diagnose(signal(x), signal(x + 0.0004))
+    assert [(f.cause, f.minor) for f in alone.findings] == [("dc", False)]
+
+
+def test_an_edit_has_its_share():
+    x = SIGNALS["speech"].make(16000, 5.0, 1)
+    found = diagnose(signal(x), signal(0.9 * np.concatenate((x[:, :32000], x[:, 44000:]), axis=1)))
+    assert found.causes == ("edit", "gain")
+    assert found.findings[0].share > 0.9
+
+
 def test_a_tempo_at_the_end_of_the_search_and_beyond() -> None:
     x = speech_like(16000, 4.0, 1)
     for factor in (tempo.FASTER, 1.03 * tempo.FASTER):

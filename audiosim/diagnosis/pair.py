@@ -1,0 +1,72 @@
+"""The two recordings of a diagnosis on their way to each other, and what has been told of them so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import log10
+from typing import TYPE_CHECKING, Any
+
+from . import sums
+from .finding import Cause, Finding, NullTest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..dsp.drift import Drift
+    from ..signal import Signal
+    from .places import Aligned
+    from .spectra import Spectra
+
+    Array = NDArray[Any]
+
+FEWEST = 512  # samples, below which only the null test says anything
+
+
+@dataclass
+class Pair:
+    """ref, test: as they were decoded; null: their null test.
+
+    a, b: both, [channel, sample], of one `rate` and as many channels, as far as their times are one by now. late:
+    samples by which b is late then, to a fraction. x, y: of a and b what overlaps, with the same channels. seen: their
+    spectra.
+    """
+
+    ref: Signal
+    test: Signal
+    null: NullTest | None
+    findings: list[Finding] = field(default_factory=list)
+    later: list[Finding] = field(default_factory=list)  # that hold only where the two are one recording
+    left: float | None = None  # dB
+    energy: float = 0.0  # of the difference as it is, against the reference's
+    now: float = 0.0  # and what is left of it
+    a: Array = field(init=False)
+    b: Array = field(init=False)
+    rate: int = 0
+    powers: list[float] = field(default_factory=list)  # of both
+    late: float = 0.0
+    strength: float = 0.0  # correlation at that delay
+    seen: Spectra = field(init=False)
+    weight: Array = field(init=False)  # of its phases, [channel, bin]
+    cut: list[tuple[float, float, float]] = field(default_factory=list)  # s: start of a piece, what its times lack
+    searched: tuple[Drift, Array | None] | None = None  # the drift between a and b, and b without it
+    clock: Drift | None = None  # undone
+    start: float | None = None  # samples by which the test is late at its start, where the clocks differ
+    moved: int = 0  # samples by which the test had been moved before `late` was measured
+    x: Array = field(init=False)
+    y: Array = field(init=False)
+    gated: bool = False  # its dynamics are expanded: what was quiet is gone
+    aligned: Aligned = field(init=False)
+
+    def tell(self, cause: Cause, size: float | None = None, unit: str = "", **more: Any) -> None:
+        self.findings.append(Finding(cause, size, unit, **more))
+
+    def gone(self, now: float) -> float | None:
+        """The share that goes with what was undone last."""
+        share = (self.now - now) / self.energy if self.energy > 0 else 0.0
+        self.now = min(now, self.now)
+        return round(min(max(share, 0.0), 1.0), 4)
+
+    def leave(self, x: Array, y: Array) -> None:
+        """This is left when all is undone."""
+        e = sums.error(x, y)
+        self.left = round(10 * log10(e), 2) if e > 0 else None

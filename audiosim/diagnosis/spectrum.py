@@ -1,0 +1,255 @@
+"""The spectrum of the test against that of the reference: gain, equaliser, low-pass; offset and dynamics too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import filters, sums
+from .levels import Dynamics, dynamics, levels, short, undone, variance
+from .pair import Pair
+from .places import Aligned
+from .spectra import Spectra, spectra
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+BLOCK = 1 << 18  # samples at a time
+SHIFT = 0.05  # samples, below which a delay is none
+ALIGNED = 0.9  # of the difference that is left at most when a fraction of a sample is undone
+FRACTION = 0.6  # samples: a smaller delay may be an equaliser's
+JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
+LEAST_DC = 2e-4
+SURE = 5.0  # standard errors
+TARGETS = (-14.0, -16.0, -23.0, -24.0)  # LUFS
+ON_TARGET = 0.06  # LU
+ROUND = 0.5, 0.004  # dB: gains that are multiples of this, as nearly, are set by hand
+GAIN = 0.08  # dB
+WITH_DYNAMICS = 3.0  # dB of an equaliser beside a gain that changes
+EXPLAINS = 0.5  # of the gain's variance with an equaliser alone, at most, that a gain that changes leaves
+
+
+def same_spectrum(pair: Pair) -> None:
+    x, y, seen = pair.x, pair.y, pair.seen
+    fraction = pair.late - round(pair.late)
+    pair.seen = seen = _turned(seen, fraction)
+    r = filters.response(seen)
+    offset = constant_offset(pair, x, y, 10 ** (r.gain_db / 20))
+    squeezed = _dynamics(pair, seen, r, fraction)
+    if squeezed:
+        y, seen = _even(pair, squeezed, fraction)
+        r = filters.response(seen)
+    low = filters.low_pass(seen, r)
+    top = 0.42 if pair.ref.rate != pair.test.rate else 0.5  # of the rate: beyond, the resampler acts
+    curve = filters.curve(seen, r, low, top * pair.rate)
+    bell = filters.bells(curve, r, WITH_DYNAMICS if squeezed else filters.AUDIBLE_EQ)
+    cut_off = low  # by anything; by another clock it is no cause
+    if pair.clock is not None and low and low.corner > 0.44 * pair.rate * min(pair.clock.stretch, 1.0):
+        low = None
+    gain = 10 ** (r.gain_db / 20) if np.isfinite(r.certain) else 1.0
+    _tell_gain(pair, r, seen, gain)
+    if not (bell or low) and SHIFT < abs(pair.late) < FRACTION and pair.start is None and not pair.moved:
+        before, now = pair.now, _spectral_error(seen, 1.0)
+        share = pair.gone(now)
+        if now < ALIGNED * before:
+            detail = {"samples": round(pair.late, 3)}
+            pair.tell("delay", 1000 * pair.late / pair.rate, "ms", share=share, detail=detail)
+    magnitude = np.ones(seen.frequencies.size)
+    if bell:
+        magnitude = _over_bins(seen, np.where(np.abs(curve) > 0, curve, 0.0))
+        _tell_curve(pair, seen, curve, bell, gain, magnitude)
+    if low:
+        _tell_low_pass(pair, low, seen, gain, magnitude)
+    undone = _undone(y, fraction, gain, offset, bell is not None, seen.frequencies, magnitude)
+    if cut_off and not low:  # filters of other clocks differ where they end
+        cut_off = replace(cut_off, corner=0.9 * cut_off.corner, gone=0.95 * cut_off.corner)
+        undone = _passed(undone, cut_off, seen)
+    if cut_off:
+        x = _passed(x, cut_off, seen)
+    pair.leave(x, undone)
+    at = round(pair.late) + pair.moved
+    early, joins = max(-at, 0), (round(piece[0] * pair.rate) for piece in pair.cut[1:])
+    pair.gated = squeezed is not None and squeezed.kind == "expansion"
+    pair.aligned = Aligned(  # offsets are those of the whole files
+        x, undone, y, pair.rate, early / pair.rate, max(at, 0) / pair.rate, tuple(j - early for j in joins)
+    )
+
+
+def _dynamics(pair: Pair, seen: Spectra, r: filters.Response, fraction: float) -> Dynamics | None:
+    """A gain that changes. Loud sounds have other spectra than quiet ones: what explains more of the gain of short
+    frames, a gain that changes or an equaliser, is undone first."""
+    told = np.abs(r.bands) > 0
+    if not told.any():
+        return None
+    whole = np.where(told, np.abs(r.bands), 1e-3) / 10 ** (r.gain_db / 20)
+    shaped = _over_bins(seen, 20 * np.log10(whole))
+    flat = filters.impulse(seen.frequencies, np.ones(shaped.size), -fraction) if abs(fraction) > SHIFT else None
+    plain = short(pair.x, pair.y, pair.rate, flat)
+    equal = short(pair.x, pair.y, pair.rate, filters.impulse(seen.frequencies, shaped, -fraction))
+    found = dynamics(plain)
+    least = EXPLAINS * variance(equal, None)
+    if found is not None and found.rest < least:
+        return found
+    found = dynamics(equal)
+    return found if found is not None and found.rest < least else None
+
+
+def _even(pair: Pair, found: Dynamics, fraction: float) -> tuple[Array, Spectra]:
+    """The test without a gain that changes, which is told; and the spectra then."""
+    from .. import scratch
+
+    level = levels(pair.x, pair.rate)
+    factors = found.at(level)
+    power = 10 ** (level / 10)
+    factors /= np.sqrt((factors**2 * power).sum() / power.sum())
+    y = undone(pair.y, factors, pair.rate, scratch.empty(pair.y.shape, pair.y.dtype))
+    detail: dict[str, Any] = {"ratio": round(found.ratio, 2), "threshold_db": round(found.threshold, 1)}
+    if found.kind == "moving gain":
+        detail = {"from_db": round(float(found.gains.min()), 1), "to_db": round(float(found.gains.max()), 1)}
+    confidence = round(min(0.5 + found.size / 6, 1.0), 2)
+    share = pair.gone(sums.error(pair.x, y))
+    pair.tell(found.kind, round(found.size, 2), "dB", confidence=confidence, share=share, detail=detail)
+    return y, _turned(spectra(pair.x, y, pair.rate), fraction)
+
+
+def constant_offset(pair: Pair, x: Array, y: Array, gain: float) -> Array:
+    """What is constant in the test beyond what is in the reference, [channel]; told where it is plain."""
+    length = x.shape[1]
+    step = max(length // 64, 1)
+    starts = range(0, length - step + 1, step)
+    means = np.array([[z[:, at : at + step].mean(axis=1, dtype=np.float64) for at in starts] for z in (x, y)])
+    means = means.transpose(0, 2, 1)
+    change = means[1] - gain * means[0]  # [channel, block]
+    offset: Array = np.median(change, axis=1)
+    error = 1.2533 * change.std(axis=1) / np.sqrt(change.shape[1])
+    plain = (np.abs(offset) > LEAST_DC) & (np.abs(offset) > SURE * error)
+    plain &= np.abs(offset) > 0.5 * np.abs(gain * means[0].mean(axis=1))  # an equaliser may change what was there
+    offset = np.where(plain, change.mean(axis=1), 0.0)
+    if not offset.any():
+        return offset
+    largest = float(offset[np.argmax(np.abs(offset))])
+    power = float(np.mean(offset**2))
+    whole = pair.energy * sums.power(x) or power
+    share = round(min(power / whole, 1.0), 4)
+    where = [int(c) + 1 for c in np.flatnonzero(offset)]
+    pair.tell("dc", largest, "", share=share, detail={"offsets": offset.round(6).tolist(), "channels": where})
+    pair.now = max(pair.now - power / max(sums.power(x), 1e-300), 0.0)
+    return offset
+
+
+def _tell_gain(pair: Pair, r: filters.Response, seen: Spectra, gain: float) -> None:
+    db = r.gain_db
+    least = GAIN + (2.5 * r.certain if db < 0 else 0.3 * r.certain)
+    share = pair.gone(_spectral_error(seen, gain))
+    if abs(db) < least:
+        return
+    loudness = _target(pair, db)
+    if loudness is None:
+        pair.tell("gain", db, "dB", share=share)
+    else:
+        pair.tell("loudness normalisation", db, "dB", share=share, detail={"lufs": loudness})
+
+
+def _target(pair: Pair, db: float) -> float | None:
+    """The usual loudness that a gain brings the test to."""
+    if abs(db / ROUND[0] - round(db / ROUND[0])) * ROUND[0] < ROUND[1]:
+        return None
+    from ..metrics import lufs
+
+    now = lufs.integrated(pair.test)
+    target = min(TARGETS, key=lambda t: abs(t - now))
+    return target if abs(target - now) <= ON_TARGET else None
+
+
+def _tell_curve(pair: Pair, seen: Spectra, curve: Array, bell: tuple[int, int, float], gain: float, m: Array) -> None:
+    first, last, size = bell
+    f, cuts = seen.frequencies, seen.cuts
+    pair.tell(
+        "equaliser",
+        size,
+        "dB",
+        share=pair.gone(_spectral_error(seen, gain * m)),
+        detail={
+            "low_hz": round(float(f[cuts[first]])),
+            "high_hz": round(float(f[cuts[last + 1] - 1])),
+            "to_the_top": bool(last == curve.size - 1),
+            "to_the_bottom": bool(first == 0),
+            "curve": [[round(float(c)), round(float(d), 1)] for c, d in zip(seen.centres, curve, strict=True)],
+        },
+    )
+
+
+def _tell_low_pass(pair: Pair, low: filters.LowPass, seen: Spectra, gain: float, magnitude: Array) -> None:
+    shape = gain * magnitude * (seen.frequencies < low.gone)
+    share = pair.gone(_spectral_error(seen, 1.0, gone=shape))
+    detail: dict[str, Any] = {"gone_hz": round(low.gone), "coded": bool(low.steep and not low.clean)}
+    if low.rate and low.rate < 0.98 * pair.rate:
+        pair.tell("rate conversion", low.corner, "Hz", share=share, detail={**detail, "rate_hz": low.rate})
+    else:
+        pair.tell("low-pass", low.corner, "Hz", share=share, detail=detail)
+
+
+def _undone(
+    y: Array,
+    fraction: float,
+    gain: float,
+    offset: Array,
+    shaped: bool,
+    frequencies: Array,
+    magnitude: Array,
+) -> Array:
+    """The test without offset, gain, curve and the fraction of a sample."""
+    from .. import scratch
+
+    if not (offset.any() or shaped or abs(fraction) > SHIFT or abs(gain - 1) > 1e-4):
+        return y
+    out = scratch.empty(y.shape, y.dtype)
+    taps = None
+    if shaped or abs(fraction) > SHIFT:
+        taps = filters.impulse(frequencies, 1 / magnitude, fraction) / gain
+    level = offset.astype(y.dtype)[:, None]
+    for at in range(0, y.shape[1], BLOCK):
+        out[:, at : at + BLOCK] = (y[:, at : at + BLOCK] - level) * y.dtype.type(1 if taps is not None else 1 / gain)
+    return out if taps is None else filters.filtered(out, taps, scratch.empty(y.shape, y.dtype))
+
+
+def _passed(x: Array, low: filters.LowPass, seen: Spectra) -> Array:
+    """A recording, such as the reference, through the low-pass of the test."""
+    from .. import scratch
+
+    f = seen.frequencies
+    magnitude = np.clip((low.gone - f) / max(low.gone - low.corner, 2 * f[1]), 0, 1)
+    taps = filters.impulse(f, np.sin(np.pi / 2 * magnitude) ** 2, 0.0)
+    return filters.filtered(x, taps, scratch.empty(x.shape, x.dtype))
+
+
+def _turned(seen: Spectra, fraction: float) -> Spectra:
+    """The spectra as if the test were earlier by a fraction of a sample."""
+    if abs(fraction) < 1e-4:
+        return seen
+    omega = 2 * np.pi * np.arange(seen.frequencies.size) / seen.window
+    middle = 2 * np.pi * seen.centres / (seen.frequencies[1] * seen.window)
+    return replace(
+        seen,
+        cross=seen.cross * np.exp(1j * fraction * omega),
+        cross_bands=seen.cross_bands * np.exp(1j * fraction * middle),
+    )
+
+
+def _spectral_error(seen: Spectra, g: Any, gone: Any = None) -> float:
+    """Energy of the test over g, less the reference, against the reference's; or of the test less the filtered
+    reference."""
+    good = seen.good
+    xx, yy, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.test, seen.cross.real))
+    e = yy / g**2 + xx - 2 * xy / g if gone is None else yy + gone**2 * xx - 2 * gone * xy
+    return max(float(e.sum()), 0.0) / max(float(xx.sum()), 1e-300)
+
+
+def _over_bins(seen: Spectra, db: Array) -> Array:
+    """A curve of bands, at each bin, as a factor."""
+    magnitude: Array = 10 ** (np.interp(np.log(np.maximum(seen.frequencies, 1)), np.log(seen.centres), db) / 20)
+    return magnitude

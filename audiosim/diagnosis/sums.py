@@ -1,0 +1,85 @@
+"""Sums over long recordings [channel, sample], block by block and in one order whatever the number of threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+BLOCK = 1 << 18  # samples at a time
+
+
+def overlap(a: Array, b: Array, late: int) -> tuple[Array, Array]:
+    from ..dsp import alignment
+
+    return alignment.overlap(a, b, late)
+
+
+def error(a: Array, b: Array) -> float:
+    """Energy of the difference against the reference's."""
+    error = own = 0.0
+    for at in range(0, a.shape[1], BLOCK):
+        x, y = a[:, at : at + BLOCK], b[:, at : at + BLOCK]
+        e = y - x
+        error += product(e, e)
+        own += product(x, x)
+    return error / own if own > 0 else 0.0
+
+
+def product(x: Array, y: Array) -> float:
+    """Sum of x y; not by a library whose order of additions depends on its threads."""
+    return float((x * y).sum(dtype="float64"))
+
+
+def power(x: Array) -> float:
+    blocks = (x[:, at : at + BLOCK] for at in range(0, x.shape[1], BLOCK))
+    return sum(product(z, z) for z in blocks) / x.size
+
+
+def varying(x: Array) -> float:
+    """Mean square about the mean."""
+    power = 0.0
+    for c in x:
+        mean = c.mean(dtype=np.float64)
+        power += sum(float(((c[at : at + BLOCK] - mean) ** 2).sum(dtype=np.float64)) for at in range(0, c.size, BLOCK))
+    return power / x.size
+
+
+def correlation(a: Array, b: Array) -> float:
+    """Of the channels in place, at no delay; of an even choice of blocks."""
+    ab, aa, bb = products(a, b)
+    return float(sum(ab)) / (sum(aa) * sum(bb)) ** 0.5 if sum(aa) > 0 and sum(bb) > 0 else 0.0
+
+
+def unlike(a: Array, b: Array) -> float:
+    """The part of the channels that those of the other at any gain and polarity leave unexplained."""
+    ab, aa, bb = products(a, b)
+    explained = sum(x * x / y for x, y in zip(ab, aa, strict=True) if y > 0)
+    return max(1 - float(explained) / sum(bb), 0.0) if sum(bb) > 0 else 0.0
+
+
+def products(a: Array, b: Array) -> tuple[list[float], list[float], list[float]]:
+    """Of each channel, of an even choice of blocks: products with the other, and of both with themselves."""
+    step = max(a.shape[1] // 8, BLOCK) if a.shape[1] > 8 * BLOCK else BLOCK
+    sums = [[0.0] * len(a) for _ in range(3)]
+    for at in range(0, a.shape[1], step):
+        for c, (p, q) in enumerate(zip(a[:, at : at + BLOCK], b[:, at : at + BLOCK], strict=True)):
+            p, q = p - p.mean(), q - q.mean()
+            for k, (x, y) in enumerate(((p, q), (p, p), (q, q))):
+                sums[k][c] += product(x, y)
+    return sums[0], sums[1], sums[2]
+
+
+def mean(x: Array) -> Array:
+    """One channel, the mean of all."""
+    from .. import scratch
+
+    out = scratch.empty((1, x.shape[1]), x.dtype)
+    for at in range(0, x.shape[1], BLOCK):
+        out[0, at : at + BLOCK] = x[:, at : at + BLOCK].mean(axis=0)
+    return out

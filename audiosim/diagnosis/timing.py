@@ -1,0 +1,389 @@
+"""The time of the test against that of the reference: pieces, delay, clocks that differ, speed, tempo, clips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil, log10
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import envelopes, sums
+from .finding import Finding, Place
+from .pair import FEWEST, Pair
+from .spectra import Spectra, spectra
+from .tempo import PROVEN, tempo
+from .timeline import findings, pieces, together
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..dsp.drift import Drift
+
+    Array = NDArray[Any]
+
+SEARCH = 1.0  # s, of delays
+LOW = 8000  # Hz, about, at which delays are looked for first
+LONGEST = 20.0  # s, in which they are
+ECHOES = 0.05  # s, within which peaks are one
+ALIKE = 0.9  # correlation without a delay, from which on none is looked for but of a few samples
+FRACTION = 0.6  # samples: a smaller delay may be an equaliser's
+PART = 1.5  # times as long as the other, from which on a recording is first looked for in the longer one
+TRENDS = 0.15  # samples by which the delay changes over the recording, where clocks differ
+SCATTERED = 0.5  # samples between the delay of segments and that of the whole, by which something moves
+WEAK = 0.3, 0.55  # correlation, and coherence of segments, below both of which a delay is chance
+VARISPEED = 3000.0  # ppm, from which on it is no clock but a speed
+SPEEDS = 0.002, 0.12  # as parts: of these the lengths may tell
+CHANGES = 0.002  # of the length, below which there is no other tempo
+MANY = 2  # pieces, from which on they may be those of time stretching
+EVIDENT = 0.95  # likeness of levels at another tempo, that outdoes what the waveform says
+POOR = 0.9  # coherence, below which the clocks may differ
+HEARD_LATE = 0.03  # s, of a delay beside another tempo
+GAIN_OF_POWER = 0.75  # dB, of a gain told by power alone
+CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
+UNRELATED = 0.65  # correlation of envelopes, below which two recordings have nothing in common
+
+
+def same_pieces(pair: Pair) -> bool:
+    """Joins the test again where it was cut, so that one delay is left. False: time stretching cut it."""
+    cut = pieces(pair.a, pair.b, pair.rate)
+    if len(cut) > MANY and _stretched(pair, EVIDENT):
+        return False
+    if cut:
+        joined, rest, kept = together(pair.a, pair.b, cut)
+        if _one_clock(pair, sums.unlike(*sums.overlap(joined, rest, cut[0].late))):
+            return True
+        errors = [sums.error(*sums.overlap(x, y, cut[0].late)) for x, y in ((pair.a, pair.b), (joined, rest))]
+        share = pair.gone(pair.now - errors[0] + errors[1]) or 0.0
+        told = findings(pair.a, pair.b, pair.rate, cut)
+        whole = sum(f.size or 0.0 for f in told)
+        pair.findings += [replace(f, share=round(share * (f.size or 0.0) / whole, 4)) for f in told]
+        pair.a, pair.b, pair.searched = joined, rest, None
+        at = 0
+        for piece in kept:
+            late = piece.late - cut[0].late
+            pair.cut.append((at / pair.rate, (piece.start - at) / pair.rate, late / pair.rate))
+            at += piece.stop - piece.start
+    return True
+
+
+def _one_clock(pair: Pair, unlike: float) -> bool:
+    """Whether another clock leaves less unexplained than pieces do: of steady tones any delay is near enough to
+    some period."""
+    found, even = _search(pair)
+    return found.clear and even is not None and sums.unlike(*sums.overlap(pair.a, even, 0)) < unlike
+
+
+def _search(pair: Pair) -> tuple[Drift, Array | None]:
+    """The drift between the two as they are, and the test without it where it is clear; searched once."""
+    from ..dsp.drift import drift, undone
+
+    if pair.searched is None:
+        found = drift(pair.a, pair.b, pair.rate)
+        pair.searched = found, undone(pair.b, found) if found.clear else None
+    return pair.searched
+
+
+def same_time(pair: Pair) -> bool:
+    """Delay, drift, speed and clips. Whether the two are one recording."""
+    rate = pair.rate
+    excess = (pair.b.shape[1] - pair.a.shape[1]) / rate
+    a, b = sums.overlap(pair.a, pair.b, 0)
+    late, found = 0.0, False
+    pair.strength = sums.correlation(a, b)
+    if pair.strength > ALIKE:
+        found = True
+    else:
+        late, found = _delay(pair)
+    if found and _refined(pair, late) is not None and not _weak(pair):
+        _clock(pair)
+        if pair.clock is None and float(median(pair.seen.coherences)) < POOR and _stretched(pair, EVIDENT):
+            return False
+        _tell_delay(pair)
+        if abs(excess) > CLIP and not any(f.cause == "speed" for f in pair.findings):
+            _tell_clip(pair, -pair.late)
+        return True
+    part = max(pair.a.shape[1], pair.b.shape[1]) > PART * min(pair.a.shape[1], pair.b.shape[1])
+    if (part and _clip(pair)) or _speed(pair):
+        _tell_delay(pair)
+        return True
+    if _stretched(pair) or _pitch(pair):
+        return pair.clock is not None
+    if not part and _clip(pair):
+        return True
+    _unrelated(pair)
+    return False
+
+
+def _delay(pair: Pair) -> tuple[float, bool]:
+    """In samples; looked for at a low rate."""
+    from ..dsp import alignment
+
+    q = max(pair.rate // LOW, 1)
+    first, size = _loud(pair.a, round(LONGEST * pair.rate))
+    a, b = (_thinned(x[:, first : first + size], q) for x in (pair.a, pair.b))
+    limit, apart = ceil(SEARCH * pair.rate / q), ceil(ECHOES * pair.rate / q)
+    found = alignment.roughly(a, b, limit, apart)
+    pair.strength = abs(found.correlation)
+    return found.samples * q, found.found
+
+
+def _weak(pair: Pair) -> bool:
+    """Whether the delay is one by chance."""
+    seen = pair.seen
+    audible = seen.ref.sum(axis=(1, 2)) > 1e-4 * seen.ref.sum(axis=(1, 2)).max()
+    return pair.strength < WEAK[0] and float(np.median(seen.coherences[audible])) < WEAK[1]
+
+
+def _refined(pair: Pair, late: float) -> float | None:
+    """The delay to a fraction of a sample, and the spectra at it. None where nothing is in common after all."""
+    for _ in range(3):
+        whole = round(late)
+        a, b = sums.overlap(pair.a, pair.b, whole)
+        if a.shape[1] < FEWEST:
+            return None
+        seen = spectra(a, b, pair.rate)
+        more = lag(pair, seen)
+        late = whole + more
+        if abs(more) <= 0.75:
+            break
+    pair.late, pair.seen = late, seen
+    return late
+
+
+def lag(pair: Pair, seen: Spectra) -> float:
+    good = seen.good
+    xx, yy, xy = (z[good].sum(axis=0) for z in (seen.ref, seen.test, seen.cross))
+    coherence = np.abs(xy) ** 2 / np.maximum(xx * yy, 1e-300)
+    chance = min(4 / max(int(seen.frames[good].sum()), 1), 0.9)
+    coherence = np.clip((coherence - chance) / (1 - chance), 0, 1)
+    coherence[:, :2] = 0
+    coherence[:, -1:] = 0
+    coherence *= xx > 1e-9 * xx.max()
+    signs = np.where(np.real(xy * coherence).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    weight = coherence / (1.001 - coherence)
+    pair.weight = weight
+    return float(seen.lag(xy * signs, weight, seen.window / 4))
+
+
+def _clock(pair: Pair) -> None:
+    """Clocks that differ: the delay changes evenly from segment to segment."""
+    seen = pair.seen
+    coherence = seen.coherences
+    good = seen.good
+    poor = good.mean() < 0.6 or float(np.median(coherence)) < POOR
+    lags = []
+    for s in np.flatnonzero(good):
+        xy = seen.cross[s]
+        turn = np.sign(np.real(seen.cross[good].sum(axis=0) * np.conj(xy)).sum(axis=1, keepdims=True))
+        lags.append(seen.lag(xy * np.where(turn < 0, -1, 1) * _signs(pair), pair.weight, seen.window / 4))
+    times = seen.starts[good]
+    trend = False
+    if len(lags) >= 3:
+        slope, rest = _line(times, np.array(lags))
+        change = abs(slope) * (times[-1] - times[0])
+        trend = change > max(TRENDS, 4 * rest) or rest > SCATTERED
+    if trend or poor:
+        _drifting(pair)
+
+
+def _signs(pair: Pair) -> Any:
+    xy = pair.seen.cross.sum(axis=0)
+    return np.where(np.real(xy * pair.weight).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+
+
+def _drifting(pair: Pair) -> bool:
+    """Whether the clocks differ; undone then."""
+    return _on_one_clock(pair, *_search(pair))
+
+
+def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
+    """even: the test without this drift, which is told where that leaves less unexplained."""
+    if even is None:
+        return False
+    before = pair.a, pair.b, pair.late
+    pair.b = even
+    was = sums.unlike(*sums.overlap(*before[:2], round(before[2])))
+    if _refined(pair, 0.0) is None:
+        pair.a, pair.b, pair.late = before
+        return False
+    now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    if sums.unlike(*sums.overlap(pair.a, pair.b, round(pair.late))) > 0.98 * was and abs(found.ppm) < VARISPEED:
+        pair.a, pair.b, pair.late = before
+        _refined(pair, pair.late)
+        return False
+    pair.clock = found
+    pair.start = float(found.delay_samples_at_start)
+    detail = {"ppm": round(float(found.ppm), 3)}
+    if abs(found.ppm) >= VARISPEED:
+        pair.tell("speed", -found.ppm / 1e4 / (1 + found.ppm * 1e-6), "%", share=pair.gone(now), detail=detail)
+    else:
+        pair.tell("drift", float(found.ppm), "ppm", share=pair.gone(now), detail=detail)
+    return True
+
+
+def _speed(pair: Pair) -> bool:
+    if min(pair.a.shape[1], pair.b.shape[1]) < pair.rate:
+        return False
+    stretch = pair.b.shape[1] / pair.a.shape[1]
+    return _drifting(pair) or (SPEEDS[0] < abs(stretch - 1) < SPEEDS[1] and _stretched_by(pair, stretch, 0.0))
+
+
+def _stretched_by(pair: Pair, stretch: float, late: float) -> bool:
+    """Whether the test lasts about so many times longer, and lower, as its waveform has it; undone then."""
+    from ..dsp.drift import Drift, drift, undone
+
+    guess = Drift(1e6 * (stretch - 1), late, 1.0, True, 0.0)
+    rest = drift(pair.a, undone(pair.b, guess), pair.rate)
+    if not rest.found:
+        return False
+    ppm = 1e6 * (stretch * rest.stretch - 1)
+    start = late + stretch * rest.delay_samples_at_start
+    found = replace(rest, ppm=ppm, delay_samples_at_start=start)
+    return _on_one_clock(pair, found, undone(pair.b, found) if found.clear else None)
+
+
+def _stretched(pair: Pair, least: float = 0.0) -> bool:
+    """Another tempo, by the course of levels, of at least this likeness; the pitch may go with it."""
+    if abs(pair.b.shape[1] / pair.a.shape[1] - 1) < CHANGES:
+        return False  # time stretching without another length is rare
+    found = tempo(pair.a, pair.b, pair.rate)
+    if found is None or found.likeness < least:
+        return False
+    if found.shifted and _stretched_by(pair, 1 / found.factor, found.late * pair.rate):
+        return True
+    if found.likeness < PROVEN:
+        return False
+    percent = 100 * (found.factor - 1)
+    pair.tell("speed" if found.shifted else "tempo", percent, "%", confidence=round(found.likeness, 2))
+    if abs(found.late) > HEARD_LATE:
+        pair.tell("delay", 1000 * found.late, "ms")
+    _tell_power(pair, found.gain_db)
+    return True
+
+
+def _tell_power(pair: Pair, db: float) -> None:
+    """Of a test whose waveform is another one."""
+    if abs(db) > GAIN_OF_POWER:
+        pair.tell("gain", db, "dB", confidence=0.7)
+
+
+def _tell_delay(pair: Pair) -> None:
+    late = pair.late if pair.start is None else pair.start
+    if abs(late) < FRACTION or any(f.cause in ("delay", "excerpt") for f in pair.findings):
+        return
+    now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    pair.tell("delay", 1000 * late / pair.rate, "ms", share=pair.gone(now), detail={"samples": round(late, 3)})
+
+
+def _clip(pair: Pair) -> bool:
+    """Whether one is a part of the other, or further away than delays are looked for."""
+    from ..dsp import excerpt
+
+    a, b = pair.a, pair.b
+    found = excerpt.find(a, b, pair.rate)
+    if not found.found:
+        return False
+    start = found.start_samples
+    before = sums.error(*sums.overlap(a, b, 0))
+    pair.moved = -round(start)
+    pair.a, pair.b = sums.overlap(a, b, pair.moved)
+    if _refined(pair, 0.0) is not None:
+        pair.strength = abs(sums.correlation(*sums.overlap(pair.a, pair.b, round(pair.late))))
+        if not _weak(pair):
+            start -= pair.late + round(start) - start
+            if max(a.shape[1], b.shape[1]) - pair.a.shape[1] > CLIP * pair.rate:
+                _tell_clip(pair, start)
+            else:
+                pair.energy, pair.now = before, before
+                share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, round(pair.late))))
+                pair.tell("delay", -1000 * start / pair.rate, "ms", share=share, detail={"samples": round(-start, 3)})
+            return True
+    pair.a, pair.b, pair.moved = a, b, 0
+    return False
+
+
+def _tell_clip(pair: Pair, start: float) -> None:
+    """start: of the test in the reference, samples."""
+    ref, test = pair.ref.duration, pair.test.duration
+    shorter = "test" if test < ref else "reference"
+    at = start if shorter == "test" else -start
+    for f in [f for f in pair.findings if f.cause == "delay"]:
+        pair.findings.remove(f)
+    pair.tell(
+        "excerpt",
+        at / pair.rate,
+        "s",
+        share=None,
+        detail={"shorter": shorter, "duration": round(min(ref, test), 6), "of": round(max(ref, test), 6)},
+    )
+
+
+def _pitch(pair: Pair) -> bool:
+    found = envelopes.pitch(pair.a, pair.b, pair.rate)
+    if found is None:
+        return False
+    pair.tell("pitch", found[0], "semitones", confidence=found[1])
+    _tell_power(pair, 10 * log10(pair.powers[1] / pair.powers[0]))
+    return True
+
+
+def _unrelated(pair: Pair) -> None:
+    a, b = sums.overlap(pair.a, pair.b, 0)
+    pair.leave(a, b)
+    alike = envelopes.likeness(a, b, pair.rate)
+    if alike is not None and alike < UNRELATED:
+        pair.tell("unrelated", share=None, confidence=round(min(1.0, 0.6 + UNRELATED - alike), 2))
+
+
+def on_its_clock(pair: Pair, finding: Finding) -> Finding:
+    """With the times in the test as they are where its clock differs."""
+    if pair.cut:
+        places = tuple(_shifted(p, pair.cut) for p in finding.places)
+        return replace(finding, places=places)
+    if pair.clock is None:
+        return finding
+    late, stretch = pair.clock.delay_samples_at_start / pair.rate, pair.clock.stretch
+    places = tuple(
+        replace(p, test_start=late + stretch * p.start, test_end=late + stretch * p.end) for p in finding.places
+    )
+    return replace(finding, places=places)
+
+
+def _line(t: Array, y: Array) -> tuple[float, float]:
+    """Slope of the straight line through most points, and the median distance from it."""
+    i, k = np.triu_indices(t.size, 1)
+    slope = float(np.median((y[k] - y[i]) / (t[k] - t[i])))
+    rest = y - slope * t
+    return slope, float(np.median(np.abs(rest - np.median(rest))))
+
+
+def _thinned(x: Array, q: int) -> Array:
+    """At a q-th of the rate: means of q samples."""
+    cut = x.shape[1] // q * q
+    thin: Array = x[:, :cut].reshape(len(x), -1, q).mean(axis=2)
+    return thin
+
+
+def _loud(x: Array, length: int) -> tuple[int, int]:
+    """Where the first sound begins, and how much is looked at from there."""
+    if x.shape[1] <= length:
+        return 0, x.shape[1]
+    step = max(length // 20, 1)
+    cut = x.shape[1] // step * step
+    powers = [float((x[:, at : at + step] ** 2).sum()) for at in range(0, cut, step)]
+    first = int(np.argmax(np.array(powers) > 0.05 * max(powers)))
+    return min(first * step, x.shape[1] - length), length
+
+
+def _shifted(place: Place, cut: list[tuple[float, float, float]]) -> Place:
+    """The place with its times as they were before pieces were joined."""
+    _, own, late = [piece for piece in cut if piece[0] <= place.start + 1e-6][-1]
+    return replace(
+        place,
+        start=place.start + own,
+        end=place.end + own,
+        test_start=place.test_start + own + late,
+        test_end=place.test_end + own + late,
+    )
