@@ -129,8 +129,8 @@ USERS = {
     "siib": {"siib_gauss"},
     "stft_loss": {"mel_stft", "mr_stft", "spectral_convergence", "stft"},
     "visqol": {"visqol", "visqol_speech"},
-    "timbre": {"timbre_js", "timbre_kl"},
-    "unaligned": {"timbre_js", "timbre_kl"},
+    "timbre": {"timbre_ala", "timbre_emd", "timbre_js", "timbre_kl"},
+    "unaligned": {"timbre_ala", "timbre_emd", "timbre_js", "timbre_kl"},
     "zwicker": {"loudness"},
 }
 
