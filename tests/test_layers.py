@@ -121,6 +121,7 @@ def test_metrics_never_import_metrics(file):
 
 # The metrics that use the stages of a family, where it is not just the one of the family's name.
 USERS = {
+    "colour": {"distortion", "long_term_spectrum", "tone"},
     "energy_ratio": {"esr", "sd_sdr", "sdr", "seg_snr", "si_sdr", "snr", "usdr"},
     "haspi": {"haspi", "hasqi"},
     "loizou": {"cepstrum_distance", "composite", "csii", "fwseg_snr", "llr", "ncm", "seg_snr", "wss"},
@@ -132,8 +133,11 @@ USERS = {
     "siib": {"siib_gauss"},
     "stft_loss": {"mel_stft", "mr_stft", "spectral_convergence", "stft"},
     "visqol": {"visqol", "visqol_speech"},
-    "timbre": {"timbre_js", "timbre_kl"},
-    "unaligned": {"timbre_js", "timbre_kl"},
+    "timbre": {"timbre_ala", "timbre_emd", "timbre_js", "timbre_kl"},
+    "unaligned": {
+        *("distortion", "fluctuation", "long_term_spectrum", "loudness_profile", "onset_pattern", "space", "tone"),
+        *("timbre_ala", "timbre_emd", "timbre_js", "timbre_kl"),
+    },
     "zwicker": {"loudness"},
 }
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from . import (
         alignment as alignment,
         cepstrum as cepstrum,
+        clusters as clusters,
         correlation as correlation,
         drift as drift,
         excerpt as excerpt,

@@ -1,0 +1,98 @@
+"""Dynamics: how far apart the distributions of loudness of two recordings are, whatever their mean loudness.
+
+The K-weighted level of blocks of 50 ms, over the mean power of all; what lies 60 LU below is silence. The distance is
+the area between the two cumulated distributions, the mean way in LU that levels of the one must move to become those of
+the other. The channels are averaged first. Both recordings may play anything, in any order and of any length.
+
+details, of ref, test and difference (test - ref): range, from the 10th to the 95th percentile, LU; crest, the true peak
+over the root mean square, both unweighted, dB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp, models
+from ..answer import Channel, Pair
+from ..card import Card
+from ..hearing import weighting
+from ..options import Options as Plain
+
+Array = NDArray[Any]
+
+CARD = Card(
+    title="Loudness profile",
+    family="music",
+    unit="LU",
+    better="lower",
+    identical=0.0,
+    formula="mean over 100 quantiles of |Q(test) - Q(ref)|, Q: K-weighted level of blocks of 50 ms over the mean power",
+    source="K-weighting: ITU-R BS.1770-4; percentiles of the range: EBU Tech 3342; W_1: Santambrogio 2015, ch. 2",
+    conventions="The range of EBU Tech 3342 is of blocks of 3 s behind gates: lufs:output=range has it.",
+    silence="Undefined where the reference or the test is silent.",
+    caveat="No measure of quality: it is deaf to order, to level, and to all but levels of short blocks. A recording"
+    " played backwards is about 0 from itself. Dense music and sparse music differ as much as a compressor's input and"
+    " output. The profile and the map tell where the spectra are unlike, not parts of the value.",
+    rate=48000,
+    channels="averaged",
+    pooling="downmix",
+    joint_channels=True,
+    lengths="any",
+    level="any: it is evened out",
+    symmetric=True,
+    triangle=True,
+    insensitive_to=("polarity", "gain"),
+    gradient="none",
+    profile="share",
+    map="share",
+)
+
+RATE = 48000
+BLOCK = 2400  # samples
+FLOOR = 1e-6  # of the mean power
+QUANTILES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Plain):
+    """None."""
+
+
+def feature(samples: Array, o: Options) -> Array:
+    """Quantiles of the level in LU [100], and the crest factor in dB."""
+    del o
+    x = models.unaligned.mono(samples)
+    cuts = np.append(np.arange(0, max(x.size - BLOCK, 0) + 1, BLOCK), x.size)  # the last block is the longest
+    energies = np.empty(cuts.size - 1)
+    dsp.recursive.energies(x, weighting.k_sections(RATE), cuts, energies)
+    power = energies / np.diff(cuts)
+    mean = energies.sum() / x.size
+    levels = 10 * np.log10(power / mean + FLOOR) if mean > 0 else np.zeros(power.size)
+    crest = 20 * np.log10(dsp.recursive.true_peak(x, RATE) / np.sqrt(np.mean(x**2)))
+    return np.append(np.quantile(levels, (np.arange(QUANTILES) + 0.5) / QUANTILES), crest)
+
+
+def distances(one: Array, many: Array, o: Options) -> Array:
+    del o
+    result: Array = np.abs(many[:, :QUANTILES] - one[:QUANTILES]).mean(1)
+    return result
+
+
+def details(ref: Array, test: Array) -> dict[str, float]:
+    named = {}
+    for name, (a, b) in {"range": (_range(ref), _range(test)), "crest": (float(ref[-1]), float(test[-1]))}.items():
+        named |= {f"{name}_ref": a, f"{name}_test": b, f"{name}_difference": b - a}
+    return named
+
+
+def _range(feature: Array) -> float:
+    low, high = np.interp([0.10, 0.95], (np.arange(QUANTILES) + 0.5) / QUANTILES, feature[:QUANTILES])
+    return float(high - low)
+
+
+def measure(pairs: list[Pair], o: Options) -> Channel:
+    return models.unaligned.measure(pairs, feature, distances, o, details)
