@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import log10
 from typing import TYPE_CHECKING, Any
 
 from . import sums
-from .finding import Cause, Finding, NullTest
+from .finding import Cause, Finding, NullTest, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +48,8 @@ class Pair:
     strength: float = 0.0  # correlation at that delay
     seen: Spectra = field(init=False)
     weight: Array = field(init=False)  # of its phases, [channel, bin]
-    cut: list[tuple[float, float, float]] = field(default_factory=list)  # s: start of a piece, what its times lack
+    joins: list[int] = field(default_factory=list)  # samples at which pieces begin that were joined
+    undone: list[Callable[[Place], Place]] = field(default_factory=list)  # each gives a place its times as before
     searched: tuple[Drift, Array | None] | None = None  # the drift between a and b, and b without it
     clock: Drift | None = None  # undone
     start: float | None = None  # samples by which the test is late at its start, where the clocks differ

@@ -72,7 +72,7 @@ def same_spectrum(pair: Pair) -> None:
         x = _passed(x, cut_off, seen)
     pair.leave(x, undone)
     at = round(pair.late) + pair.moved
-    early, joins = max(-at, 0), (round(piece[0] * pair.rate) for piece in pair.cut[1:])
+    early, joins = max(-at, 0), pair.joins[1:]
     pair.gated = squeezed is not None and squeezed.kind == "expansion"
     pair.aligned = Aligned(  # offsets are those of the whole files
         x, undone, y, pair.rate, early / pair.rate, max(at, 0) / pair.rate, tuple(j - early for j in joins)

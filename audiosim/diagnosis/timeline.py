@@ -37,6 +37,7 @@ MOST = 16  # delays
 TRIES = 32  # searches
 WELL = 0.25  # of a piece's windows' energy that may be unexplained
 MATCHED = 0.5  # of a window: with more, the two are not the same sound
+ABOUT, PARTS = 0.005, 4  # s, by which a place may be missed; parts of what may be a repetition
 JUMP = 0.003  # s: a smaller change of the delay is a matter of clocks
 PIECES = 12  # with more it is as well
 NEAR = 0.5  # s around a change, in which its sample is looked for at first,
@@ -46,7 +47,8 @@ UNCERTAIN = 0.02  # s, from which on a place is said to be uncertain
 SHORT = 0.2  # s: what is shorter is a buffer, not an edit
 SHOWN = 10  # places of a finding
 BLOCK = 1 << 17  # samples
-SILENT = 1e-6  # mean square against that of the reference, -60 dB
+SILENT, QUIET = 1e-6, 0.03  # mean square against that of the reference, -60 dB; and at most, where something was added
+PART, NEARLY_ALL = 0.01, 75  # s of a frame of silence; percentile of frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
     else:
         return []
     gain = seen.gain(path)
+    for k, first, last in path:
+        seen.delays[k] = _exact(seen, first, last, seen.delays[k])
     found: list[Piece] = []
     start = latest = 0
     for (k, _, stop), (after, _, _) in pairwise(path):
@@ -100,10 +104,13 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
     return found if jumps and min(jumps) >= JUMP and len(found) <= PIECES else []
 
 
-def findings(ref: Array, test: Array, rate: int, cut: list[Piece]) -> list[Finding]:
-    """What was done where the delay changes: a finding for each cause, the largest places in order of time."""
+def findings(ref: Array, test: Array, rate: int, cut: list[Piece], unexplained: float = 0.0) -> list[Finding]:
+    """What was done where the delay changes: a finding for each cause, the largest places in order of time.
+
+    unexplained: of the test's energy, by the pieces: of silence beside noise as much is left.
+    """
     by_cause: dict[Cause, list[_Change]] = {}
-    loud = _power(ref)
+    silence = max(SILENT, min(2 * unexplained, QUIET)) * _power(ref)
     for before, after in pairwise(cut):
         longer = after.late - before.late
         start, test_start = before.stop, before.stop + before.late
@@ -111,11 +118,11 @@ def findings(ref: Array, test: Array, rate: int, cut: list[Piece]) -> list[Findi
         cause: Cause = "edit"
         if longer > 0:  # the test has more
             extra = test[:, max(test_start, 0) : max(test_end, 0)]
-            if _power(extra) <= SILENT * loud:
+            if _mostly(extra, rate) <= silence:
                 cause = "silence inserted"
-            elif _repeats(ref, test, start, test_start, longer):
+            elif _repeats(ref, test, rate, start, test_start, longer):
                 cause = "repeated"
-        elif _power(ref[:, start:end]) <= SILENT * loud:
+        elif _mostly(ref[:, start:end], rate) <= silence:
             cause = "silence removed"
         elif -longer <= SHORT * rate:
             cause = "lost"
@@ -434,18 +441,36 @@ def _boundary(
     return first + start, first + stop
 
 
-def _repeats(ref: Array, test: Array, at: int, test_at: int, longer: int) -> bool:
+def _repeats(ref: Array, test: Array, rate: int, at: int, test_at: int, longer: int) -> bool:
     """Whether what the test has more is what came just before, or comes after."""
-    extra = np.asarray(test[:, max(test_at, 0) : max(test_at, 0) + longer], np.float64)
-    for begin in (at - longer, at):
-        if begin < 0:
-            continue
-        same = np.asarray(ref[:, begin : begin + longer], np.float64)
-        n = min(same.shape[1], extra.shape[1])
-        x, y = same[:, :n], extra[:, :n]
-        if n and float((x * y).sum()) ** 2 > MATCHED * float((x * x).sum()) * float((y * y).sum()):
-            return True
-    return False
+    extra = test[:, max(test_at, 0) : max(test_at, 0) + longer].mean(axis=0, dtype=np.float64)
+    if extra.size < 4 * PARTS:
+        return False
+    near = round(ABOUT * rate)
+    own = moved(ref, at - longer - near, at + longer + near, 0).mean(axis=0, dtype=np.float64)
+    parts = np.array_split(extra, PARTS)  # since the place may be missed, and another part come first then
+    energies = np.array([float((part * part).sum()) for part in parts])
+    return float(energies @ [_found(part, own) for part in parts]) > MATCHED * float(energies.sum())
+
+
+def _found(part: Array, whole: Array) -> float:
+    """Squared correlation of a part with what is likest to it in a longer whole."""
+    from scipy import fft
+
+    size = fft.next_fast_len(whole.size, real=True)
+    products = fft.irfft(fft.rfft(whole, size) * np.conj(fft.rfft(part, size)), size)[: whole.size - part.size + 1]
+    sums = np.concatenate([[0.0], np.cumsum(whole * whole)])
+    met = sums[part.size :] - sums[: -part.size]
+    both = float((part * part).sum()) * np.maximum(met, 1e-3 * met.max())
+    return float((products**2 / np.maximum(both, 1e-300)).max())
+
+
+def _mostly(samples: Array, rate: int) -> float:
+    """The power that nearly all frames lie below; whatever rings at the edges, and without a constant."""
+    size = max(round(PART * rate), 1)
+    n = max(samples.shape[1] // size, 1)
+    frames = np.asarray(samples[:, : n * size], np.float64).reshape(len(samples), n, -1)
+    return float(np.percentile(frames.var(axis=2).mean(axis=0), NEARLY_ALL)) if samples.size else 0.0
 
 
 def _power(samples: Array) -> float:

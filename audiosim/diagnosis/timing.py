@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import ceil, log10
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from .finding import Finding, Place
 from .pair import FEWEST, Pair
 from .spectra import Spectra, spectra
 from .tempo import PROVEN, tempo
-from .timeline import findings, pieces, together
+from .timeline import Piece, findings, pieces, together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,9 @@ POOR = 0.9  # coherence, below which the clocks may differ
 HEARD_LATE = 0.03  # s, of a delay beside another tempo
 GAIN_OF_POWER = 0.75  # dB, of a gain told by power alone
 CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
+BETTER = 0.98  # of what was unexplained, at most, where the clocks differ;
+WELL = 0.02  # with more, there may be pieces,
+JOINED = 0.7  # which leave as much of it at most; and so does a drift between them
 UNRELATED = 0.65  # correlation of envelopes, below which two recordings have nothing in common
 
 
@@ -52,20 +56,28 @@ def same_pieces(pair: Pair) -> bool:
         return False
     if cut:
         joined, rest, kept = together(pair.a, pair.b, cut)
-        if _one_clock(pair, sums.unlike(*sums.overlap(joined, rest, cut[0].late))):
-            return True
-        errors = [sums.error(*sums.overlap(x, y, cut[0].late)) for x, y in ((pair.a, pair.b), (joined, rest))]
-        share = pair.gone(pair.now - errors[0] + errors[1]) or 0.0
-        told = findings(pair.a, pair.b, pair.rate, cut)
-        whole = sum(f.size or 0.0 for f in told)
-        pair.findings += [replace(f, share=round(share * (f.size or 0.0) / whole, 4)) for f in told]
-        pair.a, pair.b, pair.searched = joined, rest, None
-        at = 0
-        for piece in kept:
-            late = piece.late - cut[0].late
-            pair.cut.append((at / pair.rate, (piece.start - at) / pair.rate, late / pair.rate))
-            at += piece.stop - piece.start
+        unlike = sums.unlike(*sums.overlap(joined, rest, cut[0].late))
+        if not _one_clock(pair, unlike):
+            _join(pair, cut, joined, rest, kept, unlike)
     return True
+
+
+def _join(pair: Pair, cut: list[Piece], joined: Array, rest: Array, kept: list[Piece], unlike: float) -> None:
+    """The pieces take the place of both recordings, and what was cut is told. unlike: what they leave unexplained."""
+    errors = [sums.error(*sums.overlap(x, y, cut[0].late)) for x, y in ((pair.a, pair.b), (joined, rest))]
+    share = pair.gone(pair.now - errors[0] + errors[1]) or 0.0
+    told = findings(pair.a, pair.b, pair.rate, cut, unlike)
+    whole = sum(f.size or 0.0 for f in told)
+    pair.findings += [as_given(pair, replace(f, share=round(share * (f.size or 0.0) / whole, 4))) for f in told]
+    pair.a, pair.b, pair.searched = joined, rest, None
+    at = 0
+    starts: list[tuple[float, float, float]] = []
+    for piece in kept:
+        late = piece.late - cut[0].late
+        starts.append((at / pair.rate, (piece.start - at) / pair.rate, late / pair.rate))
+        pair.joins.append(at)
+        at += piece.stop - piece.start
+    pair.undone.append(partial(_shifted, cut=starts))
 
 
 def _one_clock(pair: Pair, unlike: float) -> bool:
@@ -109,6 +121,8 @@ def same_time(pair: Pair) -> bool:
         _tell_delay(pair)
         return True
     if _stretched(pair) or _pitch(pair):
+        if pair.clock is not None:
+            _tell_delay(pair)
         return pair.clock is not None
     if not part and _clip(pair):
         return True
@@ -179,13 +193,13 @@ def _clock(pair: Pair) -> None:
         turn = np.sign(np.real(seen.cross[good].sum(axis=0) * np.conj(xy)).sum(axis=1, keepdims=True))
         lags.append(seen.lag(xy * np.where(turn < 0, -1, 1) * _signs(pair), pair.weight, seen.window / 4))
     times = seen.starts[good]
-    trend = False
+    late = slope = rest = change = 0.0
     if len(lags) >= 3:
-        slope, rest = _line(times, np.array(lags))
+        late, slope, rest = _line(times, np.array(lags))
         change = abs(slope) * (times[-1] - times[0])
-        trend = change > max(TRENDS, 4 * rest) or rest > SCATTERED
-    if trend or poor:
-        _drifting(pair)
+    even = change > max(TRENDS, 4 * rest)
+    if (even or rest > SCATTERED or poor) and not _drifting(pair) and even:
+        _stretched_by(pair, 1 + slope / pair.rate, pair.late + late)
 
 
 def _signs(pair: Pair) -> Any:
@@ -209,7 +223,8 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
         pair.a, pair.b, pair.late = before
         return False
     now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
-    if sums.unlike(*sums.overlap(pair.a, pair.b, round(pair.late))) > 0.98 * was and abs(found.ppm) < VARISPEED:
+    unlike = sums.unlike(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    if unlike > (JOINED if pair.joins else BETTER) * was and abs(found.ppm) < VARISPEED:
         pair.a, pair.b, pair.late = before
         _refined(pair, pair.late)
         return False
@@ -220,7 +235,24 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
         pair.tell("speed", -found.ppm / 1e4 / (1 + found.ppm * 1e-6), "%", share=pair.gone(now), detail=detail)
     else:
         pair.tell("drift", float(found.ppm), "ppm", share=pair.gone(now), detail=detail)
+    pair.undone.append(partial(_of_clock, clock=found, rate=pair.rate))
+    if not pair.joins and unlike > WELL:
+        _pieces_on_one_clock(pair, unlike)
+    early = max(ceil(-found.delay_samples_at_start / found.stretch), 0)  # before the test begins
+    pair.a, pair.b, pair.moved = pair.a[:, early:], pair.b[:, early:], -early
     return True
+
+
+def _pieces_on_one_clock(pair: Pair, unlike: float) -> None:
+    """Joins what was cut, where that is seen only now."""
+    cut = pieces(pair.a, pair.b, pair.rate)
+    if not cut:
+        return
+    joined, rest, kept = together(pair.a, pair.b, cut)
+    now = sums.unlike(*sums.overlap(joined, rest, cut[0].late))
+    if now < JOINED * unlike:
+        _join(pair, cut, joined, rest, kept, now)
+        _refined(pair, float(cut[0].late))
 
 
 def _speed(pair: Pair) -> bool:
@@ -337,26 +369,27 @@ def _unrelated(pair: Pair) -> None:
         pair.tell("unrelated", share=None, confidence=round(min(1.0, 0.6 + UNRELATED - alike), 2))
 
 
-def on_its_clock(pair: Pair, finding: Finding) -> Finding:
-    """With the times in the test as they are where its clock differs."""
-    if pair.cut:
-        places = tuple(_shifted(p, pair.cut) for p in finding.places)
-        return replace(finding, places=places)
-    if pair.clock is None:
-        return finding
-    late, stretch = pair.clock.delay_samples_at_start / pair.rate, pair.clock.stretch
-    places = tuple(
-        replace(p, test_start=late + stretch * p.start, test_end=late + stretch * p.end) for p in finding.places
-    )
+def as_given(pair: Pair, finding: Finding) -> Finding:
+    """With times as they are in the recordings as they were given."""
+    places = finding.places
+    for before in reversed(pair.undone):
+        places = tuple(map(before, places))
     return replace(finding, places=places)
 
 
-def _line(t: Array, y: Array) -> tuple[float, float]:
-    """Slope of the straight line through most points, and the median distance from it."""
+def _of_clock(place: Place, clock: Drift, rate: int) -> Place:
+    """The place with its times in the test as its own clock has them."""
+    late, stretch = clock.delay_samples_at_start / rate, clock.stretch
+    return replace(place, test_start=late + stretch * place.test_start, test_end=late + stretch * place.test_end)
+
+
+def _line(t: Array, y: Array) -> tuple[float, float, float]:
+    """Level and slope of the straight line through most points, and the median distance from it."""
     i, k = np.triu_indices(t.size, 1)
     slope = float(np.median((y[k] - y[i]) / (t[k] - t[i])))
     rest = y - slope * t
-    return slope, float(np.median(np.abs(rest - np.median(rest))))
+    level = float(np.median(rest))
+    return level, slope, float(np.median(np.abs(rest - level)))
 
 
 def _thinned(x: Array, q: int) -> Array:

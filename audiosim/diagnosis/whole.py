@@ -112,14 +112,14 @@ def _at_places(pair: Pair) -> None:
     aligned = pair.aligned
     found = places.find(aligned)
     part = min(pair.now / pair.energy, 1.0) if pair.energy > 0 else 1.0  # of the difference, that find has seen
-    apart = bool(pair.cut) and (pair.left or -inf) > JOINED
+    apart = bool(pair.joins) and (pair.left or -inf) > JOINED
     if not (pair.gated or apart or {"clipping", "dropout"} & {f.cause for f in found}):  # they leave holes too
         pair.findings += coding.find(aligned)
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
     for f in found:
         share = None if f.share is None else round(part * f.share, 4)
-        pair.findings.append(timing.on_its_clock(pair, replace(f, share=share)))
+        pair.findings.append(timing.as_given(pair, replace(f, share=share)))
 
 
 def _same_format(pair: Pair) -> bool:
