@@ -126,6 +126,7 @@ USERS = {
     "mel_cepstra": {"mcd"},
     "peaq": {"modulation_difference", "nmr", "noise_loudness", "peaq", "peaq_advanced", "two_f"},
     "pesq": {"composite", "pesq", "pmsqe"},
+    "pitch": {"f0", "melody"},
     "siib": {"siib_gauss"},
     "stft_loss": {"mel_stft", "mr_stft", "spectral_convergence", "stft"},
     "visqol": {"visqol", "visqol_speech"},

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 GROSS = 0.2  # of the reference's pitch: what is farther off is a gross error
 TOLERANCE = 50.0  # cents: what is nearer is right
+STEADY = 1e-4  # of the mean pitch: what deviates less has no course that could correlate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Measure:
 
 
 def measures(ref: Array, test: Array) -> dict[str, Measure]:
-    """By name. Of frames voiced in both: gpe, share of gross errors; rmse, root mean square error in cents; rmse_hz, the
-    same in Hz; correlation (Pearson) of Hz. Of all frames: vde, share whose voicing differs; ffe, share of gross errors
-    and of differing voicing. Of frames voiced in the reference: rpa and rca, shares within 50 cents of it, of any octave
-    of it; recall, share voiced in the test too. false_alarm: share of frames unvoiced in the reference that the test
-    voices. accuracy: share of all frames with the right voicing and, where voiced, within 50 cents.
-    rmse_hz_zeros and correlation_zeros: of all frames, with 0 Hz for unvoiced."""
+    """By name.
+
+    Of frames voiced in both: gpe, share of gross errors; rmse, root mean square error in cents; rmse_hz, the same in
+    Hz; correlation (Pearson) of Hz.
+    Of all frames: vde, share whose voicing differs; ffe, share of gross errors and of differing voicing; accuracy,
+    share with the right voicing and, where voiced, within 50 cents; rmse_hz_zeros and correlation_zeros, with 0 Hz for
+    unvoiced.
+    Of frames voiced in the reference: rpa and rca, shares within 50 cents of it, of any octave of it; recall, share
+    voiced in the test too. false_alarm: share of the others that the test voices.
+    """
     voiced, heard = ref > 0, test > 0
     both = voiced & heard
     cents = np.zeros(ref.size)
@@ -80,7 +85,7 @@ def _correlation(ref: Array, test: Array, counted: Array) -> Measure:
     if counted.sum() > 1:
         x, y = ref[counted], test[counted]
         deviations = x.std(), y.std()
-        if all(s > 1e-9 * z.mean() for s, z in zip(deviations, (x, y), strict=True)):
+        if all(s > STEADY * z.mean() for s, z in zip(deviations, (x, y), strict=True)):
             difference = (y - y.mean()) / deviations[1] - (x - x.mean()) / deviations[0]
             out[counted] = 1 - difference**2 / 2
     return Measure(out)

@@ -133,7 +133,7 @@ def _candidates(
             total += difference
             d[k] = difference * k / total if total > 0 else 1.0
         best[:] = 0.0
-        lowest, least, deepest, at = 1.0, 1.0, -1.0, 0.0
+        lowest, least, deepest = 1.0, 1.0, -1.0
         for k in range(shortest, longest + 1):
             if not (d[k] < d[k - 1] and d[k] <= d[k + 1]):
                 continue
