@@ -3,7 +3,7 @@ scalar."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .fft import frames_rfft
 from .frames import STFT, Sums
 from .kernel import kernel
-from .stream import Stream, read, read_reflected
+from .stream import Stream, part, plain, read, read_reflected
 from .threads import in_threads
 
 Array = NDArray[Any]
@@ -53,6 +53,18 @@ def cutter(ref: Stream, test: Stream, stft: STFT, most: int) -> Callable[[int, i
         return frames_rfft(part, stft.hop, window, buffer[: 2 * frames * (n + 2)].reshape(2, frames, n + 2))
 
     return cut
+
+
+def spectra(x: Array, stft: STFT) -> Iterator[Array]:
+    """Of x [sample] alone, with zeros around it: complex [frame, bin], some frames after the others. Each block
+    overwrites the one before."""
+    count, size = stft.count(x.size), max(1, BLOCK // stft.n_fft)
+    window = _padded(stft, x.dtype)
+    buffer = np.empty((1, min(size, count), stft.n_fft + 2), x.dtype)
+    for first in range(0, count, size):
+        frames = min(size, count - first)
+        samples = part(plain(x), first * stft.hop - stft.lead, (frames - 1) * stft.hop + stft.n_fft)
+        yield frames_rfft(samples[None], stft.hop, window, buffer[:, :frames])[0]
 
 
 @lru_cache(maxsize=64)

@@ -41,7 +41,7 @@ CARD = Card(
     formula="share of frames whose voicing differs or whose pitch is more than 20 % off",
     source="Chu and Alwan 2009, ICASSP; Rabiner et al. 1976; pitch: Mauch and Dixon 2014, ICASSP (pYIN)",
     conventions="On given tracks rpa, rca, recall, false_alarm and accuracy are those of mir_eval.melody 0.8.2."
-    " Other programs track pitch by other means (WORLD's harvest in VERSA, librosa.pyin): compare values of one tracker only.",
+    " Other programs track pitch by other means (WORLD's harvest in VERSA): compare values of one tracker only.",
     silence="Defined: silence is unvoiced, and two silent recordings agree. Other outputs are undefined without a"
     " voiced frame.",
     caveat="For one voice or one instrument at a time: of chords it follows any note. It compares what is sung or"
