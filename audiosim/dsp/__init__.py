@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from . import (
         alignment as alignment,
         cepstrum as cepstrum,
+        chroma as chroma,
         correlation as correlation,
         drift as drift,
         excerpt as excerpt,
