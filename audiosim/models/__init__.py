@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from . import (
         auditory as auditory,
         bss_eval as bss_eval,
+        cover as cover,
         energy_ratio as energy_ratio,
         haspi as haspi,
         loizou as loizou,
