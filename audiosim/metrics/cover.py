@@ -63,12 +63,11 @@ def measure(pair: Pair, o: Options) -> Channel:
     frames = dsp.chroma.stft(pair.rate)
     longest = max(frames.count(x.size) for x in pair.samples)
     size = FRAMES * -(-longest // (FRAMES * MOST))
-    x, y = engine.threads.in_threads(
-        lambda k: _features(pair.samples[k], pair.rate, size), range(2), pair.threads
-    )
+    x, y = engine.threads.in_threads(lambda k: _features(pair.samples[k], pair.rate, size), range(2), pair.threads)
     silent = [not s.any() for s in pair.samples]
     if any(silent):
-        value, details, apart = (0.0 if all(silent) else 1.0), {}, np.full(len(x), 0.0 if all(silent) else 1.0)
+        details: dict[str, float] = {}
+        value, apart = (0.0 if all(silent) else 1.0), np.full(len(x), 0.0 if all(silent) else 1.0)
     else:
         semitones = models.cover.transposition(x, y) if o.transpose else 0
         y = np.roll(y, semitones, axis=1)
