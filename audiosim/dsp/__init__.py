@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         excerpt as excerpt,
         linear_prediction as linear_prediction,
         mel_cepstrum as mel_cepstrum,
+        performance as performance,
         polyphase as polyphase,
         projection as projection,
         recursive as recursive,

@@ -10,6 +10,7 @@ per_band: the distance of what lies in that band; per_time: that of a frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         loud[part] = (p.sum(2) ** LOUDNESS).sum(0)
         if not wanted:
             continue
-        for k, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False)):
+        for k, (a, b) in enumerate(pairwise(cuts)):
             heard = (p[..., a:b].sum(2) ** LOUDNESS).sum(0)
             by_band[:, k] += heard @ _distance(p[..., a:b] @ weights[a:b]), heard.sum()
         amplitude = np.sqrt(p / (p.sum(2, keepdims=True) + FLOOR))
