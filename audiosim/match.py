@@ -631,7 +631,7 @@ def _performed(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signa
     """The test on the time of the reference, where they are two performances of one piece, as long as the reference."""
     import numpy as np
 
-    from .dsp import alignment, performance
+    from .dsp import performance
 
     found = performance.course(ref.samples, test.samples, ref.rate)
     done: dict[str, Any] = {"policy": policy.align, "found": found.found}
@@ -647,11 +647,7 @@ def _performed(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signa
                 f"{performance.LIKE:g} is needed)"
             )
         return ref, test, done
-    moved, splices = performance.followed(test.samples, found, ref.length, ref.rate)
-    rest = alignment.roughly(ref.samples, moved, round(2 * performance.HOP * ref.rate), round(ECHOES * ref.rate))
-    if rest.found and rest.samples:  # of one recording, the delay within a frame of the course
-        late = rest.samples / ref.rate
-        moved, splices = performance.followed(test.samples, found, ref.length, ref.rate, late)
+    moved, splices = performance.followed(ref.samples, test.samples, found, ref.rate)
     tempo = 1 / np.maximum(found.tempo, 1e-2)
     done |= {
         "likeness": found.likeness,

@@ -550,9 +550,8 @@ def test_two_performances_are_laid_over_each_other() -> None:
     _, moved, done = _matched(x, test.astype(np.float32), align="warp")
     assert done["align"]["found"]
     assert moved.length == x.shape[1]
-    for part in (slice(RATE // 4, RATE), slice(3 * RATE, 4 * RATE - 4000)):  # in its place, to less than a frame
-        course = np.correlate(moved.samples[0, part], x[0, part.start + 320 : part.stop - 320])
-        assert abs(int(np.argmax(course)) - 320) <= 160
+    for part in (slice(RATE // 4, RATE), slice(3 * RATE, 4 * RATE - 4000)):  # one recording: to the sample
+        np.testing.assert_allclose(moved.samples[0, part], x[0, part], atol=1e-6)
     assert "splice" in describe(done)[0]
     _, kept, done = _matched(x, noise(RATE, 4.0, 5).astype(np.float32), align="warp")
     assert not done["align"]["found"]

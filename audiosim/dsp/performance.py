@@ -33,6 +33,8 @@ SMOOTH = 0.12  # seconds to either side, over which the course is averaged
 PIECE = 0.02  # seconds from one piece to the next; each lasts two of them
 SLACK = 0.01  # seconds by which a piece may be taken from elsewhere than the course says
 LIKE = 0.3  # likeness from which on the two play the same
+REACH = 0.05  # the same, where the piece is that of the reference: as far as a course may be off
+SAME = 0.9  # correlation of pieces from which on they hold one waveform
 THIN = 8000  # Hz, about, at which pieces are laid over each other first
 
 
@@ -75,25 +77,27 @@ def course(ref: Array, test: Array, rate: int) -> Course:
     return Course((a[0] + np.arange(len(x))) * period, (b[0] + smooth) * period, likeness, likeness > LIKE)
 
 
-def followed(test: Array, found: Course, count: int, rate: int, late: float = 0.0) -> tuple[Array, int]:
-    """The test [channel, sample] on the time of the reference: [channel, count], and how often pieces are no longer
-    neighbours in the test. late: seconds that are added to the course. Before and after the course time goes on as it
-    does in the reference; silence lies around the test."""
+def followed(ref: Array, test: Array, found: Course, rate: int) -> tuple[Array, int]:
+    """The test [channel, sample] on the time of ref [channel, sample], and how often pieces are no longer neighbours.
+
+    Where the two have the same waveform, as edited copies of one recording have, pieces lie as in the reference to a
+    sample. Before and after the course time goes on as it does in the reference; silence lies around the test.
+    """
     piece = max(1, round(PIECE * rate))
+    count = ref.shape[1]
     at = np.arange(0, count + piece, piece) / rate
     places = np.interp(at, found.times, found.seconds)
     places += np.minimum(at - found.times[0], 0) + np.maximum(at - found.times[-1], 0)
     thin = max(1, rate // THIN)
-    mono = np.ascontiguousarray(test.mean(0, dtype=np.float64))
-    coarse = mono[: mono.size // thin * thin].reshape(-1, thin).mean(1)
-    centres = np.round((places + late) * rate).astype(np.int64)
-    slack = max(1, round(SLACK * rate))
-    jumps = _pieces(mono, coarse, thin, centres, piece, slack)
+    x, y = (np.ascontiguousarray(s.mean(0, dtype=np.float64)) for s in (ref, test))
+    p, q = (s[: s.size // thin * thin].reshape(-1, thin).mean(1) for s in (x, y))
+    centres = np.round(places * rate).astype(np.int64)
+    splices = _pieces(x, y, p, q, thin, centres, piece, max(1, round(SLACK * rate)), max(1, round(REACH * rate)))
     window = np.square(np.sin(np.pi * np.arange(2 * piece) / (2 * piece))).astype(test.dtype)
     out = np.zeros((len(test), count), test.dtype)
     for channel, y in zip(test, out, strict=True):
         _overlapped(channel, centres, window, y)
-    return out, int(jumps)
+    return out, int(splices)
 
 
 def _stft(rate: int) -> STFT:
@@ -142,42 +146,58 @@ def _averaged(x: Array, half: int) -> Array:
 
 
 @exact_kernel
-def _pieces(mono: Array, coarse: Array, thin: int, centres: Array, piece: int, slack: int) -> int:
-    """Moves each centre, by at most slack, to where the sound goes on best from the piece before."""
-    jumps = 0
-    for k in range(1, centres.size):
-        wanted, ideal = centres[k - 1] + piece, centres[k]
-        if abs(wanted - ideal) <= slack:
+def _pieces(
+    ref: Array, test: Array, p: Array, q: Array, thin: int, centres: Array, piece: int, slack: int, reach: int
+) -> int:
+    """Moves each centre to where the sound goes on from the piece before, by at most slack; if it cannot, to where the
+    waveform is that of the reference, by at most reach, or else to where it goes on best. p, q: ref and test thinned
+    out."""
+    splices = 0
+    wanted = centres[0]
+    for k in range(centres.size):
+        if k and abs(wanted - centres[k]) <= slack:
             centres[k] = wanted
-            continue
-        jumps += 1
-        low, high = (ideal - slack) // thin, (ideal + slack) // thin
-        size = 2 * piece // thin
-        best, at = -np.inf, ideal // thin
-        for c in range(low, high + 1):
-            fit = _fit(coarse, (wanted - piece) // thin, c - piece // thin, size)
-            if fit > best:
-                best, at = fit, c
-        best, centre = -np.inf, ideal
-        for c in range(max(at * thin - thin, ideal - slack), min(at * thin + thin, ideal + slack) + 1):
-            fit = _fit(mono, wanted - piece, c - piece, 2 * piece)
-            if fit > best:
-                best, centre = fit, c
-        centres[k] = centre
-    return jumps
+        else:
+            centre, alike = _nearest(ref, test, p, q, thin, k * piece, centres[k], piece, reach)
+            if alike < SAME and k:
+                centre, alike = _nearest(test, test, q, q, thin, wanted, centres[k], piece, slack)
+            if alike >= SAME or (k and alike > 0):
+                centres[k] = centre
+            if k and centres[k] != wanted:
+                splices += 1
+        wanted = centres[k] + piece
+    return splices
 
 
 @exact_kernel
-def _fit(x: Array, a: int, b: int, size: int) -> float:
-    """Correlation of the pieces from a and from b on, with silence around x; 0 where one of them is silent."""
+def _nearest(
+    x: Array, y: Array, p: Array, q: Array, thin: int, a: int, b: int, piece: int, slack: int
+) -> tuple[int, float]:
+    """The centre near b of the piece of y that is most like that of x around a, and their correlation."""
+    best, at = -np.inf, b // thin
+    for c in range((b - slack) // thin, (b + slack) // thin + 1):
+        fit = _likeness(p, q, a // thin - piece // thin, c - piece // thin, 2 * piece // thin)
+        if fit > best:
+            best, at = fit, c
+    best, centre = -np.inf, b
+    for c in range(max((at - 1) * thin, b - slack), min((at + 2) * thin, b + slack) + 1):
+        fit = _likeness(x, y, a - piece, c - piece, 2 * piece)
+        if fit > best:
+            best, centre = fit, c
+    return centre, best
+
+
+@exact_kernel
+def _likeness(x: Array, y: Array, a: int, b: int, size: int) -> float:
+    """Correlation of pieces of x from a and of y from b on, with silence around both; 0 where one is silent."""
     first = max(0, -a, -b)
-    last = min(size, x.size - a, x.size - b)
-    both = 0.0
-    one = 0.0
+    last = min(size, x.size - a, y.size - b)
+    both, one, other = 0.0, 0.0, 0.0
     for i in range(first, last):
-        both += x[a + i] * x[b + i]
-        one += x[b + i] * x[b + i]
-    return both / np.sqrt(one) if one > 0 else 0.0
+        both += x[a + i] * y[b + i]
+        one += x[a + i] * x[a + i]
+        other += y[b + i] * y[b + i]
+    return both / np.sqrt(one * other) if one * other > 0 else 0.0
 
 
 @exact_kernel

@@ -50,7 +50,7 @@ def test_the_course_is_that_of_the_performance(brightness: float) -> None:
 def test_an_identical_recording_stays_as_it_is() -> None:
     x = chord_music(RATE, 3.0, 1, 2)
     found = performance.course(x, x, RATE)
-    moved, splices = performance.followed(x, found, x.shape[1], RATE)
+    moved, splices = performance.followed(x, x, found, RATE)
     assert (found.likeness, splices) == (1.0, 0)
     np.testing.assert_allclose(moved, x, atol=1e-12)
 
@@ -61,7 +61,7 @@ def test_what_is_inserted_is_left_out() -> None:
     cut = 5 * RATE
     longer = np.concatenate([x[:, :cut], 0.01 * noise(RATE, 1.0), x[:, cut:]], axis=1).astype(np.float32)
     found = performance.course(x, longer, RATE)
-    moved, _ = performance.followed(longer, found, x.shape[1], RATE)
+    moved, _ = performance.followed(x, longer, found, RATE)
     assert moved.dtype == np.float32
     assert moved.shape == x.shape
     late = slice(cut + RATE, x.shape[1] - RATE)
@@ -69,7 +69,7 @@ def test_what_is_inserted_is_left_out() -> None:
         cut / RATE + 1, 14, 0.1
     )
     np.testing.assert_allclose(places, 1.0, atol=0.03)
-    assert np.abs(moved[:, late]).mean() == pytest.approx(np.abs(x[:, late]).mean(), rel=0.02)
+    np.testing.assert_allclose(moved[:, late], x[:, late], atol=1e-6)
 
 
 def test_what_has_no_course() -> None:
@@ -81,6 +81,6 @@ def test_what_has_no_course() -> None:
 def test_pieces_overlap_to_the_whole() -> None:
     x = noise(2000, 0.2, channels=2)
     times = np.array([0.0, 0.2])
-    moved, splices = performance.followed(x, performance.Course(times, times, 1.0, True), x.shape[1], 2000)
+    moved, splices = performance.followed(x, x, performance.Course(times, times, 1.0, True), 2000)
     assert splices == 0
     np.testing.assert_allclose(moved, x, atol=1e-12)
