@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         peaq as peaq,
         pesq as pesq,
         pitch as pitch,
+        rhythm as rhythm,
         siib as siib,
         srmr as srmr,
         stft_loss as stft_loss,
