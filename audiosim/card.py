@@ -45,6 +45,7 @@ class Input:
     settles: float = 0.0  # seconds from which on its source vouches for the value
     level: str = "full scale is 1.0"  # what it assumes of the level
     domain: str = ""  # what it was judged or tuned on; a summary is stored, to which Result.domain holds each pair
+    content: bool = False  # it compares what is played, such as pitch or beats, and not how well that sounds
     non_intrusive: bool = False  # it judges the test alone; the reference is for comparison
     needs: tuple[str, ...] = ()  # extras of the package
 

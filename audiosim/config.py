@@ -46,7 +46,7 @@ class Settings:
     rate: Rate = "error"
     channels: Channels = "error"
     length: Length = "auto"
-    align: str = "none"  # auto: a delay of up to 1 s; auto:SECONDS; drift; find
+    align: str = "none"  # auto: a delay of up to 1 s; auto:SECONDS; drift; find; warp
     gain: Gain = "none"
     polarity: Polarity = "keep"
     level: float | None = None  # dB SPL of a full-scale sine; None: each metric's own

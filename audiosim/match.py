@@ -40,7 +40,8 @@ class Policy:
     rates: Literal["error", "resample"] = "error"
     channels: Literal["error", "mono", "match"] = "error"
     length: Literal["auto", "error", "trim", "pad", "keep"] = "auto"  # auto: trim within 50 ms, else error
-    align: str = "none"  # auto: a delay of up to 1 s; drift: another clock, too; find: one is a part of the other
+    # auto: a delay of up to 1 s; drift: another clock, too; find: one is a part of the other; warp: two performances
+    align: str = "none"
     gain: Literal["none", "match"] = "none"
     polarity: Literal["keep", "match"] = "keep"
     level: float | None = None  # dB SPL of a full-scale sine, for metrics with an option level; None: their own
@@ -51,11 +52,11 @@ class Policy:
 
     @property
     def search(self) -> float | None:
-        """Seconds either way in which the delay is looked for; None: it is not, or everywhere (find).
+        """Seconds either way in which the delay is looked for; None: it is not, or everywhere (find, warp).
 
         UsageError for what is no range.
         """
-        if self.align in ("none", "find"):
+        if self.align in ("none", "find", "warp"):
             return None
         word, colon, text = str(self.align).partition(":")
         try:
@@ -64,8 +65,8 @@ class Policy:
             seconds = 0.0
         if word not in ("auto", "drift") or not 0 < seconds <= LONGEST_SEARCH:
             raise UsageError(
-                f"align={self.align!r} is not possible; one of: none, auto, auto:SECONDS, drift, drift:SECONDS, find "
-                f"with more than 0 and at most {LONGEST_SEARCH:g} s"
+                f"align={self.align!r} is not possible; one of: none, auto, auto:SECONDS, drift, drift:SECONDS, find, "
+                f"warp, with more than 0 and at most {LONGEST_SEARCH:g} s"
             )
         return seconds
 
@@ -186,6 +187,8 @@ def _read(ref: Signal, test: Signal) -> dict[str, Any]:
 def _alignment(step: Mapping[str, Any]) -> str:
     if not step["found"]:
         return f"did not align: {step['reason']}"
+    if "likeness" in step:
+        return _performance(step)
     late, correlation = step["delay_ms"], f"correlation {step['correlation']:.3f}"
     if "starts_s" in step:
         return _excerpt(step)
@@ -240,6 +243,16 @@ def _excerpt(step: Mapping[str, Any]) -> str:
     if "second_s" in step:
         said += f"; it fits as well at {step['second_s']:.3f} s"
     return said
+
+
+def _performance(step: Mapping[str, Any]) -> str:
+    slow, fast = step["tempo"]
+    pieces = f"{step['splices']} splices" if step["splices"] else "no splice"
+    return (
+        f"laid the test on the time of the reference (likeness {step['likeness']:.2f}): it plays at {slow:.2f} to "
+        f"{fast:.2f} of the reference's tempo and is up to {step['furthest_ms'] / 1000:.2f} s away from it; put "
+        f"together from pieces of 40 ms with {pieces}, so metrics of waveforms mean little"
+    )
 
 
 def _lateness(ms: float) -> str:
@@ -380,7 +393,7 @@ def _refuse(ref: Signal, test: Signal, policy: Policy, equal: bool) -> None:
     if ref.channels != test.channels and policy.channels == "error":
         refused["channels"] = _channel_count(ref), _channel_count(test)
         flags["channels"] = _channels_as(ref, test)
-    if policy.length in allowed and apart > allowed[policy.length] and policy.align != "find":
+    if policy.length in allowed and apart > allowed[policy.length] and policy.align not in ("find", "warp"):
         refused["lengths"] = f"{ref.duration:.3f} s", f"{test.duration:.3f} s"
         flags["length"] = "trim"
     if len(refused) > 1:
@@ -527,7 +540,8 @@ def _aligned(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal,
 
 def _way_to_align(policy: Policy) -> Callable[[Signal, Signal, Policy], tuple[Signal, Signal, dict[str, Any]]]:
     word = policy.align.partition(":")[0]
-    return _undrifted if word == "drift" else _excerpted if word == "find" else _aligned
+    ways = {"drift": _undrifted, "find": _excerpted, "warp": _performed}
+    return ways.get(word, _aligned)
 
 
 def _undrifted(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
@@ -611,6 +625,37 @@ def _excerpted(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signa
     if found.second_samples is not None:
         done["second_s"] = abs(found.second_samples) / ref.rate
     return _with(ref, a), _with(test, b), done
+
+
+def _performed(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signal, dict[str, Any]]:
+    """The test on the time of the reference, where they are two performances of one piece, as long as the reference."""
+    import numpy as np
+
+    from .dsp import performance
+
+    found = performance.course(ref.samples, test.samples, ref.rate)
+    done: dict[str, Any] = {"policy": policy.align, "found": found.found}
+    if not found.found:
+        silent = [name for name, s in (("reference", ref), ("test", test)) if not s.samples.any()]
+        if silent:
+            done["reason"] = _silence(silent)
+        elif not found.times.size:
+            done["reason"] = f"less than {performance.SHORTEST:g} s of sound is too short to be followed"
+        else:
+            done["reason"] = (
+                f"the test does not play what the reference plays (likeness {found.likeness:.2f} where "
+                f"{performance.LIKE:g} is needed)"
+            )
+        return ref, test, done
+    moved, splices = performance.followed(ref.samples, test.samples, found, ref.rate)
+    tempo = 1 / np.maximum(found.tempo, 1e-2)
+    done |= {
+        "likeness": found.likeness,
+        "tempo": [float(q) for q in np.quantile(tempo, [0.05, 0.95])],
+        "furthest_ms": 1000 * float(np.abs(found.seconds - found.times).max()),
+        "splices": splices,
+    }
+    return ref, _with(test, moved), done
 
 
 def hint(ref: Signal, test: Signal) -> str | None:

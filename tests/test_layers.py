@@ -130,6 +130,8 @@ USERS = {
     "peaq": {"modulation_difference", "nmr", "noise_loudness", "peaq", "peaq_advanced", "two_f"},
     "pesq": {"composite", "pesq", "pmsqe"},
     "ratings": {"dnsmos", "plcmos"},
+    "pitch": {"f0"},
+    "rhythm": {"beat", "onset", "tempo"},
     "siib": {"siib_gauss"},
     "stft_loss": {"mel_stft", "mr_stft", "spectral_convergence", "stft"},
     "visqol": {"visqol", "visqol_speech"},

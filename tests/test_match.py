@@ -17,7 +17,7 @@ from audiosim.dsp.resampling import to_rate
 from audiosim.errors import InputError, Mismatch, UsageError
 from audiosim.match import Policy, as_keywords, describe, hint, match
 from audiosim.signal import Signal
-from audiosim.testing.signals import added_noise, low_pass as lowered, noise, speech_like
+from audiosim.testing.signals import COMPILED, added_noise, low_pass as lowered, noise, speech_like
 
 RATE = 16000
 LATE = 1600  # samples, 100 ms
@@ -539,3 +539,24 @@ def test_a_hint_of_a_clear_delay() -> None:
     assert hint(ref, ref) is None
     assert hint(ref, replace(late, rate=8000)) is None
     assert hint(ref, replace(late, samples=late.samples[:1])) is None
+
+
+@pytest.mark.skipif(not COMPILED, reason="seconds of sound")
+def test_two_performances_are_laid_over_each_other() -> None:
+    from audiosim.testing.signals import chord_music
+
+    x = chord_music(RATE, 4.0, 1).astype(np.float32)
+    test = np.concatenate([0 * x[:, :3700], x[:, : 2 * RATE], 0.02 * noise(RATE, 0.7, 2), x[:, 2 * RATE :]], axis=1)
+    _, moved, done = _matched(x, test.astype(np.float32), align="warp")
+    assert done["align"]["found"]
+    assert moved.length == x.shape[1]
+    for part in (slice(RATE // 4, RATE), slice(3 * RATE, 4 * RATE - 4000)):  # one recording: to the sample
+        np.testing.assert_allclose(moved.samples[0, part], x[0, part], atol=1e-6)
+    assert "splice" in describe(done)[0]
+    _, kept, done = _matched(x, noise(RATE, 4.0, 5).astype(np.float32), align="warp")
+    assert not done["align"]["found"]
+    assert kept.length == x.shape[1]
+    assert "does not play what the reference plays" in describe(done)[0]
+    for silent in (0 * x, x[:, :2000]):
+        *_, done = _matched(x, silent, align="warp", length="trim")
+        assert not done["align"]["found"]

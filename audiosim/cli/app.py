@@ -163,7 +163,9 @@ def _presets(incomplete: str) -> list[str]:
 
 
 def _alignments(incomplete: str) -> list[str]:
-    return [word for word in ("none", "auto", "auto:", "drift", "drift:", "find") if word.startswith(incomplete)]
+    return [
+        word for word in ("none", "auto", "auto:", "drift", "drift:", "find", "warp") if word.startswith(incomplete)
+    ]
 
 
 MetricOption = Annotated[
@@ -257,11 +259,12 @@ AlignOption = Annotated[
     str | None,
     typer.Option(
         "--align",
-        metavar="[none|auto|drift|find|auto:SECONDS]",
+        metavar="[none|auto|drift|find|warp|auto:SECONDS]",
         autocompletion=_alignments,
         help="Find and remove a delay of up to 1 s, or up to SECONDS, to a fraction of a sample; drift: clocks that "
-        "differ, too; find: compare a clip with its place in a longer recording. Nothing is changed where the answer "
-        "is not clear (default: none).",
+        "differ, too; find: compare a clip with its place in a longer recording; warp: two performances of one piece, "
+        "the test laid on the time of the reference. Nothing is changed where the answer is not clear (default: "
+        "none).",
     ),
 ]
 GainOption = Annotated[

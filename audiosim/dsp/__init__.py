@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from . import (
         alignment as alignment,
         cepstrum as cepstrum,
+        chroma as chroma,
         clusters as clusters,
         correlation as correlation,
         drift as drift,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         gaussians as gaussians,
         linear_prediction as linear_prediction,
         mel_cepstrum as mel_cepstrum,
+        performance as performance,
         polyphase as polyphase,
         projection as projection,
         recursive as recursive,
