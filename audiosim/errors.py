@@ -65,6 +65,10 @@ class MissingExtra(UsageError, ImportError):
     """A feature needs packages that are not installed."""
 
 
+class MissingModel(UsageError):
+    """The weights of a trained model are not where they were looked for."""
+
+
 class FullScaleWarning(UserWarning):
     """Samples run beyond full scale, 1.0; the first time in a process that this is seen."""
 

@@ -23,6 +23,7 @@ ORDER = (
     {"options"},
     {"signal", "result", "config", "remote", "scratch"},
     {"engine"},
+    {"trained"},
     {"channels"},
     {"dsp"},
     {"hearing"},
