@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.threads import in_threads
 from ..errors import InputError
+from . import arrays
 
 Array = NDArray[Any]
 Weights = Mapping[str, Any]  # kernel0 [out, in, tap], bias0 [out, 1]...; dense0 [out, in], offset0, weight0 [out]...
@@ -28,11 +30,16 @@ GROUP = 4  # layers, after which every second sample goes on
 STRIDE = 16  # samples of the recording between two features
 EPSILON = 1e-5  # of the variance in batch normalisation
 SLOPE, DENSE_SLOPE = 0.1, 0.01
+PART = 64  # features of a part that is listened to by itself: 46 ms
+BLOCK = 1 << 14  # samples computed at once, a multiple of those of a part; fixed, so that threads change no bit
+CONTEXT = 27 * STRIDE  # samples, more than the 420 that a feature sees on each side
 
 
-def weights(state: Mapping[str, Array], told: str = "the checkpoint") -> dict[str, Array]:
-    """The weights in the original's state, float32, its batch normalisation merged into the convolutions; InputError
+def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
+    """The weights in the original's file, float32, its batch normalisation merged into the convolutions; InputError
     where it is another network's."""
+
+    state: Mapping[str, Array] = file.get("state", file) if isinstance(file, Mapping) else {}
 
     def get(name: str, *shape: int | None) -> Array:
         if name not in state:
@@ -73,6 +80,30 @@ def encoded(x: Any, weights: Weights, nn: Any) -> Any:
         if i % GROUP == GROUP - 1:
             x = x[..., ::2]
     return x
+
+
+def parts(x: Array, weights: Weights, threads: int = 1) -> Array:
+    """Mean features float64 [part, channel] of parts of 46 ms of x [sample], in its type. Computed in blocks that see
+    as far beyond their ends as the network does, so that memory does not grow with the recording."""
+    known = {name: array.astype(x.dtype, copy=False) for name, array in weights.items()}
+
+    def of_block(start: int) -> Array:
+        before, after = min(start, CONTEXT), min(len(x) - start, BLOCK + CONTEXT)
+        stop = min(len(x) - start, BLOCK)
+        seen = encoded(x[start - before : start + after], known, arrays)
+        inside = seen[:, before // STRIDE : -(-(before + stop) // STRIDE)].astype(np.float64)
+        cuts = np.arange(0, inside.shape[1], PART)
+        sizes = np.diff(np.append(cuts, inside.shape[1]))
+        return np.ascontiguousarray((np.add.reduceat(inside, cuts, axis=1) / sizes).T)
+
+    return np.concatenate(in_threads(of_block, range(0, len(x), BLOCK), threads))
+
+
+def counts(samples: int) -> Array:
+    """How many features each part of so many samples has, float64 [part]."""
+    features = -(-samples // STRIDE)
+    cuts = np.arange(0, features, PART)
+    return np.diff(np.append(cuts, features)).astype(np.float64)
 
 
 def sounding(features: Any, nn: Any) -> Any:

@@ -37,11 +37,10 @@ class Opinions(NamedTuple):
     attention: Array
 
 
-def weights(state: Mapping[str, Array], told: str = "the checkpoint") -> dict[str, Array]:
-    """The weights in the original's state, float64; InputError where it is another network's."""
-    wanted = [f"cnn.model.conv{i}.weight" for i in range(1, 7)] + [
-        f"cnn.model.bn{i}.running_var" for i in range(1, 7)
-    ]
+def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
+    """The weights in the original's file, float64; InputError where it is another network's."""
+    state: Mapping[str, Array] = file.get("model_state_dict", file) if isinstance(file, Mapping) else {}
+    wanted = [f"cnn.model.conv{i}.weight" for i in range(1, 7)] + [f"cnn.model.bn{i}.running_var" for i in range(1, 7)]
     wanted += ["time_dependency.model.norm1.weight", "time_dependency.model.layers.0.self_attn.in_proj_weight"]
     wanted += [f"pool_layers.{i}.model.linear3.weight" for i in range(len(OPINIONS))]
     for name in wanted:
@@ -65,9 +64,7 @@ def spectrum(x: Array, rate: int, filters: Array) -> Array:
 def opinions(levels: Array, weights: Weights) -> Opinions:
     """Of a spectrum [frame, band] of WIDTH frames or more."""
     moments = np.lib.stride_tricks.sliding_window_view(levels, WIDTH, axis=0)[::STEP]  # [moment, band, frame]
-    seen = np.concatenate(
-        [_seen(moments[i : i + MOMENTS, None], weights) for i in range(0, len(moments), MOMENTS)]
-    )
+    seen = np.concatenate([_seen(moments[i : i + MOMENTS, None], weights) for i in range(0, len(moments), MOMENTS)])
     prefix = "time_dependency.model."
     x = _normed(_dense(seen, weights, f"{prefix}linear"), weights, f"{prefix}norm1")
     layer = 0
@@ -104,9 +101,7 @@ def _attended(x: Array, weights: Weights, name: str) -> Array:
     mixed = x @ weights[f"{name}self_attn.in_proj_weight"].T + weights[f"{name}self_attn.in_proj_bias"]
     query, key, value = (mixed[:, i * size : (i + 1) * size] for i in range(3))
     query = query / np.sqrt(size)
-    found = np.concatenate(
-        [arrays.softmax(query[i : i + MOMENTS] @ key.T) @ value for i in range(0, len(x), MOMENTS)]
-    )
+    found = np.concatenate([arrays.softmax(query[i : i + MOMENTS] @ key.T) @ value for i in range(0, len(x), MOMENTS)])
     x = _normed(x + _dense(found, weights, f"{name}self_attn.out_proj"), weights, f"{name}norm1")
     inner = np.maximum(_dense(x, weights, f"{name}linear1"), 0)
     return _normed(x + _dense(inner, weights, f"{name}linear2"), weights, f"{name}norm2")

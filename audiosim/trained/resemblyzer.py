@@ -35,8 +35,9 @@ class Voice(NamedTuple):
     times: Array
 
 
-def weights(state: Mapping[str, Array], told: str = "the checkpoint") -> dict[str, Array]:
-    """The weights in the original's state, float64; InputError where it is another network's."""
+def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
+    """The weights in the original's file, float64; InputError where it is another network's."""
+    state: Mapping[str, Array] = file.get("model_state", file) if isinstance(file, Mapping) else {}
     found: dict[str, Array] = {}
     for i in count():
         names = [f"lstm.{name}_l{i}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
