@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -433,38 +433,38 @@ def waveforms(
 
 
 def timed(
-    pair: Pair, value: float, courses: Iterable[tuple[Array, Array]], details: Mapping[str, float], alone: bool = False
+    pair: Pair,
+    value: float,
+    edges: Array,
+    heights: Array,
+    details: Mapping[str, float],
+    alone: bool = False,
 ) -> Channel:
     """One channel's answer of a metric that knows when it hears something, but not in which band: profile and map are
-    shares. Those of a moment are spread over bands as the energy of the error is, there.
+    shares, and that of a part is spread over bands as the energy of the error is, there.
 
-    courses: each (edges [part + 1] in seconds, heights [part] >= 0): what the parts of the recording contribute.
-    alone: of a metric that judges the test; the energy is the test's.
+    edges [part + 1]: of the parts of the recording, seconds; each is 40 ms or longer. heights [part] >= 0: what they
+    contribute. alone: of a metric that judges the test; the energy is the test's.
     """
     if pair.detail == "value" or not isfinite(value):
         return Channel(value=value, details=details)
     heard = replace(pair, ref=pair.test) if alone else pair
     channel = waveform(replace(heard, detail="map"), value, gain=0.0 if alone else 1.0)
-    assert channel.map is not None and channel.per_time is not None and channel.times is not None
-    hop = error_frames(pair.rate).hop / pair.rate
-    edges = np.append(channel.times - hop / 2, channel.times[-1] + hop / 2)
-    edges[0], edges[-1] = min(edges[0], 0.0), max(edges[-1], pair.test.length / pair.rate)
-    height = np.zeros(len(channel.times))
-    for parts, heights in courses:
-        height += np.diff(np.interp(edges, parts, np.concatenate([[0.0], np.cumsum(heights)])))
-    height = np.maximum(height, 0) / (height.sum() or 1.0)
-    bands = channel.map.shape[1]
-    spread = np.divide(
-        channel.map,
-        channel.per_time[:, None],
-        out=np.full(channel.map.shape, 1 / bands),
-        where=channel.per_time[:, None] > 0,
-    )
-    cells = height[:, None] * spread
+    assert channel.map is not None
+    assert channel.per_time is not None
+    assert channel.times is not None
+    part = np.searchsorted(edges[1:-1], channel.times, "right")
+    cells, energies = np.zeros((len(heights), channel.map.shape[1])), np.zeros((len(heights), 1))
+    np.add.at(cells, part, channel.map)
+    np.add.at(energies, part, channel.per_time[:, None])  # those of all bands, where only some are asked for
+    spread = np.divide(cells, energies, out=np.full(cells.shape, 1 / cells.shape[1]), where=energies > 0)
+    share = heights / (heights.sum() or 1.0)
+    cells = share[:, None] * spread
     return replace(
         channel,
-        per_time=height,
-        per_band=cells.sum(0),
+        per_band=cells.sum(axis=0),
+        per_time=share,
+        times=(edges[1:] + edges[:-1]) / 2,
         map=cells if pair.detail == "map" else None,
         details=details,
     )

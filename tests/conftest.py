@@ -46,6 +46,24 @@ def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support_vectors, "installed_model", lambda: model)
 
 
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the user's data with small random networks in the place of the trained models."""
+    from tests.trained.stand_ins import written
+
+    home = tmp_path_factory.mktemp("data")
+    folder = home / "audiosim" / "models"
+    folder.mkdir(parents=True)
+    written(folder)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def models_are_stand_ins(monkeypatch: pytest.MonkeyPatch, stand_ins: Path) -> None:
+    """Whatever models the developer has, tests run without."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(stand_ins))
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of facts and oracles beside the checkout; the test is skipped where there is none."""

@@ -57,15 +57,16 @@ def measure(pair: Pair, o: Options) -> Channel:
     weights = network("cdpam", o.model, cdpam.weights)
 
     def parts_of(x: Any) -> Any:
-        return cached(x, ("cdpam", id(weights)), lambda: cdpam.parts(x, weights, pair.threads))
+        return cached(x, ("cdpam", o.model), lambda: cdpam.parts(x, weights, pair.threads))
 
-    features = [parts_of(x) for x in pair.samples]
+    ref, test = (parts_of(x) for x in pair.samples)
     counts = cdpam.counts(pair.ref.length)
-    whole = (cdpam.sounding((counts @ f) / counts.sum(), arrays) for f in features)
-    layers = {f"layer_{i}": float(d) for i, d in enumerate(cdpam.differences(*whole, weights, arrays), 1)}
-    local = sum(cdpam.differences(*(cdpam.sounding(f, arrays) for f in features), weights, arrays))
-    edges = np.concatenate([[0], np.cumsum(counts)]) * (pair.ref.length / pair.rate / counts.sum())
-    return timed(pair, sum(layers.values()), [(edges, local * counts)], layers)
+    share = counts / counts.sum()
+    whole = cdpam.differences(share @ ref, share @ test, weights, arrays)
+    layers = {f"layer_{i}": float(d) for i, d in enumerate(whole, 1)}
+    local = sum(cdpam.differences(ref, test, weights, arrays))
+    edges = np.concatenate([[0], np.cumsum(share)]) * (pair.ref.length / pair.rate)
+    return timed(pair, sum(layers.values()), edges, local * share, layers)
 
 
 def twin(rate: int, o: Options) -> Twin:
@@ -76,8 +77,8 @@ def twin(rate: int, o: Options) -> Twin:
 
     def value(ref: Any, test: Any) -> Any:
         known = weights(test)
-        heard = (cdpam.sounding(cdpam.encoded(x, known, tensors).mean(-1), tensors) for x in (ref, test))
-        layers = cdpam.differences(*heard, known, tensors)
+        of_ref, of_test = (cdpam.encoded(x, known, tensors).mean(-1) for x in (ref, test))
+        layers = cdpam.differences(of_ref, of_test, known, tensors)
         tell(lambda: {f"layer_{i}": d for i, d in enumerate(layers, 1)})
         return sum(layers)
 

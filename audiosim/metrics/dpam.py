@@ -36,11 +36,11 @@ CARD = Card(
     " the shorter one with zeros in front; here they are made equally long first. model=PATH takes its other"
     " checkpoints, such as finetune.",
     silence="0 when both are silent; silence has a distance from sound.",
-    caveat="Align to the sample first: on the authors' example a delay of one sample, which nobody hears, counts 4 times"
-    " as much as the audible difference, and the other polarity 6 times. It was trained on short English speech with"
-    " noise, reverberation, equalisation and MP3, compared for just noticeable differences, and says little about"
-    " large ones: on the rated codecs and timbres here it agrees with listeners no better than chance. It does not hear"
-    " the level. Memory: 12 MB a second.",
+    caveat="Align to the sample first: on the authors' example a delay of one sample, which nobody hears, counts 4"
+    " times as much as the audible difference, and the other polarity 6 times. It was trained on short English speech"
+    " with noise, reverberation, equalisation and MP3, on which listeners said whether they heard a difference, and says"
+    " little about large ones: on rated codecs and timbres it agrees with listeners no better than chance. It does not"
+    " hear the level. Memory: 12 MB a second.",
     rate=dpam.RATE,
     level="none: each layer is brought to one level",
     symmetric=True,
@@ -50,6 +50,8 @@ CARD = Card(
     profile="share",
     map="share",
 )
+
+PART = 1024  # samples of a part in which differences are told, of about 46 ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +63,10 @@ def measure(pair: Pair, o: Options) -> Channel:
     weights = network("dpam", o.model, dpam.weights)
     ref, test = (x.astype(np.float64) for x in pair.samples)
     layers = [d / d.shape[-1] for d in dpam.differences(ref, test, weights, arrays)]
-    parts = {f"layer_{i}": float(d.sum()) for i, d in enumerate(layers, 1)}
-    seconds = pair.ref.length / pair.rate
-    courses = ((np.linspace(0, seconds, len(d) + 1), d) for d in layers)
-    return timed(pair, float(sum(parts.values())), courses, parts)
+    details = {f"layer_{i}": float(d.sum()) for i, d in enumerate(layers, 1)}
+    edges = np.linspace(0, 1, max(1, pair.ref.length // PART) + 1)
+    parts = sum(np.diff(np.interp(edges, np.linspace(0, 1, len(d) + 1), np.append(0, np.cumsum(d)))) for d in layers)
+    return timed(pair, sum(details.values()), edges * (pair.ref.length / pair.rate), np.asarray(parts), details)
 
 
 def twin(rate: int, o: Options) -> Twin:

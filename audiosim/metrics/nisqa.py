@@ -81,7 +81,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         return nisqa.opinions(levels, weights)
 
     def kept(x: Array) -> nisqa.Opinions:
-        return cached(x, ("nisqa", id(weights)), lambda: opinions(x))
+        return cached(x, ("nisqa", o.model), lambda: opinions(x))
 
     for x, name in zip(pair.samples[::-1] if o.drop else pair.samples[1:], ("test", "reference"), strict=False):
         if len(x) < least:
@@ -95,7 +95,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     value = -details["difference"] if o.drop else details[o.output]
     which = nisqa.OPINIONS.index(o.output)
     missing = of_test.attention[which] * np.maximum(BEST - of_test.local[which], 0)
-    return timed(pair, value, [(_edges(pair, len(missing)), missing)], details, alone=True)
+    return timed(pair, value, _edges(pair, len(missing)), missing, details, alone=True)
 
 
 def _edges(pair: Pair, moments: int) -> Array:

@@ -69,14 +69,14 @@ def measure(pair: Pair, o: Options) -> Channel:
             return Channel(value=nan, reason=f"the {name} is silent")
 
     def voice(x: Array) -> resemblyzer.Voice:
-        return cached(x, ("resemblyzer", id(weights)), lambda: resemblyzer.voice(x, _filters(), weights))
+        return cached(x, ("resemblyzer", o.model), lambda: resemblyzer.voice(x, _filters(), weights))
 
     ref, test = (voice(x) for x in pair.samples)
     value = 1 - float(np.square(ref.embedding - test.embedding).sum()) / 2  # 1 for identical ones, to the bit
     edges = (test.times[1:] + test.times[:-1]) / 2
     edges = np.concatenate([[0.0], edges, [max(pair.test.length / pair.rate, *edges, 0.0)]])
     unlike = np.square(test.parts - ref.embedding).sum(1) / 2
-    return timed(pair, value, [(edges, unlike)], {}, alone=True)
+    return timed(pair, value, edges, unlike, {}, alone=True)
 
 
 @cache

@@ -30,7 +30,7 @@ def conv1d(x: Array, kernel: Array, stride: int = 1, pad: tuple[int, int] = (0, 
 
 def leaky_relu(x: Array, slope: float) -> Array:
     """x, where it is negative times slope."""
-    return np.maximum(x, slope * x)  # type: ignore[no-any-return]
+    return np.maximum(x, slope * x)
 
 
 def unit(x: Array) -> Array:
@@ -97,4 +97,4 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    return 0.5 + 0.5 * np.tanh(0.5 * x)  # type: ignore[no-any-return]
+    return 0.5 + 0.5 * np.tanh(0.5 * x)

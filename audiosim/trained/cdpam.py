@@ -39,7 +39,7 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
     """The weights in the original's file, float32, its batch normalisation merged into the convolutions; InputError
     where it is another network's."""
 
-    state: Mapping[str, Array] = file.get("state", file) if isinstance(file, Mapping) else {}
+    state: Mapping[str, Array] = file.get("state", file)
 
     def get(name: str, *shape: int | None) -> Array:
         if name not in state:
@@ -106,14 +106,10 @@ def counts(samples: int) -> Array:
     return np.diff(np.append(cuts, features)).astype(np.float64)
 
 
-def sounding(features: Any, nn: Any) -> Any:
-    """What sounds of mean features [..., channel]: the first half, of unit length."""
-    return nn.unit(features[..., : features.shape[-1] // 2])
-
-
 def differences(ref: Any, test: Any, weights: Weights, nn: Any) -> list[Any]:
-    """Of each dense layer the distance of ref and test [..., channel], as `sounding` gives them: [...]."""
+    """Of each dense layer the distance of the mean features ref and test [..., channel]: [...]."""
     found = []
+    ref, test = (nn.unit(x[..., : x.shape[-1] // 2]) for x in (ref, test))  # the half that is what sounds
     for i in range(4):
         ref, test = (nn.linear(x, weights[f"dense{i}"]) + weights[f"offset{i}"] for x in (ref, test))
         if i < 3:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from . import read
 from .weights import find
 
-Make = Callable[[Any, str], Any]
+Make = Callable[[Mapping[str, Any], str], Any]
 
 
 def network(name: str, path: str, make: Make) -> Any:
@@ -24,4 +25,7 @@ def network(name: str, path: str, make: Make) -> Any:
 
 @lru_cache(maxsize=8)
 def _made(file: Path, _: int, make: Make) -> Any:
-    return make(read(file), str(file))
+    held = read(file)
+    if not isinstance(held, Mapping):
+        raise InputError(f"{file} holds no weights by name")
+    return make(held, str(file))

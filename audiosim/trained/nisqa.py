@@ -39,7 +39,7 @@ class Opinions(NamedTuple):
 
 def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
     """The weights in the original's file, float64; InputError where it is another network's."""
-    state: Mapping[str, Array] = file.get("model_state_dict", file) if isinstance(file, Mapping) else {}
+    state: Mapping[str, Array] = file.get("model_state_dict", file)
     wanted = [f"cnn.model.conv{i}.weight" for i in range(1, 7)] + [f"cnn.model.bn{i}.running_var" for i in range(1, 7)]
     wanted += ["time_dependency.model.norm1.weight", "time_dependency.model.layers.0.self_attn.in_proj_weight"]
     wanted += [f"pool_layers.{i}.model.linear3.weight" for i in range(len(OPINIONS))]

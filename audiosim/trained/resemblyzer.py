@@ -37,7 +37,7 @@ class Voice(NamedTuple):
 
 def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
     """The weights in the original's file, float64; InputError where it is another network's."""
-    state: Mapping[str, Array] = file.get("model_state", file) if isinstance(file, Mapping) else {}
+    state: Mapping[str, Array] = file.get("model_state", file)
     found: dict[str, Array] = {}
     for i in count():
         names = [f"lstm.{name}_l{i}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
@@ -57,7 +57,7 @@ def spectrum(x: Array, filters: Array, samples: int) -> Array:
     level = 10 * np.log10(np.mean(np.square(x, dtype=np.float64)))
     gain = 10 ** (max(LOUDNESS - level, 0) / 20)
     x = np.pad(x, (0, max(0, samples - len(x))))
-    return gain**2 * spectra.mel(x, filters, WINDOW, HOP, 2.0)
+    return gain**2 * spectra.mel(x, filters, WINDOW, HOP, 2.0)  # type: ignore[no-any-return]
 
 
 def starts(samples: int) -> Array:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
+from torch import Tensor
 from torch.nn import functional
 
 from ..engine.tensors import Constant
-
-Tensor = torch.Tensor
 
 
 class Weights:
