@@ -46,15 +46,33 @@ def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support_vectors, "installed_model", lambda: model)
 
 
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the user's data with small random networks in the place of the trained models."""
+    from tests.trained.stand_ins import written
+
+    home = tmp_path_factory.mktemp("data")
+    folder = home / "audiosim" / "models"
+    folder.mkdir(parents=True)
+    written(folder)
+    return home
+
+
 @pytest.fixture(autouse=True)
-def stand_in_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def stand_in_networks(monkeypatch: pytest.MonkeyPatch, models_folder: Path) -> None:
     """Whether weights and onnxruntime are here or not, networks of our own stand in for the trained ones. In
-    tests/trained there are none."""
+    tests/trained there are none of those that onnxruntime runs."""
     from audiosim.trained import onnx, weights
 
     from . import stand_ins
 
-    monkeypatch.setattr(weights, "find", lambda name, path=None: Path(path or name))
+    found = weights.find
+
+    def find(name: str, path: str | Path | None = None) -> Path:
+        return Path(path or name) if name in stand_ins.NETWORKS else found(name, path)
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(models_folder))
+    monkeypatch.setattr(weights, "find", find)
     monkeypatch.setattr(onnx, "network", stand_ins.network)
 
 

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 def network(path: Path) -> Any:
     """That of a model of this name, which stands for the file."""
-    return {"dnsmos-p835": _p835, "dnsmos-p808": _p808, "plcmos": _plcmos}[Path(path).stem]
+    return NETWORKS[Path(path).stem]
 
 
 def _rating(*features: float) -> float:
@@ -45,3 +45,6 @@ def _plcmos(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
     assert rater.shape == (1, 64)
     assert x.dtype == rater.dtype == np.float32
     return [np.array([_rating(x.mean() / 10, x.std(), 0.1 * rater.mean())], np.float32)]
+
+
+NETWORKS = {"dnsmos-p835": _p835, "dnsmos-p808": _p808, "plcmos": _plcmos}  # by the models that they stand for

@@ -61,7 +61,7 @@ HOME = {  # third-party packages that only these may import
     "soxr": ("dsp/",),
     "jinja2": ("report/",),
     "matplotlib": ("report/",),
-    "torch": ("loss.py", "nn.py", "torchmetrics.py", "bench/", "testing/training.py", "metrics/", *STAGES),
+    "torch": ("loss.py", "nn.py", "torchmetrics.py", "bench/", "testing/training.py", "metrics/", "trained/", *STAGES),
     "numba": STAGES,
     "onnxruntime": ("trained/",),
 }
@@ -164,7 +164,7 @@ def test_packages_stay_at_home(file):
         assert root not in PEERS or (file, root) in ADAPTERS, f"{file} imports {root}"
         if root in HOME:
             assert file.startswith(HOME[root]), f"{file} imports {root}, which belongs to {HOME[root]}"
-        if root == "torch" and file.startswith(("metrics/", *STAGES)):
+        if root == "torch" and file.startswith(("metrics/", "trained/", *STAGES)):
             assert not top or file.endswith("tensors.py"), f"{file} imports torch outside a function"
         if name.startswith("scipy.signal"):
             assert not top, f"{file} imports scipy.signal outside a function, which costs every run 0.6 s"

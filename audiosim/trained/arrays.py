@@ -1,0 +1,100 @@
+"""Layers of networks on arrays [..., channel, sample], without torch. `tensors` has the same names for torch, so that
+one text of a network serves both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+COLUMNS = 1024  # of outputs at once: fixed, so that no sum depends on the length; their inputs stay in cache
+
+
+def conv1d(x: Array, kernel: Array, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
+    """Correlation of x [channel, sample] with kernel [out, channel, tap], behind zeros -> [out, sample]."""
+    out, channels, taps = kernel.shape
+    x = np.pad(x, ((0, 0), pad))
+    windows = sliding_window_view(x, taps, axis=1)[:, ::stride]
+    rows = np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(out, taps * channels)
+    answer = np.empty((out, windows.shape[1]), np.result_type(x, kernel))
+    for start in range(0, windows.shape[1], COLUMNS):
+        part = windows[:, start : start + COLUMNS]
+        columns = part.transpose(2, 0, 1).reshape(taps * channels, -1)
+        np.matmul(rows, columns, out=answer[:, start : start + COLUMNS])
+    return answer
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x, where it is negative times slope."""
+    return np.maximum(x, slope * x)
+
+
+def unit(x: Array) -> Array:
+    """x [..., channel], divided by its norm; 0 where that is 0."""
+    norm = np.sqrt((x * x).sum(-1))[..., None]
+    return x / np.maximum(norm, 1e-12)  # type: ignore[no-any-return]
+
+
+def linear(x: Array, weight: Array) -> Array:
+    """x [..., in] by weight [out, in] -> [..., out]."""
+    return x @ weight.T
+
+
+def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
+    """Correlation of x [item, channel, row, column] with kernel [out, channel, row, column], behind so many zeros at
+    each end of rows and columns."""
+    out, _, height, width = kernel.shape
+    x = np.pad(x, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
+    rows, columns = x.shape[2] - height + 1, x.shape[3] - width + 1
+    answer = np.zeros((len(x), out, rows * columns), np.result_type(x, kernel))
+    for i in range(height):
+        for j in range(width):
+            answer += kernel[:, :, i, j] @ x[:, :, i : i + rows, j : j + columns].reshape(len(x), -1, rows * columns)
+    return answer.reshape(len(x), out, rows, columns)
+
+
+def adaptive_max_pool(x: Array, sizes: tuple[int, int]) -> Array:
+    """Largest values of x [..., row, column] in so many parts of rows and columns, which overlap where they must."""
+    for axis, size in zip((-2, -1), sizes, strict=True):
+        n = x.shape[axis]
+        parts = [range(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+        x = np.stack([x.take(part, axis).max(axis) for part in parts], axis)
+    return x
+
+
+def softmax(x: Array) -> Array:
+    """Over the last axis."""
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def layer_norm(x: Array, weight: Array, bias: Array) -> Array:
+    """Over the last axis."""
+    x = x - x.mean(-1, keepdims=True)
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * weight + bias  # type: ignore[no-any-return]
+
+
+def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
+    """States [item, step, unit] of a layer of long short-term memory over x [item, step, channel].
+
+    of_input [4 unit, channel], of_state [4 unit, unit], bias [4 unit]: of the gates in torch's order, input, forget,
+    cell and output.
+    """
+    units = of_state.shape[1]
+    gates = x @ of_input.T + bias
+    state, cell = np.zeros((len(x), units), x.dtype), np.zeros((len(x), units), x.dtype)
+    states = np.empty((*x.shape[:2], units), x.dtype)
+    for step in range(x.shape[1]):
+        gate = gates[:, step] + state @ of_state.T
+        enter, keep, leave = (_sigmoid(gate[:, i * units : (i + 1) * units]) for i in (0, 1, 3))
+        cell = keep * cell + enter * np.tanh(gate[:, 2 * units : 3 * units])
+        states[:, step] = state = leave * np.tanh(cell)
+    return states
+
+
+def _sigmoid(x: Array) -> Array:
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
