@@ -42,6 +42,7 @@ ORDER = (
     {"batched"},
     {"torchmetrics"},
     {"batch"},
+    {"sets"},
     {"report"},
     {"bench"},
     {"testing"},
