@@ -34,8 +34,8 @@ def shrunk(x: Array, weights: Array | None = None) -> tuple[Array, Array]:
 
 
 def deviations(x: Array, weights: Array | None = None) -> tuple[Array, Array]:
-    """Mean [feature] of points x [point, feature], and a root R [row, feature] of their sample covariance (n - 1), which
-    is R.T @ R, with as many rows as there are points or features, whichever are fewer.
+    """Mean [feature] of points x [point, feature], and a root R [row, feature] of their sample covariance (n - 1),
+    which is R.T @ R, with as many rows as there are points or features, whichever are fewer.
 
     weights [point]: how often each point is there, whole numbers; once unless given.
     """

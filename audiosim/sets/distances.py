@@ -53,7 +53,7 @@ def kernel_distance(ref: Any, test: Any, bandwidth: float | None = None) -> floa
     width = median_distance(a) if bandwidth is None else bandwidth
     n, m = np.array([len(a)]), np.array([len(b)])
     sums = [_kernel_sums(x, y, width) for x, y in ((a, a), (b, b), (a, b))]
-    return _discrepancy(*sums, n, m)
+    return _discrepancy(sums[0], sums[1], sums[2], n, m)
 
 
 def median_distance(points: Any) -> float:
@@ -272,7 +272,7 @@ def _kernel_sums(a: Array, b: Array, width: float) -> Array:
     """Of all points, as if each set were one recording."""
     files = np.zeros(max(len(a), len(b)), int)
     blocks = (squared_distances(a[i : i + ROWS], b) for i in range(0, len(a), ROWS))
-    return np.sum([_sums(x, width, files[: len(x)], files[: len(b)]) for x in blocks], axis=0)
+    return np.asarray(sum(_sums(x, width, files[: len(x)], files[: len(b)]) for x in blocks))
 
 
 def _discrepancy(
