@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .published import schema
     from .result import Result
     from .results import Results, compare, compare_sources
+    from .sets.compared import compare_sets
     from .signal import Signal
     from .testing.audit import audit
 
@@ -30,6 +31,7 @@ __all__ = [
     "Signal",
     "audit",
     "compare",
+    "compare_sets",
     "compare_sources",
     "load",
     "metrics",
@@ -44,6 +46,7 @@ _HOME = {
     "Signal": "signal",
     "audit": "testing.audit",
     "compare": "results",
+    "compare_sets": "sets.compared",
     "compare_sources": "results",
     "load": "audio",
     "Loss": "loss",

@@ -43,6 +43,7 @@ ORDER = (
     {"batched"},
     {"torchmetrics"},
     {"batch"},
+    {"sets"},
     {"report"},
     {"bench"},
     {"testing"},

@@ -97,7 +97,7 @@ def folders(
     passed: Counter[str] = Counter()
     over = None if include else passed
     refs = _listed(reference, wanted, over)
-    systems: list[str | None] = [None] if len(tests) == 1 else list(_names(tests))
+    systems: list[str | None] = [None] if len(tests) == 1 else list(names_of(tests))
     pairs: list[Pair] = []
     unpaired: list[str] = []
     alike: list[str] = []
@@ -123,6 +123,16 @@ def folders(
     if stems:
         pairs = _beside([(str(PurePosixPath(pair.reference).parent), pair) for pair in pairs])
     return Pairing(pairs, unpaired, [*_on_forms("paired", alike), *_on_passed(passed)])
+
+
+def recordings(
+    folders: Sequence[str], include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> tuple[list[dict[str, str]], list[str]]:
+    """The recordings below each folder, {path below it: path}, and a line on what was passed over. Patterns and errors
+    as in `folders`."""
+    passed: Counter[str] = Counter()
+    wanted = _wanted(include, exclude)
+    return [_listed(folder, wanted, None if include else passed) for folder in folders], _on_passed(passed)
 
 
 def manifest(path: str, source: TextIO | None = None) -> Pairing:
@@ -234,7 +244,7 @@ def _wanted(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], b
     return wanted
 
 
-def _names(folders: Sequence[str]) -> list[str]:
+def names_of(folders: Sequence[str]) -> list[str]:
     """A name for each folder: its own, with as many of its parents as tell it from the others."""
     parts = [PurePosixPath(os.path.normpath(f) if not remote.is_url(f) else f.rstrip("/")).parts for f in folders]
     if len({*parts}) < len(parts):

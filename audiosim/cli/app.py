@@ -888,6 +888,76 @@ def models(
     return run(action, names or (), settings, output)
 
 
+@app.command(
+    "sets",
+    cls=_Command,
+    short_help="Compare folders of recordings as sets, without pairs.",
+    epilog="What the numbers are, and when to trust them: docs/sets.md.",
+)
+def sets(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="REF TEST...", help="A folder of references, and one or more folders to hold against it."
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
+    ] = None,
+    nearest: Annotated[
+        int,
+        typer.Option("--nearest", metavar="K", help="Neighbours that density, coverage, precision and recall go by."),
+    ] = 5,
+    draws: Annotated[
+        int,
+        typer.Option("--draws", metavar="N", help="Resamples of recordings for the 95 % intervals; 0: no intervals."),
+    ] = 200,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep/--no-keep", help="Keep what was computed of each recording for the next time, in the user's cache."
+        ),
+    ] = True,
+    format: ExplainFormatOption = None,
+    json: JsonOption = False,
+    damaged: DamagedOption = None,
+    raw: RawOption = None,
+    jobs: JobsOption = None,
+    output: OutputOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Say how far folders of recordings lie from a folder of references, when no recording has a partner.
+
+    \b
+    audiosim sets real/ generated/
+    audiosim sets real/ model_a/ model_b/ -o ranking.csv
+
+    Fréchet and kernel distance (KAD) are 0 for sets of one kind; the kernel distance may fall below 0, because its
+    errors go both ways. Infinite: the Fréchet distance that larger sets would have. Precision and density: whether what
+    is in the test could be in the reference; recall and coverage: whether all that is in the reference is in the test.
+    All are taken over statistics of auditory bands in windows of 1 s, not over a trained network: numbers called FAD
+    are others. What was computed is kept by content, so the same command resumes where it was stopped.
+    """
+    settings = _settings(locals())
+    from .sets import run
+
+    return run(
+        list(folders or ()),
+        settings,
+        include=include or (),
+        exclude=exclude or (),
+        nearest=whole(nearest, "--nearest"),
+        draws=whole(draws, "--draws", least=0),
+        keep=keep,
+        output=output,
+    )
+
+
 @app.command("warm", cls=_Command, short_help="Compile kernels ahead, for images of containers and for CI.")
 def warm(
     names: Annotated[

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         correlation as correlation,
         drift as drift,
         excerpt as excerpt,
+        gaussian as gaussian,
         gaussians as gaussians,
         linear_prediction as linear_prediction,
         mel_cepstrum as mel_cepstrum,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         gram as gram,
         kernel as kernel,
         moments as moments,
+        pairwise as pairwise,
         parts as parts,
         start as start,
         stream as stream,

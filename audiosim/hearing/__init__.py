@@ -9,6 +9,7 @@ from .. import lazy
 if TYPE_CHECKING:
     from . import (
         audiogram as audiogram,
+        band_statistics as band_statistics,
         gammatone as gammatone,
         loudness as loudness,
         magnitudes as magnitudes,
