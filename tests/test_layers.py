@@ -42,6 +42,7 @@ ORDER = (
     {"batched"},
     {"torchmetrics"},
     {"batch"},
+    {"collection"},
     {"report"},
     {"bench"},
     {"testing"},

@@ -25,12 +25,12 @@ DRAWS, SEED = 1000, 1
 
 
 class Estimate(NamedTuple):
-    """A mean over so many cases, and its 95 % interval."""
+    """A mean over so many `cases`, and its 95 % interval."""
 
     value: float
     low: float
     high: float
-    count: int
+    cases: int
 
 
 class McNemar(NamedTuple):
@@ -77,8 +77,8 @@ def average_precision(relevant: Array) -> float:
 
 
 def rank_agreement(ranks: Array, top: int = TOP) -> float:
-    """Top-N rank agreement of a candidate with a reference, 1 where both begin alike: sum of a^r b^k over the first N of
-    the reference, r their rank there and k in the candidate, over the largest such sum; a = .5^(1/3), b = a^2.
+    """Top-N rank agreement of a candidate with a reference, 1 where both begin alike: sum of a^r b^k over the first N
+    of the reference, r their rank there and k in the candidate, over the largest such sum; a = .5^(1/3), b = a^2.
     Berenzweig, Logan, Ellis and Whitman 2004, Computer Music Journal 28(2), 63-76.
 
     ranks: from 1, [r], what the candidate gives to the r-th of the reference. Not symmetric.
@@ -95,7 +95,7 @@ def ranks(distances: Array) -> Array:
     distinct, code, number = np.unique(distances, return_inverse=True, return_counts=True)
     del distinct
     last = np.cumsum(number)
-    return ((last - number + 1 + last) / 2)[code]  # type: ignore[no-any-return]
+    return ((last - number + 1 + last) / 2)[code]
 
 
 class Choice(NamedTuple):
@@ -108,7 +108,7 @@ class Choice(NamedTuple):
 
 class Choices(NamedTuple):
     """first: how often the measure has the chosen one nearest (its share of a tie); by chance `by_chance`. rank: the
-    mean rank that it gives it; by chance `rank_by_chance`. triplets: how often the chosen one is nearer than another."""
+    mean rank that it gives it; by chance `rank_by_chance`. triplets: how often it is nearer than another."""
 
     first: Estimate
     by_chance: float

@@ -55,7 +55,7 @@ def test_ranks():
 def test_wilson(right, of):
     found = retrieval.share(np.array([1.0] * right + [0.0] * (of - right) + [nan]))
     wanted = stats.binomtest(right, of).proportion_ci(method="wilson")
-    assert (found.value, found.count) == (right / of, of)
+    assert (found.value, found.cases) == (right / of, of)
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
 
 
