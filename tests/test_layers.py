@@ -44,6 +44,7 @@ ORDER = (
     {"torchmetrics"},
     {"batch"},
     {"sets"},
+    {"collection"},
     {"report"},
     {"bench"},
     {"testing"},

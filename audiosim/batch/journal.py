@@ -16,7 +16,7 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
 from .. import __version__, remote
 from ..audio import display_name
@@ -64,18 +64,27 @@ class Journal:
     and InputError if it holds anything but rows.
     """
 
+    option = "-o"  # that names the file
+    advice: ClassVar[
+        Mapping[str, str]
+    ] = {  # what else helps against a path that is a URL or no file, and other settings
+        "url": "; write one here, then export it with --from FILE -o URL",
+        "nothing": "; without -o, --format jsonl writes the rows to standard output",
+        "settings": ", or --no-resume, which renames the old one to {}.old",
+    }
+
     def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], *, resume: bool = True) -> None:
         self.path = Path(path)
         self.name = display_name(path)
         if remote.is_url(path):
             raise UsageError(
-                f"-o {self.name}: a journal grows row by row, which only a local file can; write one here, then "
-                "export it with --from FILE -o URL"
+                f"{self.option} {self.name}: a journal grows row by row, which only a local file can"
+                f"{self.advice['url']}"
             )
         if not os.fspath(path) or os.fspath(path) == "-":
             raise UsageError(
-                f"-o {os.fspath(path) or repr('')}: is not the name of a file, which a journal needs; without -o, "
-                "--format jsonl writes the rows to standard output"
+                f"{self.option} {os.fspath(path) or repr('')}: is not the name of a file, which a journal needs"
+                f"{self.advice['nothing']}"
             )
         self.entries: dict[Slot, Entry] = {}
         self.contents: dict[str, Content] = {}
@@ -145,7 +154,7 @@ class Journal:
             os.fsync(self._file.fileno())
         self._file.close()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,14 +185,14 @@ class Journal:
         try:
             if self.path.exists() and not self.path.is_file():  # before it is opened: a pipe would wait for a reader
                 raise UsageError(
-                    f"-o {self.name}: is {_kind(self.path)}, and a journal is a file that the next run reads; give a "
-                    "file, or leave -o out"
+                    f"{self.option} {self.name}: is {_kind(self.path)}, and a journal is a file that the next run "
+                    f"reads; give a file, or leave {self.option} out"
                 )
             file = self.path.open("a+b")
         except OSError as broken:
-            raise UsageError(f"-o {self.name}: cannot be written: {broken.strerror}") from None
+            raise UsageError(f"{self.option} {self.name}: cannot be written: {broken.strerror}") from None
         try:
-            _lock(file, self.name)
+            _lock(file, self.name, self.option)
         except BaseException:
             file.close()
             raise
@@ -207,7 +216,7 @@ class Journal:
         except OSError:
             return False
         try:
-            _lock(file, self.name)
+            _lock(file, self.name, self.option)
             with self.path.open("rb") as old:
                 end = file.write(old.readline())
                 for key, entry in self.entries.items():
@@ -264,14 +273,14 @@ class Journal:
         _check_schema(header, self.name)
         made = header.get("settings")
         if not isinstance(made, dict):
-            raise InputError(f"{self.name}: is not a journal of audiosim; give another file with -o")
+            raise InputError(f"{self.name}: is not a journal of audiosim; give another file with {self.option}")
         ours = json.loads(json.dumps(dict(settings)))
         if made != ours:
             other = sorted(k for k in {*made, *ours} if made.get(k) != ours.get(k))
             says = ", ".join(f"{k}={made.get(k)} (now {ours.get(k)})" for k in other)
             raise UsageError(
-                f"{self.name} was made with {says}; give the same again, another file with -o, or --no-resume, which "
-                f"renames the old one to {self.path.name}.old"
+                f"{self.name} was made with {says}; give the same again, another file with {self.option}"
+                f"{self.advice['settings'].format(self.path.name)}"
             )
         self._mend()
         self._file.seek(len(first))
@@ -288,7 +297,8 @@ class Journal:
             content = row["content"]
         except (KeyError, TypeError):
             raise InputError(
-                f"{self.name}: holds a line that is not a row of a batch (byte {offset}); give another file with -o"
+                f"{self.name}: holds a line that is not a row of a batch (byte {offset}); give another file with "
+                f"{self.option}"
             ) from None
         self._stale += again and key in self.entries
         self.entries[key] = entry
@@ -424,7 +434,7 @@ def _check_schema(header: Mapping[str, Any], name: str) -> None:
         raise InputError(f"{name}: {what}; give another file, or use the version of audiosim that wrote it")
 
 
-def _lock(file: Any, name: str) -> None:
+def _lock(file: Any, name: str, option: str) -> None:
     try:
         import fcntl
     except ImportError:  # Windows: whoever opens a file there for writing has it alone in practice
@@ -434,6 +444,6 @@ def _lock(file: Any, name: str) -> None:
     except OSError as broken:
         if broken.errno in (errno.EACCES, errno.EAGAIN):
             raise UsageError(
-                f"{name}: another batch is writing it; wait for it, or give another file with -o"
+                f"{name}: another batch is writing it; wait for it, or give another file with {option}"
             ) from None
         # a file system without locks is no reason to stop

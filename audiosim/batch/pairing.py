@@ -197,6 +197,38 @@ def _beside(pairs: Sequence[tuple[str, Pair]]) -> list[Pair]:
     return found
 
 
+def recordings(
+    folder: str, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """The recordings below a folder, {path below it: path}, sorted, and notes; include, exclude: as in `folders`.
+
+    InputError for what is no folder, NothingToCompare where there is none.
+    """
+    passed: Counter[str] = Counter()
+    found = _listed(folder, _wanted(include, exclude), None if include else passed)
+    notes = _on_passed(passed)
+    if not found:
+        raise NothingToCompare(f"there is no recording below {display_name(folder)}{'; ' + notes[0] if notes else ''}")
+    return found, notes
+
+
+def table(path: str) -> list[tuple[int, dict[str, Any]]]:
+    """(line, {column: cell}) of a table with a header: csv, tsv or jsonl. InputError for what cannot be read."""
+    name = display_name(path)
+    try:
+        return list(_table(_text(path), name))
+    except UnicodeDecodeError:
+        raise InputError(f"{name}: is not UTF-8 text; a table is csv, tsv or jsonl") from None
+    except OSError as broken:
+        raise InputError(f"{name}: cannot be read: {broken.strerror}") from None
+
+
+def below(table: str, path: str) -> str:
+    """A path that a table names: a relative one starts at the table's folder."""
+    folder = table.rpartition("/")[0] if remote.is_url(table) else str(Path(table).parent)
+    return _existing(_from(folder, path))
+
+
 def shard(pairs: Iterable[Pair], index: int, count: int) -> list[Pair]:
     """Part `index` of `count` (from 1), by what the pair is called: the same on every machine and in any order."""
     import hashlib

@@ -98,6 +98,10 @@ class Terms:
         about = (pair.id, pair.system, *_names(pair), pair.start, pair.duration)
         return [(*about, spec) for spec in self.specs_of(pair)]
 
+    def bench(self) -> Bench:
+        """What a worker computes with."""
+        return Bench(self)
+
     def takes_sources(self, spec: str) -> bool:
         """Whether its values depend on the other sources of a mixture."""
         return metrics.get(metrics.parse(spec).name).card.sources is not None
@@ -174,7 +178,7 @@ def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[J
 
     def content(path: str) -> Content | None:
         if path not in contents:
-            contents[path] = _unchanged(path, journal.contents.get(path))
+            contents[path] = unchanged(path, journal.contents.get(path))
         return contents[path]
 
     jobs, retold = [], []
@@ -302,7 +306,7 @@ class Bench:
         """Begin to decode what the job needs."""
         for path in self._needs(job):
             if path not in self._decoded:
-                self._decoded[path] = self._decoders.submit(_load, path, self.terms.policy)
+                self._decoded[path] = self._decoders.submit(load, path, self.terms.policy)
 
     def work(self, job: Job, following: Job | None = None) -> Answer:
         """The rows of the job, while the files of the following one are decoded. Raises UsageError only."""
@@ -447,16 +451,17 @@ def prepared() -> Any:
 class Processes:
     """Worker processes on this machine. One that dies is replaced, and the job that it computed is a Crash.
 
+    terms: have a bench() with a method work(job, following), as Terms have; other terms have jobs of their own.
     count: how many. note: called once if one of them compiles kernels.
     """
 
-    def __init__(self, terms: Terms, count: int, note: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, terms: Any, count: int, note: Callable[[str], None] = lambda _: None) -> None:
         self._context = prepared()
         self._terms, self._count, self._note = terms, count, note
         self._workers: list[_Worker] = []
         self._stillborn = 0
 
-    def run(self, take: Callable[[], Sequence[Job] | None]) -> Iterator[tuple[Job, Answer | Crash]]:
+    def run(self, take: Callable[[], Sequence[Any] | None]) -> Iterator[tuple[Any, Answer | Crash]]:
         """See Pool. Raises the UsageError of a worker."""
         from multiprocessing.connection import wait
 
@@ -497,7 +502,7 @@ class Processes:
         self._note(sentence)
         self._note = lambda _: None
 
-    def _fill(self, take: Callable[[], Sequence[Job] | None]) -> None:
+    def _fill(self, take: Callable[[], Sequence[Any] | None]) -> None:
         """Give every worker as many jobs as it may hold, first one to each, then the next."""
         for depth in range(1, AHEAD + 1):
             for place in range(self._count):
@@ -515,7 +520,7 @@ class Processes:
                     worker.connection.send(group[0])
                 worker.jobs.append(group.popleft())
 
-    def _buried(self, worker: _Worker) -> Iterator[tuple[Job, Crash]]:
+    def _buried(self, worker: _Worker) -> Iterator[tuple[Any, Crash]]:
         """Replace a dead worker: the job that it computed is blamed, the others go to the new one."""
         import signal
 
@@ -545,18 +550,18 @@ STILLBORN = 3  # workers in a row that end before they are ready: no further one
 class _Worker:
     """A process and its jobs. jobs: sent, without a result yet; group: to be sent next. ready: whether it began."""
 
-    def __init__(self, context: Any, terms: Terms) -> None:
+    def __init__(self, context: Any, terms: Any) -> None:
         self.connection: Connection
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, terms), daemon=True)
         self.process.start()
         theirs.close()
-        self.jobs: deque[Job] = deque()
-        self.group: deque[Job] = deque()
+        self.jobs: deque[Any] = deque()
+        self.group: deque[Any] = deque()
         self.ready = False
 
 
-def _serve(connection: Connection, terms: Terms) -> None:
+def _serve(connection: Connection, terms: Any) -> None:
     """The main loop of a worker: jobs in, rows out, until the connection closes."""
     import signal
 
@@ -564,8 +569,8 @@ def _serve(connection: Connection, terms: Terms) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     when_compiling(lambda _: connection.send(COMPILING))
-    bench = Bench(terms)
-    waiting: deque[Job] = deque()
+    bench = terms.bench()
+    waiting: deque[Any] = deque()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection.send(READY)
         while True:
@@ -653,7 +658,8 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
     return replace(signal, samples=signal.samples[:, first:last].copy())
 
 
-def _load(path: str, policy: Policy) -> tuple[Signal, Content]:
+def load(path: str, policy: Policy) -> tuple[Signal, Content]:
+    """A recording, and its file as it was read. Raises InputError."""
     if remote.is_url(path):
         data = remote.read(path)
         return audio.decode(data, audio.display_name(path), **policy.reading), _content_of(path, data)
@@ -682,7 +688,7 @@ def _content_of(url: str, data: bytes) -> Content:
     return Content(len(data), stated[1] if stated else None, hashlib.blake2b(data, digest_size=16).hexdigest())
 
 
-def _unchanged(path: str, known: Content | None) -> Content | None:
+def unchanged(path: str, known: Content | None) -> Content | None:
     """The file's content, read only where size or time differ from the known; None where it cannot be read."""
     try:
         if known is not None and _state(path) == known[:2]:

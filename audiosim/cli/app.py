@@ -649,6 +649,146 @@ def batch(
     )
 
 
+FolderOption = Annotated[
+    str | None,
+    typer.Argument(metavar="FOLDER", help="A folder of recordings; without it, those that --labels names."),
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="A table (csv, tsv or jsonl) with a column file, a path below FOLDER or from the table, and others, such "
+        "as artist or genre.",
+    ),
+]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
+]
+FeaturesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="Keep the features of the recordings here, and do not compute them again; an interrupted run resumes.",
+    ),
+]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="COLUMN",
+        help="A column of --labels, such as artist: recordings that share it are not each other's neighbours.",
+    ),
+]
+TableFormatOption = Annotated[
+    Tables | None,
+    typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
+]
+
+
+@app.command(
+    "neighbours",
+    cls=_Command,
+    short_help="Find what is most like each recording of a collection.",
+    epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
+)
+def neighbours(
+    folder: FolderOption = None,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--query",
+            metavar="FILE",
+            help="Only the neighbours of this recording, which may be one of the collection or not; repeatable.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--metric",
+            metavar="SPEC",
+            autocompletion=_metric_names,
+            help="A metric that is a distance: name, or name:option=value; repeatable (default: timbre-js).",
+        ),
+    ] = None,
+    metric_file: MetricFileOption = None,
+    count: Annotated[int, typer.Option("-k", "--count", metavar="N", help="Neighbours of each recording.")] = 10,
+    scaling: Annotated[
+        str,
+        typer.Option(
+            "--scaling",
+            metavar="[none|mp|mp-empiric|nicdm]",
+            help="Make hubs rarer, which are near to very many: by Mutual Proximity, of normal distributions or of the "
+            "distances themselves, or by the distances to the nearest (NICDM).",
+        ),
+    ] = "none",
+    labels: LabelsOption = None,
+    filter: FilterOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    journal: FeaturesOption = None,
+    output: OutputOption = None,
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write a page to listen to the neighbours: one HTML file."),
+    ] = None,
+    format: TableFormatOption = None,
+    json: JsonOption = False,
+    rate: RateOption = None,
+    channels: ChannelsOption = None,
+    length: LengthOption = None,
+    damaged: DamagedOption = None,
+    raw: RawOption = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="Say how much is done, even without a terminal; or never."),
+    ] = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Find what is most like each recording of a collection.
+
+    \b
+    audiosim neighbours music/
+    audiosim neighbours music/ --query song.wav -k 5
+    audiosim neighbours music/ --scaling mp --journal features.jsonl -o neighbours.csv
+    audiosim neighbours music/ --labels tracks.csv --filter artist --report neighbours.html
+
+    The recordings may play anything, be of any length and at any rate. Metrics that compare moment by moment, such as
+    log-mel, take small collections only, pair by pair. Hubness is the skewness of how often recordings are among the
+    neighbours of others: above 1, a few are neighbours of many.
+    """
+    settings = _settings(locals())
+    _offer(metric_file)
+    from .collection import Request
+    from .neighbours import run
+
+    return run(
+        Request(
+            folder=folder,
+            labels=labels,
+            include=include or (),
+            exclude=exclude or (),
+            journal=journal,
+            metric_files=metric_file or (),
+        ),
+        settings,
+        queries=query or (),
+        k=whole(count, "-k"),
+        scaling=scaling,
+        filtered=filter,
+        output=output,
+        report=report,
+    )
+
+
 @app.command(
     "explain",
     cls=_Command,

@@ -91,7 +91,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
     terms = _terms(request, settings)
     for pair in found.pairs:
         terms.specs_of(pair)  # report a wrong spec or gate of a manifest before the work
-    path = request.output if request.output is not None else _temporary()
+    path = request.output if request.output is not None else temporary()
     with Journal(path, terms.settings, resume=request.resume) as journal:
         if journal.repaired:
             say(journal.repaired)
@@ -329,7 +329,8 @@ class _Watch:
         return ", ".join(filter(None, (pace, self.worst[1] if self.worst else "", failed)))
 
 
-def _temporary() -> str:
+def temporary() -> str:
+    """An empty file that is kept where work is interrupted."""
     handle, path = tempfile.mkstemp(prefix="audiosim-", suffix=".jsonl")
     os.close(handle)
     return path

@@ -132,16 +132,16 @@ def page(
     for i, pair in enumerate(shown, 1):
         pair.anchor = f"pair-{i}"
     folder = _folder([str(p.rows[0].get("id") or p.rows[0]["test"]) for p in table.kept])
-    templates = _templates()
+    templates = environment()
     frame = templates.get_template("page.html.jinja")
-    style, script = (_asset(name) for name in ("style.css", "page.js"))
+    style, script = (asset(name) for name in ("style.css", "page.js"))
     values = {
         "title": title,
         "version": __version__,
         "style": Markup(style),
         "script": Markup(script),
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
+        "style_hash": hashed(style),
+        "script_hash": hashed(script),
         "pairs_total": table.total,
         "gated": table.gated or bool(verdicts),
         "verdicts": [_verdict(v) for v in verdicts],
@@ -479,7 +479,8 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {"columns": columns, "rows": cells}
 
 
-def _templates() -> Any:
+def environment() -> Any:
+    """The templates of this folder."""
     import jinja2
 
     return jinja2.Environment(
@@ -490,11 +491,12 @@ def _templates() -> Any:
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of this folder."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
     """As the page's content security policy names a script or style that may stand in it."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}"
 

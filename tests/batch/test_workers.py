@@ -242,8 +242,8 @@ def test_one_reference_is_decoded_once_for_all_its_tests(files: Path, monkeypatc
         read.append(Path(path).name)
         return load_once(path, policy)
 
-    load_once = workers._load
-    monkeypatch.setattr(workers, "_load", counted)
+    load_once = workers.load
+    monkeypatch.setattr(workers, "load", counted)
     todo = [Job(replace(pair, reference=str(files / "r0.wav")), TERMS.specs) for pair in pairs(files)]
     bench = workers.Bench(TERMS)
     for job, following in zip(todo, [*todo[1:], None], strict=True):
