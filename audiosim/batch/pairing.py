@@ -125,16 +125,6 @@ def folders(
     return Pairing(pairs, unpaired, [*_on_forms("paired", alike), *_on_passed(passed)])
 
 
-def recordings(
-    folders: Sequence[str], include: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> tuple[list[dict[str, str]], list[str]]:
-    """The recordings below each folder, {path below it: path}, and a line on what was passed over. Patterns and errors
-    as in `folders`."""
-    passed: Counter[str] = Counter()
-    wanted = _wanted(include, exclude)
-    return [_listed(folder, wanted, None if include else passed) for folder in folders], _on_passed(passed)
-
-
 def manifest(path: str, source: TextIO | None = None) -> Pairing:
     """The pairs that a table names: csv, tsv or jsonl, by the suffix or, from a pipe, by how it begins.
 

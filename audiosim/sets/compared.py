@@ -101,8 +101,9 @@ def compare_sets(
     by = chosen(embedding)
     given = {REFERENCE: ref, **_named(tests, more)}
     folders = {n: os.fspath(x) for n, x in given.items() if isinstance(x, str | os.PathLike)}
-    listed, notes = pairing.recordings(list(folders.values()), include, exclude)
-    files = {n: dict(below) for n, below in zip(folders, listed, strict=True)}
+    listed = {n: pairing.recordings(folder, include, exclude) for n, folder in folders.items()}
+    notes = [line for _, lines in listed.values() for line in lines]
+    files: dict[str, dict[str, Any]] = {n: dict(below) for n, (below, _) in listed.items()}
     files |= {n: _sequence(x) for n, x in given.items() if n not in folders}  # type: ignore[arg-type]
     every = [(name, own, sound) for name, sounds in files.items() for own, sound in sounds.items()]
     threads = jobs or cores()
