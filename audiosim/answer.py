@@ -261,6 +261,38 @@ def spectral(
         )
 
 
+def mean_of_resolutions(channels: Sequence[Channel]) -> Channel:
+    """Mean of one metric's answers at several resolutions, on the time axis of the slowest: frames belong to the
+    nearest of its frames."""
+    value = float(np.mean([c.value for c in channels]))
+    reason = next((c.reason for c in channels if c.reason), None)
+    details = {name: float(np.mean([c.details[name] for c in channels])) for name in channels[0].details}
+    if reason or channels[0].times is None:
+        return Channel(value=value, reason=reason, details=details)
+    slowest = min(channels, key=lambda c: len(c.times))  # type: ignore[arg-type]
+    grid: Any = slowest.times
+    per_time = np.zeros(len(grid))
+    contributions: Any = None if slowest.map is None else np.zeros_like(slowest.map)
+    for c in channels:
+        assert c.times is not None
+        assert c.per_time is not None
+        cell = np.searchsorted((grid[1:] + grid[:-1]) / 2, c.times)
+        count = np.bincount(cell, minlength=len(grid))
+        sums = np.bincount(cell, c.per_time, len(grid))
+        nearest = np.searchsorted((c.times[1:] + c.times[:-1]) / 2, grid)
+        per_time += np.where(count > 0, sums / np.maximum(count, 1), c.per_time[nearest]) / len(channels)
+        if c.map is not None:
+            np.add.at(contributions, cell, c.map / len(channels))
+    return replace(
+        slowest,
+        value=value,
+        details=details,
+        per_band=np.mean([c.per_band for c in channels if c.per_band is not None], axis=0),
+        per_time=per_time,
+        map=contributions,
+    )
+
+
 def shares(
     cells: Array, times: Array, frequencies: Array, cuts: Array | None, edges: Array | None, detail: Detail
 ) -> dict[str, Any]:

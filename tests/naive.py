@@ -630,8 +630,13 @@ def transport(a: Array, b: Array, x: Array, p: int) -> float:
 
 
 def specific_loudness(x: Array, rate: int, level: float = 92.0) -> Array:
+    """[frame, band] of x [sample]."""
+    return (1 + excitation_over_threshold(x, rate, level)) ** 0.23 - 1
+
+
+def excitation_over_threshold(x: Array, rate: int, level: float, seconds: float = 4096 / 44100) -> Array:
     """[frame, band] of x [sample]: every band's excitation from its own ear, filter and threshold."""
-    hop = round(4096 / 44100 * rate / 4)
+    hop = max(2, round(seconds * rate / 4))
     w = scipy.signal.get_window("hann", 4 * hop)
     n = 2 * scipy.fft.next_fast_len(2 * hop, real=True)
     padded = np.pad(x, n // 2)
@@ -645,9 +650,21 @@ def specific_loudness(x: Array, rate: int, level: float = 92.0) -> Array:
         b = 1.019 * 24.7e-3 * (1 + 4.37 * fc)
         excitation = power @ (ear * (1 + ((np.arange(n // 2 + 1) * rate / n / 1000 - fc) / b) ** 2) ** -4)
         threshold = 10 ** (0.4 * 0.364 * fc**-0.8)
-        bands.append(((excitation + threshold) / threshold) ** 0.23 - 1)
+        bands.append(excitation / threshold)
         cam += 0.5
     return np.array(bands).T
+
+
+def auditory_loss(r: Array, t: Array, rate: int, level: float = 90.0) -> float:
+    values = []
+    for seconds in (0.008, 0.032, 0.128):
+        a, b, e = (excitation_over_threshold(x, rate, level, seconds) for x in (r, t, t - r))
+        heard = a > 1
+        error = np.mean(np.sqrt(e[heard] / (a[heard] + 1) + 1e-3) - np.sqrt(1e-3)) if heard.any() else 0.0
+        m, n = (1 + a) ** 0.23 - 1, (1 + b) ** 0.23 - 1
+        loudness = np.mean(np.abs(n - m)) / (np.mean(m) + 0.05)
+        values.append(error + 0.5 * loudness + 0.1 * np.mean(np.abs(np.log10((1 + b) / (1 + a)))))
+    return float(np.mean(values))
 
 
 def tversky(

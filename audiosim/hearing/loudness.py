@@ -39,7 +39,7 @@ EXPONENT = 0.23
 class Ear:
     """Auditory filters over the spectra of frames of its own, calibrated.
 
-    stft: Hann frames of 93 ms at every rate, a quarter apart.
+    stft: Hann frames of 93 ms, or so many seconds, at every rate, a quarter apart.
     weights: float64 [band, bin], from |X|^2 to excitation in units of the threshold in quiet; 0 outside of
         starts..stops [band].
     centres: Hz [band], half an ERB apart from 50 Hz to 18 kHz or half the rate.
@@ -52,11 +52,11 @@ class Ear:
     centres: Array
 
     @classmethod
-    def of(cls, rate: int, level: float = 92.0) -> Ear:
-        """level: dB SPL of a full-scale sine. UsageError for a rate that holds no filter."""
+    def of(cls, rate: int, level: float = 92.0, frame: float = FRAME) -> Ear:
+        """level: dB SPL of a full-scale sine; frame: seconds. UsageError for a rate that holds no filter."""
         if rate < 2 * LOWEST:
             raise UsageError(f"auditory filters begin at {LOWEST:g} Hz: the rate must be at least {2 * LOWEST:g} Hz")
-        return _ear(rate, float(level))
+        return _ear(rate, float(level), frame)
 
     def excitation(self, dtype: Any) -> Callable[[Array], Array]:
         """Complex [signal, frame, bin] of that real dtype -> excitation over threshold [signal, frame, band]."""
@@ -84,8 +84,8 @@ class Ear:
 
 
 @lru_cache(maxsize=16)
-def _ear(rate: int, level: float) -> Ear:
-    hop = max(2, round(FRAME * rate / 4))
+def _ear(rate: int, level: float, frame: float) -> Ear:
+    hop = max(2, round(frame * rate / 4))
     stft = STFT.of(2 * engine.fft.fast_length(2 * hop), hop, win=4 * hop, pad="zero")
     f = stft.frequencies(rate)
     low, high = scales.erb_rate([LOWEST, min(HIGHEST, rate / 2)])

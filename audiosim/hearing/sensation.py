@@ -57,3 +57,34 @@ def overlap(ref: Array, test: Array, slope: float, floor: float, edges: Array, o
             out[f, e, 1] = missing
             out[f, e, 2] = common
             out[f, e, 3] = loudness
+
+
+@kernel
+def heard_errors(ref: Array, test: Array, error: Array, knee: float, exponent: float, edges: Array, out: Array) -> None:
+    """Terms 0..4 of excitations over threshold [frame, band]: sqrt(q + knee) - sqrt(knee) where the reference is heard,
+    q = error / (ref + 1); how often it is heard; |difference| of the specific loudness (1 + x)^exponent - 1, and that of
+    the reference; |difference| of lg(1 + x). edges [range + 1]; out [frame, range, term]."""
+    low = np.sqrt(knee)
+    for f in range(ref.shape[0]):
+        for e in range(edges.size - 1):
+            relative = 0.0
+            heard = 0.0
+            loudness = 0.0
+            whole = 0.0
+            level = 0.0
+            for b in range(edges[e], edges[e + 1]):
+                r = 1.0 + ref[f, b]
+                if r > 2.0:
+                    relative += np.sqrt(error[f, b] / r + knee) - low
+                    heard += 1.0
+                x = np.log(r)
+                y = np.log(1.0 + test[f, b])
+                n = np.exp(exponent * x)
+                loudness += abs(np.exp(exponent * y) - n)
+                whole += n - 1.0
+                level += abs(y - x)
+            out[f, e, 0] = relative
+            out[f, e, 1] = heard
+            out[f, e, 2] = loudness
+            out[f, e, 3] = whole
+            out[f, e, 4] = level / np.log(10.0)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..answer import Channel, Pair
+from ..answer import Channel, Pair, mean_of_resolutions
 from ..card import Card
 from ..engine.frames import STFT
 from ..errors import UsageError
@@ -114,7 +114,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         coarsest = min(losses, key=lambda loss: loss.stft.n_fft)
         edges = scales.bands(coarsest.frequencies(pair.rate), pair.rate / 2, pair.band_edges)[1]
         pair = replace(pair, band_edges=edges)
-    return _mean([loss.measure(pair) for loss in losses])
+    return mean_of_resolutions([loss.measure(pair) for loss in losses])
 
 
 def twin(rate: int, o: Options) -> Twin:
@@ -146,32 +146,3 @@ class _Random:
 
     def __call__(self, ref: Any, test: Any) -> Any:
         return self.value(ref, test)
-
-
-def _mean(channels: list[Channel]) -> Channel:
-    """Mean of the resolutions, on the time axis of the slowest: frames belong to the nearest of its frames."""
-    value = float(np.mean([c.value for c in channels]))
-    reason = next((c.reason for c in channels if c.reason), None)
-    if reason or channels[0].times is None:
-        return Channel(value=value, reason=reason)
-    slowest = min(channels, key=lambda c: len(c.times))  # type: ignore[arg-type]
-    grid: Any = slowest.times
-    per_time = np.zeros(len(grid))
-    contributions: Any = None if slowest.map is None else np.zeros_like(slowest.map)
-    for c in channels:
-        assert c.times is not None
-        assert c.per_time is not None
-        cell = np.searchsorted((grid[1:] + grid[:-1]) / 2, c.times)
-        count = np.bincount(cell, minlength=len(grid))
-        sums = np.bincount(cell, c.per_time, len(grid))
-        nearest = np.searchsorted((c.times[1:] + c.times[:-1]) / 2, grid)
-        per_time += np.where(count > 0, sums / np.maximum(count, 1), c.per_time[nearest]) / len(channels)
-        if c.map is not None:
-            np.add.at(contributions, cell, c.map / len(channels))
-    return replace(
-        slowest,
-        value=value,
-        per_band=np.mean([c.per_band for c in channels if c.per_band is not None], axis=0),
-        per_time=per_time,
-        map=contributions,
-    )
