@@ -50,12 +50,14 @@ def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
 def stand_in_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether weights and onnxruntime are here or not, networks of our own stand in for the trained ones. In
     tests/trained there are none."""
-    from audiosim.trained import onnx, weights
+    from audiosim.trained import embedding, musicnn, onnx, weights
 
     from . import stand_ins
 
     monkeypatch.setattr(weights, "find", lambda name, path=None: Path(path or name))
-    monkeypatch.setattr(onnx, "network", stand_ins.network)
+    for module in (onnx, musicnn):
+        monkeypatch.setattr(module, "network", stand_ins.network)
+    monkeypatch.setattr(embedding, "_held", lambda embedder, _: embedder)  # to the vector of the trained one
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 def network(path: Path) -> Any:
     """That of a model of this name, which stands for the file."""
-    return {"dnsmos-p835": _p835, "dnsmos-p808": _p808, "plcmos": _plcmos}[Path(path).stem]
+    return {"dnsmos-p835": _p835, "dnsmos-p808": _p808, "plcmos": _plcmos, "musicnn-mtt": _musicnn}[Path(path).stem]
 
 
 def _rating(*features: float) -> float:
@@ -45,3 +45,11 @@ def _plcmos(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
     assert rater.shape == (1, 64)
     assert x.dtype == rater.dtype == np.float32
     return [np.array([_rating(x.mean() / 10, x.std(), 0.1 * rater.mean())], np.float32)]
+
+
+def _musicnn(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
+    """200 numbers of a patch: one that never is 0, the means of the bands, and how much they vary in time."""
+    (x,) = inputs["patch"]
+    assert x.shape == (187, 96)
+    assert x.dtype == np.float32
+    return [np.concatenate([np.ones(8), x.mean(0), x.std(0)])[None].astype(np.float32)]
