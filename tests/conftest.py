@@ -61,19 +61,21 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def stand_in_networks(monkeypatch: pytest.MonkeyPatch, models_folder: Path) -> None:
     """Whether weights and onnxruntime are here or not, networks of our own stand in for the trained ones. In
-    tests/trained there are none of those that onnxruntime runs."""
-    from audiosim.trained import onnx, weights
+    tests/trained there are none."""
+    from audiosim.trained import embedding, musicnn, onnx, weights
 
     from . import stand_ins
 
     found = weights.find
 
     def find(name: str, path: str | Path | None = None) -> Path:
-        return Path(path or name) if name in stand_ins.NETWORKS else found(name, path)
+        return Path(path or name) if name in stand_ins.NETWORKS or path else found(name, path)
 
     monkeypatch.setenv("XDG_DATA_HOME", str(models_folder))
     monkeypatch.setattr(weights, "find", find)
-    monkeypatch.setattr(onnx, "network", stand_ins.network)
+    for module in (onnx, musicnn):
+        monkeypatch.setattr(module, "network", stand_ins.network)
+    monkeypatch.setattr(embedding, "_held", lambda embedder, _: embedder)  # to the vector of the trained one
 
 
 @pytest.fixture

@@ -47,4 +47,17 @@ def _plcmos(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
     return [np.array([_rating(x.mean() / 10, x.std(), 0.1 * rater.mean())], np.float32)]
 
 
-NETWORKS = {"dnsmos-p835": _p835, "dnsmos-p808": _p808, "plcmos": _plcmos}  # by the models that they stand for
+def _musicnn(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
+    """200 numbers of a patch: one that never is 0, the means of the bands, and how much they vary in time."""
+    (x,) = inputs["patch"]
+    assert x.shape == (187, 96)
+    assert x.dtype == np.float32
+    return [np.concatenate([np.ones(8), x.mean(0), x.std(0)])[None].astype(np.float32)]
+
+
+NETWORKS = {
+    "dnsmos-p835": _p835,
+    "dnsmos-p808": _p808,
+    "plcmos": _plcmos,
+    "musicnn-mtt": _musicnn,
+}  # by the models that they stand for

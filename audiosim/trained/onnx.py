@@ -19,7 +19,7 @@ Array = NDArray[Any]
 class Network(Protocol):
     """From inputs by name, float32, to the outputs in their order."""
 
-    def __call__(self, inputs: Mapping[str, Array], outputs: list[str] | None = None) -> list[Array]: ...
+    def __call__(self, inputs: Mapping[str, Array], outputs: list[str] | None = None, /) -> list[Array]: ...
 
 
 def network(path: Path) -> Network:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..errors import MissingModel, UsageError
 from ..options import nearest
@@ -40,7 +40,7 @@ class Model:
     """A known model. Its files lie in a package, `name==version`, or in a repository on GitHub, `owner/name@commit`.
 
     judges: what it says about what. extra: of audiosim, that installs the package; "" where none does. vector: a spec,
-    and its value for the sounds of trained/vectors.py.
+    and its value for the sounds of trained/vectors.py. sidecar: of one that makes embeddings, see trained/embedding.py.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Model:
     extra: str = ""
     repository: str = ""
     vector: tuple[str, float] | None = None
+    sidecar: Mapping[str, Any] | None = None
 
     @property
     def source(self) -> str:

@@ -9,12 +9,12 @@ TYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 9}
 
 def written(tensors, stem):
     """stem.index and stem.data-00000-of-00001 with these arrays by name."""
-    entries, data = {b"": _number(1, 1)}, b""
+    entries, data = {b"": number(1, 1)}, b""
     for name in sorted(tensors):
         numbers = np.ascontiguousarray(tensors[name])
-        shape = b"".join(_text(2, _number(1, n)) for n in tensors[name].shape)
+        shape = b"".join(message(2, number(1, n)) for n in tensors[name].shape)
         entries[name.encode()] = (
-            _number(1, TYPES[numbers.dtype.name]) + _text(2, shape) + _number(4, len(data)) + _number(5, numbers.nbytes)
+            number(1, TYPES[numbers.dtype.name]) + message(2, shape) + number(4, len(data)) + number(5, numbers.nbytes)
         )
         data += numbers.tobytes()
     keys = _block(entries)
@@ -39,9 +39,9 @@ def _varint(n):
     return bytes([n & 127 | 128]) + _varint(n >> 7) if n > 127 else bytes([n])
 
 
-def _number(field, value):
+def number(field, value):
     return _varint(field << 3) + _varint(value)
 
 
-def _text(field, value):
+def message(field, value):
     return _varint(field << 3 | 2) + _varint(len(value)) + value
