@@ -70,6 +70,8 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def twin(rate: int, o: Options) -> Twin:
+    from torch import cat
+
     from ..engine.tensors import tell
     from ..trained import tensors
 
@@ -77,8 +79,8 @@ def twin(rate: int, o: Options) -> Twin:
 
     def value(ref: Any, test: Any) -> Any:
         known = weights(test)
-        of_ref, of_test = (cdpam.encoded(x, known, tensors).mean(-1) for x in (ref, test))
-        layers = cdpam.differences(of_ref, of_test, known, tensors)
+        r, t = cdpam.encoded(cat([ref, test]), known, tensors).mean(-1).chunk(2)
+        layers = cdpam.differences(r, t, known, tensors)
         tell(lambda: {f"layer_{i}": d for i, d in enumerate(layers, 1)})
         return sum(layers)
 

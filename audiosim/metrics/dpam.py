@@ -61,8 +61,8 @@ class Options(options.Options):
 
 def measure(pair: Pair, o: Options) -> Channel:
     weights = network("dpam", o.model, dpam.weights)
-    ref, test = (x.astype(np.float64) for x in pair.samples)
-    layers = [d / d.shape[-1] for d in dpam.differences(ref, test, weights, arrays)]
+    both = zip(*(dpam.features(x.astype(np.float64), weights, arrays) for x in pair.samples), strict=True)
+    layers = [dpam.difference(r, t, i, weights) / r.shape[-1] for i, (r, t) in enumerate(both)]
     details = {f"layer_{i}": float(d.sum()) for i, d in enumerate(layers, 1)}
     edges = np.linspace(0, 1, max(1, pair.ref.length // PART) + 1)
     parts = sum(np.diff(np.interp(edges, np.linspace(0, 1, len(d) + 1), np.append(0, np.cumsum(d)))) for d in layers)
@@ -70,13 +70,18 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def twin(rate: int, o: Options) -> Twin:
+    from torch import cat
+
     from ..engine.tensors import tell
     from ..trained import tensors
 
     weights = tensors.Weights(network("dpam", o.model, dpam.weights))
 
     def value(ref: Any, test: Any) -> Any:
-        layers = [d.mean(-1) for d in dpam.differences(ref, test, weights(test), tensors)]
+        both = cat([ref, test]).double()
+        known = weights(both)
+        halves = (x.chunk(2) for x in dpam.features(both, known, tensors))
+        layers = [dpam.difference(r, t, i, known).mean(-1) for i, (r, t) in enumerate(halves)]
         tell(lambda: {f"layer_{i}": d for i, d in enumerate(layers, 1)})
         return sum(layers)
 
