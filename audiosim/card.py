@@ -77,8 +77,8 @@ class Promises:
     # per_band and per_time hold the metric there, or the share of the error energy there
     profile: Literal["local", "share"] = "local"
     profile_unit: str | None = None  # of per_band and per_time, where they hold something else than the value
-    # sum of the map is: value, value**2, 10**(-value/10), 10**(value/10), or 1
-    map: Literal["sum", "sqrt", "db", "level", "share"] = "sum"
+    # sum of the map is: value, value**2, 10**(-value/10), 10**(value/10), or 1; none: there are no bands and no map
+    map: Literal["sum", "sqrt", "db", "level", "share", "none"] = "sum"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,9 +47,9 @@ def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the user's data with small random networks in the place of the trained models."""
-    from tests.trained.stand_ins import written
+def random_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the user's data with small random networks in files like those of the trained ones."""
+    from .trained.random_networks import written
 
     home = tmp_path_factory.mktemp("data")
     folder = home / "audiosim" / "models"
@@ -59,9 +59,21 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def models_are_stand_ins(monkeypatch: pytest.MonkeyPatch, stand_ins: Path) -> None:
-    """Whatever models the developer has, tests run without."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(stand_ins))
+def stand_in_networks(monkeypatch: pytest.MonkeyPatch, random_networks: Path) -> None:
+    """Whether weights and onnxruntime are here or not, networks of our own stand in for the trained ones. In
+    tests/trained there are none."""
+    from audiosim.trained import onnx, weights
+
+    from . import stand_ins
+
+    found, files = weights.find, ("dpam", "cdpam", "nisqa", "resemblyzer")
+
+    def find(name: str, path: str | Path | None = None) -> Path:
+        return found(name, path) if name in files else Path(path or name)
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(random_networks))
+    monkeypatch.setattr(weights, "find", find)
+    monkeypatch.setattr(onnx, "network", stand_ins.network)
 
 
 @pytest.fixture

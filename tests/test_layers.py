@@ -23,10 +23,10 @@ ORDER = (
     {"options"},
     {"signal", "result", "config", "remote", "scratch"},
     {"engine"},
-    {"trained"},
     {"channels"},
     {"dsp"},
     {"hearing"},
+    {"trained"},
     {"answer"},
     {"distance"},
     {"models"},
@@ -63,6 +63,7 @@ HOME = {  # third-party packages that only these may import
     "matplotlib": ("report/",),
     "torch": ("loss.py", "nn.py", "torchmetrics.py", "bench/", "testing/training.py", "metrics/", "trained/", *STAGES),
     "numba": STAGES,
+    "onnxruntime": ("trained/",),
 }
 PEERS = {"auraloss", "torchmetrics", "fast_bss_eval", "librosa", "pytest"}
 ADAPTERS = {("pytest_plugin.py", "pytest"), ("torchmetrics.py", "torchmetrics")}  # that make audiosim a part of them
@@ -127,6 +128,7 @@ USERS = {
     "mel_cepstra": {"mcd"},
     "peaq": {"modulation_difference", "nmr", "noise_loudness", "peaq", "peaq_advanced", "two_f"},
     "pesq": {"composite", "pesq", "pmsqe"},
+    "ratings": {"dnsmos", "nisqa", "plcmos"},
     "siib": {"siib_gauss"},
     "stft_loss": {"mel_stft", "mr_stft", "spectral_convergence", "stft"},
     "visqol": {"visqol", "visqol_speech"},

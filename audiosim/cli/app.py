@@ -836,6 +836,52 @@ def bench(
     )
 
 
+ACTIONS = ("list", "get", "check")  # of models
+
+
+def _models(incomplete: str) -> list[str]:
+    from ..trained.weights import models
+
+    return [name for name in models() if name.startswith(incomplete)]
+
+
+@app.command("models", cls=_Command, short_help="Trained models: which are here, how to get one, and to check it.")
+def models(
+    action: Annotated[
+        str,
+        typer.Argument(
+            metavar="[list|get|check]",
+            autocompletion=lambda incomplete: [word for word in ACTIONS if word.startswith(incomplete)],
+            help="List the known models; get one; or check that one gives the values that it should.",
+        ),
+    ] = "list",
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", autocompletion=_models, help="Models (list: all).")
+    ] = None,
+    format: ExplainFormatOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """List the trained models that metrics use, get one, or check one.
+
+    \b
+    audiosim models
+    audiosim models get dnsmos-p835
+    audiosim models check dnsmos-p835
+
+    Weights come neither with audiosim nor by themselves. A metric looks for them where its option model=PATH says, in
+    the models folder, $XDG_DATA_HOME/audiosim/models or ~/.local/share/audiosim/models, and in the package that brings
+    them. models get downloads them into the models folder; what does not have the known sha256 is not kept. Mind the
+    licences.
+    """
+    settings = _settings(locals())
+    from .models import run
+
+    return run(action, names or (), settings, output)
+
+
 @app.command("warm", cls=_Command, short_help="Compile kernels ahead, for images of containers and for CI.")
 def warm(
     names: Annotated[

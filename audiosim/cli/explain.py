@@ -104,7 +104,7 @@ def _card(name: str, form: str, output: str | None) -> None:
         card = {**{str(f["field"]).replace(" ", "_"): f["text"] for f in fields}, "options": options}
         _put(to_json(card) if form == "json" else to_jsonl([card]), output)
     elif form == "table":
-        with _page(output) as out:
+        with page(output) as out:
             from rich.text import Text
 
             from .table import rows_table
@@ -155,7 +155,7 @@ def _pair(
         row = _json_row(found, data_name(reference), data_name(test))
         _put(to_json(row, None if form == "jsonl" else 2), output)
     elif form == "table":
-        with _page(output) as out:
+        with page(output) as out:
             _print_page(found, regions, out)
     else:
         _put(formats.to_tsv(regions, REGION) if form == "tsv" else formats.to_csv(regions, REGION), output)
@@ -304,7 +304,7 @@ def _write(every: bool, form: str, output: str | None) -> None:
 
     rows = catalogue()
     if form == "table":
-        with _page(output) as out:
+        with page(output) as out:
             (print_families if every else print_questions)(rows, out)
     else:
         _put(formats.rows_text(rows, form), output)
@@ -314,7 +314,7 @@ def _option_text(option: dict[str, Any]) -> str:
     return f"{option['help']} (default {option['default']}; {option['legal']})".strip()
 
 
-class _page:
+class page:
     """A console on stdout, or one whose text goes to the file at the end."""
 
     def __init__(self, output: str | None) -> None:

@@ -107,6 +107,8 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
             if result.status in ("undefined", "error")
             else "the gradient is zero: this loss would change nothing"
             if gradient
+            else "this metric does not tell where it finds what it hears"
+            if result.map is None
             else "the two are identical to this metric"
         )
         nothing = np.empty(0)

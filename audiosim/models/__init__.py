@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         mel_cepstra as mel_cepstra,
         peaq as peaq,
         pesq as pesq,
+        ratings as ratings,
         siib as siib,
         srmr as srmr,
         stft_loss as stft_loss,

@@ -2,7 +2,7 @@
 
 A file of torch.save holds a pickle, a program that builds objects and may call what it likes. Here it may build
 numbers, text, tuples, lists, dicts, sets, OrderedDict and tensors; any other name in it is an error. The formats are
-those of torch/serialization.py: a zip archive since torch 1.6, before that some pickles in a row and the samples behind them.
+those of torch/serialization.py: a zip archive since torch 1.6, before that pickles in a row and numbers behind them.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ class File:
 class Model:
     """A known model. Its files lie in a package, `name==version`, or in a repository on GitHub, `owner/name@commit`.
 
-    judges: what it says about what. extra: of audiosim, that installs the package; "" where none does.
+    judges: what it says about what. extra: of audiosim, that installs the package; "" where none does. vector: a spec,
+    and its value for the sounds of trained/vectors.py.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Model:
     package: str = ""
     extra: str = ""
     repository: str = ""
+    vector: tuple[str, float] | None = None
 
     @property
     def source(self) -> str:
