@@ -464,44 +464,6 @@ def waveforms(
     )
 
 
-def timed(
-    pair: Pair,
-    value: float,
-    edges: Array,
-    heights: Array,
-    details: Mapping[str, float],
-    alone: bool = False,
-) -> Channel:
-    """One channel's answer of a metric that knows when it hears something, but not in which band: profile and map are
-    shares, and that of a part is spread over bands as the energy of the error is, there.
-
-    edges [part + 1]: of the parts of the recording, seconds; each is 40 ms or longer. heights [part] >= 0: what they
-    contribute. alone: of a metric that judges the test; the energy is the test's.
-    """
-    if pair.detail == "value" or not isfinite(value):
-        return Channel(value=value, details=details)
-    heard = replace(pair, ref=pair.test) if alone else pair
-    channel = waveform(replace(heard, detail="map"), value, gain=0.0 if alone else 1.0)
-    assert channel.map is not None
-    assert channel.per_time is not None
-    assert channel.times is not None
-    part = np.searchsorted(edges[1:-1], channel.times, "right")
-    cells, energies = np.zeros((len(heights), channel.map.shape[1])), np.zeros((len(heights), 1))
-    np.add.at(cells, part, channel.map)
-    np.add.at(energies, part, channel.per_time[:, None])  # those of all bands, where only some are asked for
-    spread = np.divide(cells, energies, out=np.full(cells.shape, 1 / cells.shape[1]), where=energies > 0)
-    share = heights / (heights.sum() or 1.0)
-    cells = share[:, None] * spread
-    return replace(
-        channel,
-        per_band=cells.sum(axis=0),
-        per_time=share,
-        times=(edges[1:] + edges[:-1]) / 2,
-        map=cells if pair.detail == "map" else None,
-        details=details,
-    )
-
-
 def error_frames(rate: int) -> STFT:
     """Frames of about 40 ms, a power of two, half overlapping, that cover every sample twice."""
     n = max(32, 1 << round(np.log2(ERROR_FRAME * rate)))

@@ -47,9 +47,9 @@ def model_of_visqol(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the user's data with small random networks in the place of the trained models."""
-    from tests.trained.stand_ins import written
+def random_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the user's data with small random networks in files like those of the trained ones."""
+    from .trained.random_networks import written
 
     home = tmp_path_factory.mktemp("data")
     folder = home / "audiosim" / "models"
@@ -59,19 +59,19 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def stand_in_networks(monkeypatch: pytest.MonkeyPatch, models_folder: Path) -> None:
+def stand_in_networks(monkeypatch: pytest.MonkeyPatch, random_networks: Path) -> None:
     """Whether weights and onnxruntime are here or not, networks of our own stand in for the trained ones. In
     tests/trained there are none."""
     from audiosim.trained import embedding, musicnn, onnx, weights
 
     from . import stand_ins
 
-    found = weights.find
+    found, files = weights.find, ("dpam", "cdpam", "nisqa", "resemblyzer")
 
     def find(name: str, path: str | Path | None = None) -> Path:
-        return Path(path or name) if name in stand_ins.NETWORKS or path else found(name, path)
+        return found(name, path) if name in files else Path(path or name)
 
-    monkeypatch.setenv("XDG_DATA_HOME", str(models_folder))
+    monkeypatch.setenv("XDG_DATA_HOME", str(random_networks))
     monkeypatch.setattr(weights, "find", find)
     for module in (onnx, musicnn):
         monkeypatch.setattr(module, "network", stand_ins.network)

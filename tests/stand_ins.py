@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 def network(path: Path) -> Any:
     """That of a model of this name, which stands for the file."""
-    return NETWORKS[Path(path).stem]
+    return NETWORKS[Path(path).stem]  # by the models that they stand for
 
 
 def _rating(*features: float) -> float:
@@ -60,4 +60,4 @@ NETWORKS = {
     "dnsmos-p808": _p808,
     "plcmos": _plcmos,
     "musicnn-mtt": _musicnn,
-}  # by the models that they stand for
+}

@@ -131,7 +131,7 @@ USERS = {
     "mel_cepstra": {"mcd"},
     "peaq": {"modulation_difference", "nmr", "noise_loudness", "peaq", "peaq_advanced", "two_f"},
     "pesq": {"composite", "pesq", "pmsqe"},
-    "ratings": {"dnsmos", "plcmos"},
+    "ratings": {"dnsmos", "nisqa", "plcmos"},
     "pitch": {"f0"},
     "rhythm": {"beat", "onset", "tempo"},
     "siib": {"siib_gauss"},

@@ -5,8 +5,8 @@ The weights are the authors': `audiosim models get cdpam`, or model=PATH. Sample
 units of 16 bits; the original rounds them to integers, which files of 16 bits are, and resamples with librosa: after
 another resampler values differ in the third digit. Computed in the type of the samples.
 
-Profile and map are shares: of time as the distance of the features in parts of 46 ms, of bands as the energy of the
-error lies at that time. Details: what each of the four dense layers adds.
+per_time holds the distance of parts of 46 ms, each by itself; the value, of means over all of them, is not their mean.
+Details: what each of the four dense layers adds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from .. import options
-from ..answer import Channel, Pair, timed
+from ..answer import Channel, Pair
 from ..card import Card
 from ..engine.cache import cached
 from ..result import Twin
@@ -43,8 +43,8 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     gradient="exact",
-    profile="share",
-    map="share",
+    profile="local",
+    map="none",
 )
 
 
@@ -64,12 +64,17 @@ def measure(pair: Pair, o: Options) -> Channel:
     share = counts / counts.sum()
     whole = cdpam.differences(share @ ref, share @ test, weights, arrays)
     layers = {f"layer_{i}": float(d) for i, d in enumerate(whole, 1)}
-    local = sum(cdpam.differences(ref, test, weights, arrays))
-    edges = np.concatenate([[0], np.cumsum(share)]) * (pair.ref.length / pair.rate)
-    return timed(pair, sum(layers.values()), edges, local * share, layers)
+    value = sum(layers.values())
+    if pair.detail == "value":
+        return Channel(value=value, details=layers)
+    local = np.asarray(sum(cdpam.differences(ref, test, weights, arrays)))
+    times = (np.cumsum(share) - share / 2) * (pair.ref.length / pair.rate)
+    return Channel(value=value, per_time=local, times=times, details=layers)
 
 
 def twin(rate: int, o: Options) -> Twin:
+    from torch import cat
+
     from ..engine.tensors import tell
     from ..trained import tensors
 
@@ -77,8 +82,8 @@ def twin(rate: int, o: Options) -> Twin:
 
     def value(ref: Any, test: Any) -> Any:
         known = weights(test)
-        of_ref, of_test = (cdpam.encoded(x, known, tensors).mean(-1) for x in (ref, test))
-        layers = cdpam.differences(of_ref, of_test, known, tensors)
+        r, t = cdpam.encoded(cat([ref, test]), known, tensors).mean(-1).chunk(2)
+        layers = cdpam.differences(r, t, known, tensors)
         tell(lambda: {f"layer_{i}": d for i, d in enumerate(layers, 1)})
         return sum(layers)
 

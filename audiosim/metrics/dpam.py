@@ -5,8 +5,8 @@ The weights are the authors': `audiosim models get dpam`, or model=PATH. Samples
 of 16 bits; the original rounds them to integers, which files of 16 bits are. Its loaders leave the resampling to
 librosa or to the user: after another resampler values differ in the third digit.
 
-Profile and map are shares of the value: of time as the layers differ there, of bands as the energy of the error lies
-at that time. Details: what each of the 14 layers adds, the first being the finest in time.
+per_time holds by how much the layers differ there, in parts of 46 ms, of which the value is the mean; the last layers
+see half a second and more. Details: what each of the 14 layers adds, the first being the finest in time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from .. import options
-from ..answer import Channel, Pair, timed
+from ..answer import Channel, Pair
 from ..card import Card
 from ..result import Twin
 from ..trained import arrays, dpam
@@ -47,8 +47,8 @@ CARD = Card(
     triangle=True,
     insensitive_to=("gain",),
     gradient="exact",
-    profile="share",
-    map="share",
+    profile="local",
+    map="none",
 )
 
 PART = 1024  # samples of a part in which differences are told, of about 46 ms
@@ -61,22 +61,31 @@ class Options(options.Options):
 
 def measure(pair: Pair, o: Options) -> Channel:
     weights = network("dpam", o.model, dpam.weights)
-    ref, test = (x.astype(np.float64) for x in pair.samples)
-    layers = [d / d.shape[-1] for d in dpam.differences(ref, test, weights, arrays)]
+    both = zip(*(dpam.features(x.astype(np.float64), weights, arrays) for x in pair.samples), strict=True)
+    layers = [dpam.difference(r, t, i, weights) / r.shape[-1] for i, (r, t) in enumerate(both)]
     details = {f"layer_{i}": float(d.sum()) for i, d in enumerate(layers, 1)}
+    value = sum(details.values())
+    if pair.detail == "value":
+        return Channel(value=value, details=details)
     edges = np.linspace(0, 1, max(1, pair.ref.length // PART) + 1)
-    parts = sum(np.diff(np.interp(edges, np.linspace(0, 1, len(d) + 1), np.append(0, np.cumsum(d)))) for d in layers)
-    return timed(pair, sum(details.values()), edges * (pair.ref.length / pair.rate), np.asarray(parts), details)
+    local = sum(np.diff(np.interp(edges, np.linspace(0, 1, len(d) + 1), np.append(0, np.cumsum(d)))) for d in layers)
+    middles = (edges[1:] + edges[:-1]) / 2 * (pair.ref.length / pair.rate)
+    return Channel(value=value, per_time=local * len(middles), times=middles, details=details)
 
 
 def twin(rate: int, o: Options) -> Twin:
+    from torch import cat
+
     from ..engine.tensors import tell
     from ..trained import tensors
 
     weights = tensors.Weights(network("dpam", o.model, dpam.weights))
 
     def value(ref: Any, test: Any) -> Any:
-        layers = [d.mean(-1) for d in dpam.differences(ref, test, weights(test), tensors)]
+        both = cat([ref, test]).double()
+        known = weights(both)
+        halves = (x.chunk(2) for x in dpam.features(both, known, tensors))
+        layers = [dpam.difference(r, t, i, known).mean(-1) for i, (r, t) in enumerate(halves)]
         tell(lambda: {f"layer_{i}": d for i, d in enumerate(layers, 1)})
         return sum(layers)
 

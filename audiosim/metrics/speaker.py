@@ -4,14 +4,12 @@ Wang, Papir and Moreno 2018, ICASSP, arXiv 1710.10467; Jemine 2019, resemble-ai/
 The weights are the authors': `audiosim models get resemblyzer`, or model=PATH. Silence is not cut out: Resemblyzer's
 preprocess_wav does that with WebRTC's detector of speech before it embeds, which moves a cosine by some hundredths.
 
-Profile and map are shares of what is missing to 1: of time as the voice of the test is unlike that of the reference in
-parts of 1.6 s, of bands as the energy of the test lies at that time.
+per_time holds how like the voice of the reference is that of the test in parts of 1.6 s, one every 0.77 s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from math import nan
 from typing import Annotated, Any
 
@@ -19,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import options
-from ..answer import Channel, Pair, timed
+from ..answer import Channel, Pair
 from ..card import Card
 from ..engine.cache import cached
-from ..hearing import scales
 from ..trained import resemblyzer
 from ..trained.networks import network
 
@@ -50,8 +47,8 @@ CARD = Card(
     symmetric=True,
     insensitive_to=("polarity",),
     gradient="none",
-    profile="share",
-    map="share",
+    profile="local",
+    map="none",
 )
 
 Array = NDArray[Any]
@@ -69,18 +66,15 @@ def measure(pair: Pair, o: Options) -> Channel:
             return Channel(value=nan, reason=f"the {name} is silent")
 
     def voice(x: Array) -> resemblyzer.Voice:
-        return cached(x, ("resemblyzer", o.model), lambda: resemblyzer.voice(x, _filters(), weights))
+        return cached(x, ("resemblyzer", o.model), lambda: resemblyzer.voice(x, weights))
 
     ref, test = (voice(x) for x in pair.samples)
-    value = 1 - float(np.square(ref.embedding - test.embedding).sum()) / 2  # 1 for identical ones, to the bit
-    edges = (test.times[1:] + test.times[:-1]) / 2
-    edges = np.concatenate([[0.0], edges, [max(pair.test.length / pair.rate, *edges, 0.0)]])
-    unlike = np.square(test.parts - ref.embedding).sum(1) / 2
-    return timed(pair, value, edges, unlike, {}, alone=True)
+    value = float(_cosine(ref.embedding, test.embedding))
+    if pair.detail == "value":
+        return Channel(value=value)
+    return Channel(value=value, per_time=_cosine(ref.embedding, test.parts), times=test.times)
 
 
-@cache
-def _filters() -> Array:
-    """librosa's mel filters [band, bin]."""
-    weights, _ = scales.mel_filters(resemblyzer.RATE, resemblyzer.WINDOW, resemblyzer.BANDS)
-    return weights
+def _cosine(x: Array, y: Array) -> Any:
+    """Of unit vectors [..., number]; 1 for identical ones, to the bit."""
+    return 1 - np.square(x - y).sum(-1) / 2

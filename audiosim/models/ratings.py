@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import nan
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,10 +20,16 @@ Array = NDArray[Any]
 
 
 class Ratings(NamedTuple):
-    """Of one recording: each named rating in its windows [window], and where these are centred, in seconds [window]."""
+    """Of one recording: each named rating in its windows [window], and where these are centred, in seconds [window].
+    weights: how much the windows count in the mean of a rating [window]; all alike where it is not told."""
 
     windows: Mapping[str, Array]
     times: Array
+    weights: Mapping[str, Array] = MappingProxyType({})
+
+    def mean(self, name: str) -> float:
+        """The named rating of the recording."""
+        return float(np.average(self.windows[name], weights=self.weights.get(name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +56,11 @@ def measure(pair: Pair, o: Rated, output: str, network: Hashable, rate: Callable
     if silent:
         return Channel(value=nan, reason=f"the {silent} is silent")
     ratings = {name: cached(x, ("ratings", network), partial(rate, x)) for name, x in heard.items()}
-    means = {name: float(windows.mean()) for name, windows in ratings["test"].windows.items()}
+    means = {name: ratings["test"].mean(name) for name in ratings["test"].windows}
     value, course, times = means[output], ratings["test"].windows[output], ratings["test"].times
     if o.drop:
         before = ratings["reference"].windows[output]
-        means |= {"test": value, "reference": float(before.mean())}
+        means |= {"test": value, "reference": ratings["reference"].mean(output)}
         value = means["reference"] - value
         n = min(len(before), len(course))
         course, times = before[:n] - course[:n], times[:n]

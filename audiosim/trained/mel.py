@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ BLOCK = 1024  # frames at once
 class Mel:
     """A spectrogram in bands of Slaney's mel scale, of unit area, behind a periodic window.
 
-    n_fft, hop, win: samples; win 0: n_fft. fmin, fmax: Hz; fmax 0: half the rate. power: of the magnitudes.
+    n_fft, hop, win: samples; win 0: n_fft. fmin, fmax: Hz; fmax 0: half the rate; beyond it librosa warns, and bands are empty. power: of the magnitudes.
     pad: what stands before the first sample and behind the last, so that frames are centred; none: they are not.
     """
 
@@ -60,8 +61,10 @@ def _prepared(mel: Mel) -> tuple[Array, Array]:
     win = mel.win or mel.n_fft
     left = (mel.n_fft - win) // 2
     window = np.pad(engine.windows.periodic(mel.window, win), (left, mel.n_fft - win - left))
-    weights, _ = scales.mel_filters(mel.rate, mel.n_fft, mel.bands, mel.fmin, mel.fmax or mel.rate / 2)
-    return window, np.ascontiguousarray(weights.T)
+    fmax = mel.fmax or mel.rate / 2
+    times = max(1, ceil(2 * fmax / mel.rate))  # bands beyond half the rate are there, and empty
+    weights, _ = scales.mel_filters(times * mel.rate, times * mel.n_fft, mel.bands, mel.fmin, fmax)
+    return window, np.ascontiguousarray(weights.T[: mel.n_fft // 2 + 1])
 
 
 def decibels(power: Array, floor: float, range_db: float | None, over_peak: bool) -> Array:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from . import read
-from .weights import find
+from . import read, weights
 
 Make = Callable[[Mapping[str, Any], str], Any]
 
@@ -19,7 +18,7 @@ def network(name: str, path: str, make: Make) -> Any:
 
     path: where the user says that the file is; "" for where it is found. MissingModel where it is not.
     """
-    file = find(name, path or None)
+    file = weights.find(name, path or None)
     return _made(file, file.stat().st_mtime_ns, make)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from . import arrays, spectra
+from . import arrays
+from .mel import Mel, decibels
 
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
@@ -54,11 +55,11 @@ def shortest(rate: int) -> int:
     return (WIDTH - 1) * int(HOP * rate)
 
 
-def spectrum(x: Array, rate: int, filters: Array) -> Array:
-    """Levels in mel bands, dB [frame, band], of x [sample] at rate Hz; filters [band, bin]: librosa's."""
-    mel = spectra.mel(x, filters, int(WINDOW * rate), int(HOP * rate), 1.0, "reflect")
-    levels = 20 * np.log10(np.maximum(mel, FLOOR))
-    return np.maximum(levels, levels.max() - RANGE)  # type: ignore[no-any-return]
+def spectrum(x: Array, rate: int) -> Array:
+    """Levels in mel bands, dB [frame, band], of x [sample] at rate Hz."""
+    hop, win = int(HOP * rate), int(WINDOW * rate)
+    mel = Mel(rate=rate, n_fft=N_FFT, hop=hop, win=win, bands=BANDS, fmax=TOP, power=1.0, pad="reflect")
+    return decibels(mel(x.astype(np.float64)) ** 2, FLOOR**2, RANGE, over_peak=False)
 
 
 def opinions(levels: Array, weights: Weights) -> Opinions:

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from . import arrays, spectra
+from . import arrays
+from .mel import Mel
 
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
 
-RATE, HOP, WINDOW, BANDS = 16000, 160, 400, 40
+RATE, HOP = 16000, 160  # Hz, samples
+MEL = Mel(rate=RATE, n_fft=400, hop=HOP, bands=40)
 WIDTH, STEP = 160, 77  # frames of a part of the recording, and by which parts go on: 1.3 a second
 COVERED = 0.75  # of the last part that the recording must fill
 LOUDNESS = -30.0  # dB re full scale, to which quieter recordings are brought
@@ -51,13 +53,13 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
     return found
 
 
-def spectrum(x: Array, filters: Array, samples: int) -> Array:
+def spectrum(x: Array, samples: int) -> Array:
     """Power in mel bands [frame, band] of x [sample], which is no silence, at its loudness, and with zeros behind it
-    up to so many samples; filters [band, bin]: librosa's."""
-    level = 10 * np.log10(np.mean(np.square(x, dtype=np.float64)))
+    up to so many samples."""
+    x = x.astype(np.float64)
+    level = 10 * np.log10(np.mean(x * x))
     gain = 10 ** (max(LOUDNESS - level, 0) / 20)
-    x = np.pad(x, (0, max(0, samples - len(x))))
-    return gain**2 * spectra.mel(x, filters, WINDOW, HOP, 2.0)  # type: ignore[no-any-return]
+    return gain**2 * MEL(np.pad(x, (0, max(0, samples - len(x)))))  # type: ignore[no-any-return]
 
 
 def starts(samples: int) -> Array:
@@ -69,10 +71,10 @@ def starts(samples: int) -> Array:
     return first
 
 
-def voice(x: Array, filters: Array, weights: Weights) -> Voice:
+def voice(x: Array, weights: Weights) -> Voice:
     """Of a recording x [sample] at 16 kHz that is no silence."""
     first = starts(len(x))
-    levels = spectrum(x, filters, (int(first[-1]) + WIDTH) * HOP)
+    levels = spectrum(x, (int(first[-1]) + WIDTH) * HOP)
     cut = np.stack([levels[i : i + WIDTH] for i in first])
     parts = np.concatenate([_embedded(cut[i : i + PARTS], weights) for i in range(0, len(cut), PARTS)])
     return Voice(arrays.unit(parts.mean(0)), parts, (first + WIDTH / 2) * HOP / RATE)
