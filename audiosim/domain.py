@@ -1,25 +1,36 @@
-"""Is a pair like those by which a metric was judged or tuned? A summary of these is stored for each metric whose card
-has a domain: tables/domain_<metric>.json, which holds statistics and no recordings.
+"""Is a sound like those by which a metric was judged or tuned? A summary of these is stored for each metric whose card
+has a domain: tables/domain_<metric>.json, or domain_speech.json, which hold statistics and no recordings. It tells that
+a sound is of another kind, not that the value is wrong.
 
-The metric puts a pair in its place: numbers by name. Rules bound some of them, such as the length in seconds. Others
-are features, in which distance is Mahalanobis' with a covariance shrunk as by Ledoit and Wolf 2004 (Journal of
-Multivariate Analysis 88, 365-411). The distance is held against calibrated ones: those of pairs to a summary made
-without the set of recordings that they belong to (split conformal prediction: Vovk, Gammerman and Shafer 2005), so that
-p is at most 0.05 for one in 20 pairs of a new set of the same kinds. That holds on average over sets, not for each.
+Either a metric puts a pair in its place: numbers by name (auditory). Or its card says SPEECH, and one recording is held
+against recordings of speech: the test, where it alone is judged, else the reference, because what was done to the test
+is what the metric judges.
+
+Rules bound some numbers, such as the length in seconds. Others are features, in which distance is Mahalanobis' with a
+covariance shrunk as by Ledoit and Wolf 2004 (Journal of Multivariate Analysis 88, 365-411); of a recording these are
+statistics of auditory bands, and it lies as far out as its windows of 1 s in the mean. The distance is held against
+calibrated ones: those of sounds to a summary made without the set, or the speaker, that they belong to (split conformal
+prediction: Vovk, Gammerman and Shafer 2005), one score for each recording, so that p is at most 0.05 for one in 20
+sounds of a new set of the same kinds. That holds on average over sets, not for each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .dsp import gaussian
+from .errors import UsageError
+from .hearing import band_statistics
 from .result import Domain
 
 Array = NDArray[Any]
@@ -27,6 +38,14 @@ Array = NDArray[Any]
 UNFAMILIAR = 0.05  # p below which a pair is unlike the known ones
 FOREIGN = 2.0  # times the largest calibrated distance
 FILE = "domain_{}.json"
+SPEECH = "speech: single recordings, sampled at 16 kHz or more"  # of a card: recordings, not pairs, are looked at
+LEAST_RATE = 16000  # Hz: below it a recording is not looked at
+TOP = 7500.0  # Hz: bands up to here count
+FLOOR = 1e-4  # of their levels
+FOLDS = 10  # parts at most in which groups of recordings are left out
+LEAST = 20  # recordings, from which p can fall below UNFAMILIAR
+PEAK = 0.9  # of the peak: samples beyond it are clipped, if they are many
+UPPER = 4500.0  # Hz: what lies above tells the bandwidth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,15 +60,25 @@ class Summary:
     precision: Array
     calibrated: Array
 
-    def judge(self, place: Mapping[str, float]) -> tuple[Domain, float]:
-        """What the pair is, and p: the share of the calibrated distances that are as large, itself counted."""
-        far = self.distance(np.array([place[name] for name in self.features]))
+    def judge(self, place: Mapping[str, float], points: Array | None = None) -> tuple[Domain, float]:
+        """What the sound is, and p: the share of the calibrated distances that are as large, itself counted.
+
+        points: [window, feature] of a recording; None: the features are in the place.
+        """
+        x = np.array([[place[name] for name in self.features]]) if points is None else points
+        broken = self.broken(place) or not len(x)
         n = len(self.calibrated)
+        if not len(x):
+            return "foreign", 1 / (n + 1)
+        far = self.score(x)
         p = float(1 + n - np.searchsorted(self.calibrated, far)) / (n + 1)
-        broken = self.broken(place)
         if broken or far > FOREIGN * self.calibrated[-1]:
             return "foreign", 1 / (n + 1) if broken else p
         return "unfamiliar" if p < UNFAMILIAR else "ok", p
+
+    def score(self, points: Array) -> float:
+        """How far out points [window, feature] lie in the mean."""
+        return float(self.distance(points).mean())
 
     def distance(self, features: Array) -> Any:
         """Of features [..., feature] from the known pairs [...]."""
@@ -65,11 +94,110 @@ class Summary:
         ]
 
 
+class Recording(NamedTuple):
+    """What is looked at in a recording. place: numbers that rules bound. points: [window, feature]."""
+
+    place: Mapping[str, float]
+    points: Array
+
+
+def recording(x: Array, rate: int) -> Recording:
+    """Of x [sample] at rate Hz."""
+    powers = band_statistics.band_powers(x, rate)
+    sound = band_statistics.sounding(powers)
+    place = {"seconds": x.size / rate, "level": -np.inf, "clipped": 0.0, "bandwidth": -np.inf}
+    if sound.any():
+        total = powers[sound].mean(0)
+        upper = total[(band_statistics.centres() > UPPER) & (band_statistics.centres() <= TOP)].max()
+        place["level"] = float(10 * np.log10(total.sum()))
+        place["bandwidth"] = float(10 * np.log10(max(upper, 1e-30) / total.sum()))
+        place["clipped"] = float((np.abs(x) > PEAK * np.abs(x).max()).mean())
+    points = band_statistics.of_powers(powers, band_statistics.KINDS, FLOOR)
+    kept = np.tile(band_statistics.centres() <= TOP, len(band_statistics.KINDS))
+    return Recording(place, points[:, kept])
+
+
+def features() -> tuple[str, ...]:
+    """Names of the features of a recording."""
+    kept = np.tile(band_statistics.centres() <= TOP, len(band_statistics.KINDS))
+    return tuple(np.array(band_statistics.names(band_statistics.KINDS))[kept].tolist())
+
+
+# How much more than what recordings have the rules allow: (least, greatest) -> bounds.
+RULES: Mapping[str, Any] = {
+    "seconds": lambda low, high: (min(low / 4, 1.0), max(high * 10, 60.0)),
+    "level": lambda low, high: (low - 20.0, None),
+    "clipped": lambda low, high: (None, 2 * high),
+    "bandwidth": lambda low, high: (low - 15.0, None),
+}
+
+
+def fitted(recordings: Sequence[Recording], groups: Sequence[Any]) -> Summary:
+    """The summary of recordings. groups: what belongs together, such as the speaker of each; a recording is calibrated
+    by a summary of others. Each recording has the same weight."""
+    names, code = np.unique(np.array([str(g) for g in groups]), return_inverse=True)
+    fold = (np.arange(len(names)) % min(FOLDS, len(names)))[np.random.default_rng(0).permutation(len(names))][code]
+
+    def of(chosen: Array) -> Summary:
+        some = [recordings[i].points for i in np.flatnonzero(chosen)]
+        weights = np.concatenate([np.full(len(x), 1 / (len(x) * len(some))) for x in some])
+        centre, covariance = gaussian.shrunk(np.concatenate(some), weights)
+        return Summary({}, features(), centre, np.linalg.inv(covariance), np.empty(0))
+
+    scores = np.empty(len(recordings))
+    for k in np.unique(fold):
+        rest = of(fold != k)
+        for i in np.flatnonzero(fold == k):
+            scores[i] = rest.score(recordings[i].points)
+    rules = {}
+    for name, allow in RULES.items():
+        values = [r.place[name] for r in recordings]
+        bounds = allow(min(values), max(values))
+        rules[name] = tuple(None if end is None else float(f"{end:.3g}") for end in bounds)
+    whole = of(np.ones(len(recordings), bool))
+    return Summary(rules, whole.features, whole.centre, whole.precision, np.sort(scores))  # type: ignore[arg-type]
+
+
+def stored(summary: Summary, about: str) -> str:
+    """The summary of recordings as JSON; of the precision, which is symmetric, the lower triangle."""
+
+    def short(x: Array) -> list[float]:
+        return [float(f"{v:.6g}") for v in x]
+
+    lower = [short(row[: i + 1]) for i, row in enumerate(summary.precision)]
+    data = {"about": about, "rules": summary.rules, "features": summary.features}
+    arrays = {"centre": short(summary.centre), "precision": lower, "calibrated": short(summary.calibrated)}
+    return json.dumps({**data, **arrays}, separators=(",", ":")) + "\n"
+
+
+def read(text: str) -> Summary:
+    """A summary from JSON. ValueError or KeyError for what is none."""
+    found = json.loads(text)
+    rows = found["precision"]
+    precision = np.zeros((len(rows), len(rows)))
+    for i, row in enumerate(rows):
+        precision[i, : len(row)] = row
+        precision[: len(row), i] = row
+    rules = {name: (low, high) for name, (low, high) in found["rules"].items()}
+    return Summary(rules, tuple(found["features"]), np.array(found["centre"]), precision, np.array(found["calibrated"]))
+
+
+def folder() -> Path:
+    """Where summaries of the user's own recordings are: `$XDG_DATA_HOME/audiosim/domains`."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()) / "audiosim" / "domains"
+
+
 @cache
 def summary(metric: str) -> Summary:
-    """That of a metric of audiosim."""
-    file = resources.files("audiosim.tables").joinpath(FILE.format(metric))
-    stored = json.loads(file.read_text(encoding="utf-8"))
-    arrays = {name: np.array(stored[name]) for name in ("centre", "precision", "calibrated")}
-    rules = {name: (low, high) for name, (low, high) in stored["rules"].items()}
-    return Summary(rules, tuple(stored["features"]), **arrays)
+    """That of a metric of audiosim: the user's own, or the stored one, or that of speech."""
+    own = folder() / FILE.format(metric)
+    if own.is_file():
+        try:
+            return read(own.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UsageError(
+                f"{own}: is no summary of recordings; make it anew with audiosim models calibrate"
+            ) from None
+    tables = resources.files("audiosim.tables")
+    file = tables / FILE.format(metric)
+    return read((file if file.is_file() else tables / FILE.format("speech")).read_text(encoding="utf-8"))

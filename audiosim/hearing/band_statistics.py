@@ -2,13 +2,13 @@
 
 Bands are 1 Cam apart (ERB-rate: Glasberg and Moore 1990, Hearing Research 47, 103-138), from 50 Hz to 16 kHz. Spectra
 of 32 ms, every 10 ms, give their powers P at the file's own rate; bands above half of it have none. Levels are
-10 lg(P / P0 + 1e-5) in dB, where P0 is the power of all bands in the mean over frames that lie within 40 dB of the
-loudest: how loud a recording is does not count. Of each window of 1 s, every 0.5 s, each band has three features:
-mean and standard deviation of its level, and the mean of how far it moves within 10 ms.
+10 lg(P / P0 + floor) in dB, where P0 is the power of all bands in the mean over frames that lie within 40 dB of the
+loudest: how loud a recording is does not count. Of each window of 1 s, every 0.5 s, each band has the features KINDS.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,9 +29,12 @@ BANDS = 34
 FRAME, HOP = 0.032, 0.010  # s
 WINDOW, STEP = 100, 50  # frames
 QUIETER = 40.0  # dB: frames further below the loudest do not count in the level, and are no sound
-FLOOR = 1e-5  # of P0, in each band
+FLOOR = 1e-5  # of levels, in each band
 SOUNDING = 0.1  # share of the frames of a window that must be sound
-KINDS = ("level", "deviation", "movement")  # of each band: mean level, standard deviation, mean movement; dB
+# Of each band, dB: mean and standard deviation of its level, the mean of how far it moves within 10 ms; the level that a
+# tenth of the frames lie below, and the root mean square of its rises within 10 ms.
+KINDS = ("level", "deviation", "movement", "quiet", "rise")
+FIRST = KINDS[:3]
 MOST = 1 << 19  # samples of frames at a time
 _DB = float(10 / np.log(10))
 
@@ -46,9 +49,9 @@ def _edges() -> Array:
     return scales.erb_rate_inverse(np.linspace(scales.erb_rate(LOW), scales.erb_rate(HIGH), BANDS + 2))
 
 
-def names() -> list[str]:
+def names(kinds: Sequence[str] = FIRST) -> list[str]:
     """Of the features, such as "level 1000 Hz"."""
-    return [f"{kind} {hz:.0f} Hz" for kind in KINDS for hz in centres()]
+    return [f"{kind} {hz:.0f} Hz" for kind in kinds for hz in centres()]
 
 
 @lru_cache(maxsize=16)
@@ -87,16 +90,18 @@ def band_powers(x: Array, rate: int) -> Array:
     return out
 
 
-def features(x: Array, rate: int) -> Array:
+def features(x: Array, rate: int, kinds: Sequence[str] = FIRST, floor: float = FLOOR) -> Array:
     """[window, feature] of x [sample] at rate Hz, in the order of `names`: dB. Windows that hold no sound are left out;
     silence has none. A recording shorter than a second has one window."""
-    powers = band_powers(x, rate)
-    total = np.einsum("fb->f", powers)
-    loudest = total.max()
-    if not loudest > 0:
-        return np.empty((0, len(KINDS) * BANDS))
-    sound = total > 10 ** (-QUIETER / 10) * loudest
-    levels = powers / total[sound].mean() + FLOOR
+    return of_powers(band_powers(x, rate), kinds, floor)
+
+
+def of_powers(powers: Array, kinds: Sequence[str] = FIRST, floor: float = FLOOR) -> Array:
+    """The features of powers [frame, band]."""
+    sound = sounding(powers)
+    if not sound.any():
+        return np.empty((0, len(kinds) * BANDS))
+    levels = powers / powers[sound].sum(1).mean() + floor
     logarithms(levels.reshape(-1), np.empty(levels.size, np.int64))
     levels *= _DB
     size = min(WINDOW, len(levels))
@@ -104,7 +109,13 @@ def features(x: Array, rate: int) -> Array:
     kept = np.array([s for s in starts if sound[s : s + size].mean() >= SOUNDING], np.int64)
     out = np.empty((len(kept), len(KINDS), BANDS))
     _statistics(levels, kept, size, out)
-    return out.reshape(len(kept), -1)
+    return out[:, [KINDS.index(kind) for kind in kinds]].reshape(len(kept), -1)
+
+
+def sounding(powers: Array) -> Array:
+    """Which frames of powers [frame, band] lie within 40 dB of the loudest; none of silence."""
+    total = np.einsum("fb->f", powers)
+    return np.asarray(total > 10 ** (-QUIETER / 10) * total.max())
 
 
 @exact_kernel
@@ -113,15 +124,21 @@ def _statistics(levels: Array, starts: Array, size: int, out: Array) -> None:
     for w in range(starts.size):
         part = levels[starts[w] : starts[w] + size]
         for b in range(part.shape[1]):
+            ordered = np.sort(part[:, b])
             total = 0.0
             for f in range(size):
                 total += part[f, b]
             mean = total / size
-            square = moved = 0.0
+            square = moved = risen = 0.0
             for f in range(size):
                 square += (part[f, b] - mean) ** 2
                 if f:
-                    moved += abs(part[f, b] - part[f - 1, b])
+                    step = part[f, b] - part[f - 1, b]
+                    moved += abs(step)
+                    risen += max(step, 0.0) ** 2
+            steps = max(size - 1, 1)
             out[w, 0, b] = mean
             out[w, 1, b] = np.sqrt(square / size)
-            out[w, 2, b] = moved / max(size - 1, 1)
+            out[w, 2, b] = moved / steps
+            out[w, 3, b] = ordered[size // 10]
+            out[w, 4, b] = np.sqrt(risen / steps)
