@@ -49,8 +49,8 @@ def chromagram(x: Array, rate: int, frames: STFT) -> tuple[Array, Array]:
     weights = np.ascontiguousarray(filters(rate, frames.n_fft).T)
     scale = 4 / frames.window.sum() ** 2  # a full-scale sine has the power 1
     chroma, power = [], []
-    for z in engine.fold.spectra(x, frames):
-        p = scale * (z.real.astype(np.float64) ** 2 + z.imag.astype(np.float64) ** 2)
+    for z in engine.fold.spectra(x.astype(np.float64, copy=False), frames):
+        p = scale * (z.real**2 + z.imag**2)
         chroma.append(p @ weights)
         power.append(p.sum(1))
     return np.concatenate(chroma), np.concatenate(power)

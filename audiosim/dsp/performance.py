@@ -89,7 +89,7 @@ def followed(ref: Array, test: Array, found: Course, rate: int) -> tuple[Array, 
     places = np.interp(at, found.times, found.seconds)
     places += np.minimum(at - found.times[0], 0) + np.maximum(at - found.times[-1], 0)
     thin = max(1, rate // THIN)
-    x, y = (np.ascontiguousarray(s.mean(0, dtype=np.float64)) for s in (ref, test))
+    x, y = (np.ascontiguousarray(s.mean(0)) for s in (ref, test))
     p, q = (s[: s.size // thin * thin].reshape(-1, thin).mean(1) for s in (x, y))
     centres = np.round(places * rate).astype(np.int64)
     splices = _pieces(x, y, p, q, thin, centres, piece, max(1, round(SLACK * rate)), max(1, round(REACH * rate)))

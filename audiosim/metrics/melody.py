@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ FLOOR = 1e-10  # power of a bin, re a full-scale sine
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Weighted):
-    pass
+    float64: ClassVar[bool] = True
 
 
 @lru_cache(maxsize=16)
@@ -82,7 +82,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     floor = FLOOR / scale**2
 
     def measure(spectra: Any, edges: Any, out: Any) -> None:
-        m = (scale * magnitude(spectra, floor).astype(np.float64) @ weights) ** SHARPNESS
+        m = (scale * magnitude(spectra, floor) @ weights) ** SHARPNESS
         dsp.transport.transport(m[0], m[1], positions, 1, LOUDNESS, edges, out)
 
     def finish(sums: Any, frames: Any, bins: Any) -> Any:

@@ -58,10 +58,8 @@ def _onsets(x: Array, rate: int) -> Onsets:
     stft = STFT.of(n_fft, max(1, round(HOP * rate)), pad="zero")
     mel = MelFilters.of(rate, n_fft, BANDS, min(LOWEST, rate / 8))
     weights = np.ascontiguousarray(mel.weights.T)
-    parts = [
-        (z.real.astype(np.float64) ** 2 + z.imag.astype(np.float64) ** 2) @ weights
-        for z in engine.fold.spectra(x, stft)
-    ]
+    x = x.astype(np.float64, copy=False)
+    parts = [(z.real**2 + z.imag**2) @ weights for z in engine.fold.spectra(x, stft)]
     power = np.concatenate(parts)
     loudest = power.max()
     levels = np.zeros_like(power)
