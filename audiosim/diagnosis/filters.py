@@ -166,6 +166,16 @@ def impulse(frequencies: Array, magnitude: Array, late: float) -> Array:
     return np.asarray(taps)
 
 
+def fitted(seen: Spectra) -> Array:
+    """The filter that leads from the reference to the test best, as coefficients; its middle is its time zero."""
+    good = seen.good
+    xx, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.cross))
+    response = np.fft.irfft(xy / np.maximum(xx, 1e-13 * xx.max()))
+    half = min(TAPS, response.size) // 2
+    taps = np.concatenate([np.zeros(TAPS // 2 - half), response[-half:], response[:half], np.zeros(TAPS // 2 - half)])
+    return np.asarray(taps * np.hanning(TAPS + 1)[:TAPS])
+
+
 def filtered(x: Array, taps: Array, out: Array) -> Array:
     """x [channel, sample] through a filter whose middle is its time zero, into `out`, block by block."""
     from scipy import fft

@@ -1,4 +1,4 @@
-"""Finds what happened at places of two recordings that are aligned: dropouts, clicks, clipping; and what was added
+"""Finds what happened at places of two recordings that are aligned: dropouts and clicks; and what was added
 throughout: noise, hum, reverberation. Edits, which move what follows, are timeline.py's."""
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ ABOVE = 1000.0  # times that median
 HEARD = 1e-5  # of the mean power of the reference, -50 dB: a quieter click is none
 BESIDE = 3  # frames beside dropouts, in which nothing is called a click
 IMPULSE = 0.25  # of a frame's energy that its largest sample holds, in a click
-PLATEAU = 0.9999  # of the peak
-CLIPPED = 3, 8  # plateaus, and samples on them, at least
 BLOCK = 1 << 17  # samples
 
 
@@ -38,17 +36,17 @@ class Aligned:
     """A pair whose causes over the whole recording are undone as far as they can be.
 
     ref, test: [channel, sample] of one shape and rate (Hz). offset: seconds of the reference at sample 0 as the file
-    has it; test_offset: of the test. original: the test as it was, at the same samples, without the undoing of gain and
-    equaliser (clipping is seen there). joins: samples at which pieces of the test were joined again.
+    has it; test_offset: of the test. joins: samples at which pieces of the test were joined again. band: Hz, above
+    which the test has nothing; 0: it is as wide as its rate allows.
     """
 
     ref: Array
     test: Array
-    original: Array
     rate: int
     offset: float = 0.0
     test_offset: float = 0.0
     joins: tuple[int, ...] = ()
+    band: float = 0.0
 
 
 def find(pair: Aligned) -> list[Finding]:
@@ -57,10 +55,9 @@ def find(pair: Aligned) -> list[Finding]:
         return []
     seen = _Frames(pair)
     dropped = seen.dropouts()
-    clipped, plateaus = _clipping(pair, seen)
-    clicked = seen.clicks(_wider(dropped | seen.joined()) | plateaus.any(axis=1, keepdims=True))
-    found = [*_found("dropout", dropped, seen), *_found("click", clicked, seen), *clipped]
-    found += added.find(pair, seen.ref.sum(axis=0), seen.left.sum(axis=0), np.any(dropped | clicked | plateaus, axis=0))
+    clicked = seen.clicks(_wider(dropped | seen.joined()))
+    found = [*_found("dropout", dropped, seen), *_found("click", clicked, seen)]
+    found += added.find(pair, seen.ref.sum(axis=0), seen.left.sum(axis=0), np.any(dropped | clicked, axis=0))
     return found
 
 
@@ -174,47 +171,3 @@ def _found(cause: Cause, flags: Array, seen: _Frames) -> list[Finding]:
 
 def _peak_db(seen: _Frames, flags: Array) -> float:
     return round(10 * log10(max(float(seen.peak[flags].max()), 1e-30)), 2)
-
-
-def _clipping(pair: Aligned, seen: _Frames) -> tuple[list[Finding], Array]:
-    """Plateaus at the peaks of the test where the reference goes beyond them."""
-    flags: Array = np.zeros(seen.left.shape, dtype=bool)
-    original = pair.original
-    channels = len(original)
-    levels, count = [], 0
-    every: list[tuple[int, int, int]] = []  # plateau's length, first sample, channel
-    for c in range(channels):
-        highest = max(float(original[c].max()), -float(original[c].min()))
-        if highest <= 0:
-            continue
-        blocks = range(0, original.shape[1], BLOCK)
-        at = np.concatenate(
-            [k + np.flatnonzero(np.abs(original[c, k : k + BLOCK]) >= PLATEAU * highest) for k in blocks]
-        )
-        if at.size < CLIPPED[1]:
-            continue
-        same = np.sign(original[c, at])
-        starts = np.flatnonzero(np.concatenate([[True], (np.diff(at) > 1) | (np.diff(same) != 0)]))
-        sizes = np.diff(np.concatenate([starts, [at.size]]))
-        flat = np.repeat(sizes >= 2, sizes)
-        if (sizes >= 2).sum() < CLIPPED[0] or flat.sum() < CLIPPED[1]:
-            continue
-        on = at[flat]
-        beyond = np.abs(pair.ref[c, on]) > 1.002 * np.abs(pair.test[c, on])
-        if beyond.mean() < 0.6:
-            continue
-        levels.append(highest)
-        count += int((sizes >= 2).sum())
-        flags[c, np.minimum(at // seen.size, flags.shape[1] - 1)] = True  # peaks of one sample too
-        every += [(int(s), int(at[b]), c) for s, b in zip(sizes, starts.tolist(), strict=True) if s >= 2]
-    if not levels:
-        return [], flags
-    largest = sorted(every, reverse=True)[:SHOWN]
-    frames = sorted({(min(at // seen.size, flags.shape[1] - 1), c) for _, at, c in largest})
-    places = tuple(seen.place(f, f + 1, c + 1 if channels > 1 else None) for f, c in frames)
-    total = float(seen.left.sum())
-    share = round(float(seen.left[flags].sum()) / total, 4) if total > 0 else None
-    level = round(20 * log10(max(levels)), 2)
-    return [
-        Finding("clipping", level, "dBFS", places, count, 0.95, share, {"samples": sum(s for s, _, _ in every)})
-    ], flags

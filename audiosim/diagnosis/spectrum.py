@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import filters, sums
+from .. import scratch
+from . import clipping, filters, sums
 from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
 from .places import Aligned
 from .spectra import Spectra, spectra
+from .timing import as_given, lag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,21 +36,32 @@ EXPLAINS = 0.5  # of the gain's variance with an equaliser alone, at most, that 
 
 
 def same_spectrum(pair: Pair) -> None:
-    x, y, seen = pair.x, pair.y, pair.seen
+    """What was done to all of it: the reference is clipped and filtered as the test was, the rest is undone."""
+    x, y, rate = pair.x, pair.y, pair.rate
+    at = round(pair.late) + pair.moved
+    offsets = max(-at, 0) / rate, max(at, 0) / rate  # of the whole files
+    clipped, last = _clipped(pair) or (None, False)
+    if clipped and not last:
+        pair.x = x = clipping.applied(x, [c.at if c else np.inf for c in clipped], scratch.empty(x.shape, x.dtype))
+        pair.seen = spectra(x, y, rate)
+        pair.late = round(pair.late) + lag(pair, pair.seen)
+    if clipped:
+        share = pair.gone(sums.error(x, y))
+        pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share)))
     fraction = pair.late - round(pair.late)
-    pair.seen = seen = _turned(seen, fraction)
+    seen = _turned(pair.seen, fraction)
     r = filters.response(seen)
     offset = constant_offset(pair, x, y, 10 ** (r.gain_db / 20))
-    squeezed = _dynamics(pair, seen, r, fraction)
+    squeezed = None if last else _dynamics(pair, seen, r, fraction)
     if squeezed:
         y, seen = _even(pair, squeezed, fraction)
         r = filters.response(seen)
     low = filters.low_pass(seen, r)
     top = 0.42 if pair.ref.rate != pair.test.rate else 0.5  # of the rate: beyond, the resampler acts
-    curve = filters.curve(seen, r, low, top * pair.rate)
+    curve = filters.curve(seen, r, low, top * rate)
     bell = filters.bells(curve, r, WITH_DYNAMICS if squeezed else filters.AUDIBLE_EQ)
     cut_off = low  # by anything; by another clock it is no cause
-    if pair.clock is not None and low and low.corner > 0.44 * pair.rate * min(pair.clock.stretch, 1.0):
+    if pair.clock is not None and low and low.corner > 0.44 * rate * min(pair.clock.stretch, 1.0):
         low = None
     gain = 10 ** (r.gain_db / 20) if np.isfinite(r.certain) else 1.0
     _tell_gain(pair, r, seen, gain)
@@ -57,26 +70,41 @@ def same_spectrum(pair: Pair) -> None:
         share = pair.gone(now)
         if now < ALIGNED * before:
             detail = {"samples": round(pair.late, 3)}
-            pair.tell("delay", 1000 * pair.late / pair.rate, "ms", share=share, detail=detail)
+            pair.tell("delay", 1000 * pair.late / rate, "ms", share=share, detail=detail)
     magnitude = np.ones(seen.frequencies.size)
     if bell:
         magnitude = _over_bins(seen, np.where(np.abs(curve) > 0, curve, 0.0))
         _tell_curve(pair, seen, curve, bell, gain, magnitude)
     if low:
         _tell_low_pass(pair, low, seen, gain, magnitude)
-    undone = _undone(y, fraction, gain, offset, bell is not None, seen.frequencies, magnitude)
+    if bell or low:
+        taps = filters.fitted(_turned(seen, -fraction)) / gain
+        x = filters.filtered(x, taps, scratch.empty(x.shape, x.dtype))
+        fraction = 0.0
+    undone = _undone(y, fraction, gain, offset, seen.frequencies)
     if cut_off and not low:  # filters of other clocks differ where they end
         cut_off = replace(cut_off, corner=0.9 * cut_off.corner, gone=0.95 * cut_off.corner)
         undone = _passed(undone, cut_off, seen)
-    if cut_off:
         x = _passed(x, cut_off, seen)
+    if clipped and last:
+        levels = [c.level / gain if c else np.inf for c in clipped]
+        x = clipping.applied(x, levels, scratch.empty(x.shape, x.dtype))
     pair.leave(x, undone)
-    at = round(pair.late) + pair.moved
-    early, joins = max(-at, 0), pair.joins[1:]
     pair.gated = squeezed is not None and squeezed.kind == "expansion"
-    pair.aligned = Aligned(  # offsets are those of the whole files
-        x, undone, y, pair.rate, early / pair.rate, max(at, 0) / pair.rate, tuple(j - early for j in joins)
-    )
+    band = low.gone if low else rate / 2
+    joins = tuple(j - round(offsets[0] * rate) for j in pair.joins[1:])
+    pair.aligned = Aligned(x, undone, rate, *offsets, joins, band)
+
+
+def _clipped(pair: Pair) -> tuple[list[clipping.Clipped | None], bool] | None:
+    """Where the test is clipped, and whether that came after a filter."""
+    x, y, seen = pair.x, pair.y, pair.seen
+    gain = 10 ** (filters.response(_turned(seen, pair.late - round(pair.late))).gain_db / 20)
+
+    def through() -> Array:
+        return filters.filtered(x, filters.fitted(seen), scratch.empty(x.shape, x.dtype))
+
+    return clipping.find(x, y, _constant(x, y, gain), through)
 
 
 def _dynamics(pair: Pair, seen: Spectra, r: filters.Response, fraction: float) -> Dynamics | None:
@@ -100,8 +128,6 @@ def _dynamics(pair: Pair, seen: Spectra, r: filters.Response, fraction: float) -
 
 def _even(pair: Pair, found: Dynamics, fraction: float) -> tuple[Array, Spectra]:
     """The test without a gain that changes, which is told; and the spectra then."""
-    from .. import scratch
-
     level = levels(pair.x, pair.rate)
     factors = found.at(level)
     power = 10 ** (level / 10)
@@ -117,18 +143,8 @@ def _even(pair: Pair, found: Dynamics, fraction: float) -> tuple[Array, Spectra]
 
 
 def constant_offset(pair: Pair, x: Array, y: Array, gain: float) -> Array:
-    """What is constant in the test beyond what is in the reference, [channel]; told where it is plain."""
-    length = x.shape[1]
-    step = max(length // 64, 1)
-    starts = range(0, length - step + 1, step)
-    means = np.array([[z[:, at : at + step].mean(axis=1, dtype=np.float64) for at in starts] for z in (x, y)])
-    means = means.transpose(0, 2, 1)
-    change = means[1] - gain * means[0]  # [channel, block]
-    offset: Array = np.median(change, axis=1)
-    error = 1.2533 * change.std(axis=1) / np.sqrt(change.shape[1])
-    plain = (np.abs(offset) > LEAST_DC) & (np.abs(offset) > SURE * error)
-    plain &= np.abs(offset) > 0.5 * np.abs(gain * means[0].mean(axis=1))  # an equaliser may change what was there
-    offset = np.where(plain, change.mean(axis=1), 0.0)
+    """The constant in the test, [channel], which is told."""
+    offset = _constant(x, y, gain)
     if not offset.any():
         return offset
     largest = float(offset[np.argmax(np.abs(offset))])
@@ -139,6 +155,21 @@ def constant_offset(pair: Pair, x: Array, y: Array, gain: float) -> Array:
     pair.tell("dc", largest, "", share=share, detail={"offsets": offset.round(6).tolist(), "channels": where})
     pair.now = max(pair.now - power / max(sums.power(x), 1e-300), 0.0)
     return offset
+
+
+def _constant(x: Array, y: Array, gain: float) -> Array:
+    """What is constant in the test beyond what is in the reference, [channel]; 0 where it is not plain."""
+    length = x.shape[1]
+    step = max(length // 64, 1)
+    starts = range(0, length - step + 1, step)
+    means = np.array([[z[:, at : at + step].mean(axis=1, dtype=np.float64) for at in starts] for z in (x, y)])
+    means = means.transpose(0, 2, 1)
+    change = means[1] - gain * means[0]  # [channel, block]
+    offset: Array = np.median(change, axis=1)
+    error = 1.2533 * change.std(axis=1) / np.sqrt(change.shape[1])
+    plain = (np.abs(offset) > LEAST_DC) & (np.abs(offset) > SURE * error)
+    plain &= np.abs(offset) > 0.5 * np.abs(gain * means[0].mean(axis=1))  # an equaliser may change what was there
+    return np.where(plain, change.mean(axis=1), 0.0)
 
 
 def _tell_gain(pair: Pair, r: filters.Response, seen: Spectra, gain: float) -> None:
@@ -193,24 +224,14 @@ def _tell_low_pass(pair: Pair, low: filters.LowPass, seen: Spectra, gain: float,
         pair.tell("low-pass", low.corner, "Hz", share=share, detail=detail)
 
 
-def _undone(
-    y: Array,
-    fraction: float,
-    gain: float,
-    offset: Array,
-    shaped: bool,
-    frequencies: Array,
-    magnitude: Array,
-) -> Array:
-    """The test without offset, gain, curve and the fraction of a sample."""
-    from .. import scratch
-
-    if not (offset.any() or shaped or abs(fraction) > SHIFT or abs(gain - 1) > 1e-4):
+def _undone(y: Array, fraction: float, gain: float, offset: Array, frequencies: Array) -> Array:
+    """The test without offset, gain and the fraction of a sample."""
+    if not (offset.any() or abs(fraction) > SHIFT or abs(gain - 1) > 1e-4):
         return y
     out = scratch.empty(y.shape, y.dtype)
     taps = None
-    if shaped or abs(fraction) > SHIFT:
-        taps = filters.impulse(frequencies, 1 / magnitude, fraction) / gain
+    if abs(fraction) > SHIFT:
+        taps = filters.impulse(frequencies, np.ones(frequencies.size), fraction) / gain
     level = offset.astype(y.dtype)[:, None]
     for at in range(0, y.shape[1], BLOCK):
         out[:, at : at + BLOCK] = (y[:, at : at + BLOCK] - level) * y.dtype.type(1 if taps is not None else 1 / gain)
@@ -219,8 +240,6 @@ def _undone(
 
 def _passed(x: Array, low: filters.LowPass, seen: Spectra) -> Array:
     """A recording, such as the reference, through the low-pass of the test."""
-    from .. import scratch
-
     f = seen.frequencies
     magnitude = np.clip((low.gone - f) / max(low.gone - low.corner, 2 * f[1]), 0, 1)
     taps = filters.impulse(f, np.sin(np.pi / 2 * magnitude) ** 2, 0.0)

@@ -79,8 +79,6 @@ def _is_minor(f: Finding) -> bool:
     size = abs(f.size or 0.0)
     if f.cause == "delay":
         return bool(abs(f.detail.get("samples", inf)) < 1)
-    if f.cause in ("noise", "hum"):
-        return (f.size or 0.0) < MINOR[f.cause]
     if f.cause in ("bit depth", "dither"):
         return bool(f.detail.get("to_bits", f.detail.get("bits", 0)) >= MINOR[f.cause])
     return size < MINOR.get(f.cause, 0.0)

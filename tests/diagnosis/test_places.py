@@ -24,7 +24,7 @@ def found(x: Any, y: Any, **more: Any) -> dict[str, Finding]:
     """By cause, of a pair that is aligned."""
     n = min(x.shape[1], y.shape[1])
     x, y = (np.ascontiguousarray(z[:, :n]) for z in (x, y))
-    return {f.cause: f for f in find(Aligned(x, y, y, RATE, **more))}
+    return {f.cause: f for f in find(Aligned(x, y, RATE, **more))}
 
 
 def diagnosed(x: Any, y: Any) -> dict[str, Finding]:
@@ -47,7 +47,7 @@ def loud(x: Any, count: int, apart: float = 0.5) -> list[int]:
 
 def test_nothing_is_found_where_nothing_happened(speech: Any) -> None:
     assert not found(speech, speech)
-    assert not find(Aligned(speech[:, :100], speech[:, :100], speech[:, :100], RATE))
+    assert not find(Aligned(speech[:, :100], speech[:, :100], RATE))
     assert not found(speech, np.zeros_like(speech))
 
 
@@ -77,7 +77,7 @@ def test_clicks_are_no_dropouts(speech: Any) -> None:
 
 def test_clipping_is_told_with_its_level(speech: Any) -> None:
     most = 0.5 * float(np.abs(speech).max())
-    told = found(speech, np.clip(speech, -most, most))
+    told = diagnosed(speech, np.clip(speech, -most, most))
     assert set(told) == {"clipping"}
     assert told["clipping"].size == pytest.approx(20 * np.log10(most), abs=0.1)
 
