@@ -228,7 +228,7 @@ def _print(rows: Sequence[Row], output: str | None) -> None:
     table = head("measure", *methods, "by chance")
     for measure in dict.fromkeys(measure for measure, _ in own):
         known = [own.get((measure, method)) for method in methods]
-        table.add_row(*map(Text, [measure, *map(cell, known), _short(known[0] and known[0]["chance"])]))
+        table.add_row(*map(Text, [measure, *map(cell, known), _short(known[0]["chance"] if known[0] else None)]))
     layout.put(table, out, keep=1)
     both = {(row["measure"], row["method"], row["against"]): row for row in rows if row["against"] is not None}
     for measure in dict.fromkeys(measure for measure, *_ in both):
