@@ -685,9 +685,15 @@ FilterOption = Annotated[
         help="A column of --labels, such as artist: recordings that share it are not each other's neighbours.",
     ),
 ]
-TableFormatOption = Annotated[
-    Tables | None,
-    typer.Option("--format", help="Default: what the suffix of -o says, else table on a terminal and tsv elsewhere."),
+DistanceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--metric",
+        metavar="SPEC",
+        autocompletion=_metric_names,
+        help="A metric that is a distance: name, or name:option=value; repeatable (default: timbre-js).",
+    ),
 ]
 
 
@@ -707,16 +713,7 @@ def neighbours(
             help="Only the neighbours of this recording, which may be one of the collection or not; repeatable.",
         ),
     ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-m",
-            "--metric",
-            metavar="SPEC",
-            autocompletion=_metric_names,
-            help="A metric that is a distance: name, or name:option=value; repeatable (default: timbre-js).",
-        ),
-    ] = None,
+    metric: DistanceOption = None,
     metric_file: MetricFileOption = None,
     count: Annotated[int, typer.Option("-k", "--count", metavar="N", help="Neighbours of each recording.")] = 10,
     scaling: Annotated[
@@ -738,7 +735,7 @@ def neighbours(
         str | None,
         typer.Option("--report", metavar="FILE", help="Write a page to listen to the neighbours: one HTML file."),
     ] = None,
-    format: TableFormatOption = None,
+    format: ExplainFormatOption = None,
     json: JsonOption = False,
     rate: RateOption = None,
     channels: ChannelsOption = None,
@@ -786,6 +783,100 @@ def neighbours(
         filtered=filter,
         output=output,
         report=report,
+    )
+
+
+@app.command(
+    "retrieval",
+    cls=_Command,
+    short_help="Say how well metrics find what belongs together in a collection.",
+    epilog="audiosim explain lists the metrics; audiosim explain NAME tells the options of one.",
+)
+def retrieval(
+    folder: FolderOption = None,
+    labels: LabelsOption = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="COLUMN",
+            help="The column of --labels that says what belongs together (default: label, or the only one).",
+        ),
+    ] = None,
+    trials: Annotated[
+        str | None,
+        typer.Option(
+            "--trials",
+            metavar="FILE",
+            help="Choices of listeners: a table with the columns target, chosen and unchosen, a row for each recording "
+            "that was offered and not chosen; a column trial tells choices of the same two apart.",
+        ),
+    ] = None,
+    metric: DistanceOption = None,
+    metric_file: MetricFileOption = None,
+    count: Annotated[int, typer.Option("-k", "--count", metavar="N", help="Neighbours that precision counts.")] = 10,
+    scaling: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scaling",
+            metavar="[none|mp|mp-empiric|nicdm]",
+            help="Judge every metric with this scaling against hubs (see audiosim neighbours); repeatable.",
+        ),
+    ] = None,
+    filter: FilterOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    journal: FeaturesOption = None,
+    output: OutputOption = None,
+    format: ExplainFormatOption = None,
+    json: JsonOption = False,
+    rate: RateOption = None,
+    channels: ChannelsOption = None,
+    length: LengthOption = None,
+    damaged: DamagedOption = None,
+    raw: RawOption = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="Say how much is done, even without a terminal; or never."),
+    ] = None,
+    quiet: QuietOption = None,
+    verbose: VerboseOption = None,
+) -> int:
+    """Say how well metrics find what belongs together in a collection, and how alike they rank.
+
+    \b
+    audiosim retrieval music/ --labels tracks.csv --label genre --filter artist
+    audiosim retrieval music/ --labels tracks.csv -m timbre-js -m timbre-kl --scaling none --scaling mp
+    audiosim retrieval music/ --trials choices.csv -m timbre-js -m timbre-kl
+    audiosim retrieval music/ -m timbre-js -m timbre-kl
+
+    Every recording asks for the others. Precision, mean average precision (MAP), and how often one of the same label is
+    nearer than one of another; with choices of listeners, how often the chosen recording is the nearest (first place),
+    its mean rank, and triplets; hubness. Of each two metrics: McNemar's test, and how alike they rank what is nearest.
+    All with 95 % intervals over the queries or choices.
+    """
+    settings = _settings(locals())
+    _offer(metric_file)
+    from .collection import Request
+    from .retrieval import run
+
+    return run(
+        Request(
+            folder=folder,
+            labels=labels,
+            include=include or (),
+            exclude=exclude or (),
+            journal=journal,
+            metric_files=metric_file or (),
+        ),
+        settings,
+        label=label,
+        trials=trials,
+        k=whole(count, "-k"),
+        scalings=scaling or (),
+        filtered=filter,
+        output=output,
     )
 
 

@@ -83,16 +83,17 @@ def codes(files: Iterable[File], column: str, table: str) -> NDArray[Any]:
     return np.array([known.get(v, -1) for v in values])
 
 
-def label(files: Iterable[File], asked: str | None, table: str) -> str:
-    """The column that says what belongs together: the one asked for, else label, else the only one."""
-    names = list(dict.fromkeys(name for f in files for name in f.columns))
-    if asked is not None:
+def label(files: Iterable[File], asked: str | None, filtered: str | None, table: str) -> str | None:
+    """The column that says what belongs together: the one asked for, else label, else the only one beside the filtered
+    one; None where there is no other. UsageError where there are several."""
+    names = [name for name in dict.fromkeys(name for f in files for name in f.columns) if name != filtered]
+    if asked is not None or not names:
         return asked
     if "label" in names or len(names) == 1:
         return "label" if "label" in names else names[0]
     raise UsageError(
-        f"{display_name(table)} has {'the columns ' + ', '.join(names) if names else 'no column beside file'}: say "
-        "with --label COLUMN which one tells what belongs together"
+        f"{display_name(table)} has the columns {', '.join(names)}: say with --label COLUMN which one tells what "
+        "belongs together"
     )
 
 
