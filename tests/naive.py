@@ -660,10 +660,11 @@ def auditory_loss(r: Array, t: Array, rate: int, level: float = 90.0) -> float:
     for seconds in (0.008, 0.032, 0.128):
         a, b, e = (excitation_over_threshold(x, rate, level, seconds) for x in (r, t, t - r))
         heard = a > 1
-        error = np.mean(np.sqrt(e[heard] / (a[heard] + 1) + 1e-3) - np.sqrt(1e-3)) if heard.any() else 0.0
+        q = e[heard] / (a[heard] + e[heard] / 2 + 1)
+        error = np.mean(np.sqrt(q + 1e-3) - np.sqrt(1e-3)) if heard.any() else 0.0
         m, n = (1 + a) ** 0.23 - 1, (1 + b) ** 0.23 - 1
-        loudness = np.mean(np.abs(n - m)) / (np.mean(m) + 0.05)
-        values.append(error + 0.5 * loudness + 0.1 * np.mean(np.abs(np.log10((1 + b) / (1 + a)))))
+        loudness = np.mean(np.abs(n - m)) / (np.mean(m) + 0.17)
+        values.append(1.2 * error + 0.5 * loudness + 0.1 * np.mean(np.abs(np.log10((1 + b) / (1 + a)))))
     return float(np.mean(values))
 
 

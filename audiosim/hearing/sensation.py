@@ -61,9 +61,10 @@ def overlap(ref: Array, test: Array, slope: float, floor: float, edges: Array, o
 
 @kernel
 def heard_errors(ref: Array, test: Array, error: Array, knee: float, exponent: float, edges: Array, out: Array) -> None:
-    """Terms 0..4 of excitations over threshold [frame, band]: sqrt(q + knee) - sqrt(knee) where the reference is heard,
-    q = error / (ref + 1); how often it is heard; |difference| of the specific loudness (1 + x)^exponent - 1, and that of
-    the reference; |difference| of lg(1 + x). edges [range + 1]; out [frame, range, term]."""
+    """Terms 0..4, sums of: sqrt(q + knee) - sqrt(knee), q = error / (ref + error / 2 + 1), where the reference is heard
+    (ref > 1); 1 where it is; the |difference| of specific loudness (1 + x)^exponent - 1, and that of the reference; the
+    |difference| of lg(1 + x). ref, test, error: excitation over threshold [frame, band]; edges [range + 1]; out [frame,
+    range, term]."""
     low = np.sqrt(knee)
     for f in range(ref.shape[0]):
         for e in range(edges.size - 1):
@@ -75,7 +76,7 @@ def heard_errors(ref: Array, test: Array, error: Array, knee: float, exponent: f
             for b in range(edges[e], edges[e + 1]):
                 r = 1.0 + ref[f, b]
                 if r > 2.0:
-                    relative += np.sqrt(error[f, b] / r + knee) - low
+                    relative += np.sqrt(error[f, b] / (r + 0.5 * error[f, b]) + knee) - low
                     heard += 1.0
                 x = np.log(r)
                 y = np.log(1.0 + test[f, b])
