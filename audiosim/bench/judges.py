@@ -18,7 +18,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "zimtohrli": frozenset({"zimtohrli"}),
     "pesq": frozenset({"pesq", "pmsqe", "composite"}),
     "stoi": frozenset({"stoi", "estoi", "siib-gauss", "haspi", "csii", "ncm"}),
-    "auditory": frozenset({"auditory", "tversky"}),
+    "auditory": frozenset({"auditory", "auditory-loss", "tversky"}),
     "waveform": frozenset({"esr", "mse", "mae", "snr", "sd-sdr", "si-sdr", "sdr", "seg-snr"}),
     "spectrum": frozenset({"lsd", "log-mel", "spectral-transport"}),
     "time": frozenset(),
