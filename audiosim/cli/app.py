@@ -460,6 +460,15 @@ def batch(
         list[str] | None,
         typer.Argument(metavar="REFDIR TESTDIR", help="A folder of references, and one or more folders of tests."),
     ] = None,
+    no_reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--no-reference",
+            metavar="FOLDER",
+            help="A folder of recordings without references, for metrics that judge the test alone; several are "
+            "systems. Repeatable.",
+        ),
+    ] = None,
     metric: MetricOption = None,
     metric_file: MetricFileOption = None,
     preset: PresetOption = None,
@@ -605,6 +614,7 @@ def batch(
     audiosim batch originals/ decoded/ -o run.jsonl
     audiosim batch originals/ opus/ mp3/ -m visqol -m log-mel -o run.jsonl
     audiosim batch --manifest pairs.csv -o run.jsonl --require 'mean(log-mel)<=3'
+    audiosim batch --no-reference denoised/ -m dnsmos -o run.jsonl
     audiosim batch --from run.jsonl --format markdown
 
     Every pair gets a row, even if it cannot be read. What the journal holds is not computed again as long as the files,
@@ -618,6 +628,7 @@ def batch(
     return run(
         Request(
             paths=paths or (),
+            no_reference=no_reference or (),
             manifest=manifest,
             rule=pair,
             include=include or (),
