@@ -131,7 +131,7 @@ def alone(tests: Sequence[str], include: Sequence[str] = (), exclude: Sequence[s
     as in `folders`."""
     wanted = _wanted(include, exclude)
     passed: Counter[str] = Counter()
-    systems: list[str | None] = [None] if len(tests) == 1 else list(_names(tests))
+    systems: list[str | None] = [None] if len(tests) == 1 else list(names_of(tests))
     pairs = [
         Pair(reference="", test=path, id=data_name(name), system=system)
         for folder, system in zip(tests, systems, strict=True)
