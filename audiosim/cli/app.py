@@ -1150,6 +1150,15 @@ def sets(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
     ] = None,
+    embedding: Annotated[
+        str | None,
+        typer.Option(
+            "--embedding",
+            metavar="MODEL",
+            help="A trained model in place of statistics of auditory bands: musicnn-mtt, or a file of ONNX with its "
+            "sidecar (docs/embeddings.md).",
+        ),
+    ] = None,
     nearest: Annotated[
         int,
         typer.Option("--nearest", metavar="K", help="Neighbours that density, coverage, precision and recall go by."),
@@ -1183,7 +1192,8 @@ def sets(
     errors go both ways. Infinite: the Fréchet distance that larger sets would have. Precision and density: whether what
     is in the test could be in the reference; recall and coverage: whether all that is in the reference is in the test.
     All are taken over statistics of auditory bands in windows of 1 s, not over a trained network: numbers called FAD
-    are others. What was computed is kept by content, so the same command resumes where it was stopped.
+    are others. With --embedding a network takes their place. What was computed is kept by content, so the same command
+    resumes where it was stopped.
     """
     settings = _settings(locals())
     from .sets import run
@@ -1194,6 +1204,7 @@ def sets(
         include=include or (),
         exclude=exclude or (),
         nearest=whole(nearest, "--nearest"),
+        embedding=embedding,
         draws=whole(draws, "--draws", least=0),
         keep=keep,
         output=output,
