@@ -40,7 +40,8 @@ RULES = "relpath, stem, order or regex:PATTERN"
 class Pair:
     """Two recordings to compare, and what is known of them.
 
-    reference, test: paths or URLs. id: what outputs call the pair; one system has an id once.
+    reference, test: paths or URLs; reference is "" where metrics hear the test alone.
+    id: what outputs call the pair; one system has an id once.
     group: what belongs together in a summary; system: what made the test, ranked against others.
     metrics: specs instead of those of the batch; require: gates beside those of the batch.
     start, duration: s, the piece of both that is compared; None: from the beginning, to the end.
@@ -123,6 +124,23 @@ def folders(
     if stems:
         pairs = _beside([(str(PurePosixPath(pair.reference).parent), pair) for pair in pairs])
     return Pairing(pairs, unpaired, [*_on_forms("paired", alike), *_on_passed(passed)])
+
+
+def alone(tests: Sequence[str], include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Pairing:
+    """The recordings below each folder, without references, for metrics that judge the test alone. Arguments and errors
+    as in `folders`."""
+    wanted = _wanted(include, exclude)
+    passed: Counter[str] = Counter()
+    systems: list[str | None] = [None] if len(tests) == 1 else list(names_of(tests))
+    pairs = [
+        Pair(reference="", test=path, id=data_name(name), system=system)
+        for folder, system in zip(tests, systems, strict=True)
+        for name, path in _listed(folder, wanted, None if include else passed).items()
+    ]
+    if not pairs:
+        over = f"; {_on_passed(passed)[0]}" if passed else ""
+        raise NothingToCompare(f"no recording below {display_name(tests[0])}; see --include and --exclude{over}")
+    return Pairing(pairs, [], _on_passed(passed))
 
 
 def manifest(path: str, source: TextIO | None = None) -> Pairing:

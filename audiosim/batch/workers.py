@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -278,8 +278,9 @@ def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
     pair = Pair(
         reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
     )
-    ref, test = (_piece(audio.load(path, **policy.reading), pair) for path in (pair.reference, pair.test))
-    return compare_signals(ref, test, [row["spec"] for row in rows], policy, detail="map")
+    ref, test = (_piece(audio.load(path, **policy.reading), pair) for path in _files(pair, False))
+    done = compare_signals(_heard_with(pair, ref), test, [row["spec"] for row in rows], policy, detail="map")
+    return replace(done, match=_matched(pair, done))
 
 
 def exit_codes(row: Row) -> list[ExitCode]:
@@ -317,12 +318,11 @@ class Bench:
             (ref, ref_content), (test, test_content), *beside = (self._decoded[p].result() for p in self._needs(job))
             if following is not None:
                 self.prepare(following)
-                needed |= {following.pair.reference}
+                needed |= {self._needs(following)[0]}
             self._analyse_once(pair, ref)
             pieces = [_piece(signal, pair) for signal, _ in beside]
-            answer = self._rows(
-                job, _piece(ref, pair), _piece(test, pair), list(zip(pieces[::2], pieces[1::2], strict=True))
-            )
+            others = list(zip(pieces[::2], pieces[1::2], strict=True))
+            answer = self._rows(job, _heard_with(pair, _piece(ref, pair)), _piece(test, pair), others)
         except (InputError, MetricError) as problem:
             answer = unanswered(pair, job.specs, self.terms, str(problem), "input")
         except MemoryError:
@@ -336,8 +336,8 @@ class Bench:
             answer = unanswered(pair, job.specs, self.terms, reason, "metric")
         else:
             for row in answer:
-                others = [content.digest for _, content in beside]
-                row["key"] = self.terms.key(pair, row["spec"], ref_content.digest, test_content.digest, others)
+                digests = [content.digest for _, content in beside]
+                row["key"] = self.terms.key(pair, row["spec"], ref_content.digest, test_content.digest, digests)
                 row["content"] = {"reference": list(ref_content), "test": list(test_content)}
         if following is not None:
             needed |= set(self._needs(following))
@@ -395,7 +395,7 @@ class Bench:
             rate=done.ref.rate,
             channels=done.ref.channels,
             duration_s=done.ref.duration,
-            match=done.match,
+            match=_matched(pair, done),
             verdict=opinion,
         )
         rows = []
@@ -622,8 +622,8 @@ def _said(pair: Pair) -> dict[str, Any]:
 
 
 def _files(pair: Pair, others: bool) -> list[str]:
-    """Reference and test, and then those of the other sources of the mixture."""
-    return [pair.reference, pair.test, *(path for both in pair.others if others for path in both)]
+    """Reference (where there is none, the test) and test; then those of the other sources of the mixture."""
+    return [pair.reference or pair.test, pair.test, *(path for both in pair.others if others for path in both)]
 
 
 def _names(pair: Pair) -> tuple[str, str]:
@@ -635,7 +635,7 @@ def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
     by_reference: dict[str, list[list[Job]]] = {}
     groups = []
     for job in jobs:
-        of = by_reference.setdefault(job.pair.reference, [])
+        of = by_reference.setdefault(job.pair.reference or job.pair.test, [])
         if not of or len(of[-1]) == GROUP:
             of.append([])
             groups.append(of[-1])
@@ -647,8 +647,6 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
     """The section of the recording that the pair names."""
     if pair.start is None and pair.duration is None:
         return signal
-    from dataclasses import replace
-
     first = round((pair.start or 0.0) * signal.rate)
     last = signal.length if pair.duration is None else min(first + round(pair.duration * signal.rate), signal.length)
     if first >= last:
@@ -656,6 +654,18 @@ def _piece(signal: Signal, pair: Pair) -> Signal:
             f"{signal.name}: lasts {signal.duration:.3f} s, but the section starts at {pair.start or 0:g} s"
         )
     return replace(signal, samples=signal.samples[:, first:last].copy())
+
+
+def _heard_with(pair: Pair, ref: Signal) -> Signal:
+    """What the test is given to metrics with: silence where it has no reference."""
+    import numpy as np
+
+    return ref if pair.reference else replace(ref, samples=np.zeros_like(ref.samples))
+
+
+def _matched(pair: Pair, done: Comparison) -> dict[str, Any]:
+    """What was done to make the two comparable, without what is found wrong with a reference that is none."""
+    return {name: told for name, told in done.match.items() if pair.reference or name != "channel_faults"}
 
 
 def load(path: str, policy: Policy) -> tuple[Signal, Content]:

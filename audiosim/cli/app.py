@@ -460,6 +460,15 @@ def batch(
         list[str] | None,
         typer.Argument(metavar="REFDIR TESTDIR", help="A folder of references, and one or more folders of tests."),
     ] = None,
+    no_reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--no-reference",
+            metavar="FOLDER",
+            help="A folder of recordings without references, for metrics that judge the test alone; several are "
+            "systems. Repeatable.",
+        ),
+    ] = None,
     metric: MetricOption = None,
     metric_file: MetricFileOption = None,
     preset: PresetOption = None,
@@ -605,6 +614,7 @@ def batch(
     audiosim batch originals/ decoded/ -o run.jsonl
     audiosim batch originals/ opus/ mp3/ -m visqol -m log-mel -o run.jsonl
     audiosim batch --manifest pairs.csv -o run.jsonl --require 'mean(log-mel)<=3'
+    audiosim batch --no-reference denoised/ -m dnsmos -o run.jsonl
     audiosim batch --from run.jsonl --format markdown
 
     Every pair gets a row, even if it cannot be read. What the journal holds is not computed again as long as the files,
@@ -618,6 +628,7 @@ def batch(
     return run(
         Request(
             paths=paths or (),
+            no_reference=no_reference or (),
             manifest=manifest,
             rule=pair,
             include=include or (),
@@ -1139,6 +1150,15 @@ def sets(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
     ] = None,
+    embedding: Annotated[
+        str | None,
+        typer.Option(
+            "--embedding",
+            metavar="MODEL",
+            help="A trained model in place of statistics of auditory bands: musicnn-mtt, or a file of ONNX with its "
+            "sidecar (docs/embeddings.md).",
+        ),
+    ] = None,
     nearest: Annotated[
         int,
         typer.Option("--nearest", metavar="K", help="Neighbours that density, coverage, precision and recall go by."),
@@ -1172,7 +1192,8 @@ def sets(
     errors go both ways. Infinite: the Fréchet distance that larger sets would have. Precision and density: whether what
     is in the test could be in the reference; recall and coverage: whether all that is in the reference is in the test.
     All are taken over statistics of auditory bands in windows of 1 s, not over a trained network: numbers called FAD
-    are others. What was computed is kept by content, so the same command resumes where it was stopped.
+    are others. With --embedding a network takes their place. What was computed is kept by content, so the same command
+    resumes where it was stopped.
     """
     settings = _settings(locals())
     from .sets import run
@@ -1183,6 +1204,7 @@ def sets(
         include=include or (),
         exclude=exclude or (),
         nearest=whole(nearest, "--nearest"),
+        embedding=embedding,
         draws=whole(draws, "--draws", least=0),
         keep=keep,
         output=output,

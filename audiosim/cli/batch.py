@@ -22,7 +22,7 @@ from ..batch.journal import Journal, header, load, read, slot
 from ..config import Settings
 from ..errors import ExitCode, UsageError, worst
 from ..judge import gates
-from ..judge.rows import Held, Row, number
+from ..judge.rows import VERDICT, Held, Row, number
 from ..match import Policy, check
 from . import formats, next as following, outcome
 from .compare import panel, say
@@ -43,6 +43,7 @@ class Request:
     """The options that only this command has, as they were typed."""
 
     paths: Sequence[str]
+    no_reference: Sequence[str]
     manifest: str | None
     rule: str
     include: Sequence[str]
@@ -168,6 +169,10 @@ def _is_short(found: pairing.Pairing, request: Request) -> bool:
 
 
 def _pairs(request: Request) -> pairing.Pairing:
+    if request.no_reference:
+        if request.paths or request.manifest is not None or request.stems:
+            raise UsageError("--no-reference takes the place of folders and --manifest, and knows no --stems")
+        return pairing.alone(request.no_reference, request.include, request.exclude)
     if request.manifest is not None:
         if request.paths:
             raise UsageError("give --manifest or folders, not both")
@@ -180,7 +185,10 @@ def _pairs(request: Request) -> pairing.Pairing:
             raise UsageError("--stems is for folders; in a manifest the column mixture says what belongs together")
         return pairing.manifest(request.manifest, source)
     if len(request.paths) < 2:
-        raise UsageError("batch needs a folder of references and one or more folders of tests, or --manifest FILE")
+        raise UsageError(
+            "batch needs a folder of references and one or more folders of tests, or --manifest FILE; "
+            "--no-reference FOLDER is for metrics that judge the test alone"
+        )
     reference, *tests = request.paths
     return pairing.folders(reference, tests, request.rule, request.include, request.exclude, request.stems)
 
@@ -209,6 +217,8 @@ def _terms(request: Request, settings: Settings) -> Terms:
     specs = panel(settings)
     for spec in specs:
         metrics.parse(spec)
+    if request.no_reference:
+        _check_alone([*specs, *(gates.parse(text, batch=True).spec for text in settings.require)], request)
     policy = Policy(**settings.policy())
     check(policy)
     return Terms(
@@ -222,6 +232,17 @@ def _terms(request: Request, settings: Settings) -> Terms:
         diagnose=request.diagnose,
         metric_files=tuple(str(Path(f).expanduser().absolute()) for f in request.metric_files),
     )
+
+
+def _check_alone(specs: Sequence[str], request: Request) -> None:
+    """UsageError for what needs a reference."""
+    if request.diagnose:
+        raise UsageError("--diagnose says what happened on the way from a reference; leave out --no-reference")
+    for spec in specs:
+        known = spec != VERDICT and metrics.parse(spec)
+        if not (known and metrics.get(known.name).card.non_intrusive) or known.options.get("drop"):
+            able = [name for name in metrics.names() if metrics.get(name).card.non_intrusive]
+            raise UsageError(f"{spec} needs a reference; with --no-reference ask for -m {', -m '.join(able)}")
 
 
 def _pool(terms: Terms, request: Request, settings: Settings) -> Pool:

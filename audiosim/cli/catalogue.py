@@ -76,6 +76,14 @@ QUESTIONS: Mapping[str, Question] = {
         },
         "intelligibility",
     ),
+    "alone": Question(
+        "is there no reference?",
+        {
+            "dnsmos": "speech behind noise suppression, MOS",
+            "plcmos": "speech with lost packets, MOS",
+            "srmr": "speech in reverberation",
+        },
+    ),
     "codec": Question(
         "how good is the codec?",
         {
@@ -97,6 +105,7 @@ QUESTIONS: Mapping[str, Question] = {
             "peaq": "how annoying it is, 0 to -4",
             "mfcc": "timbre, in dB",
             "lufs": "whether one is louder, in LU",
+            "embedding": "what a network tells apart",
         },
         "music",
     ),

@@ -46,6 +46,7 @@ def run(
     draws: int,
     keep: bool,
     output: str | None,
+    embedding: str | None = None,
 ) -> ExitCode:
     """Compare, and print the sets, the nearest first."""
     if len(folders) < 2:
@@ -60,6 +61,7 @@ def run(
             folders[0],
             folders[1],
             *folders[2:],
+            embedding=embedding,
             nearest=nearest,
             draws=draws,
             keep=keep,

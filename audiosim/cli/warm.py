@@ -19,7 +19,7 @@ def run(names: Sequence[str], settings: Settings) -> ExitCode:
     """Compile, and say what could not be; every other metric is compiled."""
     wanted = list(names or panel(settings))
     if wanted == ["all"]:  # but for those that need weights, which are not compiled
-        wanted = [name for name in metrics.names() if metrics.get(name).card.family != "trained"]
+        wanted = metrics.without_weights()
     for spec in wanted:
         metrics.parse(spec)
     announce_compilation(settings.quiet, each=bool(settings.verbose))

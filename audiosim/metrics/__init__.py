@@ -38,6 +38,11 @@ def names() -> list[str]:
     return sorted({*own_names(), *outside.names()})
 
 
+def without_weights() -> list[str]:
+    """Names of all metrics but those of trained networks, whose weights may not be here."""
+    return [name for name in names() if get(name).card.family != "trained"]
+
+
 def add_file(path: str | Path) -> str:
     """Offer the metric of a Python file, under the file's name; that name. To use it is to run the file.
 

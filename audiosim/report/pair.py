@@ -74,7 +74,7 @@ def block(
     peak = max(float(np.abs(s.samples).max()) for s in (ref, test))
     channels = {1: "mono", 2: "stereo"}.get(ref.channels, f"{ref.channels} channels")
     return {
-        "reference": display_name(rows[0]["reference"]),
+        "reference": display_name(rows[0]["reference"]) if rows[0]["reference"] else "no reference",
         "test": display_name(rows[0]["test"]),
         "facts": f"{ref.duration:.3f} s at {ref.rate} Hz, {channels}",
         "notes": [s[0].upper() + s[1:] + "." for s in matching.describe(comparison.match)],

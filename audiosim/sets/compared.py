@@ -73,7 +73,7 @@ def compare_sets(
     ref: Recordings,
     tests: Recordings | Mapping[str, Recordings],
     *more: Recordings,
-    embedding: Embedding | Callable[[Signal], Any] | None = None,
+    embedding: Embedding | Callable[[Signal], Any] | str | None = None,
     nearest: int = NEAREST,
     draws: int = 200,
     keep: bool = True,
@@ -87,8 +87,9 @@ def compare_sets(
     """How far sets of recordings lie from a reference set. No recording needs a partner.
 
     ref, tests, more: each a folder, or a sequence of paths and Signals; tests may be several sets by name.
-    embedding: a function of a Signal that gives points [point, feature], or an Embedding, whose points are kept on the
-        disk by its name; statistics of auditory bands (hearing.band_statistics) unless given.
+    embedding: a trained model by name or file, a function of a Signal that gives points [point, feature], or an
+        Embedding, whose points are kept on the disk by its name; statistics of auditory bands
+        (hearing.band_statistics) unless given.
     nearest: neighbours of density, coverage, precision and recall. draws: resamples of recordings for the intervals.
     keep: whether points are kept on the disk, so that they are not computed again. include, exclude: patterns of files.
     damaged, raw: as in audiosim.load. jobs: threads; the numbers do not depend on it. progress: is told how many

@@ -7,7 +7,8 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio, remote
+from ..dsp.resampling import to_rate
 from ..errors import InputError, UsageError
 from ..hearing import band_statistics
 from ..signal import Signal
+from ..trained.embedding import Embedder, load
 
 Array = NDArray[Any]
 
@@ -48,15 +51,23 @@ def _bands(signal: Signal) -> Array:
 BANDS = Embedding(_bands, "bands-1")  # statistics of auditory bands; the number goes up when values change
 
 
-def embedding(asked: Embedding | Callable[[Signal], Any] | None) -> Embedding:
-    """What was asked for; None: statistics of auditory bands."""
+def embedding(asked: Embedding | Callable[[Signal], Any] | str | None) -> Embedding:
+    """What was asked for; None: statistics of auditory bands; text: a trained model, as in the metric embedding."""
     if asked is None:
         return BANDS
+    if isinstance(asked, str):
+        embedder = load(asked)
+        return Embedding(partial(_by_model, embedder), embedder.name)
     if isinstance(asked, Embedding):
         return asked
     if not callable(asked):
         raise UsageError(f"embedding is a function of a recording, not {asked!r}")
     return Embedding(asked)
+
+
+def _by_model(embedder: Embedder, signal: Signal) -> Array:
+    mono = replace(signal, samples=signal.samples.mean(0, keepdims=True))
+    return embedder.computed(to_rate(mono, embedder.sidecar.rate).samples[0]).numbers
 
 
 def folder() -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
@@ -183,7 +184,9 @@ def _known(name: str, path: Path) -> Embedder:
     known = weights.models()[name]
     network = musicnn.network(path) if name.startswith("musicnn") else onnx.network(path)
     sidecar = sidecar_of({"sha256": "", **(known.sidecar or {})}, f"the sidecar of {name}")
-    return _held(Embedder(f"{name} {path} {path.stat().st_mtime_ns if path.exists() else 0}", sidecar, network), name)
+    place = weights.located(name)
+    content = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in (place.files if place else ()))
+    return _held(Embedder(_named(name, content, repr(sidecar)), sidecar, network), name)
 
 
 @lru_cache(maxsize=4)
@@ -198,8 +201,13 @@ def _of_files(path: Path, *modified: int) -> Embedder:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sidecar.sha256.lower():
         raise InputError(f"{beside}: sha256 is that of another file than {path}, which has {found}")
-    text = hashlib.sha256(beside.read_bytes()).hexdigest()
-    return _held(Embedder(f"{found} {text}", sidecar, onnx.network(path)), str(beside))
+    return _held(Embedder(_named(path.stem, found, repr(sidecar)), sidecar, onnx.network(path)), str(beside))
+
+
+def _named(name: str, *contents: str) -> str:
+    """A name that is another for other contents, and can be that of a folder."""
+    digest = hashlib.blake2b("".join(contents).encode(), digest_size=8).hexdigest()
+    return f"{re.sub('[^A-Za-z0-9_-]', '_', name)}-{digest}"
 
 
 def _held(embedder: Embedder, what: str) -> Embedder:

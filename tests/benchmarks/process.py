@@ -73,7 +73,7 @@ def memory(seconds: float) -> None:
     ref = 0.1 * rng.standard_normal((1, round(RATE * seconds)), dtype=np.float32)
     test = ref + 0.01 * rng.standard_normal(ref.shape, dtype=np.float32)
     print(f"\n| metric, {seconds:g} s pair | MiB beyond the inputs | with hp |\n|---|---|---|")
-    for name in metrics.names():
+    for name in metrics.without_weights():
         compute = metrics.get(name).compute
         cells = []
         for weighting in ("none", "hp") if "weighting" in metrics.options(name) else (None,):

@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--no-layouts", action="store_true", help="only the order of compiling and loading")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    names = given.metric or metrics.names()
+    names = given.metric or metrics.without_weights()
     if given.child:
         print(json.dumps(_child(names, given.options)))
         return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +176,14 @@ def test_a_wrong_sidecar_is_one_line(change, said):
     for key in right:
         with pytest.raises(InputError, match=f"{key} is missing"):
             embedding.sidecar_of({k: v for k, v in right.items() if k != key}, "net.json")
+
+
+def test_the_sidecar_of_the_page_is_one():
+    page = (Path(__file__).parents[2] / "docs" / "embeddings.md").read_text()
+    told = json.loads(page.split("```json")[1].split("```")[0])
+    embedding.sidecar_of(told, "docs/embeddings.md")
+    for field in fields(embedding.Sidecar):
+        assert f"`{field.name}`" in page, field.name
 
 
 def test_a_front_end_that_is_not_the_trainings_is_found(waves, tmp_path):
