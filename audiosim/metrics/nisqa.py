@@ -36,7 +36,7 @@ CARD = Card(
     formula="mean over moments, weighted by attention, of the ratings of a network of convolutions and self-attention"
     " over mel spectra",
     source="Mittag et al. 2021, arXiv 2104.09494; weights: gabrielmittag/NISQA at fe84f0f, nisqa.tar",
-    conventions="The original's number to 1e-6, at any rate, as it takes recordings at the rate they have. It stops at"
+    conventions="The original's number to 1e-5, at any rate, as it takes recordings at the rate they have. It stops at"
     " 52 s; longer ones are taken here, and nothing vouches for them. Ratings are not clipped to 1..5 either.",
     silence="Undefined for a silent test, with drop=true for a silent reference too.",
     caveat="It judges the test alone, as speech over telephone and network: how far it is from the reference says"

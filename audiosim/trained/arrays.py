@@ -45,16 +45,15 @@ def linear(x: Array, weight: Array) -> Array:
 
 
 def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
-    """Correlation of x [item, channel, row, column] with kernel [out, channel, row, column], behind so many zeros at
-    each end of rows and columns."""
-    out, _, height, width = kernel.shape
+    """Correlation of x [channel, item, row, column] with kernel [out, channel, row, column], behind so many zeros at
+    each end of rows and columns -> [out, item, row, column]."""
+    out, channels, height, width = kernel.shape
     x = np.pad(x, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
     rows, columns = x.shape[2] - height + 1, x.shape[3] - width + 1
-    answer = np.zeros((len(x), out, rows * columns), np.result_type(x, kernel))
-    for i in range(height):
-        for j in range(width):
-            answer += kernel[:, :, i, j] @ x[:, :, i : i + rows, j : j + columns].reshape(len(x), -1, rows * columns)
-    return answer.reshape(len(x), out, rows, columns)
+    taps = [(i, j) for i in range(height) for j in range(width)]
+    cut = np.stack([x[:, :, i : i + rows, j : j + columns] for i, j in taps]).reshape(len(taps) * channels, -1)
+    weights = np.ascontiguousarray(kernel.transpose(0, 2, 3, 1)).reshape(out, -1)
+    return np.asarray(weights @ cut).reshape(out, x.shape[1], rows, columns)
 
 
 def adaptive_max_pool(x: Array, sizes: tuple[int, int]) -> Array:

@@ -22,7 +22,8 @@ BLOCK = 1024  # frames at once
 class Mel:
     """A spectrogram in bands of Slaney's mel scale, of unit area, behind a periodic window.
 
-    n_fft, hop, win: samples; win 0: n_fft. fmin, fmax: Hz; fmax 0: half the rate; beyond it librosa warns, and bands are empty. power: of the magnitudes.
+    n_fft, hop, win: samples; win 0: n_fft. fmin, fmax: Hz; fmax 0: half the rate; bands beyond that are empty. power:
+    of the magnitudes.
     pad: what stands before the first sample and behind the last, so that frames are centred; none: they are not.
     """
 

@@ -2,7 +2,7 @@
 multidimensional speech quality prediction with crowdsourced datasets", Interspeech, arXiv 2104.09494, section 3.
 
 Six convolutions look at 150 ms of mel spectrum, every 40 ms; two layers of self-attention see all of the recording; and
-for each of five opinions a head of its own says how much each of these moments counts. Computed in float64.
+for each of five opinions a head of its own says how much each of these moments counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FLOOR, RANGE = 1e-4, 80.0  # of a magnitude; dB below the loudest band of the re
 OPINIONS = ("mos", "noisiness", "discontinuity", "coloration", "loudness")  # in the order of the heads
 LONGEST = 1300  # moments that the original takes
 POOLS = {1: (24, 7), 2: (12, 5), 4: (6, 3)}  # behind which convolutions, to how many rows and columns
-MOMENTS = 256  # at once
+MOMENTS = 32  # at once
 
 
 class Opinions(NamedTuple):
@@ -39,7 +39,7 @@ class Opinions(NamedTuple):
 
 
 def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
-    """The weights in the original's file, float64; InputError where it is another network's."""
+    """The weights in the original's file, float32; InputError where it is another network's."""
     state: Mapping[str, Array] = file.get("model_state_dict", file)
     wanted = [f"cnn.model.conv{i}.weight" for i in range(1, 7)] + [f"cnn.model.bn{i}.running_var" for i in range(1, 7)]
     wanted += ["time_dependency.model.norm1.weight", "time_dependency.model.layers.0.self_attn.in_proj_weight"]
@@ -47,7 +47,7 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
     for name in wanted:
         if name not in state:
             raise InputError(f"{told} holds no NISQA with five opinions: it has no {name}")
-    return {name: np.asarray(array, np.float64) for name, array in state.items()}
+    return {name: np.asarray(array, np.float32) for name, array in state.items()}
 
 
 def shortest(rate: int) -> int:
@@ -63,9 +63,10 @@ def spectrum(x: Array, rate: int) -> Array:
 
 
 def opinions(levels: Array, weights: Weights) -> Opinions:
-    """Of a spectrum [frame, band] of WIDTH frames or more."""
+    """Of a spectrum [frame, band] of WIDTH frames or more, computed in the type of the weights."""
+    levels = levels.astype(weights["cnn.model.conv1.weight"].dtype, copy=False)
     moments = np.lib.stride_tricks.sliding_window_view(levels, WIDTH, axis=0)[::STEP]  # [moment, band, frame]
-    seen = np.concatenate([_seen(moments[i : i + MOMENTS, None], weights) for i in range(0, len(moments), MOMENTS)])
+    seen = np.concatenate([_seen(moments[None, i : i + MOMENTS], weights) for i in range(0, len(moments), MOMENTS)])
     prefix = "time_dependency.model."
     x = _normed(_dense(seen, weights, f"{prefix}linear"), weights, f"{prefix}norm1")
     layer = 0
@@ -82,18 +83,17 @@ def opinions(levels: Array, weights: Weights) -> Opinions:
 
 
 def _seen(x: Array, weights: Weights) -> Array:
-    """What the convolutions make of x [moment, 1, band, frame]: [moment, feature]."""
+    """What the convolutions make of x [1, moment, band, frame]: [moment, feature]."""
     for i in range(1, 7):
-        name = f"cnn.model.conv{i}"
-        x = arrays.conv2d(x, weights[f"{name}.weight"], (1, 0 if i == 6 else 1))
-        x = x + weights[f"{name}.bias"][:, None, None]
-        norm = f"cnn.model.bn{i}."
+        name, norm = f"cnn.model.conv{i}.", f"cnn.model.bn{i}."
         gain = weights[f"{norm}weight"] / np.sqrt(weights[f"{norm}running_var"] + 1e-5)
-        x = (x - weights[f"{norm}running_mean"][:, None, None]) * gain[:, None, None]
-        x = np.maximum(x + weights[f"{norm}bias"][:, None, None], 0)
+        shift = (weights[f"{name}bias"] - weights[f"{norm}running_mean"]) * gain + weights[f"{norm}bias"]
+        kernel = weights[f"{name}weight"] * gain[:, None, None, None]
+        x = arrays.conv2d(x, kernel, (1, 0 if i == 6 else 1)) + shift[:, None, None, None]
+        x = np.maximum(x, 0)
         if i in POOLS:
             x = arrays.adaptive_max_pool(x, POOLS[i])
-    return x.reshape(len(x), -1)
+    return x.swapaxes(0, 1).reshape(x.shape[1], -1)
 
 
 def _attended(x: Array, weights: Weights, name: str) -> Array:

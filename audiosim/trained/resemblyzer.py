@@ -2,7 +2,7 @@
 speaker verification", ICASSP, arXiv 1710.10467, section 2; Jia et al. 2018, arXiv 1806.04558, section 2.1.
 
 Three layers of long short-term memory read 1.6 s of mel spectrum; their last state, dense and rectified, is brought to
-unit length. A recording is the mean of such embeddings, one every 0.77 s. Computed in float64.
+unit length. A recording is the mean of such embeddings, one every 0.77 s.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Voice(NamedTuple):
 
 
 def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, Array]:
-    """The weights in the original's file, float64; InputError where it is another network's."""
+    """The weights in the original's file, float32; InputError where it is another network's."""
     state: Mapping[str, Array] = file.get("model_state", file)
     found: dict[str, Array] = {}
     for i in count():
@@ -49,7 +49,7 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
         if missing := [name for name in names if name not in state]:
             raise InputError(f"{told} holds no network of Resemblyzer: it has no {missing[0]}")
         for name in names:
-            found[name] = np.asarray(state[name], np.float64)
+            found[name] = np.asarray(state[name], np.float32)
     return found
 
 
@@ -72,11 +72,12 @@ def starts(samples: int) -> Array:
 
 
 def voice(x: Array, weights: Weights) -> Voice:
-    """Of a recording x [sample] at 16 kHz that is no silence."""
+    """Of a recording x [sample] at 16 kHz that is no silence, computed in the type of the weights."""
     first = starts(len(x))
-    levels = spectrum(x, (int(first[-1]) + WIDTH) * HOP)
+    levels = spectrum(x, (int(first[-1]) + WIDTH) * HOP).astype(weights["linear.weight"].dtype)
     cut = np.stack([levels[i : i + WIDTH] for i in first])
     parts = np.concatenate([_embedded(cut[i : i + PARTS], weights) for i in range(0, len(cut), PARTS)])
+    parts = arrays.unit(parts.astype(np.float64))
     return Voice(arrays.unit(parts.mean(0)), parts, (first + WIDTH / 2) * HOP / RATE)
 
 
@@ -87,4 +88,5 @@ def _embedded(x: Array, weights: Weights) -> Array:
         of_input, of_state = (weights[f"lstm.weight_{name}_l{layer}"] for name in ("ih", "hh"))
         x = arrays.lstm(x, of_input, of_state, weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"])
         layer += 1
-    return arrays.unit(np.maximum(arrays.linear(x[:, -1], weights["linear.weight"]) + weights["linear.bias"], 0))
+    dense = arrays.linear(x[:, -1], weights["linear.weight"]) + weights["linear.bias"]
+    return np.maximum(dense, 0)  # type: ignore[no-any-return]

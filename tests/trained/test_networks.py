@@ -34,6 +34,10 @@ def pair(rate, seconds=0.4):
     return x[0], added_noise(x, rate, 0.1, 6)[0]
 
 
+def double(weights):
+    return {name: array.astype(np.float64) for name, array in weights.items()}
+
+
 # Layers
 
 
@@ -54,7 +58,7 @@ def test_layers_are_torch_s():
     same(arrays.softmax(x), functional.softmax(given[0][0], dim=-1))
     square, kernel = rng.standard_normal((5, 2, 12, 9)), rng.standard_normal((4, 2, 3, 3))
     given = torch.from_numpy(square), torch.from_numpy(kernel)
-    same(arrays.conv2d(square, kernel, (1, 0)), functional.conv2d(*given, padding=(1, 0)))
+    same(arrays.conv2d(square.swapaxes(0, 1), kernel, (1, 0)).swapaxes(0, 1), functional.conv2d(*given, padding=(1, 0)))
     for sizes in ((6, 3), (5, 4), (12, 7)):
         same(arrays.adaptive_max_pool(square, sizes), functional.adaptive_max_pool2d(given[0], sizes))
     weight, bias = rng.standard_normal((2, 9))
@@ -132,7 +136,7 @@ def test_cdpam_is_its_definition():
 
 @pytest.mark.parametrize("samples", [1, 15, 1024, cdpam.BLOCK, cdpam.BLOCK + 1, 2 * cdpam.BLOCK + 777])
 def test_blocks_of_cdpam_change_nothing(samples):
-    known = {name: a.astype(np.float64) for name, a in cdpam.weights(random_networks.cdpam()).items()}
+    known = double(cdpam.weights(random_networks.cdpam()))
     x = np.random.default_rng(1).standard_normal(samples)
     whole = cdpam.encoded(x, known, arrays)
     parts, counts = cdpam.parts(x, known), cdpam.counts(samples)
@@ -179,7 +183,7 @@ def test_nisqa_is_its_definition():
         name = f"pool_layers.{i}.model."
         weight = dense(functional.relu(dense(x, f"{name}linear1")), f"{name}linear2").softmax(0)
         expected.append(dense((weight * x).sum(0), f"{name}linear3").item())
-    found = nisqa.opinions(levels, nisqa.weights(random_networks.nisqa()))
+    found = nisqa.opinions(levels, double(nisqa.weights(random_networks.nisqa())))
     assert found.values.tolist() == pytest.approx(expected, rel=1e-9)
     np.testing.assert_allclose(found.attention.sum(1), 1)
 
@@ -189,7 +193,7 @@ def test_resemblyzer_is_its_definition():
     state = {name: torch.from_numpy(a).double() for name, a in random_networks.resemblyzer().items()}
     layers = torch.nn.LSTM(40, 12, 3, batch_first=True, dtype=torch.float64)
     layers.load_state_dict({name.removeprefix("lstm."): a for name, a in state.items() if name.startswith("lstm.")})
-    known = resemblyzer.weights(random_networks.resemblyzer())
+    known = double(resemblyzer.weights(random_networks.resemblyzer()))
     x = pair(16000, 3.0)[0]
     first = resemblyzer.starts(x.size)
     levels = resemblyzer.spectrum(x, (int(first[-1]) + 160) * 160)
