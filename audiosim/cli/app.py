@@ -23,6 +23,7 @@ from ..config import (
     ReportAudio,
     Settings,
     Tables,
+    Unfamiliar,
     positive,
     resolve,
     whole,
@@ -281,6 +282,14 @@ FullScaleOption = Annotated[
         "with a note (default: keep).",
     ),
 ]
+UnfamiliarOption = Annotated[
+    Unfamiliar | None,
+    typer.Option(
+        "--unfamiliar",
+        help="A sound unlike those that a metric was judged on: mark its value with ? or ??, or give an error instead "
+        "(default: mark).",
+    ),
+]
 LevelOption = Annotated[
     float | None,
     typer.Option(
@@ -415,6 +424,7 @@ def compare(
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
     full_scale: FullScaleOption = None,
+    unfamiliar: UnfamiliarOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
     backend: BackendOption = None,
@@ -584,6 +594,7 @@ def batch(
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
     full_scale: FullScaleOption = None,
+    unfamiliar: UnfamiliarOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
     backend: BackendOption = None,

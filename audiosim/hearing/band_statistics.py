@@ -31,8 +31,8 @@ WINDOW, STEP = 100, 50  # frames
 QUIETER = 40.0  # dB: frames further below the loudest do not count in the level, and are no sound
 FLOOR = 1e-5  # of levels, in each band
 SOUNDING = 0.1  # share of the frames of a window that must be sound
-# Of each band, dB: mean and standard deviation of its level, the mean of how far it moves within 10 ms; the level that a
-# tenth of the frames lie below, and the root mean square of its rises within 10 ms.
+# Of each band, dB: mean and standard deviation of its level, the mean of how far it moves within 10 ms; the level that
+# a tenth of the frames lie below, and the root mean square of its rises within 10 ms.
 KINDS = ("level", "deviation", "movement", "quiet", "rise")
 FIRST = KINDS[:3]
 MOST = 1 << 19  # samples of frames at a time
