@@ -194,6 +194,20 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()) / "audiosim" / "domains"
 
 
+def keep(metric: str, known: Summary, about: str) -> Path:
+    """Keep a summary of the user's own recordings for the metric; where. UsageError where it cannot be written."""
+    file = folder() / FILE.format(metric)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(stored(known, about), encoding="utf-8")
+        draft.replace(file)
+    except OSError as broken:
+        raise UsageError(f"{file}: cannot be written: {broken.strerror}") from None
+    summary.cache_clear()
+    return file
+
+
 @cache
 def summary(metric: str) -> Summary:
     """That of a metric of audiosim: the user's own, or the stored one, or that of speech."""
