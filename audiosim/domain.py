@@ -111,7 +111,8 @@ def recording(x: Array, rate: int) -> Recording:
         upper = total[(hearing.band_statistics.centres() > UPPER) & (hearing.band_statistics.centres() <= TOP)].max()
         place["level"] = float(10 * np.log10(total.sum()))
         place["bandwidth"] = float(10 * np.log10(max(upper, 1e-30) / total.sum()))
-        place["clipped"] = float((np.abs(x) > PEAK * np.abs(x).max()).mean())
+        size = np.abs(x)
+        place["clipped"] = float(np.count_nonzero(size > PEAK * size.max()) / x.size)
     points = hearing.band_statistics.of_powers(powers, KINDS, FLOOR)
     return Recording(place, points[:, _kept()])
 
