@@ -20,7 +20,7 @@ from .engine.cache import caching
 from .engine.threads import cores, in_threads
 from .errors import AudiosimError, InputError, MetricError, NothingToCompare, UsageError
 from .match import Policy, check, match
-from .result import IDENTICAL, Result, failed, undefined
+from .result import IDENTICAL, Result, Scale, failed, undefined
 from .signal import Signal, check_finite, cuts
 
 FAR = 1e6  # in place of an infinite value, or none, where estimates are given to sources
@@ -134,6 +134,16 @@ def _identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
     """Part by part: what is compared takes memory."""
     parts = (slice(k, k + PART) for k in range(0, a.shape[1], PART))
     return a.shape == b.shape and all(np.array_equal(a[:, part], b[:, part]) for part in parts)
+
+
+def _familiar(found: Result, policy: Policy) -> Result:
+    """The result, or an error where the sound is unlike those that the metric was judged on and the policy asks for
+    that."""
+    if policy.unfamiliar == "mark" or found.domain in (None, "ok"):
+        return found
+    said = f"{found.domain}: the sound is unlike those that the metric was judged on (p = {found.domain_p:.2g})"
+    none = failed(f"{said}; unfamiliar=mark gives a value", len(found.per_channel), Scale(found.unit, found.better))
+    return replace(none, domain=found.domain, domain_p=found.domain_p)
 
 
 def _of_identical(spec: str, found: Result) -> Result:
@@ -267,7 +277,7 @@ def compare_signals(
 
     with caching(ref.samples, test.samples) if len(parsed) > 1 else nullcontext():
         for spec in parsed:
-            results[spec.text] = ask(spec)
+            results[spec.text] = _familiar(ask(spec), policy)
     if (seen is None or seen.alike) and _identical(ref.samples, test.samples):
         results = {text: _of_identical(text, found) for text, found in results.items()}
     done = {**done, **examine(ref, test, seen)}

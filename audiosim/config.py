@@ -23,6 +23,7 @@ Rate = Literal["error", "resample"]
 Channels = Literal["error", "mono", "match"]
 Length = Literal["auto", "error", "trim", "pad", "keep"]
 FullScale = Literal["error", "int16", "int24", "keep"]
+Unfamiliar = Literal["mark", "error"]
 Gain = Literal["none", "match"]
 Polarity = Literal["keep", "match"]
 Damaged = Literal["error", "allow"]
@@ -54,6 +55,7 @@ class Settings:
     damaged: Damaged = "error"
     raw: str | None = None  # RATE:CHANNELS:FORMAT of files without a header; None: there are none
     full_scale: FullScale = "keep"  # of peaks above +6 dBFS
+    unfamiliar: Unfamiliar = "mark"  # of sounds unlike those that a metric was judged on
     backend: Backend = "numba"
     report_audio: ReportAudio = "worst"
     jobs: int | None = None  # None: all cores
@@ -75,6 +77,7 @@ class Settings:
             "damaged": self.damaged,
             "raw": self.raw,
             "full_scale": self.full_scale,
+            "unfamiliar": self.unfamiliar,
         }
 
 

@@ -28,9 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .dsp import gaussian
+from . import dsp, hearing
 from .errors import UsageError
-from .hearing import band_statistics
 from .result import Domain
 
 Array = NDArray[Any]
@@ -42,6 +41,7 @@ SPEECH = "speech: single recordings, sampled at 16 kHz or more"  # of a card: re
 LEAST_RATE = 16000  # Hz: below it a recording is not looked at
 TOP = 7500.0  # Hz: bands up to here count
 FLOOR = 1e-4  # of their levels
+KINDS = "deviation", "movement", "quiet", "rise"  # of their statistics
 FOLDS = 10  # parts at most in which groups of recordings are left out
 LEAST = 20  # recordings, from which p can fall below UNFAMILIAR
 PEAK = 0.9  # of the peak: samples beyond it are clipped, if they are many
@@ -103,33 +103,44 @@ class Recording(NamedTuple):
 
 def recording(x: Array, rate: int) -> Recording:
     """Of x [sample] at rate Hz."""
-    powers = band_statistics.band_powers(x, rate)
-    sound = band_statistics.sounding(powers)
+    powers = hearing.band_statistics.band_powers(x, rate)
+    sound = hearing.band_statistics.sounding(powers)
     place = {"seconds": x.size / rate, "level": -np.inf, "clipped": 0.0, "bandwidth": -np.inf}
     if sound.any():
         total = powers[sound].mean(0)
-        upper = total[(band_statistics.centres() > UPPER) & (band_statistics.centres() <= TOP)].max()
+        upper = total[(hearing.band_statistics.centres() > UPPER) & (hearing.band_statistics.centres() <= TOP)].max()
         place["level"] = float(10 * np.log10(total.sum()))
         place["bandwidth"] = float(10 * np.log10(max(upper, 1e-30) / total.sum()))
-        place["clipped"] = float((np.abs(x) > PEAK * np.abs(x).max()).mean())
-    points = band_statistics.of_powers(powers, band_statistics.KINDS, FLOOR)
-    kept = np.tile(band_statistics.centres() <= TOP, len(band_statistics.KINDS))
-    return Recording(place, points[:, kept])
+        size = np.abs(x)
+        place["clipped"] = float(np.count_nonzero(size > PEAK * size.max()) / x.size)
+    points = hearing.band_statistics.of_powers(powers, KINDS, FLOOR)
+    return Recording(place, points[:, _kept()])
 
 
 def features() -> tuple[str, ...]:
     """Names of the features of a recording."""
-    kept = np.tile(band_statistics.centres() <= TOP, len(band_statistics.KINDS))
-    return tuple(np.array(band_statistics.names(band_statistics.KINDS))[kept].tolist())
+    return tuple(np.array(hearing.band_statistics.names(KINDS))[_kept()].tolist())
 
 
-# How much more than what recordings have the rules allow: (least, greatest) -> bounds.
-RULES: Mapping[str, Any] = {
-    "seconds": lambda low, high: (min(low / 4, 1.0), max(high * 10, 60.0)),
-    "level": lambda low, high: (low - 20.0, None),
-    "clipped": lambda low, high: (None, 2 * high),
-    "bandwidth": lambda low, high: (low - 15.0, None),
-}
+def _kept() -> Array:
+    """Which statistics count [feature]."""
+    return np.tile(hearing.band_statistics.centres() <= TOP, len(KINDS))
+
+
+def _allowed(places: Sequence[Mapping[str, float]]) -> dict[str, tuple[float | None, float | None]]:
+    """The rules, which allow more than what recordings have: a quarter as short, ten times as long, 20 dB quieter, ten
+    times as many samples near the peak, 15 dB less above 4.5 kHz."""
+    least, most = ({name: end(p[name] for p in places) for name in places[0]} for end in (min, max))
+
+    def short(x: float) -> float:
+        return float(f"{x:.3g}")
+
+    return {
+        "seconds": (short(min(least["seconds"] / 4, 1.0)), short(max(10 * most["seconds"], 60.0))),
+        "level": (short(least["level"] - 20), None),
+        "clipped": (None, short(max(10 * most["clipped"], 0.01))),
+        "bandwidth": (short(least["bandwidth"] - 15), None),
+    }
 
 
 def fitted(recordings: Sequence[Recording], groups: Sequence[Any]) -> Summary:
@@ -139,23 +150,20 @@ def fitted(recordings: Sequence[Recording], groups: Sequence[Any]) -> Summary:
     fold = (np.arange(len(names)) % min(FOLDS, len(names)))[np.random.default_rng(0).permutation(len(names))][code]
 
     def of(chosen: Array) -> Summary:
-        some = [recordings[i].points for i in np.flatnonzero(chosen)]
+        some = [recordings[i].points for i in np.flatnonzero(chosen).tolist()]
         weights = np.concatenate([np.full(len(x), 1 / (len(x) * len(some))) for x in some])
-        centre, covariance = gaussian.shrunk(np.concatenate(some), weights)
+        centre, covariance = dsp.gaussian.shrunk(np.concatenate(some), weights)
         return Summary({}, features(), centre, np.linalg.inv(covariance), np.empty(0))
 
     scores = np.empty(len(recordings))
     for k in np.unique(fold):
         rest = of(fold != k)
-        for i in np.flatnonzero(fold == k):
+        for i in np.flatnonzero(fold == k).tolist():
             scores[i] = rest.score(recordings[i].points)
-    rules = {}
-    for name, allow in RULES.items():
-        values = [r.place[name] for r in recordings]
-        bounds = allow(min(values), max(values))
-        rules[name] = tuple(None if end is None else float(f"{end:.3g}") for end in bounds)
     whole = of(np.ones(len(recordings), bool))
-    return Summary(rules, whole.features, whole.centre, whole.precision, np.sort(scores))  # type: ignore[arg-type]
+    return Summary(
+        _allowed([r.place for r in recordings]), whole.features, whole.centre, whole.precision, np.sort(scores)
+    )
 
 
 def stored(summary: Summary, about: str) -> str:
@@ -185,6 +193,20 @@ def read(text: str) -> Summary:
 def folder() -> Path:
     """Where summaries of the user's own recordings are: `$XDG_DATA_HOME/audiosim/domains`."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()) / "audiosim" / "domains"
+
+
+def keep(metric: str, known: Summary, about: str) -> Path:
+    """Keep a summary of the user's own recordings for the metric; where. UsageError where it cannot be written."""
+    file = folder() / FILE.format(metric)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(stored(known, about), encoding="utf-8")
+        draft.replace(file)
+    except OSError as broken:
+        raise UsageError(f"{file}: cannot be written: {broken.strerror}") from None
+    summary.cache_clear()
+    return file
 
 
 @cache

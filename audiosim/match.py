@@ -49,6 +49,7 @@ class Policy:
     damaged: Literal["error", "allow"] = "error"  # what to do with a file that is damaged or would be read in part
     raw: str | None = None  # RATE:CHANNELS:FORMAT of files without a header, as audio.load reads them
     full_scale: Literal["error", "int16", "int24", "keep"] = "keep"  # of peaks above +6 dBFS; int16: divided by 2**15
+    unfamiliar: Literal["mark", "error"] = "mark"  # of sounds outside a metric's domain; error: they have no value
 
     @property
     def search(self) -> float | None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import domain, watch
 from .answer import Channel, Detail, Pair, pool, result
 from .card import Card
 from .dsp.resampling import to_rate
+from .engine.cache import cached
 from .engine.threads import in_threads
 from .errors import InputError, MetricError, NoFeature, UsageError
 from .hearing.weighting import PLAIN, Weighted, streams
@@ -121,6 +123,7 @@ class Metric:
         """As compute, of a metric that is known to be sound."""
         o = self.chosen(options)
         every = [(in_order(r), in_order(t)) for r, t in ((ref, test), *others)]
+        given, at = every[0], rate
         if o.resampled_to is not None:
             try:
                 names = ("the reference", "the test")
@@ -150,9 +153,14 @@ class Metric:
             channels = in_threads(lambda c: ask(pairs[c]), range(len(pairs)), at_once)
             answer = pool(channels, self.card.pooling)
         found = result(answer, len(ref), self.scale(o))
-        if not answer.place or found.status != "ok" or self.sha256 is not None:  # no summary of others is stored
+        if found.status != "ok" or self.sha256 is not None:  # no summary of others is stored
             return found
-        known, p = domain.summary(self.name).judge(answer.place)
+        if answer.place:
+            known, p = domain.summary(self.name).judge(answer.place)
+        elif self.card.domain == domain.SPEECH and min(at, o.resampled_to or at) >= domain.LEAST_RATE:
+            known, p = domain.summary(self.name).judge(*self.looked_at(given, at))
+        else:
+            return found
         return replace(found, domain=known, domain_p=p)
 
     def feature(self, signal: Signal, **options: Any) -> Array:
@@ -171,6 +179,11 @@ class Metric:
     def distances(self, one: Array, many: Array, **options: Any) -> Array:
         """The metric between one feature [value] and many [item, value]: float64 [item]."""
         return self.module.distances(one, many, self.chosen(options))  # type: ignore[no-any-return]
+
+    def looked_at(self, pair: tuple[Array, Array], rate: int) -> domain.Recording:
+        """The recording that the domain is asked about."""
+        x = pair[1] if self.card.non_intrusive else pair[0]
+        return cached(x, ("domain", rate), lambda: domain.recording(x.mean(0, dtype=np.float64), rate))
 
     def twin(self, rate: int, options: Options) -> Twin:
         """The same on tensors, made for this rate."""

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 GAP = "   "  # between the columns of a printed table
 UNLIKE = {  # domain of a result: the mark behind its value, and what it means
-    "unfamiliar": ("?", "? unlike nearly all pairs that it was judged on"),
-    "foreign": ("??", "?? like no pair that it was judged on: rate, length, level or kind of difference"),
+    "unfamiliar": ("?", "? unlike nearly all sounds that it was judged on"),
+    "foreign": ("??", "?? like no sound that it was judged on: rate, length, level, clipping, bandwidth or kind"),
 }
 
 
@@ -372,7 +372,7 @@ def shown(row: Mapping[str, Any]) -> str:
 
 
 def mark(row: Mapping[str, Any]) -> str:
-    """Behind a value: whether the pair lies outside the metric's domain."""
+    """Behind a value: whether the sound lies outside the metric's domain."""
     return UNLIKE[row["domain"]][0] if row.get("domain") in UNLIKE else ""
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from math import isnan, nan
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import audiosim
 from audiosim import domain, metrics
+from audiosim.errors import UsageError
+from audiosim.judge import gates
 from audiosim.judge.rows import pair_row, to_json
 from audiosim.metrics import auditory
 from audiosim.result import Result
@@ -62,7 +67,10 @@ def test_the_stored_summary_is_of_this_version() -> None:
 
 def test_cards_name_the_domains_that_are_stored() -> None:
     stored = {p.name for p in domain.resources.files("audiosim.tables").iterdir() if p.name.startswith("domain_")}
-    assert stored == {domain.FILE.format(n) for n in metrics.own_names() if metrics.get(n).card.domain}
+    of_speech = {n for n in metrics.own_names() if metrics.get(n).card.domain == domain.SPEECH}
+    assert of_speech >= {"pesq", "visqol-speech", "stoi", "haspi", "srmr", "warp-q"}
+    own = {n for n in metrics.own_names() if metrics.get(n).card.domain} - of_speech
+    assert stored == {domain.FILE.format(n) for n in own | {"speech", "srmr"}}
 
 
 def test_what_listeners_rated_is_familiar_and_what_nobody_rated_is_not() -> None:
@@ -123,4 +131,107 @@ def test_markdown_and_page_show_the_mark() -> None:
     (one,) = strict(row)["results"]
     cell = answer({**one, "gates": []})
     assert cell["text"].endswith("?")
-    assert "unlike nearly all pairs" in cell["reason"]
+    assert "unlike nearly all sounds" in cell["reason"]
+
+
+def syllables(seed: int = 0, seconds: float = 3.0, rate: int = RATE) -> np.ndarray:
+    """Bursts of a coloured noise [channel, sample]."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * rate)) / rate
+    envelope = np.abs(np.sin(np.pi * 3.1 * t)) * (np.sin(2 * np.pi * 0.4 * t) > -0.7)
+    spectrum = np.fft.rfft(rng.normal(size=t.size)) / (1 + np.fft.rfftfreq(t.size, 1 / rate) / 800)
+    x = envelope * np.fft.irfft(spectrum, t.size)
+    return 0.1 * x[None] / x.std()
+
+
+@cache
+def of_syllables() -> domain.Summary:
+    return domain.fitted([domain.recording(syllables(i)[0], RATE) for i in range(24)], range(24))
+
+
+@pytest.fixture
+def own_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[domain.Summary]:
+    """Of such bursts, as if a user had made it for stoi."""
+    monkeypatch.setattr(domain, "folder", lambda: tmp_path)
+    (tmp_path / domain.FILE.format("stoi")).write_text(domain.stored(of_syllables(), "bursts"))
+    domain.summary.cache_clear()
+    yield of_syllables()
+    domain.summary.cache_clear()
+
+
+def test_a_summary_survives_its_file(own_summary: domain.Summary) -> None:
+    read = domain.summary("stoi")
+    assert read.features == own_summary.features == domain.features()
+    assert np.allclose(read.precision, own_summary.precision, rtol=1e-5, atol=0)
+    assert np.allclose(read.calibrated, own_summary.calibrated, rtol=1e-5)
+    assert read.rules == own_summary.rules
+    (domain.folder() / domain.FILE.format("pesq")).write_text("{}")
+    with pytest.raises(UsageError, match="is no summary of recordings"):
+        domain.summary("pesq")
+
+
+def test_recordings_like_the_known_ones_and_others(own_summary: domain.Summary) -> None:
+    x = syllables(99)
+    judge = metrics.get("stoi").compute
+    assert judge(x, x, RATE).domain == "ok"
+    assert judge(x, noise(RATE, 3.0), RATE).domain == "ok"  # what was done to the test is what it judges
+    assert judge(noise(RATE, 3.0), x, RATE).domain == "foreign"
+    spectrum = np.fft.rfft(x)
+    narrow = np.fft.irfft(np.where(np.fft.rfftfreq(x.shape[1], 1 / RATE) < 3400, spectrum, 0), x.shape[1])
+    peak = np.quantile(np.abs(x), 0.9)
+    for strange in (narrow, np.clip(x, -peak, peak), 1e-3 * x):
+        found = own_summary.judge(*domain.recording(strange[0], RATE))
+        assert found == ("foreign", pytest.approx(1 / 25))
+    assert own_summary.judge(*domain.recording(0 * x[0], RATE))[0] == "foreign"
+    assert own_summary.broken(domain.recording(x[0, :1000], RATE).place) == ["seconds"]
+    stereo = judge(np.repeat(x, 2, 0), np.repeat(x, 2, 0), RATE)
+    assert (stereo.domain, stereo.domain_p) == ("ok", judge(x, x, RATE).domain_p)
+    assert judge(x[:, ::2], x[:, ::2], RATE // 2).domain is None
+
+
+def test_alarms_are_as_rare_as_they_are_said_to_be(own_summary: domain.Summary) -> None:
+    said = [own_summary.judge(*domain.recording(syllables(i)[0], RATE))[0] for i in range(100, 124)]
+    assert said.count("ok") >= 19
+
+
+def test_speech_summaries() -> None:
+    for name, count in (("stoi", 45), ("srmr", 90)):
+        found = domain.summary(name)
+        assert found.features == domain.features()
+        assert len(found.calibrated) == count
+        assert (np.linalg.eigvalsh(found.precision) > 0).all()
+        assert set(found.rules) == {"seconds", "level", "clipped", "bandwidth"}
+    x = noise(RATE, 1.5)
+    assert metrics.get("srmr").compute(0 * x, x, RATE).domain != "ok"
+
+
+def test_unfamiliar_sounds_are_an_error_where_that_is_asked_for(own_summary: domain.Summary) -> None:
+    x, other = syllables(99), noise(RATE, 3.0)
+    assert audiosim.compare(x, x, "stoi", rate=RATE, unfamiliar="error")["stoi"].status == "ok"
+    found = audiosim.compare(other, other, ["stoi", "snr"], rate=RATE, unfamiliar="error")
+    assert (found["stoi"].status, found["stoi"].domain) == ("error", "foreign")
+    assert "foreign: the sound is unlike those" in str(found["stoi"].reason)
+    assert found["snr"].status == "ok"
+    assert audiosim.compare(other, other, "stoi", rate=RATE)["stoi"].status == "ok"
+
+
+def test_gates(own_summary: domain.Summary) -> None:
+    gate = gates.parse("domain_p(stoi)>=0.05")
+    assert (gate.spec, gate.familiar, gate.limit) == ("stoi", True, 0.05)
+    x, other = syllables(99), noise(RATE, 3.0)
+    for sound, held in ((x, True), (other, False)):
+        results = audiosim.compare(sound, sound, "stoi", rate=RATE)
+        verdict = gates.verdict(gate, results["stoi"])
+        assert verdict.passed == held
+        assert verdict.value == results["stoi"].domain_p
+        (row,) = json.loads(to_json(pair_row("a", "b", results)))["results"]
+        assert gates.verdict_of_row(gate, row).passed == held
+    assert gates.verdict(gate, replace(results["stoi"], domain=None, domain_p=nan)).reason.startswith("undefined")
+    for wrong, said in (
+        ("domain_p(snr)>=0.05", "snr has no domain"),
+        ("domain_p()>=0.05", "takes a metric"),
+        ("domain_p(min_channel(stoi))>=0.05", "takes a metric"),
+        ("domain_p(verdict)<=inaudible", "verdict"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            gates.parse(wrong)

@@ -43,7 +43,7 @@ ORDER = (
     {"batched"},
     {"torchmetrics"},
     {"batch"},
-    {"sets"},
+    {"sets", "calibration"},
     {"collection"},
     {"report"},
     {"bench"},

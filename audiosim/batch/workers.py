@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..result import Result
     from ..signal import Signal
 
-LATER = ("damaged", "raw", "full_scale")  # policies that journals of 0.1 do not name
+LATER = ("damaged", "raw", "full_scale", "unfamiliar")  # policies that journals of 0.1 do not name
 AHEAD = 2  # jobs that a worker has in hand: one that it computes, one that it decodes meanwhile
 GROUP = 8  # jobs on one reference that go to one worker in a row, which decodes and analyses it once
 HASHED = 1 << 20  # bytes of a file that are hashed at a time

@@ -23,6 +23,7 @@ from ..config import (
     ReportAudio,
     Settings,
     Tables,
+    Unfamiliar,
     positive,
     resolve,
     whole,
@@ -281,6 +282,14 @@ FullScaleOption = Annotated[
         "with a note (default: keep).",
     ),
 ]
+UnfamiliarOption = Annotated[
+    Unfamiliar | None,
+    typer.Option(
+        "--unfamiliar",
+        help="A sound unlike those that a metric was judged on: mark its value with ? or ??, or give an error instead "
+        "(default: mark).",
+    ),
+]
 LevelOption = Annotated[
     float | None,
     typer.Option(
@@ -415,6 +424,7 @@ def compare(
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
     full_scale: FullScaleOption = None,
+    unfamiliar: UnfamiliarOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
     backend: BackendOption = None,
@@ -593,6 +603,7 @@ def batch(
     level: LevelOption = None,
     audiogram: AudiogramOption = None,
     full_scale: FullScaleOption = None,
+    unfamiliar: UnfamiliarOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
     backend: BackendOption = None,
@@ -1084,7 +1095,7 @@ def bench(
     )
 
 
-ACTIONS = ("list", "get", "check")  # of models
+ACTIONS = ("list", "get", "check", "calibrate")  # of models
 
 
 def _models(incomplete: str) -> list[str]:
@@ -1098,13 +1109,17 @@ def models(
     action: Annotated[
         str,
         typer.Argument(
-            metavar="[list|get|check]",
+            metavar="[list|get|check|calibrate]",
             autocompletion=lambda incomplete: [word for word in ACTIONS if word.startswith(incomplete)],
-            help="List the known models; get one; or check that one gives the values that it should.",
+            help="List the known models; get one; check that one gives the values that it should; or tell a metric what "
+            "is familiar.",
         ),
     ] = "list",
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", autocompletion=_models, help="Models (list: all).")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", autocompletion=_models, help="Models (list: all); of calibrate a metric and a folder."
+        ),
     ] = None,
     format: ExplainFormatOption = None,
     json: JsonOption = False,
@@ -1118,11 +1133,15 @@ def models(
     audiosim models
     audiosim models get dnsmos-p835
     audiosim models check dnsmos-p835
+    audiosim models calibrate pesq my_recordings/
 
     Weights come neither with audiosim nor by themselves. A metric looks for them where its option model=PATH says, in
     the models folder, $XDG_DATA_HOME/audiosim/models or ~/.local/share/audiosim/models, and in the package that brings
     them. models get downloads them into the models folder; what does not have the known sha256 is not kept. Mind the
     licences.
+
+    models calibrate keeps statistics of the recordings below a folder, 20 or more, for a metric of speech: its values
+    are then marked as unfamiliar where a recording is unlike these, instead of unlike the speech that audiosim knows.
     """
     settings = _settings(locals())
     from .models import run

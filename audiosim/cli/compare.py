@@ -435,11 +435,11 @@ def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> No
                 say(f"{where}gate {'held' if v.passed else 'failed'}: {v.gate.text}: {v.reason}")
             continue
         unit = metrics.scale(v.gate.spec).unit
-        unit = "" if unit == "1" else f" {unit}"
+        unit = "" if unit == "1" or v.gate.familiar else f" {unit}"
         if v.value != v.value:
             say(f"{where}gate failed: {v.gate.text}: {v.reason}")
         elif not v.passed:
-            channel = f" {v.reason}" if v.gate.channel and v.reason else ""
+            channel = f" {v.reason}" if (v.gate.channel or v.gate.familiar) and v.reason else ""
             say(f"{where}gate failed: {v.gate.text}: {v.value:.6g}{unit}{channel}, missed by {v.missed_by:.6g}{unit}")
         elif not quiet:
             say(f"{where}gate held: {v.gate.text}: {v.value:.6g}{unit}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
-from ..judge.gates import Change, Verdict
+from ..judge.gates import FAMILIAR, Change, Verdict
 from ..judge.rows import VERDICT, Row
 from .words import about, amount, told
 
@@ -61,7 +61,7 @@ def missed(verdict: Verdict) -> str:
     """How a verdict on a gate came about, in a few words."""
     from .. import metrics
 
-    unit = metrics.scale(verdict.gate.spec).unit
+    unit = "1" if verdict.gate.familiar else metrics.scale(verdict.gate.spec).unit
     return _missed(verdict.value, verdict.missed_by, unit, verdict.reason)
 
 
@@ -69,6 +69,7 @@ def unmet(gate: Row, unit: str) -> str:
     """The same of a gate in a row; of one on the verdict, what it is."""
     if gate["spec"] == VERDICT:
         return str(gate["reason"])
+    unit = "1" if gate["require"].lstrip().startswith(FAMILIAR) else unit
     return _missed(_number(gate["value"]), _number(gate["missed_by"]), unit, gate["reason"])
 
 

@@ -20,7 +20,9 @@ COLUMNS = ("name", "judges", "kHz", "MB", "licence", "source", "found")
 
 
 def run(action: str, names: Sequence[str], settings: Settings, output: str | None) -> ExitCode:
-    """List, get or check."""
+    """List, get, check or calibrate."""
+    if action == "calibrate":
+        return _calibrate(names, settings)
     known = [weights.model(name) for name in names]
     match action:
         case "list":
@@ -36,7 +38,35 @@ def run(action: str, names: Sequence[str], settings: Settings, output: str | Non
             _named(known, "check")
             right = [_check(model) for model in known]
             return ExitCode.OK if all(right) else ExitCode.METRIC
-    raise UsageError(f"models lists; or models get NAME, or models check NAME; not {action!r}")
+    raise UsageError(
+        f"models lists; or models get NAME, models check NAME, or models calibrate METRIC FOLDER; not {action!r}"
+    )
+
+
+def _calibrate(names: Sequence[str], settings: Settings) -> ExitCode:
+    from ..calibration import calibrate
+
+    if len(names) != 2:
+        raise UsageError(
+            "models calibrate needs a metric and a folder, such as: audiosim models calibrate pesq speech/"
+        )
+    shown = sys.stderr.isatty() and not settings.quiet
+
+    def progress(done: int, of: int) -> None:
+        progress_line(f"{done} of {of} recordings")
+
+    try:
+        found = calibrate(*names, progress=progress if shown else None)
+    finally:
+        if shown:
+            progress_line("")
+    for line in found.unread:
+        say(line)
+    if not settings.quiet:
+        say(
+            f"{names[0]} now goes by {found.recordings} recordings; {found.file} holds their statistics, delete it to undo"
+        )
+    return ExitCode.INPUT if found.unread else ExitCode.OK
 
 
 def _named(models: Sequence[weights.Model], action: str) -> None:

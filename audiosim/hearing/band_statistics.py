@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import engine
 from ..engine.elementary import logarithms
 from ..engine.frames import STFT
-from ..engine.kernel import exact_kernel
+from ..engine.kernel import kernel
 from . import scales
 from .magnitudes import MelFilters, power
 
@@ -31,8 +31,8 @@ WINDOW, STEP = 100, 50  # frames
 QUIETER = 40.0  # dB: frames further below the loudest do not count in the level, and are no sound
 FLOOR = 1e-5  # of levels, in each band
 SOUNDING = 0.1  # share of the frames of a window that must be sound
-# Of each band, dB: mean and standard deviation of its level, the mean of how far it moves within 10 ms; the level that a
-# tenth of the frames lie below, and the root mean square of its rises within 10 ms.
+# Of each band, dB: mean and standard deviation of its level, the mean of how far it moves within 10 ms; the level that
+# a tenth of the frames lie below, and the root mean square of its rises within 10 ms.
 KINDS = ("level", "deviation", "movement", "quiet", "rise")
 FIRST = KINDS[:3]
 MOST = 1 << 19  # samples of frames at a time
@@ -108,7 +108,11 @@ def of_powers(powers: Array, kinds: Sequence[str] = FIRST, floor: float = FLOOR)
     starts = range(0, len(levels) - size + 1, STEP)
     kept = np.array([s for s in starts if sound[s : s + size].mean() >= SOUNDING], np.int64)
     out = np.empty((len(kept), len(KINDS), BANDS))
-    _statistics(levels, kept, size, out)
+    across = np.ascontiguousarray(levels.T)
+    _statistics(across, kept, size, out)
+    if "quiet" in kinds:
+        pieces = np.lib.stride_tricks.sliding_window_view(across, size, axis=1)[:, kept]
+        out[:, KINDS.index("quiet")] = np.partition(pieces, size // 10, axis=-1)[..., size // 10].T
     return out[:, [KINDS.index(kind) for kind in kinds]].reshape(len(kept), -1)
 
 
@@ -118,27 +122,25 @@ def sounding(powers: Array) -> Array:
     return np.asarray(total > 10 ** (-QUIETER / 10) * total.max())
 
 
-@exact_kernel
+@kernel
 def _statistics(levels: Array, starts: Array, size: int, out: Array) -> None:
-    """Of levels [frame, band] in windows of so many frames: out [window, kind, band]."""
-    for w in range(starts.size):
-        part = levels[starts[w] : starts[w] + size]
-        for b in range(part.shape[1]):
-            ordered = np.sort(part[:, b])
+    """Of levels [band, frame] in windows of so many frames: out [window, kind, band], but for the quiet level."""
+    for b in range(levels.shape[0]):
+        for w in range(starts.size):
+            part = levels[b, starts[w] : starts[w] + size]
             total = 0.0
             for f in range(size):
-                total += part[f, b]
+                total += part[f]
             mean = total / size
             square = moved = risen = 0.0
             for f in range(size):
-                square += (part[f, b] - mean) ** 2
-                if f:
-                    step = part[f, b] - part[f - 1, b]
-                    moved += abs(step)
-                    risen += max(step, 0.0) ** 2
+                square += (part[f] - mean) * (part[f] - mean)
+            for f in range(1, size):
+                step = part[f] - part[f - 1]
+                moved += abs(step)
+                risen += max(step, 0.0) * max(step, 0.0)
             steps = max(size - 1, 1)
             out[w, 0, b] = mean
             out[w, 1, b] = np.sqrt(square / size)
             out[w, 2, b] = moved / steps
-            out[w, 3, b] = ordered[size // 10]
             out[w, 4, b] = np.sqrt(risen / steps)

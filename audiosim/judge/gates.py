@@ -37,6 +37,7 @@ _GATE = re.compile(r"(?P<spec>.*?)(?:@(?P<band>[^@<>=]*))?\s*(?P<operator><=|>=|
 _POOLED = re.compile(r"(?P<pooled>[a-z]\w*(?:\.\d+)?)\s*\((?P<spec>.*)\)\s*(?P<rest>[<>=].*)", re.DOTALL)
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 POOLINGS = ("mean", "median", "min", "max", "worst")  # and p95, or p with any other number from 0 to 100
+FAMILIAR = "domain_p"  # of a pair: the p of Result.domain_p
 CHANNELS = {"min_channel": "min", "max_channel": "max"}  # of a pair: the channel with the smallest or largest value
 # Another processor rounds differently, and files are decoded to single precision (1.2e-7): less than this is no change.
 ROUNDING = 1e-6
@@ -49,6 +50,7 @@ class Gate:
     pooled: what of a batch must keep the limit: "mean", "median", "min", "max", "worst" or a percentile such as "p95";
     None where every pair must.
     channel: what of a pair must: its value (None), or the smallest ("min") or largest ("max") of those of its channels.
+    familiar: instead of the value, p of how familiar the sound is to the metric.
     """
 
     text: str
@@ -58,6 +60,7 @@ class Gate:
     band: tuple[float, float] | None = None
     pooled: str | None = None
     channel: str | None = None
+    familiar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ def parse(text: str, *, batch: bool = False) -> Gate:
     smallest value, by the metric's direction; p95 is the value below which 95 % lie, whatever the direction.
     """
     over = _POOLED.fullmatch(text.strip())
+    if over and over["pooled"] == FAMILIAR:
+        return _of_domain(text, over)
     if over:
         return _of_channels(text, over) if over["pooled"] in CHANNELS else _pooled(text, over, batch)
     found = _GATE.fullmatch(text.strip())
@@ -149,6 +154,17 @@ def _of_channels(text: str, found: re.Match[str]) -> Gate:
     return replace(parse(spec + found["rest"]), text=text, channel=CHANNELS[which])
 
 
+def _of_domain(text: str, found: re.Match[str]) -> Gate:
+    _no_verdict(text, found)
+    if "(" in found["spec"] or "@" in found["spec"] or not found["spec"].strip():
+        raise UsageError(f"the gate {text!r}: {FAMILIAR} takes a metric, such as {FAMILIAR}(pesq)>=0.05")
+    gate = parse(found["spec"] + found["rest"])
+    name = catalogue.parse(gate.spec).name
+    if not catalogue.get(name).card.domain:
+        raise UsageError(f"the gate {text!r}: {name} has no domain, so that nothing is unfamiliar to it")
+    return replace(gate, text=text, familiar=True)
+
+
 def _no_verdict(text: str, found: re.Match[str]) -> None:
     if found["spec"].strip() == VERDICT:
         raise UsageError(f"the gate {text!r}: a verdict is one of each pair and of all its channels; gate it as it is")
@@ -211,6 +227,8 @@ def verdict(gate: Gate, result: Result, silent: Sequence[int] = ()) -> Verdict:
 
     silent: channels, counted from 1, that are silent in both recordings and need no value of their own.
     """
+    if gate.familiar:
+        return _on_domain(gate, result.domain, result.domain_p, result.status, result.reason)
     if gate.channel is not None:
         return _on_channels(gate, result.per_channel.tolist(), result.status, result.reason, silent)
     value = result.value
@@ -223,9 +241,19 @@ def verdict_of_row(gate: Gate, row: Row) -> Verdict:
     """The same of a row, for a gate that is not on a band; of one on the verdict, of the row that holds it."""
     if gate.spec == VERDICT:
         return _on_verdict(gate, row.get("verdict"))
+    if gate.familiar:
+        return _on_domain(gate, row["domain"], row["domain_p"], row["status"], row["reason"])
     if gate.channel is not None:
         return _on_channels(gate, per_channel(row), row["status"], row["reason"], silent_channels(row))
     return verdict_on(number(row), gate, row["status"], row["reason"])
+
+
+def _on_domain(gate: Gate, domain: str | None, p: float | None, status: str, reason: str | None) -> Verdict:
+    if domain is None or p is None:
+        why = f"{status}: {reason}" if status in ("undefined", "error") else "undefined: not known with these options"
+        return Verdict(gate, nan, False, nan, why)
+    passed, missed = _against(p, gate)
+    return Verdict(gate, p, passed, missed, None if passed else domain)
 
 
 def _on_channels(

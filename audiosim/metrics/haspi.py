@@ -23,6 +23,7 @@ import numpy as np
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
+from ..domain import SPEECH
 from ..hearing import audiogram as audiograms
 from ..models.haspi import listener
 
@@ -53,6 +54,7 @@ CARD = Card(
     gradient="none",
     profile="share",
     map="share",
+    domain=SPEECH,
 )
 
 MOST = 0.9508  # what the networks give at best

@@ -25,6 +25,7 @@ import numpy as np
 from .. import engine, models, options
 from ..answer import Channel, Pair, pool, too_short
 from ..card import Card
+from ..domain import SPEECH
 from ..errors import InputError
 from ..hearing import scales
 from ..models.pesq.score import ASYMMETRIC, BEST_RAW, SHORTEST, SYMMETRIC, Score, opinion, score
@@ -78,6 +79,7 @@ CARD = Card(
     profile="share",
     map="share",
     version=2,
+    domain=SPEECH,
 )
 
 EACH = "utterance_"  # begins the names of details that only a single channel has

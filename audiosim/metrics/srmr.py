@@ -18,6 +18,7 @@ import numpy as np
 from .. import engine, models
 from ..answer import Channel, Pair, View, shares
 from ..card import Card
+from ..domain import SPEECH
 from ..hearing import scales
 from ..hearing.weighting import Weighted
 
@@ -48,6 +49,7 @@ CARD = Card(
     gradient="none",
     profile="local",
     map="share",
+    domain=SPEECH,
 )
 
 SLOW = 4  # modulation filters whose energy is that of speech

@@ -20,6 +20,7 @@ import numpy as np
 from .. import dsp, engine, models
 from ..answer import Channel, Pair, too_quiet, too_short
 from ..card import Card
+from ..domain import SPEECH
 from ..errors import InputError
 from ..hearing import scales
 from ..hearing.weighting import Weighted
@@ -57,6 +58,7 @@ CARD = Card(
     zero_gradient_on_silence=True,
     profile="local",
     map="share",
+    domain=SPEECH,
 )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
+from ..domain import SPEECH
 from ..models.visqol import mos
 from ..result import Twin
 
@@ -58,6 +59,7 @@ CARD = Card(
     profile="local",
     profile_unit="NSIM",
     map="share",
+    domain=SPEECH,
 )
 
 A, B, X0 = -262.847869, 0.0154302525, -361.063949  # of the fit A + e^(B (vnsim - X0))

@@ -20,6 +20,7 @@ import numpy as np
 from .. import dsp, engine, models, options
 from ..answer import Channel, Pair, local_distances
 from ..card import Card
+from ..domain import SPEECH
 from ..errors import UsageError
 from ..options import AT_LEAST_ZERO
 
@@ -56,6 +57,7 @@ CARD = Card(
     gradient="none",
     profile="local",
     map="sum",
+    domain=SPEECH,
 )
 
 PATCH, STEP = 92, 42  # frames of 4 ms: 0.4 s every 0.2 s, less half a frame of the spectrum

@@ -1,6 +1,7 @@
 """What listeners rated, as the auditory distance hears it: `python -m tests.benchmarks.domain` prints how often the
 stored summary recognises pairs of sets that were left out, and what it says of changes that nobody rated; --write
-writes audiosim/tables/domain_auditory.json.
+writes audiosim/tables/domain_auditory.json. --speech does the same for recordings of speech: domain_speech.json and,
+with reverberant ones, domain_srmr.json.
 
 Needs the folder ../shared beside the checkout. All pairs of pairs.csv and pairs_2.csv count, hidden references and
 anchors too. Studies that share sounds are one set; each set has the same weight in the Gaussian and in p. Rules allow
@@ -22,6 +23,7 @@ import audiosim
 from audiosim import domain
 from audiosim.answer import Pair
 from audiosim.audio import load
+from audiosim.dsp.gaussian import shrunk
 from audiosim.dsp.resampling import to_rate
 from audiosim.engine.cache import caching
 from audiosim.hearing.weighting import PLAIN, streams
@@ -79,16 +81,8 @@ def weights(sets: Array) -> Array:
 
 def gaussian(x: Array, sets: Array) -> tuple[Array, Array]:
     """Centre and precision of features [pair, feature], shrunk towards equal variances (Ledoit and Wolf 2004)."""
-    size, w = x.std(0), weights(sets)
-    z = x / size
-    z = z - w @ z
-    cov = (z * w[:, None]).T @ z
-    mu = np.trace(cov) / len(cov)
-    off = float(((cov - mu * np.eye(len(cov))) ** 2).sum())
-    noise = sum(a * a * float(((np.outer(row, row) - cov) ** 2).sum()) for a, row in zip(w, z, strict=True))
-    shrink = min(noise / off, 1.0)
-    cov = (1 - shrink) * cov + shrink * mu * np.eye(len(cov))
-    return w @ x, np.linalg.inv(cov) / np.outer(size, size)
+    centre, covariance = shrunk(x, weights(sets))
+    return centre, np.linalg.inv(covariance)
 
 
 def quantiles(x: Array, sets: Array) -> Array:
@@ -146,12 +140,118 @@ def changes(rate: int) -> dict[str, Callable[[Array], Array]]:
     }
 
 
+# Speech: one recording of each speaker; of those in speech/ the undamaged ones at 16 kHz, each once.
+SPEECH_RATE = 16000
+NARROW = ("sepm", "real_sepm", "real_itu", "real_visqol", "real_vctk")  # at 8 kHz, or there under another name
+SINGING = ("sms_singing-female", "sms_vignesh")
+SPLITS, TESTED = 20, 1 / 3  # of the speakers, who are in no summary
+CODED = ("opus", "mp3", "g722", "lyra", "evs", "lpcnet")
+
+
+def mono(file: Path) -> Array:
+    return to_rate(load(file), SPEECH_RATE).samples.astype(np.float64).mean(0)
+
+
+def speech() -> dict[str, Array]:
+    """Recordings [sample] by speaker."""
+    clean = [f for f in sorted((listeners.AUDIO / "clean" / "speech").iterdir()) if f.stem not in SINGING]
+    more = [f for end in ("clean", "ref") for f in sorted((listeners.AUDIO / "speech").glob(f"*__{end}.flac"))]
+    return {f.stem: mono(f) for f in [*clean, *(f for f in more if not f.stem.startswith(NARROW))]}
+
+
+def reverberant(x: Array, seconds: float, rng: Any) -> Array:
+    """As much of a tail that falls by 60 dB in so many seconds as of direct sound."""
+    t = np.arange(int(1.2 * seconds * SPEECH_RATE)) / SPEECH_RATE
+    tail = rng.normal(size=t.size) * 10 ** (-3 * t / seconds)
+    n = x.size + t.size
+    wet = np.fft.irfft(np.fft.rfft(x, n) * np.fft.rfft(tail / np.sqrt((tail**2).sum()), n), n)
+    return x + wet[: x.size]
+
+
+def changed(x: Array, rng: Any) -> dict[str, Array]:
+    """What is done to a recording of a speaker whom the summary does not know."""
+    spectrum = np.fft.rfft(x)
+    f = np.fft.rfftfreq(x.size, 1 / SPEECH_RATE)
+    shaped = np.fft.irfft(np.abs(spectrum) * np.exp(2j * np.pi * rng.uniform(size=f.size)), x.size)
+    peak = np.quantile(np.abs(x), 0.9)
+    return {
+        "reverberation, 0.4 to 1 s": reverberant(x, rng.uniform(0.4, 1.0), rng),
+        "3.4 kHz band": np.fft.irfft(np.where(f < 3400, spectrum, 0), x.size),
+        "clipped, a tenth of the samples": np.clip(x, -peak, peak),
+        "white noise, SNR 5 dB": x + rng.normal(size=x.size) * x.std() * 10 ** (-5 / 20),
+        "speech-shaped noise, SNR 5 dB": x + shaped * x.std() / shaped.std() * 10 ** (-5 / 20),
+        "30 dB quieter": x * 10 ** (-30 / 20),
+        "1 s of it": x[SPEECH_RATE : 2 * SPEECH_RATE],
+    }
+
+
+def area(familiar: Array, strange: Array) -> float:
+    """Under the receiver's operating characteristic; of equal scores half."""
+    return float(((strange[:, None] > familiar) + 0.5 * (strange[:, None] == familiar)).mean())
+
+
+def out(known: domain.Summary, what: domain.Recording) -> float:
+    """How far out a recording is; infinitely where it breaks a rule."""
+    return float("inf") if known.broken(what.place) or not len(what.points) else known.score(what.points)
+
+
+def of_speech(write: bool) -> None:
+    """Figures of the guard on speech, and its summaries."""
+    rng = np.random.default_rng(0)
+    sounds = speech()
+    clean = {name: domain.recording(x, SPEECH_RATE) for name, x in sounds.items()}
+    made = {n: {k: domain.recording(x, SPEECH_RATE) for k, x in changed(x, rng).items()} for n, x in sounds.items()}
+    folders = {
+        "music": (listeners.AUDIO / "clean" / "music").iterdir(),
+        "environment": (listeners.AUDIO / "clean" / "env").iterdir(),
+        "speech through codecs (rated)": (listeners.AUDIO / "codecmushra").glob("stim_*/*.flac"),
+        "speech through codecs (others)": (
+            f for f in (listeners.AUDIO / "speech").iterdir() if any(c in f.stem for c in CODED) and "ref" not in f.stem
+        ),
+    }
+    others = {k: [domain.recording(mono(f), SPEECH_RATE) for f in sorted(files)] for k, files in folders.items()}
+    found: dict[str, list[tuple[float, ...]]] = {}
+    names = list(clean)
+    for _ in range(SPLITS):
+        order = rng.permutation(len(names))
+        tested = [names[i] for i in order[: round(TESTED * len(names))]]
+        rest = [name for name in names if name not in tested]
+        known = domain.fitted([clean[name] for name in rest], rest)
+        familiar = np.array([out(known, clean[name]) for name in tested])
+        cases = {"the same kind": [clean[name] for name in tested]}
+        cases |= {kind: [made[name][kind] for name in tested] for kind in made[names[0]]} | others
+        for kind, items in cases.items():
+            said = [known.judge(*item)[0] for item in items]
+            far = np.array([out(known, item) for item in items])
+            shares = [said.count(word) / len(said) for word in ("unfamiliar", "foreign")]
+            found.setdefault(kind, []).append((area(familiar, far), *shares))
+    print(f"{len(names)} speakers, {SPLITS} splits, a third of them tested\n")
+    print("| recordings | AUROC | unfamiliar | foreign | flagged |\n|---|---|---|---|---|")
+    for kind, rows in found.items():
+        auroc, unfamiliar, foreign = np.mean(rows, axis=0)
+        print(f"| {kind} | {auroc:.3f} | {unfamiliar:.1%} | {foreign:.1%} | {unfamiliar + foreign:.1%} |")
+    wet = [made[name]["reverberation, 0.4 to 1 s"] for name in names]
+    for name, items, groups in (
+        ("speech", [*clean.values()], names),
+        ("srmr", [*clean.values(), *wet], [*names, *names]),
+    ):
+        whole = domain.fitted(items, groups)
+        print(f"\n{name}: rules {dict(whole.rules)}, {len(items)} recordings")
+        if write:
+            about = f"python -m tests.benchmarks.domain --speech --write: {len(items)} recordings; statistics"
+            FILE.with_name(domain.FILE.format(name)).write_text(domain.stored(whole, about), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--speech", action="store_true")
     given = parser.parse_args()
     if not listeners.AUDIO.is_dir():
         sys.exit("tests.benchmarks.domain: needs the folder ../shared beside the checkout")
+    if given.speech:
+        of_speech(given.write)
+        return
     places, sets = rated()
     print("| set left out | pairs | ok | unfamiliar | foreign |\n|---|---|---|---|---|")
     shares = []
