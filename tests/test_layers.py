@@ -129,6 +129,7 @@ USERS = {
     "loizou": {"cepstrum_distance", "composite", "csii", "fwseg_snr", "llr", "ncm", "seg_snr", "wss"},
     "masking": {"masked_loss", "par"},
     "mel_cepstra": {"mcd"},
+    "modulations": {"fluctuation", "onset_pattern"},
     "peaq": {"modulation_difference", "nmr", "noise_loudness", "peaq", "peaq_advanced", "two_f"},
     "pesq": {"composite", "pesq", "pmsqe"},
     "ratings": {"dnsmos", "nisqa", "plcmos"},

@@ -83,15 +83,11 @@ def distances(one: Array, many: Array, o: Options) -> Array:
 
 
 def details(ref: Array, test: Array) -> dict[str, float]:
-    named = {}
-    for name, (a, b) in {"range": (_range(ref), _range(test)), "crest": (float(ref[-1]), float(test[-1]))}.items():
-        named |= {f"{name}_ref": a, f"{name}_test": b, f"{name}_difference": b - a}
-    return named
+    def of(feature: Array) -> dict[str, float]:
+        low, high = np.interp([0.10, 0.95], (np.arange(QUANTILES) + 0.5) / QUANTILES, feature[:QUANTILES])
+        return {"range": float(high - low), "crest": float(feature[-1])}
 
-
-def _range(feature: Array) -> float:
-    low, high = np.interp([0.10, 0.95], (np.arange(QUANTILES) + 0.5) / QUANTILES, feature[:QUANTILES])
-    return float(high - low)
+    return models.unaligned.sides(of(ref), of(test))
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
