@@ -1,7 +1,7 @@
 """Fluctuation patterns: how strongly and how fast the loudness of two recordings goes up and down in bands of hearing,
 whatever the phase. Pampalk, Rauber and Merkl 2002, ACM Multimedia, 570-579; Pampalk 2006, section 2.2.4.
 
-The specific loudness in 20 Bark bands is cut into segments of 5.9 s, half overlapping. The spectrum of each band's
+The specific loudness in 20 Bark bands is cut into segments of 3 s, half overlapping. The spectrum of each band's
 loudness, up to 10 Hz, is weighted by how strong a fluctuation it makes, which peaks at 4 Hz, and smoothed; the pattern
 is the median over segments. The channels are averaged first. Both may play anything, in any order and of any length.
 
@@ -30,7 +30,7 @@ CARD = Card(
     unit="1",
     better="lower",
     identical=0.0,
-    formula="Euclidean distance of medians over segments of |FFT| of loudness in bands over (f / 4 + 4 / f), 0 to 10 Hz",
+    formula="Euclidean distance of medians over segments of |FFT| of loudness in bands over (f / 4 + 4 / f), to 10 Hz",
     source="Pampalk, Rauber and Merkl 2002, ACM Multimedia; Pampalk 2006, dissertation, TU Wien, section 2.2.4",
     conventions="The loudness follows Zwicker's power law behind the ear of ITU-R BS.1387, where Pampalk takes sone of"
     " equal-loudness contours: values are not those of the MA toolbox.",
@@ -38,8 +38,8 @@ CARD = Card(
     caveat="No measure of quality: it is deaf to order, to pitch and to level, and a recording played backwards is"
     " about 0 from itself. A tempo that is faster by 5 % is another pattern. The channels are averaged. The profile"
     " and the map tell where the spectra are unlike, not parts of the value.",
-    minimum="one segment: 131328 samples at 22.05 kHz",
-    shortest=131328 / 22050,
+    minimum="one segment: 65792 samples at 22.05 kHz",
+    shortest=65792 / 22050,
     rate=22050,
     channels="averaged",
     pooling="downmix",
@@ -54,9 +54,9 @@ CARD = Card(
     map="share",
 )
 
-FASTEST = 60  # bins, to 10 Hz
+FASTEST = 30  # bins, to 10 Hz
 BASS = 3  # bands, to 200 Hz
-SMOOTH = np.array([0.05, 0.1, 0.25, 0.5, 1.0, 0.5, 0.25, 0.1, 0.05])  # over neighbouring modulations
+SMOOTH = np.array([0.1, 0.4, 1.0, 0.4, 0.1])  # over neighbouring modulations
 ACROSS = np.array([0.05, 0.25, 1.0, 0.25, 0.05])  # over neighbouring bands
 
 

@@ -2,9 +2,10 @@
 Knees and Widmer 2009, ISMIR, "On rhythm and general music similarity".
 
 An onset is what the loudness in a Bark band has more than its mean over the 0.25 s before. The spectrum of the onsets,
-in segments of 5.9 s, is taken in 26 bands from 0.5 to 16 Hz, a fifth of an octave apart; the pattern is the mean over
+in segments of 3 s, is taken in 21 bands from 1 to 16 Hz, a fifth of an octave apart; the pattern is the mean over
 segments. On that axis another tempo is a shift: tempo=any lets the test be up to two fifths of an octave faster or
-slower, and takes the least distance. The channels are averaged first. Both may play anything, in any order and of any length.
+slower, and takes the least distance. The channels are averaged first. Both may play anything, in any order and of any
+length.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CARD = Card(
     unit="1",
     better="lower",
     identical=0.0,
-    formula="Euclidean distance of the means over segments of |FFT| of onsets, in fifths of an octave, 0.5 to 16 Hz",
+    formula="Euclidean distance of the means over segments of |FFT| of onsets, in fifths of an octave, 1 to 16 Hz",
     source="Pohle, Schnitzer, Schedl, Knees and Widmer 2009, ISMIR, section 2",
     conventions="Pohle et al. take onsets of log spectra in bands of a semitone. Here they are of specific loudness in"
     " 20 Bark bands: values are of another scale.",
@@ -37,8 +38,8 @@ CARD = Card(
     caveat="No measure of quality: it is deaf to order, to pitch and to level. It hears attacks, so that a recording"
     " played backwards is another one. The channels are averaged. The profile and the map tell where the spectra are"
     " unlike, not parts of the value.",
-    minimum="one segment: 131328 samples at 22.05 kHz",
-    shortest=131328 / 22050,
+    minimum="one segment: 65792 samples at 22.05 kHz",
+    shortest=65792 / 22050,
     rate=22050,
     channels="averaged",
     pooling="downmix",
@@ -54,7 +55,7 @@ CARD = Card(
 )
 
 BEFORE = 22  # frames, 0.25 s
-PER_OCTAVE, SLOWEST, COUNT = 5, 0.5, 26  # periodicities, Hz
+PER_OCTAVE, SLOWEST, COUNT = 5, 1.0, 21  # periodicities, Hz
 MOST = 2  # of them, by which tempo=any shifts
 
 

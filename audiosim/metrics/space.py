@@ -9,7 +9,7 @@ A recording of one channel is in the middle. Both may play anything, in any orde
 
 details, of ref, test and difference (test - ref): width, the power of the side, (l - r) / 2, over that of middle and
 side, 0 to 1; balance, level of the left over the right, dB; coherence, the mean length of s, 0 to 1; delay of the right
-channel, from the phase below 1.5 kHz, ms.
+channel, from the phase below 700 Hz, ms.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import engine, models
+from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..errors import NoFeature
-from ..hearing import scales
 from ..options import Options as Plain
 
 Array = NDArray[Any]
@@ -57,9 +55,6 @@ CARD = Card(
     map="share",
 )
 
-FLOOR = 1e-8  # of the mean power of a band
-LOW = 1500.0  # Hz, up to which the phase tells a delay
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Plain):
@@ -69,35 +64,12 @@ class Options(Plain):
 def feature(samples: Array, o: Options) -> Array:
     """s of each band, level, in phase and in quadrature [3, band], then width, balance in dB, and delay in ms."""
     del o
-    if len(samples) > 2:
-        raise NoFeature(f"has {len(samples)} channels: a stereo image has two")
-    if not samples.any():
-        raise NoFeature("is silent")
-    colour = models.colour
-    left, right = samples.astype(np.float64)[[0, -1]]
-    sums: Any = 0.0
-    for both in zip(*(engine.fold.spectra(x, colour.stft()) for x in (left, right)), strict=True):
-        cross = both[0] * both[1].conj()
-        powers = (np.square(z.real) + np.square(z.imag) for z in both)
-        sums = sums + np.stack([p.sum(0) for p in (*powers, cross.real, cross.imag)])
-    of_left, of_right, real, imag = scales.by_band(sums[:, : colour.cuts()[-1]], colour.cuts())
-    power = of_left + of_right
-    image = np.stack([of_left - of_right, 2 * real, 2 * imag]) / (power + FLOOR * power.mean() + colour.SILENCE)
-    low = colour.centres() < LOW
-    turn = np.angle(real + 1j * imag)[low]
-    weight = power[low] / colour.centres()[low]
-    delay = np.sum(weight * turn) / (2e-3 * np.pi * np.sum(power[low]) + colour.SILENCE)
-    a, b = left @ left, right @ right
-    width = (a + b - 2 * left @ right) / (2 * (a + b))
-    balance = 10 * np.log10((a + FLOOR * b) / (b + FLOOR * a))
-    return np.concatenate([image.reshape(-1), [width, balance, delay]])
+    return models.colour.image(samples)
 
 
 def distances(one: Array, many: Array, o: Options) -> Array:
     del o
-    apart = (many - one)[:, :-3].reshape(len(many), 3, -1)
-    result: Array = np.sqrt(np.square(apart).sum(1)).mean(1) / 2
-    return result
+    return models.colour.apart(one, many)
 
 
 def details(ref: Array, test: Array) -> dict[str, float]:

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 RATE = 22050  # Hz
 FRAME, HOP, BANDS = 512, 256, 20
 LEVEL = 70.0  # dB SPL of the mean power
-SEGMENT = 512  # frames, 5.9 s
+SEGMENT = 256  # frames, 3 s
 
 
 @cache
