@@ -13,7 +13,6 @@ averaged first. Both may play anything, in any order and of any length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -53,11 +52,6 @@ CARD = Card(
     profile="share",
     map="share",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:

@@ -11,7 +11,6 @@ below 200 Hz, 0 to 1; strength, the sum of the pattern.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from .. import engine, models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -58,11 +57,6 @@ FASTEST = 30  # bins, to 10 Hz
 BASS = 3  # bands, to 200 Hz
 SMOOTH = np.array([0.1, 0.4, 1.0, 0.4, 0.1])  # over neighbouring modulations
 ACROSS = np.array([0.05, 0.25, 1.0, 0.25, 0.05])  # over neighbouring bands
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:

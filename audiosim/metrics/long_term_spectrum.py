@@ -10,7 +10,6 @@ per octave. Both may play anything, in any order and of any length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..options import Options as Plain
+from ..options import Options
 from ..result import Twin
 
 Array = NDArray[Any]
@@ -55,11 +54,6 @@ CARD = Card(
 )
 
 OCTAVES = 31.25 * 2.0 ** np.arange(1, 10)  # Hz, centres
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:

@@ -10,7 +10,6 @@ over the root mean square, both unweighted, dB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from .. import dsp, models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..hearing import weighting
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -55,11 +54,6 @@ RATE = 48000
 BLOCK = 2400  # samples
 FLOOR = 1e-6  # of the mean power
 QUANTILES = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:

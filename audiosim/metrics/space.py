@@ -14,7 +14,6 @@ channel, from the phase below 700 Hz, ms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -54,11 +53,6 @@ CARD = Card(
     profile="share",
     map="share",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:

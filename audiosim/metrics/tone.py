@@ -10,7 +10,6 @@ recordings may play anything, in any order and of any length; more of it makes t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -53,11 +52,6 @@ CARD = Card(
 )
 
 SCALES = {"spectrum": 2.0, "distortion": 1.4, "space": 0.05}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:

@@ -107,7 +107,8 @@ def apart(one: Array, many: Array) -> Array:
 
 def scaled_shapes(x: Array) -> Array:
     """The shapes over their scales, flat [22]."""
-    return (shapes(x) / SCALE).reshape(-1)
+    result: Array = (shapes(x) / SCALE).reshape(-1)
+    return result
 
 
 def shapes(x: Array) -> Array:
