@@ -148,8 +148,8 @@ def piece(seed: int, rate: int = 22050, seconds: float = 8.0) -> Array:
         since = t[on] - at
         for note in loop[i % 4]:
             f = base * 2 ** (note / 12)
-            waves = np.sin(2 * np.pi * f * np.outer(np.arange(1, 9), since))
-            x[on] += (partials * (f * np.arange(1, 9) < rate / 2)) @ waves * np.exp(-decay * since) * rng.uniform(0.5, 1)
+            waves = np.sin(2 * np.pi * f * np.outer(np.arange(1, 9), since)) * np.exp(-decay * since)
+            x[on] += rng.uniform(0.5, 1) * (partials * (f * np.arange(1, 9) < rate / 2)) @ waves
     drum = rng.standard_normal(t.size) * np.exp(-rng.uniform(10, 40) * (t % period))
     colour = rng.uniform(-6, 3)
     drum = filtered(drum[None], rate, lambda f: colour * np.log2(np.maximum(f, 50) / 1000))[0]
