@@ -123,12 +123,13 @@ def test_metrics_never_import_metrics(file):
 
 # The metrics that use the stages of a family, where it is not just the one of the family's name.
 USERS = {
-    "colour": {"distortion", "long_term_spectrum", "tone"},
+    "colour": {"distortion", "long_term_spectrum", "space", "tone"},
     "energy_ratio": {"esr", "sd_sdr", "sdr", "seg_snr", "si_sdr", "snr", "usdr"},
     "haspi": {"haspi", "hasqi"},
     "loizou": {"cepstrum_distance", "composite", "csii", "fwseg_snr", "llr", "ncm", "seg_snr", "wss"},
     "masking": {"masked_loss", "par"},
     "mel_cepstra": {"mcd"},
+    "modulations": {"fluctuation", "onset_pattern"},
     "peaq": {"modulation_difference", "nmr", "noise_loudness", "peaq", "peaq_advanced", "two_f"},
     "pesq": {"composite", "pesq", "pmsqe"},
     "ratings": {"dnsmos", "nisqa", "plcmos"},

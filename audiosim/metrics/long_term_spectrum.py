@@ -10,18 +10,16 @@ per octave. Both may play anything, in any order and of any length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import engine, models
+from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..hearing import scales
-from ..options import Options as Plain
+from ..options import Options
 from ..result import Twin
 
 Array = NDArray[Any]
@@ -55,30 +53,18 @@ CARD = Card(
     map="share",
 )
 
-FLOOR = 1e-8  # of the mean power of a band
 OCTAVES = 31.25 * 2.0 ** np.arange(1, 10)  # Hz, centres
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
 
 
 def feature(samples: Array, o: Options) -> Array:
     """Levels of the bands, dB [band], of mean 0."""
     del o
-    x, colour = models.unaligned.mono(samples), models.colour
-    sums: Any = sum((z.real**2 + z.imag**2).sum(0) for z in engine.fold.spectra(x, colour.stft()))
-    power = scales.by_band(sums[: colour.cuts()[-1]], colour.cuts())
-    level = 10 * np.log10(power / (power.mean() + colour.SILENCE) + FLOOR)
-    result: Array = level - level.mean()
-    return result
+    return models.colour.levels(models.unaligned.mono(samples))
 
 
 def distances(one: Array, many: Array, o: Options) -> Array:
     del o
-    result: Array = np.sqrt(np.mean((many - one) ** 2, axis=1))
-    return result
+    return models.colour.rms(one, many)
 
 
 def details(ref: Array, test: Array) -> dict[str, float]:
@@ -106,7 +92,7 @@ def twin(rate: int, o: Options) -> Twin:
     def levels(x: Any) -> Any:
         bins = tensors.power(transform(x.mean(1)), 0.0).sum(1)
         power = tensors.product(bins, gather(bins))
-        level = 10 * (power / (power.mean(1, keepdim=True) + colour.SILENCE) + FLOOR).log10()
+        level = 10 * (power / (power.mean(1, keepdim=True) + colour.SILENCE) + colour.FLOOR).log10()
         return level - level.mean(1, keepdim=True)
 
     return in_float64(lambda ref, test: tensors.root((levels(test) - levels(ref)).square().mean(1))[:, None])

@@ -10,7 +10,6 @@ over the root mean square, both unweighted, dB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from .. import dsp, models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..hearing import weighting
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -57,11 +56,6 @@ FLOOR = 1e-6  # of the mean power
 QUANTILES = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
-
-
 def feature(samples: Array, o: Options) -> Array:
     """Quantiles of the level in LU [100], and the crest factor in dB."""
     del o
@@ -83,15 +77,11 @@ def distances(one: Array, many: Array, o: Options) -> Array:
 
 
 def details(ref: Array, test: Array) -> dict[str, float]:
-    named = {}
-    for name, (a, b) in {"range": (_range(ref), _range(test)), "crest": (float(ref[-1]), float(test[-1]))}.items():
-        named |= {f"{name}_ref": a, f"{name}_test": b, f"{name}_difference": b - a}
-    return named
+    def of(feature: Array) -> dict[str, float]:
+        low, high = np.interp([0.10, 0.95], (np.arange(QUANTILES) + 0.5) / QUANTILES, feature[:QUANTILES])
+        return {"range": float(high - low), "crest": float(feature[-1])}
 
-
-def _range(feature: Array) -> float:
-    low, high = np.interp([0.10, 0.95], (np.arange(QUANTILES) + 0.5) / QUANTILES, feature[:QUANTILES])
-    return float(high - low)
+    return models.unaligned.sides(of(ref), of(test))
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:

@@ -2,30 +2,27 @@
 
 In each of 32 bands, s = (P_l - P_r, 2 Re C, 2 Im C) / (P_l + P_r) of the powers P and the cross-spectrum C of all of
 the recording: the Stokes vector of optics. Its direction says where the sound is, by level and by phase; its length is
-1 for one source and 0 for two channels that have nothing to do with one another. The distance is |s(test) - s(ref)| / 2,
-from 0 to 1, the mean over bands.
+1 for one source and 0 for two channels that have nothing to do with one another. The distance is the mean over bands of
+|s(test) - s(ref)| / 2, from 0 to 1.
 
 A recording of one channel is in the middle. Both may play anything, in any order and of any length.
 
 details, of ref, test and difference (test - ref): width, the power of the side, (l - r) / 2, over that of middle and
 side, 0 to 1; balance, level of the left over the right, dB; coherence, the mean length of s, 0 to 1; delay of the right
-channel, from the phase below 1.5 kHz, ms.
+channel, from the phase below 700 Hz, ms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import engine, models
+from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..errors import NoFeature
-from ..hearing import scales
-from ..options import Options as Plain
+from ..options import Options
 
 Array = NDArray[Any]
 
@@ -57,59 +54,25 @@ CARD = Card(
     map="share",
 )
 
-FLOOR = 1e-8  # of the mean power of a band
-LOW = 1500.0  # Hz, up to which the phase tells a delay
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Plain):
-    """None."""
-
 
 def feature(samples: Array, o: Options) -> Array:
     """s of each band, level, in phase and in quadrature [3, band], then width, balance in dB, and delay in ms."""
     del o
-    if len(samples) > 2:
-        raise NoFeature(f"has {len(samples)} channels: a stereo image has two")
-    if not samples.any():
-        raise NoFeature("is silent")
-    colour = models.colour
-    left, right = samples.astype(np.float64)[[0, -1]]
-    sums: Any = 0.0
-    for l, r in zip(engine.fold.spectra(left, colour.stft()), engine.fold.spectra(right, colour.stft()), strict=True):
-        cross = l * r.conj()
-        powers = (np.square(z.real) + np.square(z.imag) for z in (l, r))
-        sums = sums + np.stack([p.sum(0) for p in (*powers, cross.real, cross.imag)])
-    of_left, of_right, real, imag = scales.by_band(sums[:, : colour.cuts()[-1]], colour.cuts())
-    both = of_left + of_right
-    image = np.stack([of_left - of_right, 2 * real, 2 * imag]) / (both + FLOOR * both.mean() + colour.SILENCE)
-    low = colour.centres() < LOW
-    turn = np.angle(real + 1j * imag)[low]
-    weight = both[low] / colour.centres()[low]
-    delay = np.sum(weight * turn) / (2e-3 * np.pi * np.sum(both[low]) + colour.SILENCE)
-    l, r = left @ left, right @ right
-    rest = [(l + r - 2 * left @ right) / (2 * (l + r)), 10 * np.log10((l + FLOOR * r) / (r + FLOOR * l)), delay]
-    return np.concatenate([image.reshape(-1), rest])
+    return models.colour.image(samples)
 
 
 def distances(one: Array, many: Array, o: Options) -> Array:
     del o
-    apart = (many - one)[:, : 3 * models.colour.BANDS].reshape(len(many), 3, -1)
-    result: Array = np.sqrt(np.square(apart).sum(1)).mean(1) / 2
-    return result
+    return models.colour.apart(one, many)
 
 
 def details(ref: Array, test: Array) -> dict[str, float]:
-    named = {}
-    for name, of in (("width", -3), ("balance", -2), ("delay", -1), ("coherence", None)):
-        a, b = (_coherence(x) if of is None else float(x[of]) for x in (ref, test))
-        named |= {f"{name}_ref": a, f"{name}_test": b, f"{name}_difference": b - a}
-    return named
+    def of(feature: Array) -> dict[str, float]:
+        image, rest = feature[:-3].reshape(3, -1), map(float, feature[-3:])
+        coherence = float(np.sqrt(np.square(image).sum(0)).mean())
+        return {**dict(zip(("width", "balance", "delay"), rest, strict=True)), "coherence": coherence}
 
-
-def _coherence(feature: Array) -> float:
-    image = feature[: 3 * models.colour.BANDS].reshape(3, -1)
-    return float(np.sqrt(np.square(image).sum(0)).mean())
+    return models.unaligned.sides(of(ref), of(test))
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:

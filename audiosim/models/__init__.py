@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         loizou as loizou,
         masking as masking,
         mel_cepstra as mel_cepstra,
+        modulations as modulations,
         peaq as peaq,
         pesq as pesq,
         pitch as pitch,

@@ -1,4 +1,4 @@
-"""Colour of a recording: the power of its frames in bands of hearing, at 48 kHz.
+"""Colour of a recording at 48 kHz, whatever is played: levels in bands, image between two channels, shapes of blocks.
 
 Hann frames of 85 ms, half overlapping, zeros beyond the ends. 32 bands from 40 Hz to 16 kHz, evenly spaced in ERB-rate.
 """
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine import fft, fold
 from ..engine.frames import STFT
+from ..errors import NoFeature
 from ..hearing import scales
 
 Array = NDArray[Any]
@@ -19,7 +21,22 @@ Array = NDArray[Any]
 RATE = 48000  # Hz
 FRAME, HOP = 4096, 2048
 BANDS, LOWEST, HIGHEST = 32, 40.0, 16000.0
+FLOOR = 1e-8  # of the mean power of a band: silence
 SILENCE = 1e-30  # mean power that silence is given
+LOW = 700.0  # Hz, up to which the phase tells delays of 0.7 ms
+CHUNK = 1 << 18  # samples whose spectrum is taken at a time
+BLOCK = 4096  # samples
+OCTAVES, FIRST = 7, 1 << 9  # FIRST: bins of the lowest octave, and where it begins: 94 Hz
+ACTIVE = 1e-4  # of the power of the loudest block
+SHAPES, SHAPES_IN_ALL = 4, 22
+TINY = 1e-12
+# Deviations of the shapes among riffs through one device, of loud and of soft blocks: tests/benchmarks/devices.py
+SCALE = np.array(
+    [
+        [0.04, 0.06, 0.05, 0.03, 0.10, 0.05, 0.06, 0.06, 0.05, 0.05, 0.10],
+        [0.25, 0.17, 0.06, 0.09, 0.08, 0.10, 0.07, 0.07, 0.12, 0.17, 0.20],
+    ]
+)
 
 
 @cache
@@ -38,3 +55,95 @@ def cuts() -> Array:
 def centres() -> Array:
     """Of the bands, Hz [band]."""
     return (cuts()[1:] + cuts()[:-1]) / 2 * (RATE / FRAME)
+
+
+def levels(x: Array) -> Array:
+    """Of x [sample] in the bands, dB [band], of mean 0."""
+    sums: Any = sum((z.real**2 + z.imag**2).sum(0) for z in fold.spectra(x, stft()))
+    power = scales.by_band(sums[: cuts()[-1]], cuts())
+    level = 10 * np.log10(power / (power.mean() + SILENCE) + FLOOR)
+    result: Array = level - level.mean()
+    return result
+
+
+def rms(one: Array, many: Array) -> Array:
+    """Of the difference of one [value] and many [item, value]: [item]."""
+    result: Array = np.sqrt(np.square(many - one).mean(1))
+    return result
+
+
+def image(samples: Array) -> Array:
+    """Of one channel or two: Stokes vectors (P_l - P_r, 2 Re C, 2 Im C) / (P_l + P_r) [3, band], then the part of the
+    side in the power, the level of the left over the right in dB, and the delay of the right in ms."""
+    if len(samples) > 2:
+        raise NoFeature(f"has {len(samples)} channels: a stereo image has two")
+    if not samples.any():
+        raise NoFeature("is silent")
+    left, right = samples.astype(np.float64)[[0, -1]]
+    sums: Any = 0.0
+    for both in zip(*(fold.spectra(x, stft()) for x in (left, right)), strict=True):
+        cross = both[0] * both[1].conj()
+        powers = (np.square(z.real) + np.square(z.imag) for z in both)
+        sums = sums + np.stack([p.sum(0) for p in (*powers, cross.real, cross.imag)])
+    of_left, of_right, real, imag = scales.by_band(sums[:, : cuts()[-1]], cuts())
+    power = of_left + of_right
+    vectors = np.stack([of_left - of_right, 2 * real, 2 * imag]) / (power + FLOOR * power.mean() + SILENCE)
+    low = centres() < LOW
+    turn = np.angle(real + 1j * imag)[low]
+    weight = power[low] / centres()[low]
+    delay = np.sum(weight * turn) / (2e-3 * np.pi * np.sum(power[low]) + SILENCE)
+    a, b = left @ left, right @ right
+    width = (a + b - 2 * left @ right) / (2 * (a + b))
+    balance = 10 * np.log10((a + FLOOR * b) / (b + FLOOR * a))
+    return np.concatenate([vectors.reshape(-1), [width, balance, delay]])
+
+
+def apart(one: Array, many: Array) -> Array:
+    """Half the distance of the Stokes vectors, the mean over bands, of one image [value] and many [item, value]."""
+    vectors = (many - one)[:, :-3].reshape(len(many), 3, -1)
+    result: Array = np.sqrt(np.square(vectors).sum(1)).mean(1) / 2
+    return result
+
+
+def scaled_shapes(x: Array) -> Array:
+    """The shapes over their scales, flat [22]."""
+    result: Array = (shapes(x) / SCALE).reshape(-1)
+    return result
+
+
+def shapes(x: Array) -> Array:
+    """Means over the blocks of x [sample] above and below the median level, of those within 40 dB of the loudest:
+    [2, 11]: |skewness|, ln kurtosis, ln of the peak over the root mean square, |ln| of the higher over the lower side;
+    ln kurtosis of the envelope in seven octaves. NoFeature where x is shorter than a block."""
+    if x.size < BLOCK:
+        raise NoFeature(f"is too short: {BLOCK / RATE:.3f} s are needed, there are {x.size / RATE:.3g} s")
+    parts = [_blocks(x[at : at + CHUNK]) for at in range(0, x.size - BLOCK + 1, CHUNK)]
+    rows, level = (np.concatenate(found) for found in zip(*parts, strict=True))
+    active = level > ACTIVE * level.max()
+    rows, level = rows[active], level[active]
+    middle = np.median(level)
+    return np.stack([rows[level >= middle].mean(0), rows[level <= middle].mean(0)])
+
+
+def _blocks(x: Array) -> tuple[Array, Array]:
+    """Of whole blocks: what shapes takes means of [block, 11], and power [block]."""
+    count = x.size // BLOCK
+    blocks = x[: count * BLOCK].reshape(count, BLOCK)
+    blocks = blocks - blocks.mean(1, keepdims=True)
+    power = np.square(blocks).mean(1)
+    u = blocks / np.sqrt(power + SILENCE)[:, None]
+    square = u * u
+    high, low = u.max(1) + TINY, TINY - u.min(1)
+    out = np.empty((count, SHAPES + OCTAVES))
+    out[:, 0] = np.abs(np.einsum("bn,bn->b", square, u)) / BLOCK
+    out[:, 1] = np.log(np.einsum("bn,bn->b", square, square) / BLOCK + TINY)
+    out[:, 2] = np.log(np.maximum(high, low))
+    out[:, 3] = np.abs(np.log(high / low))
+    spectrum = fft.rfft(x, CHUNK)
+    for octave in range(OCTAVES):
+        size = FIRST << octave
+        envelope = fft.analytic_magnitude(spectrum[size : 2 * size].copy()) * (size / CHUNK)
+        p = np.square(envelope).reshape(CHUNK // BLOCK, -1)[:count]
+        floor = np.square(1e-6 * power) + SILENCE
+        out[:, SHAPES + octave] = np.log((np.square(p).mean(1) + floor) / (np.square(p.mean(1)) + floor))
+    return out, power

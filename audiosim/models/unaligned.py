@@ -60,6 +60,12 @@ def _named(name: str, samples: Array, first: Array, feature: Feature, o: Any) ->
         raise NoFeature(f"the {name} {why}") from None
 
 
+def sides(ref: dict[str, float], test: dict[str, float]) -> dict[str, float]:
+    """Details of what was measured of reference and test, and the difference (test - ref)."""
+    three = {"ref": ref, "test": test, "difference": {name: test[name] - value for name, value in ref.items()}}
+    return {f"{name}_{side}": found[name] for name in ref for side, found in three.items()}
+
+
 def mono(samples: Array) -> Array:
     """The mean of all channels, float64 [sample]: [channel, sample]. NoFeature where nothing is left."""
     mean: Array = samples.mean(0, dtype=np.float64)
