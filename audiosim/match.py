@@ -249,8 +249,9 @@ def _excerpt(step: Mapping[str, Any]) -> str:
 def _performance(step: Mapping[str, Any]) -> str:
     slow, fast = step["tempo"]
     pieces = f"{step['splices']} splices" if step["splices"] else "no splice"
+    key = f", in another key by {step['semitones']:+d} semitones" if step["semitones"] else ""
     return (
-        f"laid the test on the time of the reference (likeness {step['likeness']:.2f}): it plays at {slow:.2f} to "
+        f"laid the test on the time of the reference (likeness {step['likeness']:.2f}{key}): it plays at {slow:.2f} to "
         f"{fast:.2f} of the reference's tempo and is up to {step['furthest_ms'] / 1000:.2f} s away from it; put "
         f"together from pieces of 40 ms with {pieces}, so metrics of waveforms mean little"
     )
@@ -652,6 +653,7 @@ def _performed(ref: Signal, test: Signal, policy: Policy) -> tuple[Signal, Signa
     tempo = 1 / np.maximum(found.tempo, 1e-2)
     done |= {
         "likeness": found.likeness,
+        "semitones": (5 - found.semitones) % 12 - 5,  # of the test, against the reference
         "tempo": [float(q) for q in np.quantile(tempo, [0.05, 0.95])],
         "furthest_ms": 1000 * float(np.abs(found.seconds - found.times).max()),
         "splices": splices,

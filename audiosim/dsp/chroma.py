@@ -40,7 +40,7 @@ def filters(rate: int, n_fft: int) -> Array:
 
 def stft(rate: int, overlap: int = 4) -> STFT:
     """Frames of about FRAME seconds, a power of two, centred, with so many hops in each."""
-    n_fft = max(64, 1 << round(np.log2(FRAME * rate)))
+    n_fft = 1 << max(6, round(np.log2(FRAME * rate)))
     return STFT.of(n_fft, n_fft // overlap, pad="zero")
 
 
@@ -54,3 +54,11 @@ def chromagram(x: Array, rate: int, frames: STFT) -> tuple[Array, Array]:
         chroma.append(p @ weights)
         power.append(p.sum(1))
     return np.concatenate(chroma), np.concatenate(power)
+
+
+def transposition(ref: Array, test: Array) -> int:
+    """Semitones by which the test [frame, 12] is raised to be in the key of the reference: 0 to 11, 0 of equals.
+    Serra et al. 2008, IEEE Trans. ASLP 16, 1138-1151."""
+    x, y = (c.mean(0) for c in (ref, test))
+    fits = np.array([float((x * np.roll(y, k)).sum()) for k in range(12)])
+    return int(np.argmax(fits > fits.max() * (1 - 1e-9)))

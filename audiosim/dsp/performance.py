@@ -43,12 +43,14 @@ class Course:
     """seconds of the test [frame] at which the music of the reference is that sounds at times [frame], in seconds.
 
     likeness: by how much nearer the frames on the path are than any two, 0 to 1. found: whether that is enough.
+    semitones: by which the test was raised, in its chroma, to be in the key of the reference, 0 to 11.
     """
 
     times: Array
     seconds: Array
     likeness: float
     found: bool
+    semitones: int = 0
 
     @property
     def tempo(self) -> Array:
@@ -68,13 +70,12 @@ def course(ref: Array, test: Array, rate: int) -> Course:
         return nothing
     x, y = x[a[0] : a[-1] + 1], y[b[0] : b[-1] + 1]
     radius = round(NEAR / (2 * period))
-    _, (i, j) = warping.fast_dtw(x, y, radius, OFF_DIAGONAL)
-    met = float(np.sqrt(((x[i] - y[j]) ** 2).sum(1)).mean())
-    any_two = _mean_distance(x, y)
-    likeness = max(0.0, 1 - met / any_two) if any_two else 1.0
+    keys = {0, chroma.transposition(x[:, :12], y[:, :12])}
+    tries = [(*_path(x, _raised(y, k), radius), -k) for k in sorted(keys)]
+    likeness, (i, j), key = max(tries, key=lambda t: (t[0], t[2]))
     places = np.bincount(i, j, len(x)) / np.bincount(i, minlength=len(x))
     smooth = np.maximum.accumulate(_averaged(places, round(SMOOTH / period)))
-    return Course((a[0] + np.arange(len(x))) * period, (b[0] + smooth) * period, likeness, likeness > LIKE)
+    return Course((a[0] + np.arange(len(x))) * period, (b[0] + smooth) * period, likeness, likeness > LIKE, -key)
 
 
 def followed(ref: Array, test: Array, found: Course, rate: int) -> tuple[Array, int]:
@@ -95,13 +96,13 @@ def followed(ref: Array, test: Array, found: Course, rate: int) -> tuple[Array, 
     splices = _pieces(x, y, p, q, thin, centres, piece, max(1, round(SLACK * rate)), max(1, round(REACH * rate)))
     window = np.square(np.sin(np.pi * np.arange(2 * piece) / (2 * piece))).astype(test.dtype)
     out = np.zeros((len(test), count), test.dtype)
-    for channel, y in zip(test, out, strict=True):
-        _overlapped(channel, centres, window, y)
+    for channel, whole in zip(test, out, strict=True):
+        _overlapped(channel, centres, window, whole)
     return out, int(splices)
 
 
 def _stft(rate: int) -> STFT:
-    return STFT.of(max(64, 1 << round(np.log2(FRAME * rate))), max(1, round(HOP * rate)), pad="zero")
+    return STFT.of(1 << max(6, round(np.log2(FRAME * rate))), max(1, round(HOP * rate)), pad="zero")
 
 
 def _features(samples: Array, rate: int, stft: STFT) -> tuple[Array, Array]:
@@ -126,6 +127,19 @@ def _features(samples: Array, rate: int, stft: STFT) -> tuple[Array, Array]:
     levels = 1 + 10 * np.log10((bands + floor) / (power.max() + floor)) / RANGE
     rises = np.maximum(np.diff(levels, axis=0, prepend=levels[:1]), 0)
     return np.concatenate([tones, LEVEL * levels, RISE * rises], axis=1), power > floor
+
+
+def _raised(y: Array, semitones: int) -> Array:
+    """The features in another key."""
+    return np.concatenate([np.roll(y[:, :12], semitones, axis=1), y[:, 12:]], axis=1)
+
+
+def _path(x: Array, y: Array, radius: int) -> tuple[float, Array]:
+    """Likeness, and the cells of the path [2, step]."""
+    _, path = warping.fast_dtw(x, y, radius, OFF_DIAGONAL)
+    met = float(np.sqrt(((x[path[0]] - y[path[1]]) ** 2).sum(1)).mean())
+    any_two = _mean_distance(x, y)
+    return max(0.0, 1 - met / any_two) if any_two else 1.0, path
 
 
 def _mean_distance(x: Array, y: Array) -> float:

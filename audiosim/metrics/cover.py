@@ -69,7 +69,7 @@ def measure(pair: Pair, o: Options) -> Channel:
         details: dict[str, float] = {}
         value, apart = (0.0 if all(silent) else 1.0), np.full(len(x), 0.0 if all(silent) else 1.0)
     else:
-        semitones = models.cover.transposition(x, y) if o.transpose else 0
+        semitones = dsp.chroma.transposition(x, y) if o.transpose else 0
         y = np.roll(y, semitones, axis=1)
         value, details, apart = (_qmax if o.align == "qmax" else _dtw)(x, y)
         details["semitones"] = float((semitones + 5) % 12 - 5)

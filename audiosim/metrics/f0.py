@@ -99,7 +99,9 @@ def measure(pair: Pair, o: Options) -> Channel:
     if pair.detail == "value":
         return answer
     return Channel(
-        value=answer.value, details=details, **_where(chosen, answer.value, np.where(r.hz > 0, r.hz, t.hz), pair, o)
+        value=answer.value,
+        details=details,
+        **_where(chosen, answer.value, r.times, np.where(r.hz > 0, r.hz, t.hz), pair, o),
     )
 
 
@@ -110,7 +112,7 @@ def _missing(output: str, ref: Any, test: Any) -> str:
     return "no frame has a pitch in both" if output != "correlation" else "the pitch does not change"
 
 
-def _where(chosen: Any, value: float, hz: Any, pair: Pair, o: Options) -> dict[str, Any]:
+def _where(chosen: Any, value: float, times: Any, hz: Any, pair: Pair, o: Options) -> dict[str, Any]:
     """Profile and map of a measure, by the pitch [frame] in Hz."""
     frequencies = np.arange(STEP / 2, pair.rate / 2, STEP)
     cuts, edges = scales.bands(frequencies, pair.rate / 2, pair.band_edges)
@@ -133,6 +135,6 @@ def _where(chosen: Any, value: float, hz: Any, pair: Pair, o: Options) -> dict[s
         "per_time": np.sqrt(chosen.frame) if chosen.root else chosen.frame.astype(float),
         "bands": scales.centres(frequencies, cuts),
         "edges": edges,
-        "times": np.arange(hz.size) * models.pitch.tracker.HOP,
+        "times": times,
         "map": cells * (total / scale if scale else 0.0) if pair.detail == "map" else None,
     }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import nan
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,6 +78,8 @@ def _harmonics(rate: int, n_fft: int) -> tuple[Array, Array]:
 def measure(pair: Pair, o: Options) -> Channel:
     stft = dsp.chroma.stft(pair.rate)
     pitches, weights = _harmonics(pair.rate, stft.n_fft)
+    if pitches.size < 2:
+        return Channel(value=nan, reason=f"at a rate of {pair.rate} Hz there are no pitches above {LOWEST:g} Hz")
     positions = 12 * np.log2(pitches / LOWEST)
     scale = 2 / stft.window.sum()  # a full-scale sine has the magnitude 1
     floor = FLOOR / scale**2

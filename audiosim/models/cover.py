@@ -1,6 +1,5 @@
 """Where two pieces of music share a passage: cross recurrence of their states, and its longest curved trace (Qmax).
-Serra, Serra and Andrzejak 2009, New J. Phys. 11, 093017, eq. 1 to 4; transposition index: Serra et al. 2008, IEEE
-Trans. ASLP 16, 1138-1151."""
+Serra, Serra and Andrzejak 2009, New J. Phys. 11, 093017, eq. 1 to 4."""
 
 from __future__ import annotations
 
@@ -14,13 +13,6 @@ Array = NDArray[np.float64]
 STACK = 9  # frames that make a state
 NEIGHBOURS = 0.095  # of the frames of a recording, that count as near to a state of the other
 OPENING, EXTENSION = 0.5, 0.5  # cost of a disruption of a trace
-
-
-def transposition(ref: Array, test: Array) -> int:
-    """Semitones by which the test [frame, 12] is raised to be in the key of the reference: 0 to 11, 0 of equals."""
-    x, y = (c.mean(0) for c in (ref, test))
-    fits = np.array([float((x * np.roll(y, k)).sum()) for k in range(12)])
-    return int(np.argmax(fits > fits.max() * (1 - 1e-9)))
 
 
 def recurrence(ref: Array, test: Array) -> NDArray[np.bool_]:

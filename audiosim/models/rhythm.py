@@ -36,11 +36,12 @@ FLAT = 1e-9  # onset strength below which there is nothing
 
 @dataclass(frozen=True, slots=True)
 class Onsets:
-    """strength: by band [frame, band], mean over bands [frame]; times of the frames, s."""
+    """strength: by band [frame, band], mean over bands [frame]; times of the frames, and seconds between them."""
 
     by_band: Array
     strength: Array
     times: Array
+    hop: float
     centres: Array  # Hz, of the bands
 
     @property
@@ -54,7 +55,7 @@ def onsets_of(samples: Array, rate: int) -> Onsets:
 
 
 def _onsets(x: Array, rate: int) -> Onsets:
-    n_fft = max(64, 1 << round(np.log2(FRAME * rate)))
+    n_fft = 1 << max(6, round(np.log2(FRAME * rate)))
     stft = STFT.of(n_fft, max(1, round(HOP * rate)), pad="zero")
     mel = MelFilters.of(rate, n_fft, BANDS, min(LOWEST, rate / 8))
     weights = np.ascontiguousarray(mel.weights.T)
@@ -71,7 +72,7 @@ def _onsets(x: Array, rate: int) -> Onsets:
     rises = np.zeros_like(levels)
     rises[BEFORE:] = np.maximum(levels[BEFORE:] - wide[:-BEFORE], 0)
     rises[:BEFORE] = levels[:BEFORE] if len(levels) <= BEFORE else 0  # what sounds from the start on has not begun
-    return Onsets(rises, rises.mean(1), stft.times(len(rises), rate), mel.centres)
+    return Onsets(rises, rises.mean(1), stft.times(len(rises), rate), stft.hop / rate, mel.centres)
 
 
 def onsets(found: Onsets) -> Array:
@@ -95,7 +96,7 @@ def tempo(found: Onsets) -> float | None:
         return None
     s = found.strength - found.strength.mean()
     lags = np.arange(s.size)
-    first, last = round(60 / FASTEST / HOP), min(round(60 / SLOWEST / HOP), s.size - 2)
+    first, last = max(1, round(60 / FASTEST / found.hop)), min(round(60 / SLOWEST / found.hop), s.size - 2)
     if last <= first:
         return None
     n_fft = engine.fft.fast_length(2 * s.size)
@@ -103,7 +104,7 @@ def tempo(found: Onsets) -> float | None:
     course = engine.fft.irfft(spectrum * np.conj(spectrum), n_fft)[: s.size]
     course = course / np.maximum(s.size - lags, s.size / 4)  # a mean, where there is enough to take it of
     window = slice(first, last + 1)
-    prior = np.exp(-0.5 * (np.log2(60 / HOP / lags[window] / USUAL) / SPREAD) ** 2)
+    prior = np.exp(-0.5 * (np.log2(60 / found.hop / lags[window] / USUAL) / SPREAD) ** 2)
     lag = _top(course, first + int(np.argmax(course[window] * prior)), 1)
     for times in (2, 4, 8):  # finer: the same peak again after some beats
         near = round(times * lag)
@@ -111,7 +112,7 @@ def tempo(found: Onsets) -> float | None:
         if near + reach + 1 >= s.size * 0.75:
             break
         lag = _top(course, near - reach + int(np.argmax(course[near - reach : near + reach + 1])), 1) / times
-    return float(60 / (lag * HOP))
+    return float(60 / (lag * found.hop))
 
 
 def _top(x: Array, at: int, least: int) -> float:
@@ -126,7 +127,7 @@ def beats(found: Onsets, bpm: float | None) -> Array:
     """Times of beats at about this tempo, s."""
     if bpm is None:
         return np.zeros(0)
-    period = 60 / bpm / HOP
+    period = 60 / bpm / found.hop
     s = found.strength / found.strength.std()
     width = max(1, round(period / 32))
     bell = np.exp(-0.5 * (np.arange(-4 * width, 4 * width + 1) / width) ** 2)

@@ -12,7 +12,7 @@ RATE = 16000
 compiled = pytest.mark.skipif(not COMPILED, reason="seconds of sound")
 
 
-def performed(seed: int, beats: Array, brightness: float = 1.0) -> Array:
+def performed(seed: int, beats: Array, brightness: float = 1.0, semitones: int = 0) -> Array:
     """A tune that the seed draws, in beats of so many seconds: [channel, sample]."""
     rng = np.random.default_rng(seed)
     starts = np.concatenate([[0.0], np.cumsum(beats)])
@@ -22,7 +22,7 @@ def performed(seed: int, beats: Array, brightness: float = 1.0) -> Array:
         since = np.arange(first, last) / RATE - starts[k]
         for note in (rng.integers(0, 12) + 12, rng.integers(0, 4) * 3):
             for h in range(1, 6):
-                tone = np.sin(2 * np.pi * h * 196 * 2 ** (note / 12) * since + rng.uniform(0, 6.28))
+                tone = np.sin(2 * np.pi * h * 196 * 2 ** ((note + semitones) / 12) * since + rng.uniform(0, 6.28))
                 x[first:last] += 0.1 * h**-brightness * tone * np.exp(-3 * since) * np.minimum(1, since / 0.005)
     return np.asarray(x[None])
 
@@ -32,11 +32,12 @@ RUBATO = STEADY * np.interp(np.arange(48), [0, 12, 24, 36, 47], [1.2, 0.8, 1.1, 
 
 
 @compiled
-@pytest.mark.parametrize("brightness", [1.0, 2.0])
-def test_the_course_is_that_of_the_performance(brightness: float) -> None:
-    ref, test = performed(1, STEADY), performed(1, RUBATO, brightness)
+@pytest.mark.parametrize(("brightness", "semitones"), [(1.0, 0), (2.0, 0), (1.0, 3)])
+def test_the_course_is_that_of_the_performance(brightness: float, semitones: int) -> None:
+    ref, test = performed(1, STEADY), performed(1, RUBATO, brightness, semitones)
     found = performance.course(ref, test, RATE)
     assert found.found
+    assert found.semitones == -semitones % 12
     starts, wanted = (np.concatenate([[0.0], np.cumsum(b)[:-1]]) for b in (STEADY, RUBATO))
     off = np.abs(np.interp(starts, found.times, found.seconds) - wanted)
     assert np.median(off) < 0.01

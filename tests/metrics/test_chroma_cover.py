@@ -68,7 +68,7 @@ def test_identical_recordings_recur_all_along() -> None:
     q, path = cover.longest(cover.recurrence(x, x))
     assert q == 22
     assert (path[0] == path[1]).all()
-    assert [cover.transposition(x, np.roll(x, k, 1)) for k in (0, 2, 11)] == [0, 10, 1]
+    assert [chroma.transposition(x, np.roll(x, k, 1)) for k in (0, 2, 11)] == [0, 10, 1]
 
 
 @compiled
