@@ -25,6 +25,8 @@ BLOCK = 1 << 18  # samples at a time
 JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
 DITHERED = 0.35  # RMS of the difference in steps, from which on it is more than rounding
+DROPPED = 0.02  # of the recording, from which on dropouts hide what a codec leaves
+SIGN = 0.5  # of what is coherent, that an inverted channel has inverted
 ANOTHER: frozenset[Cause] = frozenset(
     (
         "unrelated",
@@ -111,7 +113,9 @@ def _at_places(pair: Pair) -> None:
     found = places.find(aligned)
     part = min(pair.now / pair.energy, 1.0) if pair.energy > 0 else 1.0  # of the difference, that find has seen
     apart = bool(pair.joins) and (pair.left or -inf) > JOINED
-    if not (pair.gated or apart or {"clipping", "dropout"} & {f.cause for f in found}):  # they leave holes too
+    dropped = sum(f.size or 0.0 for f in found if f.cause == "dropout") / 1000 * pair.rate  # samples
+    holes = pair.gated or dropped > DROPPED * aligned.ref.shape[1] or any(f.cause == "clipping" for f in pair.findings)
+    if not (holes or apart):  # of others than codecs
         pair.findings += coding.find(aligned)
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
@@ -232,6 +236,13 @@ def _same_channels(pair: Pair) -> None:
             pair.tell(kind, share=pair.gone(sums.error(x, y)), detail=detail)
         if changed:
             _again(pair)
+    elif inverted := [c for c, sign in enumerate(timing.polarities(pair)) if sign < -SIGN]:
+        signs = np.ones((count, 1), b.dtype)
+        signs[inverted] = -1
+        pair.y = b * signs
+        share = pair.gone(sums.error(a, pair.y))
+        pair.tell("polarity", share=share, detail={"channels": [c + 1 for c in inverted], "of": count})
+        _again(pair)
 
 
 def _again(pair: Pair) -> None:
