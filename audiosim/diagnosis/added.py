@@ -155,7 +155,8 @@ def _noise(
     quiet, loud = float(np.median(n[r <= low])), float(np.median(n[r >= high]))
     if quiet < STEADY * loud:
         return []
-    if 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS and _follows(x, e, pair.rate):
+    steady = 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS
+    if steady and (0 < pair.band < pair.rate / 2 or _follows(x, e, pair.rate)):
         return []
     size = len(pair.ref) * TOGETHER * max(round(0.002 * pair.rate), 8)
     power = quiet / size - lines

@@ -29,6 +29,12 @@ LONG, FILLED, FOREIGN = (
     0.02,
 )  # frames of a dropout that something else fills: so much of the reference's energy,
 # and so little of it explained by the reference
+TOGETHER, OTHER = (
+    10,
+    10,
+)  # frames that are one, and of these as many as another sound has that stands for the reference:
+EXPLAINED = 0.3  # of its energy that the reference explains at most,
+PLAIN, ELSEWHERE = 0.3, 0.2  # of the mean power, that is left there at least, and elsewhere at most
 AROUND, MOST = 51, 90  # frames, of whose largest steps from sample to sample a click's stands above this percentile
 ABOVE = 25.0  # times, in energy
 HEARD = 1e-5  # of the mean power of the reference, -50 dB: a quieter click is none
@@ -60,11 +66,12 @@ def find(pair: Aligned) -> list[Finding]:
     if pair.ref.shape[1] < 64 * round(FRAME * pair.rate) or not pair.ref.any() or not pair.test.any():
         return []
     seen = _Frames(pair)
-    dropped = seen.dropouts()
-    clicked = seen.clicks(_wider(dropped | seen.joined()))
-    found = [*_found("dropout", dropped, seen), *_found("click", clicked, seen)]
+    replaced = seen.replaced()
+    dropped = seen.dropouts() & ~replaced
+    clicked = seen.clicks(_wider(dropped | seen.joined()) | replaced)
+    found = [*_found("edit", replaced, seen), *_found("dropout", dropped, seen), *_found("click", clicked, seen)]
     ref, left, cross = (x.sum(axis=0) for x in (seen.ref, seen.left, seen.cross))
-    found += added.find(pair, ref, left, cross, np.any(dropped | clicked, axis=0))
+    found += added.find(pair, ref, left, cross, np.any(dropped | clicked | replaced, axis=0))
     return found
 
 
@@ -117,6 +124,27 @@ class _Frames:
                 if last - first >= LONG:
                     flags[c, first:last] = True
         return flags
+
+    def replaced(self) -> Array:
+        """Where another sound stands for that of the reference, while the rest of the test is as the reference is."""
+        count = self.ref.shape[1] // TOGETHER
+        ref, test, left, cross = (
+            x[:, : count * TOGETHER].sum(axis=0).reshape(count, TOGETHER).sum(axis=1)
+            for x in (self.ref, self.test, self.left, self.cross)
+        )
+        mean = TOGETHER * float(self.mean.sum())
+        other = (ref + cross) ** 2 < EXPLAINED * ref * test  # the test times the reference
+        heard = np.maximum(ref, test) > LOUD * mean
+        flags = np.zeros(count, dtype=bool)
+        for first, last in runs(other & heard, bridge=OTHER):
+            its = slice(first, last)
+            if last - first >= OTHER and left[its].mean() > PLAIN * mean and test[its].mean() > LOUD * mean:
+                flags[its] = True
+        if flags.any() and (flags.mean() > 0.5 or left[~flags].sum() > ELSEWHERE * ref[~flags].sum()):
+            flags[:] = False
+        wide = np.zeros(self.ref.shape, dtype=bool)
+        wide[:, : count * TOGETHER] = np.repeat(flags, TOGETHER)
+        return wide
 
     def joined(self) -> Array:
         """[frame]: in which pieces were joined."""
@@ -195,7 +223,7 @@ def _found(cause: Cause, flags: Array, seen: _Frames) -> list[Finding]:
     frame = 1000 * seen.size / seen.pair.rate
     lengths = [frame * (b - a) for a, b in every]
     detail: dict[str, Any] = {"shortest_ms": round(min(lengths), 1), "longest_ms": round(max(lengths), 1)}
-    size, unit = (round(sum(lengths), 3), "ms") if cause == "dropout" else (_peak_db(seen, flags), "dBFS")
+    size, unit = (_peak_db(seen, flags), "dBFS") if cause == "click" else (round(sum(lengths), 3), "ms")
     return [
         Finding(cause, size, unit, tuple(places), len(every), 0.9, None if share is None else round(share, 4), detail)
     ]
