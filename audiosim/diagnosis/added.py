@@ -38,15 +38,16 @@ AUDIBLE_TAIL = 10**-2.3  # of the direct sound
 COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # dB an octave at most
 
 
-def find(pair: Aligned, ref: Array, left: Array, otherwise: Array) -> list[Finding]:
-    """ref, left: energies of frames; otherwise: frames in which something else happened. Each [frame]."""
+def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array) -> list[Finding]:
+    """ref, left: energies of frames; cross: their products; otherwise: frames in which something else happened.
+    Each [frame]."""
     if float(left.sum()) <= 1e-9 * float(ref.sum()):
         return []
     x, e = _stretches(pair, otherwise)
     if x.shape[1] < pair.rate:
         return []
     hum, line_power = _hum(x, e, pair.rate)
-    noise = _noise(pair, ref, left, otherwise, x, e, line_power)
+    noise = _noise(pair, ref, left, cross, otherwise, x, e, line_power)
     return [*hum, *noise, *([] if noise else _reverberation(x, e, pair.rate))]
 
 
@@ -139,10 +140,13 @@ def _constant(x: Array, e: Array, rate: int, hz: float) -> bool:
     return bool(CONSTANT < steady < 1 / CONSTANT and alike < FOREIGN)
 
 
-def _noise(pair: Aligned, ref: Array, left: Array, otherwise: Array, x: Array, e: Array, lines: float) -> list[Finding]:
-    """What is left in the pauses of the reference as in its loud parts."""
+def _noise(
+    pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array, x: Array, e: Array, lines: float
+) -> list[Finding]:
+    """What is left in the pauses of the reference as in its loud parts, whatever the gain is in either."""
     count = ref.size // TOGETHER
-    r, n = (v[: count * TOGETHER].reshape(count, TOGETHER).sum(axis=1) for v in (ref, left))
+    r, n, rn = (v[: count * TOGETHER].reshape(count, TOGETHER).sum(axis=1) for v in (ref, left, cross))
+    n = np.maximum(n - rn**2 / np.maximum(r, 1e-300), 0.0)
     fine = ~otherwise[: count * TOGETHER].reshape(count, TOGETHER).any(axis=1)
     r, n = r[fine], n[fine]
     if r.size < FEWEST:
@@ -151,7 +155,8 @@ def _noise(pair: Aligned, ref: Array, left: Array, otherwise: Array, x: Array, e
     quiet, loud = float(np.median(n[r <= low])), float(np.median(n[r >= high]))
     if quiet < STEADY * loud:
         return []
-    if 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS and _follows(x, e, pair.rate):
+    steady = 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS
+    if steady and (0 < pair.band < pair.rate / 2 or _follows(x, e, pair.rate)):
         return []
     size = len(pair.ref) * TOGETHER * max(round(0.002 * pair.rate), 8)
     power = quiet / size - lines

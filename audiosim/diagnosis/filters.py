@@ -26,6 +26,7 @@ CLEAN = 1e-3  # of the energy below the corner, that is no copy: less than any c
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 NEAR_HALF = 0.86, 1.01  # of half a rate, where a resampler's corner lies
 TAPS = 2048
+LOWEST = 3  # bins, of which a filter is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,9 @@ def fitted(seen: Spectra) -> Array:
     """The filter that leads from the reference to the test best, as coefficients; its middle is its time zero."""
     good = seen.good
     xx, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.cross))
-    response = np.fft.irfft(xy / np.maximum(xx, 1e-13 * xx.max()))
+    spectrum = xy / np.maximum(xx, 1e-13 * xx.max())
+    spectrum[:LOWEST] = np.abs(spectrum[LOWEST])  # a constant in one of them would look like a filter
+    response = np.fft.irfft(spectrum)
     half = min(TAPS, response.size) // 2
     taps = np.concatenate([np.zeros(TAPS // 2 - half), response[-half:], response[:half], np.zeros(TAPS // 2 - half)])
     return np.asarray(taps * np.hanning(TAPS + 1)[:TAPS])

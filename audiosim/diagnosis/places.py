@@ -23,11 +23,23 @@ LOUD = 1e-3  # of the mean power, -30 dB: where a dropout could be heard
 LOST = 10**-2.5  # of the reference's energy in a frame: it is gone
 DROPOUT = 4  # frames at least
 BRIDGED = 3  # frames that the reference is not loud in, within a dropout
-AROUND = 51  # frames, whose median a click stands above
-ABOVE = 1000.0  # times that median
+LONG, FILLED, FOREIGN = (
+    8,
+    0.2,
+    0.02,
+)  # frames of a dropout that something else fills: so much of the reference's energy,
+# and so little of it explained by the reference
+TOGETHER, OTHER = (
+    10,
+    10,
+)  # frames that are one, and of these as many as another sound has that stands for the reference:
+EXPLAINED = 0.3  # of its energy that the reference explains at most,
+PLAIN, ELSEWHERE = 0.3, 0.2  # of the mean power, that is left there at least, and elsewhere at most
+AROUND, MOST = 51, 90  # frames, of whose largest steps from sample to sample a click's stands above this percentile
+ABOVE = 25.0  # times, in energy
 HEARD = 1e-5  # of the mean power of the reference, -50 dB: a quieter click is none
 BESIDE = 3  # frames beside dropouts, in which nothing is called a click
-IMPULSE = 0.25  # of a frame's energy that its largest sample holds, in a click
+IMPULSE = 0.25  # of the energy of a frame's steps that the largest one holds, in a click
 BLOCK = 1 << 17  # samples
 
 
@@ -54,35 +66,52 @@ def find(pair: Aligned) -> list[Finding]:
     if pair.ref.shape[1] < 64 * round(FRAME * pair.rate) or not pair.ref.any() or not pair.test.any():
         return []
     seen = _Frames(pair)
-    dropped = seen.dropouts()
-    clicked = seen.clicks(_wider(dropped | seen.joined()))
-    found = [*_found("dropout", dropped, seen), *_found("click", clicked, seen)]
-    found += added.find(pair, seen.ref.sum(axis=0), seen.left.sum(axis=0), np.any(dropped | clicked, axis=0))
+    replaced = seen.replaced()
+    dropped = seen.dropouts() & ~replaced
+    clicked = seen.clicks(_wider(dropped | seen.joined()) | replaced)
+    found = [*_found("edit", replaced, seen), *_found("dropout", dropped, seen), *_found("click", clicked, seen)]
+    ref, left, cross = (x.sum(axis=0) for x in (seen.ref, seen.left, seen.cross))
+    found += added.find(pair, ref, left, cross, np.any(dropped | clicked | replaced, axis=0))
     return found
 
 
 class _Frames:
-    """Energies of frames of 2 ms, [channel, frame]: of the reference, the test, and what is left between them."""
+    """Of frames of 2 ms, [channel, frame]: energies of the reference, the test, what is left between them, its steps
+    from sample to sample, which are small in a hum; the product of what is left and the reference; squares of the
+    largest sample and the largest step of what is left, and of the largest step of the reference."""
 
     def __init__(self, pair: Aligned) -> None:
         self.pair = pair
         self.size = max(round(FRAME * pair.rate), 8)
         channels, length = pair.ref.shape
         count = length // self.size
-        self.ref, self.test, self.left, self.peak = (np.zeros((channels, count)) for _ in range(4))
+        sums = np.zeros((8, channels, count))
+        self.ref, self.test, self.cross, self.left, self.steps, self.peak, self.steep, self.usual = sums
         step = max(BLOCK // self.size, 1)
+        before = np.zeros((2, channels, 1))
         for k in range(0, count, step):
             end = min(k + step, count)
             r, t = sounds(pair, k * self.size, end * self.size)
-            for into, x in ((self.ref, r), (self.test, t), (self.left, t - r)):
-                squares = (x * x).reshape(channels, end - k, self.size)
-                into[:, k:end] = squares.sum(axis=2)
-            self.peak[:, k:end] = squares.max(axis=2)
+            e = t - r
+            own, more = (np.diff(x, axis=1, prepend=x0) for x, x0 in zip((r, e), before, strict=True))
+            before = np.stack((r[:, -1:], e[:, -1:]))
+            for into, x, y in (
+                (self.ref, r, r),
+                (self.test, t, t),
+                (self.cross, r, e),
+                (self.left, e, e),
+                (self.steps, more, more),
+            ):
+                into[:, k:end] = (x * y).reshape(channels, -1, self.size).sum(axis=2)
+            for into, x in ((self.peak, e), (self.steep, more), (self.usual, own)):
+                into[:, k:end] = np.square(x).reshape(channels, -1, self.size).max(axis=2)
         self.mean = np.maximum(self.ref.mean(axis=1, keepdims=True), 1e-300)
 
     def dropouts(self) -> Array:
         loud = self.ref > LOUD * self.mean
         gone = self.test < LOST * self.ref
+        kept = (self.ref + self.cross) ** 2 < FOREIGN * self.ref**2  # the test times the reference
+        filled = kept & (self.test < FILLED * self.ref)  # with an echo, or with noise
         flags = np.zeros(loud.shape, dtype=bool)
         for c in range(len(loud)):
             lost = loud[c] & gone[c]
@@ -91,7 +120,31 @@ class _Frames:
             for first, last in runs(lost, bridge=BRIDGED, over=gone[c] | ~loud[c]):
                 if last - first >= DROPOUT:
                     flags[c, first:last] = True
+            for first, last in runs(loud[c] & filled[c]):
+                if last - first >= LONG:
+                    flags[c, first:last] = True
         return flags
+
+    def replaced(self) -> Array:
+        """Where another sound stands for that of the reference, while the rest of the test is as the reference is."""
+        count = self.ref.shape[1] // TOGETHER
+        ref, test, left, cross = (
+            x[:, : count * TOGETHER].sum(axis=0).reshape(count, TOGETHER).sum(axis=1)
+            for x in (self.ref, self.test, self.left, self.cross)
+        )
+        mean = TOGETHER * float(self.mean.sum())
+        other = (ref + cross) ** 2 < EXPLAINED * ref * test  # the test times the reference
+        heard = np.maximum(ref, test) > LOUD * mean
+        flags = np.zeros(count, dtype=bool)
+        for first, last in runs(other & heard, bridge=OTHER):
+            its = slice(first, last)
+            if last - first >= OTHER and left[its].mean() > PLAIN * mean and test[its].mean() > LOUD * mean:
+                flags[its] = True
+        if flags.any() and (flags.mean() > 0.5 or left[~flags].sum() > ELSEWHERE * ref[~flags].sum()):
+            flags[:] = False
+        wide = np.zeros(self.ref.shape, dtype=bool)
+        wide[:, : count * TOGETHER] = np.repeat(flags, TOGETHER)
+        return wide
 
     def joined(self) -> Array:
         """[frame]: in which pieces were joined."""
@@ -101,13 +154,20 @@ class _Frames:
         return flags
 
     def clicks(self, otherwise: Array) -> Array:
-        from scipy.ndimage import median_filter
+        from scipy.ndimage import percentile_filter
 
         flags = np.zeros(self.left.shape, dtype=bool)
-        for c, left in enumerate(self.left):
-            around = median_filter(left, AROUND, mode="nearest")
-            high = (left > ABOVE * around) & (left > HEARD * self.mean[c]) & ~otherwise[c]
-            high &= self.peak[c] > IMPULSE * left
+        narrow = min(2 * self.pair.band / self.pair.rate, 1.0) if self.pair.band else 1.0  # a narrow band makes it wide
+        for c, steep in enumerate(self.steep):
+            around = percentile_filter(steep, MOST, AROUND, mode="nearest")
+            high = (
+                (steep > np.maximum(ABOVE * around, self.usual[c]))
+                & (self.left[c] > HEARD * self.mean[c])
+                & ~otherwise[c]
+            )
+            high &= steep > IMPULSE * narrow * np.convolve(
+                self.steps[c], np.ones(3), "same"
+            )  # no onset of what goes on
             for first, last in runs(high):
                 flags[c, first:last] = last - first <= 2
         return flags
@@ -163,7 +223,7 @@ def _found(cause: Cause, flags: Array, seen: _Frames) -> list[Finding]:
     frame = 1000 * seen.size / seen.pair.rate
     lengths = [frame * (b - a) for a, b in every]
     detail: dict[str, Any] = {"shortest_ms": round(min(lengths), 1), "longest_ms": round(max(lengths), 1)}
-    size, unit = (round(sum(lengths), 3), "ms") if cause == "dropout" else (_peak_db(seen, flags), "dBFS")
+    size, unit = (_peak_db(seen, flags), "dBFS") if cause == "click" else (round(sum(lengths), 3), "ms")
     return [
         Finding(cause, size, unit, tuple(places), len(every), 0.9, None if share is None else round(share, 4), detail)
     ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 18  # samples at a time
 SHIFT = 0.05  # samples, below which a delay is none
 ALIGNED = 0.9  # of the difference that is left at most when a fraction of a sample is undone
-FRACTION = 0.6  # samples: a smaller delay may be an equaliser's
+FRACTION = 1.0  # samples: a smaller delay may be an equaliser's
 JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 LEAST_DC = 2e-4
 SURE = 5.0  # standard errors
@@ -54,7 +54,8 @@ def same_spectrum(pair: Pair) -> None:
     offset = constant_offset(pair, x, y, 10 ** (r.gain_db / 20))
     squeezed = None if last else _dynamics(pair, seen, r, fraction)
     if squeezed:
-        y, seen = _even(pair, squeezed, fraction)
+        y, offset = _undone(y, 0.0, 1.0, offset, seen.frequencies), 0 * offset
+        y, seen = _even(pair, y, squeezed, fraction)
         r = filters.response(seen)
     low = filters.low_pass(seen, r)
     top = 0.42 if pair.ref.rate != pair.test.rate else 0.5  # of the rate: beyond, the resampler acts
@@ -126,13 +127,13 @@ def _dynamics(pair: Pair, seen: Spectra, r: filters.Response, fraction: float) -
     return found if found is not None and found.rest < least else None
 
 
-def _even(pair: Pair, found: Dynamics, fraction: float) -> tuple[Array, Spectra]:
+def _even(pair: Pair, y: Array, found: Dynamics, fraction: float) -> tuple[Array, Spectra]:
     """The test without a gain that changes, which is told; and the spectra then."""
     level = levels(pair.x, pair.rate)
     factors = found.at(level)
     power = 10 ** (level / 10)
     factors /= np.sqrt((factors**2 * power).sum() / power.sum())
-    y = undone(pair.y, factors, pair.rate, scratch.empty(pair.y.shape, pair.y.dtype))
+    y = undone(y, factors, pair.rate, scratch.empty(y.shape, y.dtype))
     detail: dict[str, Any] = {"ratio": round(found.ratio, 2), "threshold_db": round(found.threshold, 1)}
     if found.kind == "moving gain":
         detail = {"from_db": round(float(found.gains.min()), 1), "to_db": round(float(found.gains.max()), 1)}

@@ -29,7 +29,7 @@ LOW = 8000  # Hz, about, at which delays are looked for first
 LONGEST = 20.0  # s, in which they are
 ECHOES = 0.05  # s, within which peaks are one
 ALIKE = 0.9  # correlation without a delay, from which on none is looked for but of a few samples
-FRACTION = 0.6  # samples: a smaller delay may be an equaliser's
+FRACTION = 1.0  # samples: a smaller delay may be an equaliser's
 PART = 1.5  # times as long as the other, from which on a recording is first looked for in the longer one
 TRENDS = 0.15  # samples by which the delay changes over the recording, where clocks differ
 SCATTERED = 0.5  # samples between the delay of segments and that of the whole, by which something moves
@@ -205,6 +205,14 @@ def _clock(pair: Pair) -> None:
 def _signs(pair: Pair) -> Any:
     xy = pair.seen.cross.sum(axis=0)
     return np.where(np.real(xy * pair.weight).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+
+
+def polarities(pair: Pair) -> Array:
+    """-1 to 1 of each channel: whether what is coherent in both has the same sign."""
+    xy = pair.seen.cross.sum(axis=0) * pair.weight
+    turn = 2j * np.pi * np.arange(xy.shape[1]) / pair.seen.window * (pair.late - round(pair.late))
+    signs: Array = np.real(xy * np.exp(turn)).sum(axis=1) / np.maximum(np.abs(xy).sum(axis=1), 1e-300)
+    return signs
 
 
 def _drifting(pair: Pair) -> bool:

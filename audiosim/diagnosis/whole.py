@@ -25,6 +25,9 @@ BLOCK = 1 << 18  # samples at a time
 JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
 DITHERED = 0.35  # RMS of the difference in steps, from which on it is more than rounding
+DROPPED = 0.02  # of the recording, from which on dropouts hide what a codec leaves
+SHAPED, BLUE = (6.0, 30.0), 2.6  # RMS and peak in steps of noise that was shaped; its steps, which of white noise are 2
+SIGN = 0.5  # of what is coherent, that an inverted channel has inverted
 ANOTHER: frozenset[Cause] = frozenset(
     (
         "unrelated",
@@ -111,7 +114,15 @@ def _at_places(pair: Pair) -> None:
     found = places.find(aligned)
     part = min(pair.now / pair.energy, 1.0) if pair.energy > 0 else 1.0  # of the difference, that find has seen
     apart = bool(pair.joins) and (pair.left or -inf) > JOINED
-    if not (pair.gated or apart or {"clipping", "dropout"} & {f.cause for f in found}):  # they leave holes too
+    dropped = sum(f.size or 0.0 for f in found if f.cause == "dropout") / 1000 * pair.rate  # samples
+    replaced = any(f.cause == "edit" for f in found)
+    holes = (
+        pair.gated
+        or replaced
+        or dropped > DROPPED * aligned.ref.shape[1]
+        or any(f.cause == "clipping" for f in pair.findings)
+    )
+    if not (holes or apart):  # of others than codecs
         pair.findings += coding.find(aligned)
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
@@ -169,6 +180,7 @@ def _same_bits(pair: Pair) -> bool:
     rms = (10 ** (pair.null.rms_dbfs / 20) if pair.null.rms_dbfs is not None else 0.0) / step
     peak = (10 ** (pair.null.peak_dbfs / 20) if pair.null.peak_dbfs is not None else 0.0) / step
     alone = 0 < rms < ONE_STEP and peak <= 2.5
+    shaped = not alone and 0 < rms < SHAPED[0] and peak <= SHAPED[1] and _is_blue(pair)
     if before == bits:
         if alone and peak <= 2.01 and pair.null.differing > 0.05 * pair.null.samples:
             pair.tell("dither", rms, "LSB", share=1.0, detail={"bits": bits})
@@ -176,17 +188,30 @@ def _same_bits(pair: Pair) -> bool:
             return True
         return False
     detail: dict[str, Any] = {"from_bits": before, "to_bits": bits}
-    if alone:
+    if shaped:
+        detail |= {"dither": "noise-shaped", "lsb": round(rms, 3)}
+    elif alone:
         shape = "none" if rms < DITHERED else "rectangular" if rms < 0.455 else "triangular"
         detail |= {"dither": shape, "lsb": round(rms, 3)}
-    finding = Finding("bit depth", float(bits), "bits", share=1.0 if alone else None, detail=detail)
-    if not alone:
+    finding = Finding("bit depth", float(bits), "bits", share=1.0 if alone or shaped else None, detail=detail)
+    if not (alone or shaped):
         pair.later.append(finding)
         return False
     pair.findings.append(finding)
     a, b = sums.overlap(pair.a, pair.b, 0)
     pair.leave(np.asarray(a), np.asarray(b))
     return True
+
+
+def _is_blue(pair: Pair) -> bool:
+    """Whether the difference has little at low frequencies, as dither whose noise was shaped."""
+    power = steps = 0.0
+    for at in range(0, min(pair.a.shape[1], pair.b.shape[1]), BLOCK):
+        x, y = sums.overlap(pair.a[:, at : at + BLOCK], pair.b[:, at : at + BLOCK], 0)
+        e = y - x
+        power += sums.product(e, e)
+        steps += sums.product(np.diff(e), np.diff(e))
+    return steps > BLUE * power
 
 
 def _same_channels(pair: Pair) -> None:
@@ -232,6 +257,13 @@ def _same_channels(pair: Pair) -> None:
             pair.tell(kind, share=pair.gone(sums.error(x, y)), detail=detail)
         if changed:
             _again(pair)
+    elif inverted := [c for c, sign in enumerate(timing.polarities(pair)) if sign < -SIGN]:
+        signs = np.ones((count, 1), b.dtype)
+        signs[inverted] = -1
+        pair.y = b * signs
+        share = pair.gone(sums.error(a, pair.y))
+        pair.tell("polarity", share=share, detail={"channels": [c + 1 for c in inverted], "of": count})
+        _again(pair)
 
 
 def _again(pair: Pair) -> None:

@@ -96,6 +96,7 @@ def _cut(f: Finding) -> str:
     long = f"{seconds:.3f} s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
     were = f"in {f.count} places " if f.count > 1 else ""
     added = bool(f.places) and f.places[0].test_end > f.places[0].test_start
+    replaced = added and f.places[0].end > f.places[0].start
     said = {
         "silence inserted": f"{long} of silence were inserted",
         "silence removed": f"{long} of silence were removed",
@@ -103,7 +104,11 @@ def _cut(f: Finding) -> str:
         "lost": f"{long} of the reference are missing",
     }.get(
         f.cause,
-        f"{long} are in the test that the reference has not" if added else f"{long} of the reference are missing",
+        f"{long} of another sound stand for those of the reference"
+        if replaced
+        else f"{long} are in the test that the reference has not"
+        if added
+        else f"{long} of the reference are missing",
     )
     later = f.detail.get("later_s")
     repeats = "" if later is None else f", or up to {later:.2f} s later, as the sound repeats itself"
