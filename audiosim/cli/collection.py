@@ -16,7 +16,7 @@ from .. import metrics
 from ..collection import tables
 from ..collection.tables import File
 from ..config import Settings
-from ..errors import ExitCode, NothingToCompare, UsageError
+from ..errors import ExitCode, InputError, NothingToCompare, UsageError
 from ..match import Policy, check
 from .batch import temporary
 from .compare import progress_line, say
@@ -110,7 +110,8 @@ def measure(request: Request, settings: Settings, items: Sequence[File], outside
     for seen in collection.measured:
         if not seen.space.items or (seen.space.items == seen.space.points == 1):
             left = "none has" if not seen.space.items else "only one has"
-            raise NothingToCompare(f"{seen.spec}: of {len(files)} recordings {left} something to compare")
+            kind = InputError if collection.codes else NothingToCompare
+            raise kind(f"{seen.spec}: of {len(files)} recordings {left} something to compare")
     return collection
 
 

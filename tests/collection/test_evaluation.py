@@ -1,4 +1,4 @@
-"""Evaluation of methods: by hand, by brute force, and against scikit-learn's definitions written out."""
+"""Evaluation of methods: by brute force, and of distances whose answer is known."""
 
 from __future__ import annotations
 
