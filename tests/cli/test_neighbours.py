@@ -179,7 +179,7 @@ def test_an_interrupted_run_says_how_to_go_on(ask, music, monkeypatch, cli) -> N
     assert done.out == ask("neighbours", "--format", "csv").out
 
 
-def test_a_metric_without_features(cli, music, monkeypatch) -> None:
+def test_a_metric_without_features(cli, music, monkeypatch, tmp_path) -> None:
     from audiosim.collection import pairs
 
     done = cli("neighbours", music / "music", "-m", "mae", "-k", 1, "--format", "csv", "--include", "?.wav")
@@ -187,6 +187,15 @@ def test_a_metric_without_features(cli, music, monkeypatch) -> None:
     nearest = {row["query"]: row["file"] for row in table(done.out)}
     assert nearest["0.wav"] == "3.wav"
     assert nearest["7.wav"] == "4.wav"
+    soundfile.write(tmp_path / "short.wav", np.ones(10), RATE)
+    (tmp_path / "broken.wav").write_text("this is no sound")
+    for name in ("0.wav", "1.wav"):
+        (tmp_path / name).write_bytes((music / "music" / name).read_bytes())
+    done = cli("neighbours", tmp_path, "-m", "mae", "--format", "csv")
+    assert done.code == ExitCode.INPUT
+    assert [(row["query"], row["file"]) for row in table(done.out)] == [("0.wav", "1.wav"), ("1.wav", "0.wav")]
+    assert "broken.wav" in done.err
+    assert "short.wav" in done.err
     monkeypatch.setattr(pairs, "MOST", 10)
     done = cli("neighbours", music / "music", "-m", "mae")
     assert done.code == ExitCode.USAGE

@@ -153,3 +153,16 @@ def test_mutual_proximity_of_musly():
     scaled = np.array([space.scaling("mp", s).scaled(p, s.row(p)) for p in range(5)])
     np.fill_diagonal(scaled, 0.0)
     np.testing.assert_allclose(scaled, TIMBRE, atol=5e-4)
+
+
+@pytest.mark.parametrize("name", ["none", "mp", "mp-empiric", "nicdm"])
+def test_infinite_distances_are_the_farthest(name, points):
+    def between(p, to):
+        d = np.sqrt(((points[p] - points[to]) ** 2).sum(1))
+        far = (np.arange(80)[to] == 7) != (p == 7)
+        return np.where(far, np.inf, d)
+
+    s = Space(80, 80, between)
+    found = neighbours.find(s, range(80), 79, space.scaling(name, s))
+    assert (np.delete(found.nearest, 7, 0)[:, 78] == 7).all()
+    assert not np.isnan(found.scaled).any()
