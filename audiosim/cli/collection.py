@@ -16,7 +16,7 @@ from .. import metrics
 from ..collection import tables
 from ..collection.tables import File
 from ..config import Settings
-from ..errors import ExitCode, NothingToCompare, UsageError
+from ..errors import ExitCode, InputError, NothingToCompare, UsageError
 from ..match import Policy, check
 from .batch import temporary
 from .compare import progress_line, say
@@ -55,10 +55,15 @@ class Measured:
 
 @dataclass
 class Collection:
-    """measured: by each metric. codes: ExitCodes of what could not be read."""
+    """measured: by each metric. broken: paths of what could not be read or compared."""
 
     measured: list[Measured]
-    codes: list[ExitCode] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+
+    @property
+    def codes(self) -> list[ExitCode]:
+        """What they mean for the exit status."""
+        return [ExitCode.INPUT] if self.broken else []
 
 
 def gather(request: Request, settings: Settings) -> list[File]:
@@ -104,13 +109,14 @@ def measure(request: Request, settings: Settings, items: Sequence[File], outside
     collection = Collection([])
     found = dict(_by_features(request, settings, policy, alone, items, outside, collection)) if alone else {}
     if together:
-        found |= _by_pairs(request, settings, policy, together, files, len(items))
+        found |= _by_pairs(request, settings, policy, together, files, len(items), collection)
     collection.measured = [found[spec] for spec in wanted]
-    _tell_without(collection, files)
+    _tell_without(collection, files, settings)
     for seen in collection.measured:
         if not seen.space.items or (seen.space.items == seen.space.points == 1):
             left = "none has" if not seen.space.items else "only one has"
-            raise NothingToCompare(f"{seen.spec}: of {len(files)} recordings {left} something to compare")
+            kind = InputError if collection.codes else NothingToCompare
+            raise kind(f"{seen.spec}: of {len(files)} recordings {left} something to compare")
     return collection
 
 
@@ -158,8 +164,7 @@ def _by_features(
             inside = [f for f in items if f.path in place]
             points = [*inside, *(f for f in outside if f.path in place)]
             rows = vectors.rows[[place[f.path] for f in points]] if points else vectors.rows
-            if vectors.broken and ExitCode.INPUT not in collection.codes:
-                collection.codes.append(ExitCode.INPUT)
+            collection.broken |= vectors.broken
             yield spec, Measured(spec, _space(Space, spec, rows, len(inside)), points, dict(vectors.without))
     if request.journal is None:
         Path(path).unlink()
@@ -176,7 +181,13 @@ def _space(kind: type[Space], spec: str, rows: Any, items: int) -> Space:
 
 
 def _by_pairs(
-    request: Request, settings: Settings, policy: Policy, wanted: Sequence[str], files: Sequence[File], items: int
+    request: Request,
+    settings: Settings,
+    policy: Policy,
+    wanted: Sequence[str],
+    files: Sequence[File],
+    items: int,
+    collection: Collection,
 ) -> dict[str, Measured]:
     import numpy as np
 
@@ -197,12 +208,16 @@ def _by_pairs(
             [f.path for f in files], items, terms, settings.jobs or cores(), _noting(settings), lambda _: done(1)
         )
     answer = {}
-    for spec, (distances, without) in found.items():
-        keep = [p for p in range(len(files)) if p not in without]
+    for spec, distances in found.items():
+        keep = [p for p in range(len(files)) if p not in distances.without]
         inside = [p for p in keep if p < items]
-        square = distances[np.ix_(keep, inside)]
+        square = distances.square[np.ix_(keep, inside)]
         space = Space(len(keep), len(inside), lambda p, to, d=square: d[p][to])  # type: ignore[misc]
-        answer[spec] = Measured(spec, space, [files[p] for p in keep], {files[p].path: w for p, w in without.items()})
+        without = {files[p].path: reason for p, reason in distances.without.items()}
+        answer[spec] = Measured(spec, space, [files[p] for p in keep], without)
+        collection.broken |= {files[p].path for p in distances.broken}
+        if distances.missing:
+            say(f"{spec}: {distances.missing} pairs have no distance, such as: {distances.example}")
     return answer
 
 
@@ -225,10 +240,11 @@ def _noting(settings: Settings) -> Callable[[str], None]:
     return lambda sentence: None if settings.quiet else say(sentence)
 
 
-def _tell_without(collection: Collection, files: Sequence[File]) -> None:
+def _tell_without(collection: Collection, files: Sequence[File], settings: Settings) -> None:
     """A line on each of a few recordings that have nothing to compare."""
-    reasons = {f.path: w for f in files for seen in collection.measured if (w := seen.without.get(f.path))}
-    lines = list(dict.fromkeys(reasons.values()))
+    said = [f.path for f in files if f.path in collection.broken or not settings.quiet]
+    reasons = [(path, seen.without[path]) for path in said for seen in collection.measured if path in seen.without]
+    lines = list(dict(reversed(reasons)).values())[::-1]
     for line in lines[:NAMED]:
         say(line)
     if len(lines) > NAMED:

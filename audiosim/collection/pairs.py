@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,19 @@ from ..judge.rows import Row, number
 Array = NDArray[Any]
 
 MOST = 4000  # pairs of a metric without features
+
+
+@dataclass
+class Distances:
+    """By one metric. square: distances [point, item], nan where there is none. without: why some points have none at
+    all; broken: those of them that could not be compared, and not only have no value. missing: how many other pairs
+    have none; example: why one of these has none."""
+
+    square: Array
+    without: dict[int, str] = field(default_factory=dict)
+    broken: set[int] = field(default_factory=set)
+    missing: int = 0
+    example: str = ""
 
 
 def count(items: int, points: int, spec: str) -> int:
@@ -43,14 +57,13 @@ def matrix(
     processes: int,
     note: Callable[[str], None],
     done: Callable[[list[Row]], None],
-) -> dict[str, tuple[Array, dict[int, str]]]:
-    """Of each metric the distances [point, item] from all recordings to the first `items` of them, nan where there is
-    none, and why there is none of some point to any item."""
+) -> dict[str, Distances]:
+    """By each metric, from all recordings to the first `items` of them. done: called with the rows of each pair."""
     both = all(_symmetric(spec) for spec in terms.specs)
     wanted = ((p, i) for p in range(len(paths)) for i in range(items) if p != i and not (both and i < p < items))
     pairs = [Pair(reference=paths[p], test=paths[i], id=f"{p} {i}") for p, i in wanted]
-    found = {spec: np.full((len(paths), items), np.nan) for spec in terms.specs}
-    reasons: dict[str, dict[int, str]] = {spec: {} for spec in terms.specs}
+    found = {spec: Distances(np.full((len(paths), items), np.nan)) for spec in terms.specs}
+    failed: dict[str, list[tuple[int, int, str, bool]]] = {spec: [] for spec in terms.specs}
     handle, path = tempfile.mkstemp(prefix="audiosim-", suffix=".jsonl")
     os.close(handle)
     try:
@@ -62,21 +75,26 @@ def matrix(
                     value, spec = number(row), row["spec"]
                     ways = [(p, i), (i, p)] if both and p < items else [(p, i)]
                     for a, b in ways:
-                        found[spec][a, b] = value
-                        if value != value:
-                            reasons[spec].setdefault(a, row["reason"] or "there is no value")
+                        found[spec].square[a, b] = value
+                    if value != value:
+                        failed[spec].append((p, i, row["reason"] or "there is no value", row["fault"] == "input"))
                 done(rows)
     finally:
         Path(path).unlink()
-    answer = {}
+    own = np.arange(items)
     for spec, distances in found.items():
-        own = np.arange(items)
-        distances[own, own] = 0.0
-        known = ~np.isnan(distances)
-        known[own, own] = False
-        without = {p: reasons[spec][p] for p in np.flatnonzero(~known.any(1)).tolist() if p in reasons[spec]}
-        answer[spec] = distances, without
-    return answer
+        known = ~np.isnan(distances.square)
+        alone: Array = np.logical_not(known.any(axis=1))
+        distances.square[own, own] = 0.0
+        for p, i, reason, broken in failed[spec]:
+            guilty = [q for q in (p, i) if alone[q]]
+            for q in guilty:
+                distances.without.setdefault(q, reason)
+                distances.broken |= {q} if broken else set()
+            if not guilty:
+                distances.missing += 1
+                distances.example = distances.example or reason
+    return found
 
 
 def _symmetric(spec: str) -> bool:

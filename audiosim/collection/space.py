@@ -64,13 +64,9 @@ class MutualProximity:
     Schnitzer, Flexer, Schedl and Widmer 2012, JMLR 13, 2871-2902; with mean and standard deviation as musly has them.
     """
 
-    def __init__(self, samples: Array) -> None:
-        """samples: distances [point, item of the sample], nan where there is none."""
-        known = ~np.isnan(samples)
-        count = known.sum(1)
-        self.mean = np.where(known, samples, 0.0).sum(1) / np.maximum(count, 1)
-        apart = np.where(known, samples - self.mean[:, None], 0.0)
-        self.deviation = np.sqrt((apart**2).sum(1) / np.maximum(count - 1, 1))
+    def __init__(self, moments: Array) -> None:
+        """moments: mean and standard deviation of the distances from each point [point, 2]."""
+        self.mean, self.deviation = moments.T
 
     def scaled(self, point: int, row: Array) -> Array:
         from scipy.special import ndtr
@@ -88,8 +84,8 @@ class EmpiricMutualProximity:
     """The same of the distances that there are, without a normal distribution."""
 
     def __init__(self, samples: Array) -> None:
-        """samples: distances [point, item of the sample], nan where there is none."""
-        self.ordered = np.sort(samples, axis=1)  # nan last
+        """samples: distances [point, item of the sample], ordered, nan last."""
+        self.ordered = samples
         self.count = np.maximum((~np.isnan(samples)).sum(1), 1)
 
     def scaled(self, point: int, row: Array) -> Array:
@@ -119,12 +115,16 @@ def scaling(name: Name, space: Space, threads: int = 1, done: Callable[[int], No
     """The scaling of this name, with what it must know of each point. done: called with how many points are."""
     if name == "none" or not space.items:
         return Plain()
-    if name == "nicdm":
-        radii = np.array(list(over(range(space.points), lambda p: _radius(space, p), threads, done)))
-        return NICDM(radii)
     picks = sample(space.items)
-    rows = np.array(list(over(range(space.points), lambda p: space.between(p, picks), threads, done)))
-    return MutualProximity(rows) if name == "mp" else EmpiricMutualProximity(rows)
+
+    def each(task: Callable[[int], Any]) -> Array:
+        return np.array(list(over(range(space.points), task, threads, done)))
+
+    if name == "nicdm":
+        return NICDM(each(lambda p: _radius(space, p)))
+    if name == "mp":
+        return MutualProximity(each(lambda p: _moments(space.between(p, picks))))
+    return EmpiricMutualProximity(each(lambda p: np.sort(space.between(p, picks))))
 
 
 def sample(items: int) -> Array:
@@ -156,10 +156,15 @@ def ranking(row: Array, scaled: Array, allowed: Array, k: int | None = None) -> 
     return order if k is None else order[:k]
 
 
+def _moments(values: Array) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else 0.0, float(known.std(ddof=1)) if len(known) > 1 else 0.0
+
+
 def _radius(space: Space, point: int) -> float:
     row = space.row(point)
     row = np.delete(row, point) if point < space.items else row
-    row = row[~np.isnan(row)]
+    row = row[np.isfinite(row)]
     near = min(RADIUS, len(row))
     return float(np.partition(row, near - 1)[:near].mean()) if near else 0.0
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from audiosim import Signal, metrics
 from audiosim.collection import neighbours, space
 from audiosim.collection.space import Space
+from audiosim.testing.signals import COMPILED
+from tests.metrics.test_timbre import RATE, TIMBRE, sounds
 
 
 def euclidean(x: np.ndarray, items: int | None = None) -> Space:
@@ -139,3 +142,27 @@ def test_sample_of_a_large_collection():
     picks = space.sample(5000)
     assert len(np.unique(picks)) == len(picks) == space.SAMPLE
     np.testing.assert_array_equal(picks, space.sample(5000))
+
+
+@pytest.mark.skipif(not COMPILED, reason="recordings are too long for uncompiled kernels")
+def test_mutual_proximity_of_musly():
+    """pymusly 2.0.0, MuslyJukebox("timbre", "none"), set_style of all five; of 24 sounds it is within 1.1e-4."""
+    metric = metrics.get("timbre-js")
+    rows = np.stack([metric.feature(Signal.of(x, RATE), convention="musly") for x in sounds()])
+    s = Space(5, 5, lambda p, to: metric.distances(rows[p], rows[to], convention="musly"))
+    scaled = np.array([space.scaling("mp", s).scaled(p, s.row(p)) for p in range(5)])
+    np.fill_diagonal(scaled, 0.0)
+    np.testing.assert_allclose(scaled, TIMBRE, atol=5e-4)
+
+
+@pytest.mark.parametrize("name", ["none", "mp", "mp-empiric", "nicdm"])
+def test_infinite_distances_are_the_farthest(name, points):
+    def between(p, to):
+        d = np.sqrt(((points[p] - points[to]) ** 2).sum(1))
+        far = (np.arange(80)[to] == 7) != (p == 7)
+        return np.where(far, np.inf, d)
+
+    s = Space(80, 80, between)
+    found = neighbours.find(s, range(80), 79, space.scaling(name, s))
+    assert (np.delete(found.nearest, 7, 0)[:, 78] == 7).all()
+    assert not np.isnan(found.scaled).any()
