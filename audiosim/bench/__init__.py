@@ -6,6 +6,6 @@ from __future__ import annotations
 
 from .ranking import Row, table
 from .task import Task, load, names
-from .trial import LADDER, Budget, Plan, run, usable
+from .trial import LADDER, Budget, Plan, read, run, usable
 
-__all__ = ["LADDER", "Budget", "Plan", "Row", "Task", "load", "names", "run", "table", "usable"]
+__all__ = ["LADDER", "Budget", "Plan", "Row", "Task", "load", "names", "read", "run", "table", "usable"]

@@ -76,6 +76,13 @@ def run(plan: Plan, journal: Path | None = None, say: Callable[[str], None] = la
         yield _trial(task, loss, seed, plan, known)
 
 
+def read(journal: Path) -> list[Row]:
+    """The outcomes that a journal holds, as run gives them. UsageError for what is no journal, or not there."""
+    if not journal.exists():
+        raise UsageError(f"there is no journal {journal}")
+    return [row for row in _Journal(journal).rows() if row["kind"] == "trial"]
+
+
 def _trial(task: Task, spec: str, seed: int, plan: Plan, known: _Journal) -> Row:
     key: Row = {**_identity(task, spec), "seed": seed}
     budget = {"steps": plan.budget.of(task), "seconds": plan.budget.seconds, "rates": list(plan.rates)}
@@ -179,6 +186,9 @@ class _Journal:
     def get(self, key: Row) -> Row | None:
         row = self._rows.get(_text(key))
         return None if row is None else {**row["key"], **row["found"]}
+
+    def rows(self) -> list[Row]:
+        return [{**row["key"], **row["found"]} for row in self._rows.values()]
 
     def put(self, key: Row, found: Row) -> Row:
         row = {"key": key, "found": found}

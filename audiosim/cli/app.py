@@ -1058,7 +1058,11 @@ def bench(
     ] = None,
     journal: Annotated[
         str | None,
-        typer.Option("--journal", metavar="FILE", help="Keep what is trained here, and do not train it again."),
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="Keep what is trained here, and do not train it again; without --loss, print the table of it.",
+        ),
     ] = None,
     metric_file: MetricFileOption = None,
     format: BenchFormatOption = None,

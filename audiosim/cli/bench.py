@@ -35,8 +35,11 @@ def run(
     form = formats.chosen(settings.format, output, sys.stdout.isatty(), FORMATS)
     if output not in (None, "-"):
         formats.check_output(str(output))
-    wanted = [task for name in dict.fromkeys(tasks) for task in bench.load(name)]
     losses = list(dict.fromkeys(losses))
+    if not losses and journal:
+        _put(bench.table(bench.read(Path(journal))), form, output)
+        return ExitCode.OK
+    wanted = [task for name in dict.fromkeys(tasks) for task in bench.load(name)]
     if not losses:
         raise UsageError("there is nothing to train with: give a --loss, or several to compare")
     if any(rate <= 0 for rate in rates):
@@ -56,7 +59,11 @@ def run(
     finally:
         if shown:
             progress_line("")
-    rows = bench.table(done)
+    _put(bench.table(done), form, output)
+    return ExitCode.OK
+
+
+def _put(rows: Sequence[bench.Row], form: str, output: str | None) -> None:
     if form == "json":
         put(to_json([asdict(row) for row in rows]), output)
     elif form == "jsonl":
@@ -70,7 +77,6 @@ def run(
         columns = [c for c in asdict(rows[0]) if c != "judged"] if rows else []
         columns += list(dict.fromkeys(name for row in rows for name in row.judged))
         put(formats.to_tsv(lines, columns) if form == "tsv" else formats.to_csv(lines, columns), output)
-    return ExitCode.OK
 
 
 def _nothing(_: str) -> None:

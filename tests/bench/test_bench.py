@@ -227,5 +227,12 @@ def test_the_command_prints_a_table(own: str, quick: None, capsys: pytest.Captur
     command().main(["bench", *flags, "--json", "-q"], standalone_mode=False)
     rows = json.loads(capsys.readouterr().out)
     assert {row["loss"] for row in rows} == {"mse", "mr-stft"}
+    journal = str(Path(own).with_name("run.jsonl"))
+    command().main(["bench", *flags, "--journal", journal, "--format", "markdown", "-q"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    command().main(["bench", "--journal", journal, "--format", "markdown", "-q"], standalone_mode=False)
+    assert capsys.readouterr().out == shown  # of what the journal holds
+    with pytest.raises(UsageError, match="no journal"):
+        bench.read(Path(own).with_name("none.jsonl"))
     command().main(["bench", *flags, "--format", "markdown", "-q"], standalone_mode=False)
     assert capsys.readouterr().out.startswith("**gain**\n\n| loss | rank | 95 % | rate | steps | ms/step | ESR |\n")

@@ -1,5 +1,6 @@
 """Which loss teaches networks best: `python -m tests.benchmarks.teaching --journal FILE` trains and prints the tables.
 
+--show prints the tables of what the journal holds, without training: ranks of all tasks, then what the judges say.
 Screening trains one network a task with every loss; the final trains those of FINAL and the baselines in every variant
 with three seeds. All goes into the journal: the command can be ended and given again, and --hours ends it by itself.
 Tasks, networks, judges and ranks are those of `audiosim bench`.
@@ -62,6 +63,27 @@ def trained(plan: bench.Plan, journal: Path, until: float) -> list[dict[str, Any
     return rows
 
 
+def ranks(rows: Sequence[bench.Row]) -> str:
+    """A line a loss, the best first: its mean rank, then rank, interval and CPU time of a step in each task."""
+    tasks = [task for task in dict.fromkeys(row.task for row in rows) if task != "all"]
+    of = {(row.task, row.loss): row for row in rows if row.rank is not None}
+    mean = {}
+    for loss in dict.fromkeys(loss for _, loss in of):
+        found = [of[task, loss].rank for task in tasks if (task, loss) in of]
+        mean[loss] = len(found), sum(rank or 0.0 for rank in found) / len(found)
+    lines = [f"| loss | tasks | mean | {' | '.join(tasks)} |", f"|{'---|' * (len(tasks) + 3)}"]
+    for loss, (count, average) in sorted(mean.items(), key=lambda item: (-item[1][0], item[1][1])):
+        cells = [_cell(of.get((task, loss))) for task in tasks]
+        lines.append(f"| `{loss}` | {count} | {average:.2f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: bench.Row | None) -> str:
+    if row is None:
+        return ""
+    return f"{row.rank:.2f} ({row.low:.2f} to {row.high:.2f}), {row.step_ms:.0f} ms"
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--journal", type=Path, required=True)
@@ -69,8 +91,14 @@ def main() -> None:
     arguments.add_argument("--steps", type=int)
     arguments.add_argument("--final", action="store_true", help="all variants, three seeds, the best of the screening")
     arguments.add_argument("--task", nargs="+", default=BUILT_IN)
+    arguments.add_argument("--show", action="store_true", help="what the journal holds, without training")
     arguments.add_argument("specs", nargs="*", default=SPECS)
     given = arguments.parse_args()
+    if given.show:
+        rows = bench.read(given.journal)
+        print(f"{ranks(bench.table(rows))}\n\n{markdown(bench.table(rows))}")
+        print(f"{sum(row.get('cpu_s', 0.0) for row in rows) / 3600:.1f} core-hours of training, data and judges apart.")
+        return
     until = time.time() + 3600 * given.hours
     firsts = [bench.load(name)[0] for name in given.task]
     specs = possible(given.specs, sorted({task.rate for task in firsts}))
