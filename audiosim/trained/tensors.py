@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from ..engine.tensors import Constant
+from ..engine.tensors import Constant, product
 
 
 class Weights:
@@ -38,4 +38,4 @@ def unit(x: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """x [..., in] by weight [out, in] -> [..., out]."""
-    return functional.linear(x, weight)
+    return product(x, weight.T)

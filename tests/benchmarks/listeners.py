@@ -108,7 +108,7 @@ def distances(spec: str, pairs: Iterable[Pair]) -> dict[Pair, Any]:
 
 def value(spec: str, result: Any) -> float:
     """Of a result, with the sign turned where it is better when higher."""
-    sign = 1.0 if metrics.get(spec.partition(":")[0]).card.better == "lower" else -1.0
+    sign = 1.0 if result.better == "lower" else -1.0
     return sign * result.value
 
 
