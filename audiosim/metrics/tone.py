@@ -35,8 +35,8 @@ CARD = Card(
     " a minute: other instruments, keys or ways of playing read as another device. Its scales come from synthesised"
     " guitar riffs; it was tried on simulated devices, not on listeners. The profile and the map tell where the spectra"
     " are unlike, not parts of the value.",
-    minimum="one block of 4096 samples at 48 kHz",
-    shortest=4096 / 48000,
+    minimum="four blocks: 16384 samples at 48 kHz",
+    shortest=16384 / 48000,
     rate=48000,
     channels="one or two",
     pooling="downmix",
