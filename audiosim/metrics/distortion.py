@@ -37,8 +37,8 @@ CARD = Card(
     caveat="No measure of quality: it is deaf to order and to level. Notes have their own shapes: chords and low notes"
     " read as more distorted than single and high ones, and rooms and choruses change the shapes too. The profile and"
     " the map tell where the spectra are unlike, not parts of the value.",
-    minimum="one block of 4096 samples at 48 kHz",
-    shortest=4096 / 48000,
+    minimum="four blocks: 16384 samples at 48 kHz",
+    shortest=16384 / 48000,
     rate=48000,
     channels="averaged",
     pooling="downmix",

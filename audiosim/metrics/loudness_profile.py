@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .. import dsp, models
 from ..answer import Channel, Pair
 from ..card import Card
+from ..errors import NoFeature
 from ..hearing import weighting
 from ..options import Options
 
@@ -36,6 +37,8 @@ CARD = Card(
     caveat="No measure of quality: it is deaf to order, to level, and to all but levels of short blocks. A recording"
     " played backwards is about 0 from itself. Dense music and sparse music differ as much as a compressor's input and"
     " output. The profile and the map tell where the spectra are unlike, not parts of the value.",
+    minimum="ten blocks: 24000 samples at 48 kHz",
+    shortest=0.5,
     rate=48000,
     channels="averaged",
     pooling="downmix",
@@ -51,7 +54,7 @@ CARD = Card(
 )
 
 RATE = 48000
-BLOCK = 2400  # samples
+BLOCK, FEWEST = 2400, 10  # samples, and blocks that are needed
 FLOOR = 1e-6  # of the mean power
 QUANTILES = 100
 
@@ -60,7 +63,9 @@ def feature(samples: Array, o: Options) -> Array:
     """Quantiles of the level in LU [100], and the crest factor in dB."""
     del o
     x = models.unaligned.mono(samples)
-    cuts = np.append(np.arange(0, max(x.size - BLOCK, 0) + 1, BLOCK), x.size)  # the last block is the longest
+    if x.size < FEWEST * BLOCK:
+        raise NoFeature(f"is too short: {FEWEST * BLOCK / RATE:g} s are needed, there are {x.size / RATE:.3g} s")
+    cuts = np.append(np.arange(0, x.size - BLOCK + 1, BLOCK), x.size)  # the last block is the longest
     energies = np.empty(cuts.size - 1)
     dsp.recursive.energies(x, weighting.k_sections(RATE), cuts, energies)
     power = energies / np.diff(cuts)

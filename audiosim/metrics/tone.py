@@ -32,11 +32,11 @@ CARD = Card(
     source="audiosim: long-term-spectrum, distortion and space; scales of tests/benchmarks/devices.py",
     silence="Undefined where the reference or the test is silent.",
     caveat="No measure of quality: it is deaf to order and to level. Play the same kind of thing through both, for half"
-    " a minute: other instruments, keys or ways of playing read as another device. Its scales come from synthesised"
-    " guitar riffs; it was tried on simulated devices, not on listeners. The profile and the map tell where the spectra"
-    " are unlike, not parts of the value.",
-    minimum="one block of 4096 samples at 48 kHz",
-    shortest=4096 / 48000,
+    " a minute: other instruments, keys or ways of playing read as another device, and devices that share a loudspeaker"
+    " and differ in gain alone as one. Its scales come from synthesised guitar riffs; it was tried on simulated"
+    " devices, not on listeners. The profile and the map tell where the spectra are unlike, not parts of the value.",
+    minimum="four blocks: 16384 samples at 48 kHz",
+    shortest=16384 / 48000,
     rate=48000,
     channels="one or two",
     pooling="downmix",

@@ -25,7 +25,7 @@ FLOOR = 1e-8  # of the mean power of a band: silence
 SILENCE = 1e-30  # mean power that silence is given
 LOW = 700.0  # Hz, up to which the phase tells delays of 0.7 ms
 CHUNK = 1 << 18  # samples whose spectrum is taken at a time
-BLOCK = 4096  # samples
+BLOCK, FEWEST = 4096, 4  # samples, and blocks that are needed
 OCTAVES, FIRST = 7, 1 << 9  # FIRST: bins of the lowest octave, and where it begins: 94 Hz
 ACTIVE = 1e-4  # of the power of the loudest block
 SHAPES, SHAPES_IN_ALL = 4, 22
@@ -114,9 +114,9 @@ def scaled_shapes(x: Array) -> Array:
 def shapes(x: Array) -> Array:
     """Means over the blocks of x [sample] above and below the median level, of those within 40 dB of the loudest:
     [2, 11]: |skewness|, ln kurtosis, ln of the peak over the root mean square, |ln| of the higher over the lower side;
-    ln kurtosis of the envelope in seven octaves. NoFeature where x is shorter than a block."""
-    if x.size < BLOCK:
-        raise NoFeature(f"is too short: {BLOCK / RATE:.3f} s are needed, there are {x.size / RATE:.3g} s")
+    ln kurtosis of the envelope in seven octaves. NoFeature where x is shorter than four blocks."""
+    if x.size < FEWEST * BLOCK:
+        raise NoFeature(f"is too short: {FEWEST * BLOCK / RATE:.3f} s are needed, there are {x.size / RATE:.3g} s")
     parts = [_blocks(x[at : at + CHUNK]) for at in range(0, x.size - BLOCK + 1, CHUNK)]
     rows, level = (np.concatenate(found) for found in zip(*parts, strict=True))
     active = level > ACTIVE * level.max()

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..answer import Channel, Pair, View, error_frames, shares
 from ..engine import cache, fold
+from ..engine.frames import STFT
 from ..errors import NoFeature
 from ..hearing import scales
 
@@ -31,7 +32,7 @@ Feature = Callable[[Array, Any], Array]
 Distances = Callable[[Array, Array, Any], Array]
 
 RANGE = 1e-8  # of the mean power of a band, below which the map hears nothing
-STEADY = 0.1  # nepers of spread that every band has at least
+STEADY = 1.0  # nepers of spread that every band has at least, however few the frames
 
 
 def measure(
@@ -79,14 +80,16 @@ def unlike(ref: Array, test: Array, view: View) -> dict[str, Any]:
     stft = error_frames(view.rate)
     frequencies = stft.frequencies(view.rate)
     cuts, edges = scales.bands(frequencies, view.rate / 2, view.band_edges)
-    r, t = (_log_bands(x, stft, cuts) for x in (ref, test))
+    (r, _), (t, times) = (_log_bands(x, stft, cuts, view.rate) for x in (ref, test))
     cells = (t - r.mean(0)) ** 2 / (r.var(0) + STEADY**2)
-    return shares(cells, stft.times(len(cells), view.rate), frequencies, cuts, edges, view.detail)
+    return shares(cells, times, frequencies, cuts, edges, view.detail)
 
 
-def _log_bands(x: Array, stft: Any, cuts: Array) -> Array:
-    """ln of the power in bands [frame, band], over its mean, of frames of which half or more is sound."""
+def _log_bands(x: Array, stft: STFT, cuts: Array, rate: int) -> tuple[Array, Array]:
+    """ln of the power in bands [frame, band], over that of the median frame, and centres in s of the frames: of whole
+    ones, where there are any."""
     bands = np.concatenate([scales.by_band(z.real**2 + z.imag**2, cuts) for z in fold.spectra(x, stft)])
-    bands = bands[: x.size // stft.hop + 1]
-    result: Array = np.log(bands / (bands.mean() + 1e-300) + RANGE)
-    return result
+    logarithms = np.log(bands + (RANGE * bands.mean() + 1e-300))
+    logarithms -= np.median(logarithms.mean(1))
+    whole = slice(1, x.size // stft.hop) if x.size >= 2 * stft.hop else slice(None)
+    return logarithms[whole], stft.times(len(bands), rate)[whole]

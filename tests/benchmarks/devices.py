@@ -1,7 +1,7 @@
 """Are two devices told apart whatever is played? `python -m tests.benchmarks.devices` plays ten riffs through twenty
 amplifiers and effects, and asks of each recording what is nearest to it: the same device with one of nine other riffs,
-or one of nineteen other devices with the same riff. Beside it, the median distance between riffs through one device,
-which the scales of `tone` come from: those of seed 2 and other settings.
+or one of nineteen other devices with the same riff. Beside it, the median distance between riffs through one device.
+With `--one-cabinet` all devices share a loudspeaker: then they differ by their distortion and effects alone.
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ def crushed(x, bits, hold):
     return np.repeat(steps[::hold], hold)[: x.size]
 
 
-def devices(setting: float, rng: np.random.Generator) -> dict[str, Callable]:
-    """Twenty by name, each with its own cabinet. setting: what gains are multiplied with; rng: of all else."""
+def devices(setting: float, rng: np.random.Generator, one_cabinet: bool = False) -> dict[str, Callable]:
+    """Twenty by name, each with its own cabinet, or all with one. setting: what gains are multiplied with; rng: of all
+    else."""
     s, hall, small = setting, room(rng, RATE, 1.2 * setting), room(rng, RATE, 0.3 * setting)
 
     def tremolo(x):
@@ -132,17 +133,19 @@ def devices(setting: float, rng: np.random.Generator) -> dict[str, Callable]:
         "hall": (lambda x: x, lambda x: wet(x, hall)),
     }
     plain = {name: (drive, lambda x: x) for name, drive in before.items()}
-    return {name: chained(drive, cabinet(rng), last) for name, (drive, last) in (plain | after).items()}
+    shared = cabinet(rng)
+    made = (plain | after).items()
+    return {name: chained(drive, shared if one_cabinet else cabinet(rng), last) for name, (drive, last) in made}
 
 
 def chained(*stages):
     return lambda x: stages[2](stages[1](stages[0](x)))
 
 
-def recordings(setting: float, seed: int):
+def recordings(setting: float, seed: int, one_cabinet: bool):
     """(device, riff, recording) of all devices and riffs, brought to one peak."""
     played = [riff(np.random.default_rng([seed, 7, i]), RATE, SECONDS) for i in range(RIFFS)]
-    made = devices(setting, np.random.default_rng([seed, 8]))
+    made = devices(setting, np.random.default_rng([seed, 8]), one_cabinet)
     for (d, through_device), (i, x) in product(enumerate(made.values()), enumerate(played)):
         y = np.atleast_2d(through_device(x))
         yield d, i, Signal.of((0.8 / np.abs(y).max() * y).astype(np.float32), RATE)
@@ -158,10 +161,10 @@ def first(distances) -> np.ndarray:
     return hits.mean(1)
 
 
-def main(setting: float = 1.0, seed: int = 1) -> None:
+def main(one_cabinet: bool, setting: float = 1.0, seed: int = 1) -> None:
     names = list(devices(1.0, np.random.default_rng(0)))
     features: dict[str, list] = {name: [] for name in (*METRICS, "mean MFCC")}
-    for _, _, recording in recordings(setting, seed):
+    for _, _, recording in recordings(setting, seed, one_cabinet):
         for name in METRICS:
             features[name].append(metrics.get(name).feature(recording))
         features["mean MFCC"].append(features["timbre-kl"][-1][:20])
@@ -180,4 +183,4 @@ def main(setting: float = 1.0, seed: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    main(*(float(sys.argv[1]), int(sys.argv[2])) if len(sys.argv) > 1 else ())
+    main("--one-cabinet" in sys.argv)
