@@ -268,6 +268,7 @@ class _Windows:
             at = np.flatnonzero(beyond)
             other = at + np.round((finds[at] - late) / self.size).astype(int)
             there = (other >= 0) & (other < self.count)
+            there &= self.loud[np.clip(other, 0, self.count - 1)]
             row[at[there]] = row[other[there]]
         matched = best[self.loud & (best < MATCHED)]
         floor = float(np.clip(np.percentile(matched, USUAL) if matched.size else 0.0, *FLOOR))
