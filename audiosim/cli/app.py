@@ -241,6 +241,14 @@ ReportAudioOption = Annotated[
 JobsOption = Annotated[
     int | None, typer.Option("-j", "--jobs", help="Threads (default: one per core). The values do not depend on it.")
 ]
+WorkersOption = Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
+]
 RateOption = Annotated[
     Rate | None,
     typer.Option("--rate", help="If the sample rates differ: refuse, or resample the lower one (default: error)."),
@@ -506,13 +514,8 @@ def batch(
             "--pair", metavar="RULE", help="Which files belong together: relpath, stem, order or regex:PATTERN."
         ),
     ] = "relpath",
-    include: Annotated[
-        list[str] | None,
-        typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
-    ] = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     stems: Annotated[
         bool,
         typer.Option(
@@ -607,7 +610,7 @@ def batch(
     damaged: DamagedOption = None,
     raw: RawOption = None,
     backend: BackendOption = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
+    jobs: WorkersOption = None,
     progress: Annotated[
         bool | None,
         typer.Option(
@@ -684,13 +687,6 @@ LabelsOption = Annotated[
         "as artist or genre.",
     ),
 ]
-IncludeOption = Annotated[
-    list[str] | None,
-    typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
-]
-ExcludeOption = Annotated[
-    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
-]
 FeaturesOption = Annotated[
     str | None,
     typer.Option(
@@ -764,7 +760,7 @@ def neighbours(
     length: LengthOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
+    jobs: WorkersOption = None,
     progress: Annotated[
         bool | None,
         typer.Option("--progress/--no-progress", help="Say how much is done, even without a terminal; or never."),
@@ -857,7 +853,7 @@ def retrieval(
     length: LengthOption = None,
     damaged: DamagedOption = None,
     raw: RawOption = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Worker processes (default: one per core).")] = None,
+    jobs: WorkersOption = None,
     progress: Annotated[
         bool | None,
         typer.Option("--progress/--no-progress", help="Say how much is done, even without a terminal; or never."),
@@ -1166,13 +1162,8 @@ def sets(
             metavar="REF TEST...", help="A folder of references, and one or more folders to hold against it."
         ),
     ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option("--include", metavar="PATTERN", help="Only files like these, such as '*.wav'; repeatable."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="No files like these; repeatable.")
-    ] = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     embedding: Annotated[
         str | None,
         typer.Option(
