@@ -89,4 +89,4 @@ def _embedded(x: Array, weights: Weights) -> Array:
         x = arrays.lstm(x, of_input, of_state, weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"])
         layer += 1
     dense = arrays.linear(x[:, -1], weights["linear.weight"]) + weights["linear.bias"]
-    return np.maximum(dense, 0)  # type: ignore[no-any-return]
+    return np.asarray(np.maximum(dense, 0))
