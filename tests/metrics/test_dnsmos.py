@@ -15,7 +15,9 @@ RATE = 16000
 RATERS = ("dnsmos", "dnsmos:output=p808", "plcmos")
 
 
-@pytest.mark.parametrize("seconds, windows", [(1, 7), (8, 7), (9.02, 1), (10.9, 1), (11.2, 2), (16.9, 7), (18, 7), (35, 9)])
+@pytest.mark.parametrize(
+    ("seconds", "windows"), [(1, 7), (8, 7), (9.02, 1), (10.9, 1), (11.2, 2), (16.9, 7), (18, 7), (35, 9)]
+)
 def test_windows_of_a_second_are_those_of_the_original(seconds, windows):
     """1 s is repeated to 16 s; of 35 s those that begin after 7 to 23 s are left out."""
     x = pink(RATE, seconds, 1)
