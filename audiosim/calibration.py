@@ -30,9 +30,9 @@ def calibrate(
     exclude: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Calibrated:
-    """Make a summary of the recordings below a folder for the metric, and keep it: from now on Result.domain says of its
-    values whether a recording is like these. Recordings in one folder below it, such as a speaker's, are calibrated by
-    those in others; where there are no such folders, each recording by all others.
+    """Make a summary of the recordings below a folder for the metric, and keep it: from now on Result.domain says of
+    its values whether a recording is like these. Recordings in one folder below it, such as a speaker's, are calibrated
+    by those in others; where there are no such folders, each recording by all others.
 
     Raises UsageError for a metric that has no domain of single recordings, NothingToCompare for fewer than 20 of them.
     """

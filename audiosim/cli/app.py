@@ -1111,8 +1111,8 @@ def models(
         typer.Argument(
             metavar="[list|get|check|calibrate]",
             autocompletion=lambda incomplete: [word for word in ACTIONS if word.startswith(incomplete)],
-            help="List the known models; get one; check that one gives the values that it should; or tell a metric what "
-            "is familiar.",
+            help="List the known models; get one; check that one gives the values that it should; or tell a metric "
+            "what is familiar.",
         ),
     ] = "list",
     names: Annotated[

@@ -63,9 +63,7 @@ def _calibrate(names: Sequence[str], settings: Settings) -> ExitCode:
     for line in found.unread:
         say(line)
     if not settings.quiet:
-        say(
-            f"{names[0]} now goes by {found.recordings} recordings; {found.file} holds their statistics, delete it to undo"
-        )
+        say(f"{names[0]} now goes by {found.recordings} recordings, whose statistics are in {found.file}")
     return ExitCode.INPUT if found.unread else ExitCode.OK
 
 
