@@ -272,14 +272,21 @@ def rows(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> Iterator[Row]
         yield from judged(journal.rows(terms.slots(pair)), terms.gates_of(pair))
 
 
-def compared(rows: Sequence[Row], policy: Policy) -> Comparison:
-    """The pair that the rows are about, compared once more, with maps."""
+def compared(rows: Sequence[Row], policy: Policy, beside: Sequence[tuple[str, str]] = ()) -> Comparison:
+    """The pair that the rows are about, compared once more, with maps. beside: the other sources of its mixture."""
     first = rows[0]
     pair = Pair(
         reference=first["reference"], test=first["test"], id="", start=first["start"], duration=first["duration"]
     )
-    ref, test = (_piece(audio.load(path, **policy.reading), pair) for path in _files(pair, False))
-    done = compare_signals(_heard_with(pair, ref), test, [row["spec"] for row in rows], policy, detail="map")
+    specs = [row["spec"] for row in rows]
+    takes = any(metrics.get(metrics.parse(spec).name).card.sources is not None for spec in specs)
+
+    def read(path: str) -> Signal:
+        return _piece(audio.load(path, **policy.reading), pair)
+
+    ref, test = map(read, _files(pair, False))
+    others = [(read(r), read(t)) for r, t in beside] if takes else []
+    done = compare_signals(_heard_with(pair, ref), test, specs, policy, detail="map", others=others)
     return replace(done, match=_matched(pair, done))
 
 

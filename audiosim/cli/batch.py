@@ -8,7 +8,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
 from math import ceil
@@ -128,8 +128,12 @@ def _compare(
     if len(jobs) < len(pairs) and not settings.quiet:
         say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
 
+    names = audio.data_name
+    beside = {(names(p.reference), names(p.test), p.start, p.duration): p.others for p in pairs if p.others}
+
     def judged(held: Held) -> outcome.Outcome:
-        return outcome.judge(lambda: iter(held), terms.settings, terms.gates_over_all, request.wishes, begun)
+        ended = outcome.judge(lambda: iter(held), terms.settings, terms.gates_over_all, request.wishes, begun)
+        return replace(ended, beside=beside)
 
     with closing(_pool(terms, request, settings)) as pool:
         if jobs:

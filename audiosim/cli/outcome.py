@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Outcome:
     """rows: all of them, anew at each call. under: the settings that they were made with. begun: when, UTC.
 
     columns: those of the manifest that are carried through. doubts: by kind (match.doubts), a sentence on each pair,
-    which is (id, system).
+    which is (id, system). beside: the other sources of a pair's mixture, by reference, test, start and duration.
     """
 
     rows: Callable[[], Iterator[Row]]
@@ -60,6 +60,7 @@ class Outcome:
     begun: datetime
     columns: list[str]
     doubts: Mapping[str, Mapping[tuple[str, str | None], str]]
+    beside: Mapping[tuple[Any, ...], Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
 def check(wishes: Wishes) -> None:
@@ -257,7 +258,7 @@ def _page(outcome: Outcome, settings: Settings) -> str:
     policy = Policy(**{k: v for k, v in outcome.under.items() if k in known})
     made = report.page(
         outcome.rows(),
-        lambda rows: compared(rows, policy),
+        lambda rows: compared(rows, policy, outcome.beside.get(_key(rows[0]), ())),
         title=_title([s for s in outcome.summary.systems if s]),
         summary=outcome.summary.table(),
         verdicts=[gates.row(verdict) for verdict in outcome.verdicts],
@@ -267,6 +268,10 @@ def _page(outcome: Outcome, settings: Settings) -> str:
     for what in made.left_out:
         say(f"left out of the report, to keep it small: {what}")
     return made.text
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row["reference"], row["test"], row["start"], row["duration"]
 
 
 def _title(systems: Sequence[str]) -> str:
