@@ -1,6 +1,6 @@
-"""NISQA: how people rate speech over telephone and network, predicted by a network that hears the test alone: the whole,
-and noise, coloration, discontinuity and loudness. Mittag, Naderi, Chehadi and Moeller 2021, Interspeech, arXiv
-2104.09494.
+"""NISQA: how people rate speech over telephone and network, predicted by a network that hears the test alone: the
+whole, and noise, coloration, discontinuity and loudness. Mittag, Naderi, Chehadi and Moeller 2021, Interspeech,
+arXiv 2104.09494.
 
 The weights are the authors': `audiosim models get nisqa`, or model=PATH. They are for research: CC BY-NC-SA 4.0.
 

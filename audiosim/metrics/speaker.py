@@ -38,8 +38,8 @@ CARD = Card(
     silence="Undefined where one of the two is silent: there is no voice.",
     caveat="It hears who speaks, not what and not how well: damage lowers it, but as a side effect. Of 34 readers of"
     " English, 5 s each, the same one with other words has 0.74 or more (0.89 in the median), different ones at most"
-    " 0.79 (0.55 in the median); noise at 10 dB brings the same recording to 0.66. It was trained on English speech; music"
-    " has a value too, which means little.",
+    " 0.79 (0.55 in the median); noise at 10 dB brings the same recording to 0.66. It was trained on English speech;"
+    " music has a value too, which means little.",
     minimum="one sample; a part takes 1.6 s and is filled up with silence",
     settles=1.6,
     rate=resemblyzer.RATE,
