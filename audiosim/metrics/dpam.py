@@ -39,8 +39,8 @@ CARD = Card(
     caveat="Align to the sample first: on the authors' example a delay of one sample, which nobody hears, counts 4"
     " times as much as the audible difference, and the other polarity 6 times. It was trained on short English speech"
     " with noise, reverberation, equalisation and MP3, on which listeners said whether they heard a difference, and"
-    " says little about large ones: on rated codecs and timbres it agrees with listeners no better than chance. It does not"
-    " hear the level. Memory: 12 MB a second.",
+    " says little about large ones: on rated codecs and timbres it agrees with listeners no better than chance. It does"
+    " not hear the level. Memory: 12 MB a second.",
     rate=dpam.RATE,
     level="none: each layer is brought to one level",
     symmetric=True,
