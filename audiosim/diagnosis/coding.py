@@ -27,6 +27,7 @@ STANDS = 0.5  # of the cells of a frame that are no holes: it was not cut out
 FEWEST_CELLS, FEWEST_HOLES = 300, 12
 SHARE = 0.015  # of the cells that are holes, from which on it is told
 SURE_SHARE = 0.05
+STRETCHES, EVEN = 8, 0.3  # of time, of which half have that part of it: a filter of a stretch leaves holes there alone
 
 STEP = 0.002  # s
 BEFORE, APART = 8, 2  # steps before an onset in which noise spreads, and that are its own beginning
@@ -74,6 +75,12 @@ def _holes(pair: Aligned) -> list[Finding]:
     cells, holes = int(looked_at.sum()), int(hole.sum())
     share = holes / max(cells, 1)
     if cells < FEWEST_CELLS or holes < FEWEST_HOLES or share < SHARE:
+        return []
+    of_stretches = [
+        float(some.sum() / max(all_of_it.sum(), 1))
+        for some, all_of_it in zip(*(np.array_split(x, STRETCHES, axis=1) for x in (hole, looked_at)), strict=True)
+    ]
+    if np.median(of_stretches) < EVEN * share:
         return []
     bands = np.flatnonzero(hole.sum(axis=(0, 1)) > 0.5 * SHARE * np.maximum(looked_at.sum(axis=(0, 1)), 1))
     hz = [cuts[b] * pair.rate / window for b in (int(bands[0]), int(bands[-1]) + 1)]

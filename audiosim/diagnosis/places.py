@@ -23,16 +23,10 @@ LOUD = 1e-3  # of the mean power, -30 dB: where a dropout could be heard
 LOST = 10**-2.5  # of the reference's energy in a frame: it is gone
 DROPOUT = 4  # frames at least
 BRIDGED = 3  # frames that the reference is not loud in, within a dropout
-LONG, FILLED, FOREIGN = (
-    8,
-    0.2,
-    0.02,
-)  # frames of a dropout that something else fills: so much of the reference's energy,
-# and so little of it explained by the reference
-TOGETHER, OTHER = (
-    10,
-    10,
-)  # frames that are one, and of these as many as another sound has that stands for the reference:
+# Of a dropout that something else fills: frames; so much of the reference's energy; so little of that is explained by
+# the reference; and so little of its own, or a filter has left that much of the reference.
+LONG, FILLED, FOREIGN, LEFT = 8, 0.2, 0.02, 0.5
+TOGETHER, OTHER = 10, 10  # frames that are one, and of these as many as another sound has in the reference's place:
 EXPLAINED = 0.3  # of its energy that the reference explains at most,
 PLAIN, ELSEWHERE = 0.3, 0.2  # of the mean power, that is left there at least, and elsewhere at most
 AROUND, MOST = 51, 90  # frames, of whose largest steps from sample to sample a click's stands above this percentile
@@ -110,8 +104,9 @@ class _Frames:
     def dropouts(self) -> Array:
         loud = self.ref > LOUD * self.mean
         gone = self.test < LOST * self.ref
-        kept = (self.ref + self.cross) ** 2 < FOREIGN * self.ref**2  # the test times the reference
-        filled = kept & (self.test < FILLED * self.ref)  # with an echo, or with noise
+        product = self.ref + self.cross  # of the test and the reference
+        foreign = (product**2 < FOREIGN * self.ref**2) & (product < LEFT * self.test)
+        filled = foreign & (self.test < FILLED * self.ref)  # with an echo, or with noise
         flags = np.zeros(loud.shape, dtype=bool)
         for c in range(len(loud)):
             lost = loud[c] & gone[c]
