@@ -292,7 +292,7 @@ def names_of(folders: Sequence[str]) -> list[str]:
     depth = 1
     while len({p[-depth:] for p in parts}) < len(parts):
         depth += 1
-    return [data_name("/".join(p[-depth:])) for p in parts]
+    return [data_name("/".join(p[-depth:]) or ".") for p in parts]  # the working directory has no name
 
 
 def _on_passed(passed: Counter[str]) -> list[str]:

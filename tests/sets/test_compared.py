@@ -160,6 +160,16 @@ def test_what_cannot_be_compared(folders: tuple[str, str, str], tmp_path: Path) 
         audiosim.compare_sets(real, good, embedding=5)
 
 
+def test_the_working_directory_is_a_set(
+    folders: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, good, _ = folders
+    monkeypatch.chdir(good)
+    (one,) = audiosim.compare_sets(real, ".").sets
+    assert one.name == "."
+    assert one.distances.frechet.value > 0
+
+
 def test_command(folders: tuple[str, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sets", *folders, "--format", "table"]) == 0
     shown = capsys.readouterr()
