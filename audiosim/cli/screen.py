@@ -245,7 +245,7 @@ def _print_causes(pairs: Sequence[Row], out: Console) -> None:
 
 
 def _said(found: Sequence[Row]) -> list[str]:
-    return listed((f["sentence"], f["minor"]) for f in found)
+    return listed((f["sentence"], f.get("minor", False)) for f in found)
 
 
 def _lines(pairs: Sequence[Row]) -> int:

@@ -138,7 +138,7 @@ def _diagnosis(found: Mapping[str, Any] | None, comparison: Comparison, sound: S
         "diagnosis": {
             "findings": [
                 {
-                    "text": f"Also: {f['sentence']}" if f["minor"] else _sentence(f["sentence"]),
+                    "text": f"Also: {f['sentence']}" if f.get("minor") else _sentence(f["sentence"]),
                     "share": None if f["share"] is None else f"{100 * f['share']:.3g} % of the difference",
                     "places": [_spot(p, comparison, sound) for p in f["places"]],
                     "more": max(f["count"] - len(f["places"]), 0),
