@@ -107,13 +107,13 @@ def recording(x: Array, rate: int) -> Recording:
     sound = hearing.band_statistics.sounding(powers)
     place = {"seconds": x.size / rate, "level": -np.inf, "clipped": 0.0, "bandwidth": -np.inf}
     if sound.any():
-        total = powers[sound].mean(0)
+        total = np.einsum("f,fb->b", sound.astype(float), powers) / np.count_nonzero(sound)
         upper = total[(hearing.band_statistics.centres() > UPPER) & (hearing.band_statistics.centres() <= TOP)].max()
         place["level"] = float(10 * np.log10(total.sum()))
         place["bandwidth"] = float(10 * np.log10(max(upper, 1e-30) / total.sum()))
         size = np.abs(x)
         place["clipped"] = float(np.count_nonzero(size > PEAK * size.max()) / x.size)
-    points = hearing.band_statistics.of_powers(powers, KINDS, FLOOR)
+    points = hearing.band_statistics.of_powers(powers, KINDS, FLOOR, overwrite=True)
     return Recording(place, points[:, _kept()])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,21 @@ def stand_in_networks(monkeypatch: pytest.MonkeyPatch, random_networks: Path) ->
     for module in (onnx, musicnn):
         monkeypatch.setattr(module, "network", stand_ins.network)
     monkeypatch.setattr(embedding, "_held", lambda embedder, _: embedder)  # to the vector of the trained one
+
+
+@pytest.fixture
+def nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """There are no metrics from files and packages of others, neither before nor after the test."""
+    from audiosim import outside, watch
+
+    monkeypatch.setattr(outside, "_files", {})
+    monkeypatch.setattr(watch, "_examined", set())
+    caches = outside._found, outside._declared
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
 
 
 @pytest.fixture

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audiosim import Signal, compare, metrics, outside, watch
+from audiosim import Signal, compare, metrics, outside
 from audiosim.errors import UsageError
 from audiosim.testing import check_metric
 from audiosim.testing.signals import COMPILED, added_noise, pink
+
+pytestmark = pytest.mark.usefixtures("nothing_from_outside")
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 RATE = 16000
@@ -37,18 +39,6 @@ GOOD = """
         ref, test = pair.samples
         return waveform(pair, o.times * float(np.abs(test - ref).max()))
 """
-
-
-@pytest.fixture(autouse=True)
-def nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(outside, "_files", {})
-    monkeypatch.setattr(watch, "_examined", set())
-    caches = outside._found, outside._declared
-    for cache in caches:
-        cache.cache_clear()
-    yield
-    for cache in caches:
-        cache.cache_clear()
 
 
 @pytest.fixture

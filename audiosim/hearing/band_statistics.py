@@ -35,7 +35,7 @@ SOUNDING = 0.1  # share of the frames of a window that must be sound
 # a tenth of the frames lie below, and the root mean square of its rises within 10 ms.
 KINDS = ("level", "deviation", "movement", "quiet", "rise")
 FIRST = KINDS[:3]
-MOST = 1 << 19  # samples of frames at a time
+MOST = 1 << 17  # samples of frames at a time
 _DB = float(10 / np.log(10))
 
 
@@ -76,7 +76,7 @@ def band_powers(x: Array, rate: int) -> Array:
         x = np.concatenate([x, np.zeros(stft.n_fft - x.size)])
     x = np.ascontiguousarray(x, np.float64)
     count = 1 + (x.size - stft.n_fft) // stft.hop
-    out = np.empty((count, BANDS))
+    out = np.empty((BANDS, count))
     window = np.zeros(stft.n_fft)
     lead = (stft.n_fft - stft.window.size) // 2
     window[lead : lead + stft.window.size] = stft.window
@@ -86,34 +86,41 @@ def band_powers(x: Array, rate: int) -> Array:
         size = min(block, count - first)
         part = x[first * stft.hop : (first + size - 1) * stft.hop + stft.n_fft]
         spectra = engine.fft.frames_rfft(part[None], stft.hop, window, np.empty((1, size, stft.n_fft + 2)))
-        out[first : first + size] = project(power(spectra, 0.0))[0]
-    return out
+        out[:, first : first + size] = project(power(spectra, 0.0))[0].T
+    return out.T
 
 
 def features(x: Array, rate: int, kinds: Sequence[str] = FIRST, floor: float = FLOOR) -> Array:
     """[window, feature] of x [sample] at rate Hz, in the order of `names`: dB. Windows that hold no sound are left out;
     silence has none. A recording shorter than a second has one window."""
-    return of_powers(band_powers(x, rate), kinds, floor)
+    return of_powers(band_powers(x, rate), kinds, floor, overwrite=True)
 
 
-def of_powers(powers: Array, kinds: Sequence[str] = FIRST, floor: float = FLOOR) -> Array:
-    """The features of powers [frame, band]."""
+def of_powers(
+    powers: Array, kinds: Sequence[str] = FIRST, floor: float = FLOOR, *, overwrite: bool = False
+) -> Array:
+    """The features of powers [frame, band], which may be overwritten."""
     sound = sounding(powers)
     if not sound.any():
         return np.empty((0, len(kinds) * BANDS))
-    levels = powers / powers[sound].sum(1).mean() + floor
-    logarithms(levels.reshape(-1), np.empty(levels.size, np.int64))
-    levels *= _DB
-    size = min(WINDOW, len(levels))
-    starts = range(0, len(levels) - size + 1, STEP)
+    mean = np.einsum("fb->f", powers)[sound].mean()
+    across = np.ascontiguousarray(powers.T) if overwrite else np.array(powers.T, order="C")  # [band, frame]
+    across /= mean
+    across += floor
+    scratch = np.empty(across.shape[1], np.int64)
+    for levels in across:
+        logarithms(levels, scratch)
+    across *= _DB
+    size = min(WINDOW, across.shape[1])
+    starts = range(0, across.shape[1] - size + 1, STEP)
     kept = np.array([s for s in starts if sound[s : s + size].mean() >= SOUNDING], np.int64)
     out = np.empty((len(kept), len(KINDS), BANDS))
-    across = np.ascontiguousarray(levels.T)
     _statistics(across, kept, size, out)
     if "quiet" in kinds:
-        pieces = np.lib.stride_tricks.sliding_window_view(across, size, axis=1)[:, kept]
-        out[:, KINDS.index("quiet")] = np.partition(pieces, size // 10, axis=-1)[..., size // 10].T
-    return out[:, [KINDS.index(kind) for kind in kinds]].reshape(len(kept), -1)
+        for levels, quiet in zip(across, out[:, KINDS.index("quiet")].T, strict=True):
+            pieces = np.lib.stride_tricks.sliding_window_view(levels, size)[kept]
+            quiet[:] = np.partition(pieces, size // 10, axis=-1)[:, size // 10]
+    return out[:, [KINDS.index(kind) for kind in kinds]].reshape(len(kept), len(kinds) * BANDS)
 
 
 def sounding(powers: Array) -> Array:

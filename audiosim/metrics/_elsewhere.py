@@ -53,6 +53,17 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "visqol:output=vnsim": ("nsim", "vnsim"),
     "visqol": ("visqolaudio", "visqolv3", "visqol3"),
     "visqol-speech": ("visqolvoice",),
+    "dnsmos": ("dnsmosp835", "p835mos"),
+    "dnsmos:output=p808": ("p808", "dnsmosp808"),
+    "nisqa": ("nisqav2", "nisqamos"),
+    "speaker": ("secs", "eer", "speakersimilarity", "ecapa", "resemblyzer"),
+    "chroma": ("chromagram", "cens", "tonnetz"),
+    "cover": ("coversong", "qmax"),
+    "f0": ("pitch", "ffe"),
+    "f0:output=rmse": ("f0rmse",),
+    "f0:output=gpe": ("gpe",),
+    "f0:output=vde": ("vuv", "vde"),
+    "embedding": ("musicnn",),
 }
 
 # Names of what there is not: why, and what there is instead.
@@ -70,8 +81,8 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
         *("thd", "thdn", "sinad", "imd", "enob", "sfdr", "totalharmonicdistortion"),
     ),
     "it describes one recording, not a pair; lufs compares loudness": ("crestfactor", "dr", "plr", "lra", "truepeak"),
-    "it tells whether two pieces are the same song, not how alike two recordings sound; there are auditory and mfcc": (
-        *("chroma", "chromagram", "fingerprint", "chromaprint", "acoustid", "coversong", "tonnetz", "cens"),
+    "it finds the very same recording among many; cover tells whether two pieces are the same song": (
+        *("fingerprint", "chromaprint", "acoustid"),
     ),
     "it measures what a room or a device does to sound; for speech in reverberation there is srmr": (
         *("rt60", "t60", "drr", "edt", "c50", "c80", "d50"),
@@ -79,27 +90,23 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
     "it hears directions, which no metric here does; stoi and auditory take each ear by itself": (
         *("itd", "ild", "iacc", "binaural", "mbstoi", "dbstoi", "ambiqual"),
     ),
-    "it is a trained network, of which there are none here; for speech there are pesq, visqol-speech and warp-q": (
-        *("dnsmos", "nisqa", "utmos", "utmosv2", "mosnet", "sqapp", "squim", "torchaudiosquim", "wvmos", "ssqa"),
-        *("nisqav2", "ssmos", "mbnet", "ldnet", "noresqamos", "qualitynet", "metricnet", "distillmos", "urgentmos"),
-        *("scoreq", "p808", "plcmos", "noresqa", "quamos", "sigmos"),
+    "it is a trained network that is not here; for speech there are dnsmos and nisqa": (
+        *("utmos", "utmosv2", "mosnet", "sqapp", "squim", "torchaudiosquim", "wvmos", "ssqa"),
+        *("ssmos", "mbnet", "ldnet", "noresqamos", "qualitynet", "metricnet", "distillmos", "urgentmos"),
+        *("scoreq", "noresqa", "quamos", "sigmos"),
     ),
-    "it is a trained network, of which there are none here; there are auditory, and mr-stft to train on": (
-        *("clap", "clapscore", "cdpam", "dpam", "vggish", "pann", "panns", "openl3", "wav2vec", "hubert", "encodec"),
+    "it is a trained network that is not here; embedding takes one in a file of ONNX": (
+        *("clap", "clapscore", "vggish", "pann", "panns", "openl3", "wav2vec", "hubert", "encodec"),
         *("speechbertscore", "perceptualloss", "deepfeatureloss", "beats", "ast", "yamnet", "crepe"),
         *("audioboxaesthetics", "audiobox", "clapsim", "mert", "speechbleu"),
     ),
-    "it compares collections by a trained network, not pairs; for pairs there are auditory and log-mel": (
+    "it compares sets, not pairs: see `audiosim sets`; for pairs there are auditory and log-mel": (
         *("fad", "frechetaudiodistance", "kad", "kid", "fd", "inceptionscore", "isc", "fdopenl3"),
         *("fadinf", "fadtk", "mmd", "fsd", "frechetspeechdistance", "kldivergence"),
     ),
     "it needs a recogniser of speech; stoi, haspi and siib-gauss predict how much is understood": (
         *("wer", "cer", "wordaccuracy", "per"),
     ),
-    "it needs a recogniser of speakers; nearest is mcd, which compares timbre": (
-        *("secs", "eer", "speakersimilarity", "ecapa"),
-    ),
-    "it needs a pitch tracker; nearest are spectral-transport and mcd": ("f0rmse", "f0", "pitch", "vuv", "gpe", "ffe"),
     "it needs the transfer of the room; stoi and ncm compare the recordings themselves": ("sti", "stipa", "rasti"),
     "it is not here; for speech there is hasqi": ("haaqi",),
 }

@@ -14,10 +14,9 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import models
+from .. import dsp, models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..dsp import clusters
 from ..options import Options as Plain, Within
 
 Array = NDArray[Any]
@@ -62,12 +61,12 @@ class Options(Plain):
 
 def feature(samples: Array, o: Options) -> Array:
     cepstra = models.timbre.cepstra(models.unaligned.mono(samples), COEFFICIENTS)
-    return clusters.fit(cepstra, o.clusters, RIDGE).reshape(-1)
+    return dsp.clusters.fit(cepstra, o.clusters, RIDGE).reshape(-1)
 
 
 def distances(one: Array, many: Array, o: Options) -> Array:
     out, shape = np.empty(len(many)), (o.clusters, 1 + 2 * COEFFICIENTS)
-    clusters.likelihood(one.reshape(shape), many.reshape(-1, *shape), out)
+    dsp.clusters.likelihood(one.reshape(shape), many.reshape(-1, *shape), out)
     return out
 
 

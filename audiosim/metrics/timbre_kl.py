@@ -8,16 +8,14 @@ itself. The channels are averaged first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import models
+from .. import dsp, models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..dsp import gaussians
-from ..models.timbre import Convention
 from ..options import Options as Plain
 from ..result import Twin
 
@@ -60,18 +58,20 @@ CARD = Card(
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Plain):
-    convention: Annotated[Convention, "plain: all of it, over its mean power; musly: as musly's mandelellis"] = "plain"
+    convention: Annotated[
+        Literal["plain", "musly"], "plain: all of it, over its mean power; musly: as musly's mandelellis"
+    ] = "plain"
 
 
 def feature(samples: Array, o: Options) -> Array:
     cepstra = models.timbre.cepstra(models.unaligned.mono(samples), COEFFICIENTS, o.convention)
-    return gaussians.with_inverse(gaussians.fit(cepstra, RIDGE[o.convention]), COEFFICIENTS)
+    return dsp.gaussians.with_inverse(dsp.gaussians.fit(cepstra, RIDGE[o.convention]), COEFFICIENTS)
 
 
 def distances(one: Array, many: Array, o: Options) -> Array:
     del o
     out = np.empty(len(many))
-    gaussians.symmetric_kl(one, many, COEFFICIENTS, out)
+    dsp.gaussians.symmetric_kl(one, many, COEFFICIENTS, out)
     return out
 
 
@@ -81,4 +81,4 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
 
 def twin(rate: int, o: Options) -> Twin:
     del rate
-    return models.timbre.twin(COEFFICIENTS, o.convention, RIDGE[o.convention], gaussians.symmetric_kl_torch)
+    return models.timbre.twin(COEFFICIENTS, o.convention, RIDGE[o.convention], dsp.gaussians.symmetric_kl_torch)

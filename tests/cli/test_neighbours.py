@@ -16,6 +16,8 @@ from audiosim.collection import features
 from audiosim.errors import ExitCode
 from tests.conftest import Done
 
+pytestmark = pytest.mark.usefixtures("nothing_from_outside")
+
 Cli = Callable[..., Done]
 RATE = 8000
 METRIC = '''

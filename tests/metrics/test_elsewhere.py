@@ -15,10 +15,11 @@ ANSWERS = {  # what people ask for, and what the answer must name
     **dict.fromkeys(["msstft", "multi-resolution-stft", "MS_STFT"], "'mr-stft'"),
     **dict.fromkeys(["visqolaudio", "visqol-audio"], "'visqol'"),
     **dict.fromkeys(["lpips", "ssim", "MS-SSIM"], "pictures"),
-    **dict.fromkeys(["dnsmos", "NISQA", "utmos", "clap", "DPAM"], "trained network"),
-    **{"mos": "people", "fad": "collections", "polqa": "licensed", "psnr": "snr", "mcd13": "'mcd'", "l1": "'mae'"},
+    **dict.fromkeys(["utmos", "clap"], "trained network"),
+    **{"mos": "people", "fad": "audiosim sets", "polqa": "licensed", "psnr": "snr", "mcd13": "'mcd'", "l1": "'mae'"},
     **{"pesq-nb": "'pesq:band=narrow'", "2f-model": "'two-f'", "wer": "stoi"},
-    **{"NSIM": "visqol:output=vnsim", "MUSHRA": "people", "THD+N": "test tones", "RT60": "srmr", "chroma": "same song"},
+    **{"NSIM": "visqol:output=vnsim", "MUSHRA": "people", "THD+N": "test tones", "RT60": "srmr"},
+    **{"chromaprint": "same song", "NISQA-MOS": "'nisqa'", "SECS": "'speaker'"},
 }
 
 
