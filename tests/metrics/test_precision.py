@@ -14,7 +14,8 @@ from audiosim.testing.contract import make, rate_of
 from audiosim.testing.signals import COMPILED
 from tests.benchmarks.precision import ASKED, deviation, pairs
 
-ORIGINAL_IN_FLOAT32 = {"zimtohrli", "warp-q", "embedding", "cdpam"}  # and what it computes in is part of what it computes
+# and what it computes in is part of what it computes
+ORIGINAL_IN_FLOAT32 = {"zimtohrli", "warp-q", "embedding", "cdpam"}
 ZEROS = 1e-25  # what rounding makes of a value of 0
 
 PROFILED = ("mse", "esr", "snr", "si-sdr", "seg-snr", "lsd", "log-mel", "mr-stft", "wss", "fwseg-snr", "tversky")
