@@ -96,9 +96,7 @@ def features(x: Array, rate: int, kinds: Sequence[str] = FIRST, floor: float = F
     return of_powers(band_powers(x, rate), kinds, floor, overwrite=True)
 
 
-def of_powers(
-    powers: Array, kinds: Sequence[str] = FIRST, floor: float = FLOOR, *, overwrite: bool = False
-) -> Array:
+def of_powers(powers: Array, kinds: Sequence[str] = FIRST, floor: float = FLOOR, *, overwrite: bool = False) -> Array:
     """The features of powers [frame, band], which may be overwritten."""
     sound = sounding(powers)
     if not sound.any():
