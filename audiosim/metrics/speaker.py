@@ -77,5 +77,5 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def _cosine(x: Array, y: Array) -> Any:
-    """Of unit vectors [..., number]; 1 for identical ones, to the bit."""
-    return 1 - np.square(x - y).sum(-1) / 2
+    """Of unit vectors [..., number] of what is not below 0; 1 for identical ones, to the bit."""
+    return np.maximum(1 - np.square(x - y).sum(-1) / 2, 0.0)

@@ -219,7 +219,7 @@ def _likeliest(observed: Array, stay: float, switch: float, moves: Array) -> Arr
     for t in range(count - 1, -1, -1):
         path[t] = -1 if v else b
         if t:
-            move = whence[t, v, b]
+            move = int(whence[t, v, b])
             if move > 31:
                 v, move = 1 - v, move - 64
             b += move
