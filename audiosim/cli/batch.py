@@ -63,6 +63,11 @@ class Request:
     wishes: outcome.Wishes
 
 
+def _pace(rate: float) -> str:
+    """Three digits, and never a power of ten."""
+    return f"{rate:.0f} pairs/s" if rate >= 100 else f"{rate:.3g} pairs/s"
+
+
 def run(request: Request, settings: Settings) -> ExitCode:
     """Compare all pairs, or read a journal, and write the outputs that were asked for."""
     begun = datetime.now(UTC)
@@ -322,7 +327,7 @@ class _Watch:
         if self.count and not self.settings.quiet:
             seconds = monotonic() - self.begun
             say(
-                f"compared {self.count} pairs in {seconds:.1f} s, {self.count / max(seconds, 1e-9):.3g} pairs/s"
+                f"compared {self.count} pairs in {seconds:.1f} s, {_pace(self.count / max(seconds, 1e-9))}"
                 + (f", {self.failed} failed" if self.failed else "")
             )
 
@@ -349,7 +354,7 @@ class _Watch:
         """Pairs per second and time left, as soon as they are known, the worst pair, and how many failed."""
         known = self.count >= min(FIRST, self.total)
         left = timedelta(seconds=ceil((self.total - self.count) / self.pace.rate))
-        pace = f"{self.pace.rate:.3g} pairs/s, {left} left" if known else ""
+        pace = f"{_pace(self.pace.rate)}, {left} left" if known else ""
         failed = f"{self.failed} failed" if self.failed else ""
         return ", ".join(filter(None, (pace, self.worst[1] if self.worst else "", failed)))
 
