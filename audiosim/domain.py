@@ -152,7 +152,7 @@ def fitted(recordings: Sequence[Recording], groups: Sequence[Any]) -> Summary:
     def of(chosen: Array) -> Summary:
         some = [recordings[i].points for i in np.flatnonzero(chosen).tolist()]
         weights = np.concatenate([np.full(len(x), 1 / (len(x) * len(some))) for x in some])
-        centre, covariance = dsp.gaussian.shrunk(np.concatenate(some), weights)
+        centre, covariance = dsp.covariance.shrunk(np.concatenate(some), weights)
         return Summary({}, features(), centre, np.linalg.inv(covariance), np.empty(0))
 
     scores = np.empty(len(recordings))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp import gaussian
+from ..dsp import covariance
 from ..engine.pairwise import squared_distances
 from ..engine.threads import in_threads
 from ..errors import UsageError
@@ -39,7 +39,7 @@ def frechet(ref: Any, test: Any) -> float:
     UsageError for fewer than two points in a set, or of different features.
     """
     a, b = _points(ref, test, least=2)
-    return gaussian.frechet(gaussian.deviations(a), gaussian.deviations(b))
+    return covariance.frechet(covariance.deviations(a), covariance.deviations(b))
 
 
 def kernel_distance(ref: Any, test: Any, bandwidth: float | None = None) -> float:
@@ -70,7 +70,7 @@ def divergence(ref: Any, test: Any) -> float:
     """Kullback-Leibler divergence KL(reference || test) in nats of Gaussians with the means and shrunk covariances
     (Ledoit and Wolf 2004) of two sets of points: large where the test lacks what the reference has."""
     a, b = _points(ref, test, least=2)
-    return gaussian.divergence(gaussian.shrunk(a), gaussian.shrunk(b))
+    return covariance.divergence(covariance.shrunk(a), covariance.shrunk(b))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Reference:
     def __init__(self, points: Any, files: Array, *, nearest: int = NEAREST, draws: int = 200) -> None:
         self.points, self.files = np.asarray(points, np.float64), files
         self.nearest, self.draws = nearest, draws
-        self.gaussian = gaussian.deviations(self.points)
+        self.gaussian = covariance.deviations(self.points)
         self.width = median_distance(self.points)
         self.own = _within(self.points, files, nearest, self.width)
 
@@ -136,9 +136,11 @@ class Reference:
         """Of the points of a test."""
         _, b = _points(self.points, points, least=2)
         found = _Distances(self.points, b, (self.files, files), self.nearest, self.width, self.own, threads)
-        theirs = gaussian.deviations(b)
-        value = gaussian.frechet(self.gaussian, theirs)
-        influence = _by_file(gaussian.frechet_influence(self.gaussian, theirs, b), files) * _counts(files) / len(files)
+        theirs = covariance.deviations(b)
+        value = covariance.frechet(self.gaussian, theirs)
+        influence = (
+            _by_file(covariance.frechet_influence(self.gaussian, theirs, b), files) * _counts(files) / len(files)
+        )
         draws = [*self._drawn(b, files, found)]
         drawn = np.array(draws).reshape(-1, 2)
         m = found.manifolds
@@ -150,7 +152,7 @@ class Reference:
             recall=self._mean(m.recall, self.files),
             density=self._mean(m.density, files),
             coverage=self._mean(m.coverage, self.files),
-            divergence=gaussian.divergence(gaussian.shrunk(self.points), gaussian.shrunk(b)),
+            divergence=covariance.divergence(covariance.shrunk(self.points), covariance.shrunk(b)),
             influence=influence - influence.mean(),
         )
 
@@ -291,7 +293,7 @@ def _discrepancy(
 
 
 def _plain_frechet(a: Array, w1: Array, b: Array, w2: Array) -> float:
-    return gaussian.frechet(*(gaussian.deviations(x[w > 0], w[w > 0]) for x, w in ((a, w1), (b, w2))))
+    return covariance.frechet(*(covariance.deviations(x[w > 0], w[w > 0]) for x, w in ((a, w1), (b, w2))))
 
 
 def _estimate(value: float, drawn: Array, least: float = -np.inf, centred: bool = True) -> Estimate:

@@ -23,7 +23,7 @@ import audiosim
 from audiosim import domain
 from audiosim.answer import Pair
 from audiosim.audio import load
-from audiosim.dsp.gaussian import shrunk
+from audiosim.dsp.covariance import shrunk
 from audiosim.dsp.resampling import to_rate
 from audiosim.engine.cache import caching
 from audiosim.hearing.weighting import PLAIN, streams

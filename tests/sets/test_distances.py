@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiosim.dsp import gaussian
+from audiosim.dsp import covariance
 from audiosim.errors import UsageError
 from audiosim.sets import distances
 
@@ -57,10 +57,10 @@ def test_values_of_other_programs(shape: Any, frechet: float, kernel: float, sha
 def test_gaussians_in_closed_form() -> None:
     unit, other = (np.zeros(2), np.eye(2)), (np.array([1.0, 2.0]), np.array([[2.0, 0.5], [0.5, 1.0]]))
     roots = [(mean, np.linalg.cholesky(cov).T) for mean, cov in (unit, other)]
-    assert gaussian.frechet(*roots) == pytest.approx(5.247842, abs=1e-6)
-    both = gaussian.divergence(unit, other) + gaussian.divergence(other, unit)
+    assert covariance.frechet(*roots) == pytest.approx(5.247842, abs=1e-6)
+    both = covariance.divergence(unit, other) + covariance.divergence(other, unit)
     assert both / 2 == pytest.approx(2.428571, abs=1e-6)
-    assert gaussian.divergence(other, other) == pytest.approx(0, abs=1e-12)
+    assert covariance.divergence(other, other) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("count", [3, 30, 300])
