@@ -108,6 +108,8 @@ def same_time(pair: Pair) -> bool:
         found = True
     else:
         late, found = _delay(pair)
+        if found:
+            _in_order(pair, round(late))
     if found and _refined(pair, late) is not None and not _weak(pair):
         _clock(pair)
         if pair.clock is None and float(median(pair.seen.coherences)) < POOR and _stretched(pair, EVIDENT):
@@ -141,6 +143,22 @@ def _delay(pair: Pair) -> tuple[float, bool]:
     found = alignment.roughly(a, b, limit, apart)
     pair.strength = abs(found.correlation)
     return found.samples * q, found.found
+
+
+def _in_order(pair: Pair, late: int) -> None:
+    """Undo an exchange of channels: where both hold one sound at two times it would pass for another delay."""
+    from .. import channels
+    from ..signal import Signal
+
+    a, b = sums.overlap(pair.a, pair.b, late)
+    found = channels.examine(Signal(a, pair.rate), Signal(b, pair.rate)).get("channel_faults", ())
+    for fault in (f for f in found if f["fault"] == "exchanged"):
+        hold = list(range(len(a)))
+        for c, h in zip(fault["channels"], fault["hold"], strict=True):
+            hold[c - 1] = h - 1
+        pair.a = pair.a[hold]
+        share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, 0)))
+        pair.tell("exchanged", share=share, detail={k: fault[k] for k in ("channels", "of", "hold")})
 
 
 def _weak(pair: Pair) -> bool:

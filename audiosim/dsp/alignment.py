@@ -48,15 +48,16 @@ class Delay:
 def delay(ref: Array, test: Array, limit: int, apart: int = APART) -> Delay:
     """The one delay common to all channels, to a fraction of a sample, at most `limit` samples either way.
 
-    Where equal channels have none, those of the test are tried in turns: they may be exchanged. correlation is then
-    that of the channels which hold the same sound.
+    Where equal channels have none, or are not one waveform at it, those of the test are tried in turns: they may be
+    exchanged, which spaced microphones turn into a delay. correlation is then that of the channels which hold the
+    same sound.
     ref, test, apart: as in _in_place.
     """
     found = _in_place(ref, test, limit, apart)
-    for by in range(1, 1 if found.found else len(ref)):
+    for by in range(1, 1 if found.found and abs(found.correlation) > SAME else len(ref)):
         exchanged = _in_place(ref, np.roll(test, by, axis=0), limit, apart)
         if exchanged.found and abs(exchanged.correlation) > max(CLEAR, abs(found.correlation)):
-            return replace(exchanged, inverted=())
+            found = replace(exchanged, inverted=())
     return found
 
 
@@ -67,13 +68,16 @@ def roughly(ref: Array, test: Array, limit: int, apart: int = APART) -> Delay:
     if min(ref.shape[1], test.shape[1]) < SHORTEST or energy == 0:
         return Delay(0.0, 0.0, False)
     seen = min(max(limit, 20 * apart), longest)
+    best = Delay(0.0, 0.0, False)
     for by in range(len(ref)):
         turned = np.roll(test, by, axis=0) if by else test
         late, confidence, found = _whole(*_correlations(ref, turned, seen), energy, min(limit, longest), apart)
         rho = _signed(*overlap(ref, turned, late)) if found else 0.0
-        if found and (by == 0 or abs(rho) > CLEAR):
-            return Delay(float(late), rho, True, confidence)
-    return Delay(0.0, 0.0, False)
+        if found and (by == 0 or abs(rho) > max(CLEAR, abs(best.correlation))):
+            best = Delay(float(late), rho, True, confidence)
+        if abs(best.correlation) > SAME:
+            break
+    return best
 
 
 def _in_place(ref: Array, test: Array, limit: int, apart: int) -> Delay:

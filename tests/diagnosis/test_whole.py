@@ -241,3 +241,15 @@ def test_a_tempo_at_the_end_of_the_search_and_beyond() -> None:
         at = np.arange(int(x.shape[1] / factor)) * factor
         found = tempo.tempo(x, np.interp(at, np.arange(x.shape[1]), x[0])[None], 16000)
         assert found is None or abs(found.factor / factor - 1) < 0.01
+
+
+def test_an_exchange_of_channels_that_hold_one_sound_at_two_times() -> None:
+    """Spaced microphones: it would pass for a delay by the way between them."""
+    x = speech_like(16000, 3.0, 0)[0]
+    ref = np.stack([x[17:], x[:-17]]) + 0.01 * noise(16000, 3.0, 1, 2)[:, 17:]
+    assert diagnose(signal(ref), signal(ref[::-1])).causes == ("exchanged",)
+    assert set(diagnose(signal(ref), signal(np.pad(0.5 * ref[::-1], ((0, 0), (800, 0))))).causes) == {
+        "exchanged",
+        "delay",
+        "gain",
+    }

@@ -142,6 +142,15 @@ def test_exchanged_channels(channels: int) -> None:
     assert not delay(ref, unrelated, RATE).found
 
 
+@pytest.mark.parametrize("late", [0, 700])
+def test_exchanged_channels_of_spaced_microphones(late: int) -> None:
+    x = SIGNALS["speech_like"](RATE, 2.0, 0)[0]
+    ref = np.stack([x[17:], x[:-17]]) + 0.01 * noise(RATE, 2.0, 1, 2)[:, 17:]
+    found = delay(ref, np.pad(ref[::-1], ((0, 0), (late, 0))), RATE)
+    assert abs(found.samples - late) < 0.1
+    assert found.correlation > 0.99
+
+
 def test_a_delay_beyond_the_range_is_seen_but_not_found() -> None:
     ref, test = _pair("speech_like", 6000)
     found = delay(ref, test, 800)
