@@ -28,6 +28,7 @@ MEDIAN_OF = 2048  # points at most, evenly spaced, of whose distances the bandwi
 SIZES = 10  # of subsets, from a third of the files to all of them, from which an infinite set is extrapolated
 SUBSETS = 4  # of each size
 LEAST_FILES = 8  # of both sets, for that
+GROUPS = 2000  # at most, that are drawn of a set: of more recordings some are drawn together, which bounds the memory
 INTERVAL = 2.5, 97.5  # per cent
 SEED = 0
 
@@ -126,7 +127,7 @@ class Reference:
     """A set of points that others are held against. draws: of the bootstrap; 0: no intervals."""
 
     def __init__(self, points: Any, files: Array, *, nearest: int = NEAREST, draws: int = 200) -> None:
-        self.points, self.files = np.asarray(points, np.float64), files
+        self.points, self.files, self.groups = np.asarray(points, np.float64), files, _groups(files)
         self.nearest, self.draws = nearest, draws
         self.gaussian = covariance.deviations(self.points)
         self.width = median_distance(self.points)
@@ -159,7 +160,8 @@ class Reference:
     def _drawn(self, points: Array, files: Array, found: _Distances) -> Iterator[tuple[float, float]]:
         """Fréchet and kernel distances of recordings drawn with replacement from both sets."""
         rng = np.random.default_rng(SEED)
-        sizes = _counts(self.files), _counts(files)
+        groups = _groups(files)
+        sizes = _counts(self.groups), _counts(groups)
         if min(map(len, sizes)) < 2:
             return
         for _ in range(self.draws):
@@ -167,7 +169,7 @@ class Reference:
             if min((w1 * sizes[0]).sum(), (w2 * sizes[1]).sum()) < 2:
                 continue
             kernel = _discrepancy(*found.sums, *sizes, w1, w2)
-            yield _plain_frechet(self.points, w1[self.files], points, w2[files]), kernel
+            yield _plain_frechet(self.points, w1[self.groups], points, w2[groups]), kernel
 
     def _infinite(self, points: Array, files: Array) -> float:
         """The distance of subsets of both sets against one by their size, continued to 0 on a straight line (Chong and
@@ -215,55 +217,64 @@ class _Distances:
         reach, theirs = _within(test, files[1], nearest, width, threads)
         inside = np.zeros(len(test))
         recall, coverage = np.zeros(len(ref)), np.zeros(len(ref))
-        across = np.zeros((len(_counts(files[0])), len(_counts(files[1]))))
+        groups = _groups(files[0]), _groups(files[1])
+        across = np.zeros((groups[0][-1] + 1, groups[1][-1] + 1))
 
-        def block(first: int) -> tuple[Array, Array]:
+        def block(first: int) -> tuple[Array, Sums]:
             rows = slice(first, first + ROWS)
             square = squared_distances(ref[rows], test)
             recall[rows] = (square < reach).any(1)
             coverage[rows] = square.min(1) < radii[rows]
-            return (square < radii[rows, None]).sum(0), _sums(square, width, files[0][rows], files[1])
+            return (square < radii[rows, None]).sum(0), _sums(square, width, groups[0][rows], groups[1])
 
-        for count, sums in in_threads(block, range(0, len(ref), ROWS), threads):
+        for count, (place, sums) in in_threads(block, range(0, len(ref), ROWS), threads):
             inside += count
-            across[: len(sums)] += sums
+            across[place] += sums
         known = not (np.isnan(radii).any() or np.isnan(reach).any())
         precise = (inside > 0).astype(float)
         found = precise, recall, inside / nearest, coverage
         self.manifolds = Manifolds(*(x if known else np.full(len(x), nan) for x in found))
         self.sums = mine, theirs, across
-        self.kernel = _discrepancy(*self.sums, _counts(files[0]), _counts(files[1]))
+        self.kernel = _discrepancy(*self.sums, *map(_counts, groups))
 
 
 def _within(x: Array, files: Array, nearest: int, width: float, threads: int = 1) -> tuple[Array, Array]:
     """Squared distances of points from the nearest-th one of another recording [point], nan where there is none, and
-    sums of the kernel between recordings [recording, recording]."""
+    sums of the kernel between groups of recordings [group, group]."""
     radii = np.full(len(x), nan)
-    sums = np.zeros((len(_counts(files)),) * 2)
+    groups = _groups(files)
+    sums = np.zeros((groups[-1] + 1,) * 2)
 
-    def block(first: int) -> Array:
+    def block(first: int) -> Sums:
         rows = slice(first, first + ROWS)
         square = squared_distances(x[rows], x)
-        part = _sums(square, width, files[rows], files)
+        part = _sums(square, width, groups[rows], groups)
         square[files[rows, None] == files] = np.inf
         if nearest <= len(x):
             kth = np.partition(square, nearest - 1, axis=1)[:, nearest - 1]
             radii[rows] = np.where(np.isfinite(kth), kth, nan)
         return part
 
-    for part in in_threads(block, range(0, len(x), ROWS), threads):
-        sums[: len(part)] += part
+    for place, part in in_threads(block, range(0, len(x), ROWS), threads):
+        sums[place] += part
     return radii, sums
 
 
-def _sums(square: Array, width: float, rows: Array, columns: Array) -> Array:
-    """Sums of the Gaussian kernel over the points of each two recordings: [recording up to the last of the rows,
-    recording]."""
+Sums = tuple[tuple[Array, ...], Array]  # their places in the matrix of all groups, and they
+
+
+def _sums(square: Array, width: float, rows: Array, columns: Array) -> Sums:
+    """Sums of the Gaussian kernel over the points of each two groups of recordings, those of the rows and all."""
     kernel = np.exp(square * (-0.5 / width**2))
     own, other = _starts(rows), _starts(columns)
-    out = np.zeros((rows[-1] + 1, columns[-1] + 1))
-    out[np.ix_(rows[own], columns[other])] = np.add.reduceat(np.add.reduceat(kernel, own, axis=0), other, axis=1)
-    return out
+    found = np.add.reduceat(np.add.reduceat(kernel, own, axis=0), other, axis=1)
+    return np.ix_(rows[own], columns[other]), found
+
+
+def _groups(files: Array) -> Array:
+    """Of points: the recording, or one of GROUPS groups of as many successive recordings each."""
+    count = int(files[-1]) + 1
+    return files if count <= GROUPS else files * GROUPS // count
 
 
 def _starts(files: Array) -> Array:
@@ -274,14 +285,14 @@ def _kernel_sums(a: Array, b: Array, width: float) -> Array:
     """Of all points, as if each set were one recording."""
     files = np.zeros(max(len(a), len(b)), int)
     blocks = (squared_distances(a[i : i + ROWS], b) for i in range(0, len(a), ROWS))
-    return np.asarray(sum(_sums(x, width, files[: len(x)], files[: len(b)]) for x in blocks))
+    return np.asarray(sum(_sums(x, width, files[: len(x)], files[: len(b)])[1] for x in blocks))
 
 
 def _discrepancy(
     first: Array, second: Array, across: Array, n: Array, m: Array, w: Array | None = None, v: Array | None = None
 ) -> float:
-    """100 times the unbiased squared discrepancy of sums of the kernel between recordings, which are there w and v
-    times; a point and its copies are no pair. n, m: points of each recording."""
+    """100 times the unbiased squared discrepancy of sums of the kernel between groups of recordings, which are there w
+    and v times; a point and its copies are no pair. n, m: points of each group."""
     w, v = (np.ones(len(k)) if x is None else x.astype(float) for k, x in ((n, w), (m, v)))
 
     def within(sums: Array, w: Array, n: Array) -> float:

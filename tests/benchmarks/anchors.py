@@ -59,7 +59,8 @@ NOT_OF_NOISE = {"stft", "mr-stft"}  # on noise their values for white noise are 
 MEASURED = (
     *("snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "log-mel", "lsd", "mfcc", "mcd", "mr-stft", "mel-stft"),
     *("stft", "spectral-convergence", "complex-stft", "phase", "zimtohrli", "visqol:output=vnsim", "nmr", "tversky"),
-    *("spectral-transport", "noise-loudness", "modulation-difference"),
+    *("spectral-transport", "noise-loudness", "modulation-difference", "auditory-loss", "log-wmse", "usdr", "bss-eval"),
+    *("masked-loss", "cosh", "long-term-spectrum"),
     *("siib-gauss", "warp-q", "llr", "wss", "cepstrum-distance", "fwseg-snr", "pmsqe", "hasqi", "ncm"),
 )
 
@@ -146,7 +147,20 @@ def severity(found: Mapping[tuple[str, str, str, str], float], ladder: str, step
 
 
 ACR = ("excellent", "good", "fair", "poor", "bad")
-P835 = {  # as the listeners read them by whose ratings composite was fitted
+P835 = {
+    "sig": (
+        "speech signal",
+        ("not distorted", "slightly distorted", "somewhat distorted", "fairly distorted", "very distorted"),
+    ),
+    "bak": (
+        "background",
+        (
+            *("not noticeable", "slightly noticeable", "noticeable, not intrusive", "somewhat intrusive"),
+            "very intrusive",
+        ),
+    ),
+}
+COMPOSITE = {  # as the listeners read them by whose ratings composite was fitted
     "sig": ("no degradation", "little degradation", "somewhat degraded", "fairly degraded", "very degraded"),
     "bak": (
         *("not noticeable", "somewhat noticeable", "noticeable, not intrusive", "somewhat intrusive"),
@@ -182,12 +196,18 @@ def official() -> Iterator[Row]:
         ("visqol", "", "model exact search"),
         ("visqol-speech", "", "exact search"),
         ("composite", "", "band convention"),
+        ("dnsmos", "output=p808", "model"),
+        ("plcmos", "", "model"),
+        ("nisqa", "", "model"),
     ):
         yield from categories(metric, options, free, HALVES, ACR, acr)
-    for output, words in P835.items():
-        what = "speech signal" if output == "sig" else "background"
-        source = f"Hu and Loizou 2008, after ITU-T P.835: {what}, the nearest category"
+    yield from categories("dnsmos", "", "model", HALVES, ACR, "ITU-T P.835, overall quality, the nearest category")
+    for output, words in COMPOSITE.items():
+        source = f"Hu and Loizou 2008, after ITU-T P.835: {P835[output][0]}, the nearest category"
         yield from categories("composite", f"output={output}", "band convention", HALVES, words, source)
+    for output, (what, words) in P835.items():
+        source = f"ITU-T P.835, {what}, the nearest category"
+        yield from categories("dnsmos", f"output={output}", "model", HALVES, words, source)
     for metric, free in (("peaq", "level"), ("peaq-advanced", "floor network clamp level")):
         source = "ITU-R BS.1387, objective difference grade, the nearest category of BS.1284"
         yield from categories(metric, "", free, [h - 5 for h in HALVES], IMPAIRMENT, source)

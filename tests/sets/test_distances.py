@@ -138,6 +138,17 @@ def test_extrapolation_takes_most_of_the_bias_away() -> None:
     assert np.mean([f.frechet_infinite for f in found]) < 0.35 * np.mean([f.frechet.value for f in found])
 
 
+def test_recordings_that_are_drawn_in_groups_have_the_same_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = recordings(60, 4), recordings(50, 4, shift=1.0)
+    alone = distances.Reference(*one).distances(*other)
+    monkeypatch.setattr(distances, "GROUPS", 25)
+    grouped = distances.Reference(*one).distances(*other)
+    assert grouped.kernel.value == pytest.approx(alone.kernel.value, rel=1e-12)
+    assert grouped.coverage == alone.coverage
+    for a, b in ((alone.kernel, grouped.kernel), (alone.frechet, grouped.frechet)):
+        assert b.high - b.low == pytest.approx(a.high - a.low, rel=0.4)
+
+
 def test_points_that_are_none() -> None:
     x = waves(5, 3, 0.0)
     for ref, test, said in (
