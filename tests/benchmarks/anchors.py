@@ -60,7 +60,7 @@ MEASURED = (
     *("snr", "si-sdr", "sd-sdr", "sdr", "seg-snr", "esr", "log-mel", "lsd", "mfcc", "mcd", "mr-stft", "mel-stft"),
     *("stft", "spectral-convergence", "complex-stft", "phase", "zimtohrli", "visqol:output=vnsim", "nmr", "tversky"),
     *("spectral-transport", "noise-loudness", "modulation-difference", "auditory-loss", "log-wmse", "usdr", "bss-eval"),
-    *("masked-loss", "cosh", "long-term-spectrum"),
+    *("masked-loss", "cosh"),
     *("siib-gauss", "warp-q", "llr", "wss", "cepstrum-distance", "fwseg-snr", "pmsqe", "hasqi", "ncm"),
 )
 
