@@ -13,18 +13,21 @@ of the squared difference after assimilation.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import engine, models
+from .. import dsp, engine, models
 from ..answer import Channel, Pair, shares
 from ..card import Card
+from ..errors import UsageError
 from ..hearing import scales
 from ..hearing.weighting import Weighted
 from ..options import Within
+from ..result import Twin
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
@@ -136,7 +139,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     cuts, edges = scales.bands(centres, pair.rate / 2, pair.band_edges)
     times = (np.arange(len(local)) + 0.5) * (size / m.rate)
     by_band = merged(Moments(*(np.stack(z) for z in zip(*bands, strict=True))))
-    groups = [Moments(*(z.T[a:b] for z in by_band)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    groups = [Moments(*(z.T[a:b] for z in by_band)) for a, b in pairwise(cuts)]
     return replace(
         channel,
         **shares(scales.by_band(np.concatenate(cells), cuts), times, centres, cuts, edges, pair.detail)
@@ -144,10 +147,55 @@ def measure(pair: Pair, o: Options) -> Channel:
     )
 
 
+def twin(rate: int, o: Options) -> Twin:
+    """In float64. Which moment is that of psmt is found without a gradient."""
+    import torch
+    from torch.nn import functional
+
+    variant, m = VARIANTS[o.variant], models.pemo.MODULATIONS[o.modulation]
+    if not models.pemo.centres(rate).size:
+        raise UsageError(f"pemo-q: {rate} Hz leave no band from {models.pemo.LOWEST:g} Hz on")
+    resample = dsp.polyphase.resampler_torch(rate, models.pemo.rate_for(rate), dsp.polyphase.short_taps)
+    hear, modulate = models.pemo.adapted_torch(), models.pemo.modulated_torch(m)
+    frame, window = round(variant.frame * m.rate), round(ACTIVITY * m.rate)
+
+    def similarity(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
+        a, b = x - x.mean(axes, keepdim=True), y - y.mean(axes, keepdim=True)
+        xx, yy, xy = ((p * q).sum(axes) for p, q in ((a, a), (b, b), (a, b)))
+        both = (xx > NOTHING) & (yy > NOTHING)
+        r = torch.where(both, xy / torch.where(both, xx * yy, 1).sqrt(), ((xx <= NOTHING) & (yy <= NOTHING)).to(xy))
+        weight = y.square().sum(axes) + NOTHING
+        return (r.clamp(-1, 1) * weight).sum(-1) / weight.sum(-1)
+
+    def value(ref: Any, test: Any) -> Any:
+        x, y = (modulate(hear(resample(z.double()) * o.gain, rate, m.rate)) for z in (ref, test))
+        y = torch.where(y.abs() < x.abs(), variant.assimilation * x + (1 - variant.assimilation) * y, y)
+        if o.output == "psm":
+            return similarity(x, y, (1, 3))
+        size = min(x.shape[1], frame)
+        whole = x.shape[1] // size * size
+        x, y = (z[:, :whole].unflatten(1, (-1, size)) for z in (x, y))
+        local = similarity(x, y, (2, 4))
+        energy = functional.pad(y.detach().flatten(1, 2).square().sum((2, 3)).cumsum(1), (1, 0))
+        middle = (2 * torch.arange(whole // size, device=x.device) + 1) * size // 2
+        low, high = (middle - window // 2).clamp(min=0), (middle + window // 2).clamp(max=whole)
+        heard = (energy[:, high] - energy[:, low]) / (high - low)
+        order = local.detach().argsort(dim=1, stable=True)
+        total = heard.gather(1, order).cumsum(1)
+        place = torch.searchsorted(total, variant.quantile * total[:, -1:]).clamp(max=total.shape[1] - 1)
+        worst = local.gather(1, order.gather(1, place))[:, 0]
+        if o.output == "odg":
+            hyperbola = (-4.13 - 0.22 / (worst.clamp(max=KINK) - 0.98)).clamp(min=-4)
+            worst = torch.where(worst < KINK, hyperbola, 16.4 * (worst - 1))
+        return worst
+
+    return value
+
+
 class Moments(NamedTuple):
     """Of reference x and test y, assimilated: [..., modulation]."""
 
-    count: Array
+    samples: Array
     x: Array  # means
     y: Array
     xx: Array  # sums of squares and products about the means
@@ -178,10 +226,10 @@ def moments(x: Array, y: Array, axes: Any) -> Moments:
 
 def merged(m: Moments) -> Moments:
     """Over the first axis (Chan, Golub and LeVeque 1983)."""
-    count = m.count.sum(0)
-    x, y = ((m.count * z).sum(0) / count for z in (m.x, m.y))
+    count = m.samples.sum(0)
+    x, y = ((m.samples * z).sum(0) / count for z in (m.x, m.y))
     a, b = m.x - x, m.y - y
-    sums = ((z + m.count * p * q).sum(0) for z, p, q in ((m.xx, a, a), (m.yy, b, b), (m.xy, a, b)))
+    sums = ((z + m.samples * p * q).sum(0) for z, p, q in ((m.xx, a, a), (m.yy, b, b), (m.xy, a, b)))
     return Moments(count, x, y, *sums)
 
 
@@ -190,7 +238,7 @@ def similarity(m: Moments) -> Array:
     both = (m.xx > NOTHING) & (m.yy > NOTHING)
     product = np.where(both, m.xx * m.yy, 1)
     r = np.where(both, np.clip(m.xy / np.sqrt(product), -1, 1), (m.xx <= NOTHING) & (m.yy <= NOTHING))
-    weight = m.yy + m.count * m.y**2 + NOTHING
+    weight = m.yy + m.samples * m.y**2 + NOTHING
     result: Array = (r * weight).sum(-1) / weight.sum(-1)
     return result
 

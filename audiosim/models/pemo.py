@@ -1,6 +1,6 @@
 """PEMO, the Oldenburg model of hearing: what reaches the modulations that PEMO-Q compares.
 
-Dau, Pueschel and Kohlrausch 1996, JASA 99, 3615-3622; Dau, Kollmeier and Kohlrausch 1997, JASA 102, 2892-2905. In order:
+Dau, Pueschel and Kohlrausch 1996, JASA 99, 3615-3622; Dau, Kollmeier and Kohlrausch 1997, JASA 102, 2892-2905:
 gammatone filters as four complex one-poles, one ERB apart (Hohmann 2002, Acta Acustica 88, 433-442); half-wave
 rectification and a low-pass at 1 kHz; a threshold; five adaptation loops; a low rate; modulation filters.
 
@@ -107,13 +107,6 @@ def ear(rate: int) -> Ear:
     return Ear(f, state.reshape(groups, -1), np.exp(-1 / (inner * times)), floors)
 
 
-def frames(samples: int, rate: int, m: Modulation) -> int:
-    """How many samples of adapted envelopes there are for so many samples of a recording."""
-    up, down = dsp.polyphase.ratio(rate, rate_for(rate))
-    up_low, down_low = dsp.polyphase.ratio(rate_for(rate), m.rate)
-    return -(-(-(-samples * up // down)) * up_low // down_low)
-
-
 def adapted(x: Stream, rate: int, gain: float, m: Modulation, threads: int = 1) -> Array:
     """Output of the loops in model units at the rate of the modulations: float64 [frame, band].
 
@@ -204,9 +197,7 @@ def adapted_torch() -> Callable[..., Any]:
         up, down = dsp.polyphase.ratio(rate_for(rate), low)
         return x.new_empty((x.shape[0], -(-x.shape[1] * up // down), centres(rate).size))
 
-    forward: Any = custom_op(
-        "audiosim::pemo", value, mutates_args=(), schema="(Tensor x, int rate, int low) -> Tensor"
-    )
+    forward: Any = custom_op("audiosim::pemo", value, mutates_args=(), schema="(Tensor x, int rate, int low) -> Tensor")
     forward.register_fake(shape)
     schema = "(Tensor x, int rate, int low, Tensor slope) -> Tensor"
     backward: Any = custom_op("audiosim::pemo_slope", slopes, mutates_args=(), schema=schema)
@@ -391,9 +382,7 @@ _BACK = 14
 
 
 @fused_kernel
-def _recede(
-    slope: Array, record: Array, state: Array, back: Array, step: Array, floors: Array, out: Array
-) -> None:
+def _recede(slope: Array, record: Array, state: Array, back: Array, step: Array, floors: Array, out: Array) -> None:
     """out [sample]: slopes of the input of _hear, for slopes [sample, lane], flat, of its output.
 
     state: any of the forward filters, for their poles. back: of the adjoint, after the block; turned into that before.
