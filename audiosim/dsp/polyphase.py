@@ -130,7 +130,7 @@ def _convolve(x: Array, start: int, table: Array, up: int, down: int, position: 
             part = part[down:]
 
 
-def resampler_torch(rate: int, wanted: int) -> Callable[[Any], Any]:
+def resampler_torch(rate: int, wanted: int, design: Callable[[int, int], Array] = taps) -> Callable[[Any], Any]:
     """resampled for tensors: x [item, sample], float64 -> [item, sample].
 
     UsageError for rates whose ratio takes a filter beyond all measure, such as 44099 to 10000 Hz.
@@ -140,8 +140,8 @@ def resampler_torch(rate: int, wanted: int) -> Callable[[Any], Any]:
     up, down = ratio(rate, wanted)
     if up == down:
         return lambda x: x
-    table = phases(up, down)
-    half, size = taps(up, down).size // 2, table.shape[1]
+    table = phases(up, down, design)
+    half, size = design(up, down).size // 2, table.shape[1]
     # phase r of output m = up i + r: a filter over inputs from down i + first on
     starts = [(r * down + half) // up - size + 1 for r in range(up)]
     first, width = starts[0], starts[-1] - starts[0] + size

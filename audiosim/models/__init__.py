@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         modulations as modulations,
         peaq as peaq,
         pesq as pesq,
+        pemo as pemo,
         pitch as pitch,
         ratings as ratings,
         rhythm as rhythm,
