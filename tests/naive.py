@@ -551,6 +551,37 @@ def bark_filters(rate: int, n_fft: int, bands: int) -> Array:
                       for k in range(n_fft // 2 + 1)] for b in range(bands)])  # fmt: skip
 
 
+def gammatone_filters(rate: int, n_fft: int, bands: int) -> Array:
+    """[band, bin], powers of Slaney's filters from 0 Hz, the next one above the last at half the rate."""
+    knee = 9.26449 * 24.7
+    centres = np.geomspace(knee, rate / 2 + knee, bands + 1)[:-1] - knee
+    f = np.arange(n_fft // 2 + 1)
+    return np.array([np.abs(scipy.signal.sosfreqz(gammatone_sections(c, rate), f, fs=n_fft)[1]) ** 2 for c in centres])
+
+
+def human_factor_filters(rate: int, n_fft: int, bands: int) -> Array:
+    """[band, bin], triangles of unit area, as wide as Moore and Glasberg's ERB of 1983, over the whole range."""
+
+    def edges(c: float) -> tuple[float, float]:
+        erb = 28.52 + 93.39 * c / 1000 + 6.23 * (c / 1000) ** 2
+        low = scipy.optimize.brentq(lambda f: (700 + f) * (700 + f + 2 * erb) - (700 + c) ** 2, -700, c)
+        return low, low + 2 * erb
+
+    outer = [scipy.optimize.brentq(f, 0, rate) for f in (lambda c: edges(c)[0], lambda c: edges(c)[1] - rate / 2)]
+    centres = 700 * np.expm1(np.linspace(*np.log1p(np.array(outer) / 700), bands))
+    f = np.arange(n_fft // 2 + 1) * rate / n_fft
+    return np.array([np.interp(f, [low, c, high], [0, 2 / (high - low), 0])
+                     for c in centres for low, high in [edges(c)]])  # fmt: skip
+
+
+OTHER_FILTERS = {
+    "linear": linear_filters,
+    "bark": bark_filters,
+    "gammatone": gammatone_filters,
+    "human-factor": human_factor_filters,
+}
+
+
 def _log_mel_difference(
     r: Array,
     t: Array,
@@ -566,7 +597,7 @@ def _log_mel_difference(
     if cepstra == "mel":
         filters = mel_filters(rate, frames["n_fft"], bands, fmin, fmax)
     else:
-        filters = {"linear": linear_filters, "bark": bark_filters}[cepstra](rate, frames["n_fft"], bands)
+        filters = OTHER_FILTERS[cepstra](rate, frames["n_fft"], bands)
     p, q = (m @ filters.T for m in _powers(r, t, 0.0, {**frames, "pad": "zero"}))
     return 10 * np.log10(np.maximum(q, floor)) - 10 * np.log10(np.maximum(p, floor))
 

@@ -2,8 +2,9 @@
 frames. Davis and Mermelstein 1980; as librosa.feature.mfcc.
 
 The first coefficient, c0, is the level. Other filters give LFCC (triangles of equal width, which hear the treble as
-finely as the bass) and BFCC (critical bands, Hermansky 1990, J. Acoust. Soc. Am. 87, 1738). The mel-cepstral distortion
-that vocoder papers report is another measure: mcd.
+finely as the bass), BFCC (critical bands, Hermansky 1990, J. Acoust. Soc. Am. 87, 1738), GFCC (gammatone filters, Shao,
+Jin, Wang and Srinivasan 2009, ICASSP) and HFCC (triangles as wide as the ear's filters, Skowronski and Harris 2004, J.
+Acoust. Soc. Am. 116, 1774). The mel-cepstral distortion that vocoder papers report is another measure: mcd.
 
 All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
 """
@@ -34,7 +35,8 @@ CARD = Card(
     conventions="The coefficients are librosa's, but without its top_db. convention=db-rms drops c0 and divides by the "
     "root of the number of bands: the rms in dB of the smoothed log-mel difference. HTK's mel scale, its liftering "
     "and natural logarithms give other values. cepstra=bark is spafe's BFCC but for its cube root, which divides all "
-    "distances by 3, and its grid of bins.",
+    "distances by 3, and its grid of bins. cepstra=gammatone has the logarithm of the power that the filters pass, as "
+    "Essentia's GFCC; spafe's multiplies power by gains of amplitude, and has a cube root and no logarithm.",
     silence="Defined through the floor of -100 dB: 0 when both are silent.",
     caveat="Level (c0) weighs most unless convention=db-rms; near-silent frames count as much as loud ones.",
     version=2,
@@ -54,7 +56,9 @@ class Options(MelSpectral):
         "euclidean"
     )
     cepstra: Annotated[
-        Scale, "filters: mel (MFCC), linear (LFCC: triangles of equal width), bark (BFCC: masks of critical bands)"
+        Scale,
+        "filters: mel (MFCC), linear (LFCC: triangles of equal width), bark (BFCC: masks of critical bands), gammatone "
+        "(GFCC), human-factor (HFCC: triangles as wide as the ear's filters)",
     ] = "mel"
     coefficients: Annotated[int, AT_LEAST_ONE, "how many, from c0 on"] = 20
     floor: Floor = 1e-10
