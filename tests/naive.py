@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import scipy.linalg
+import scipy.ndimage
 import scipy.optimize
 import scipy.signal
 from numpy.typing import NDArray
@@ -522,12 +523,23 @@ def log_mel(r: Array, t: Array, rate: int, **options: Any) -> float:
     return float(np.mean(np.abs(_log_mel_difference(r, t, rate, **options))))
 
 
-def mfcc(r: Array, t: Array, rate: int, convention: str = "euclidean", coefficients: int = 20, **options: Any) -> float:
+def mfcc(
+    r: Array,
+    t: Array,
+    rate: int,
+    convention: str = "euclidean",
+    coefficients: int = 20,
+    deltas: int = 0,
+    **options: Any,
+) -> float:
     d = _log_mel_difference(r, t, rate, **options)
     c = scipy.fft.dct(d, norm="ortho", axis=1)[:, :coefficients]
     if convention == "db-rms":
         c = c[:, 1:] / np.sqrt(d.shape[1])
-    return float(np.mean(np.linalg.norm(c, axis=1)))
+    parts = [c]
+    for _ in range(deltas):  # of a difference, as all is linear
+        parts.append(scipy.ndimage.correlate1d(parts[-1], np.arange(-2, 3) / 10, axis=0, mode="nearest"))
+    return float(np.mean(np.linalg.norm(np.hstack(parts), axis=1)))
 
 
 def linear_filters(rate: int, n_fft: int, bands: int) -> Array:

@@ -14,13 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from .. import dsp, engine
+from .. import dsp, engine, models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..distance import BinKernels, PowerDistance
 from ..engine.decibels import NEPER
 from ..errors import UsageError
 from ..hearing.magnitudes import Floor, MelFilters, MelSpectral, Scale
+from ..models.cepstra import BandCepstra, Compared
 from ..options import AT_LEAST_ONE
 from ..result import Twin
 
@@ -51,7 +52,7 @@ CARD = Card(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(MelSpectral):
+class Options(MelSpectral, Compared):
     convention: Annotated[Literal["euclidean", "db-rms"], "c0 and plain distance, or rms in dB without c0"] = (
         "euclidean"
     )
@@ -68,6 +69,20 @@ class Options(MelSpectral):
         """The lowest coefficient that counts."""
         return 1 if self.convention == "db-rms" else 0
 
+    @property
+    def basis(self) -> Any:
+        """Of the coefficients that count, [coefficient, band]."""
+        return dsp.cepstrum.dct(self.bands)[self.first : self.coefficients]
+
+    @property
+    def scale(self) -> float:
+        """Of the distance of cepstra of natural logarithms."""
+        return NEPER / self.bands**0.5 if self.first else NEPER
+
+    @property
+    def frame_by_frame(self) -> bool:
+        return self.align == "none" and not self.deltas
+
     def check(self) -> None:
         super().check()
         if not self.first < self.coefficients <= self.bands:
@@ -76,20 +91,30 @@ class Options(MelSpectral):
             )
 
 
+def measure(pair: Pair, o: Options) -> Channel:
+    if o.frame_by_frame:
+        return distance(pair.rate, o).measure(pair)
+    return models.cepstra.measure(pair, analysis(pair.rate, o), o)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    return distance(rate, o).twin() if o.frame_by_frame else models.cepstra.twin(analysis(rate, o), o)
+
+
 def distance(rate: int, o: Options) -> PowerDistance:
+    """Of cepstra alone, at equal times: none are held."""
+
     def squares(ref: Any, test: Any, floor: float, basis: Any) -> Any:
         return engine.tensors.product((test.clamp(min=floor) / ref.clamp(min=floor)).log(), basis.T).square()
 
     kernels = BinKernels(engine.divergence.cepstral, engine.transposes.cepstral, squares)
-    basis = dsp.cepstrum.dct(o.bands)[o.first : o.coefficients]
-    scale = NEPER / o.bands**0.5 if o.first else NEPER
-    mel = MelFilters.of(rate, o.n_fft, o.bands, o.fmin, o.fmax, o.cepstra)
-    return PowerDistance(o.stft("zero"), kernels, (o.floor, basis), scale=scale, mel=mel, mean=False, root=True)
+    mel, basis = filters(rate, o), o.basis
+    return PowerDistance(o.stft("zero"), kernels, (o.floor, basis), scale=o.scale, mel=mel, mean=False, root=True)
 
 
-def measure(pair: Pair, o: Options) -> Channel:
-    return distance(pair.rate, o).measure(pair)
+def analysis(rate: int, o: Options) -> BandCepstra:
+    return BandCepstra(rate, o.stft("zero"), filters(rate, o), o.basis, o.scale, o.floor)
 
 
-def twin(rate: int, o: Options) -> Twin:
-    return distance(rate, o).twin()
+def filters(rate: int, o: Options) -> MelFilters:
+    return MelFilters.of(rate, o.n_fft, o.bands, o.fmin, o.fmax, o.cepstra)
