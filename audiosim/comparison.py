@@ -225,7 +225,7 @@ def compare_signals(
     jobs = jobs or cores()
     whole = ref, test
     seen = seen or _seen(ref, test)
-    equal = any(catalogue.get(spec.name).card.lengths == "equal" for spec in parsed)
+    equal = any(_equal_lengths(spec) for spec in parsed)
     ref, test, done = match(ref, test, policy, seen, equal)
     if ref.samples is not whole[0].samples or test.samples is not whole[1].samples:
         seen = _seen(ref, test)
@@ -236,7 +236,7 @@ def compare_signals(
     def ask(spec: catalogue.Spec) -> Result:
         metric = catalogue.get(spec.name)
         card = metric.card
-        if card.lengths == "equal" and ref.length != test.length:
+        if ref.length != test.length and _equal_lengths(spec):
             own = f"these are {whole[0].length} and {whole[1].length} samples"
             if done.get("align", {}).get("delay_samples"):
                 own += f", which differ by {abs(ref.length - test.length)} once they are aligned"
@@ -344,6 +344,11 @@ def compare_one(
     compare_signals."""
     pairs = [(source, estimates[i]) for source, i in zip(sources, order, strict=True)]
     return compare_signals(*pairs.pop(j), specs, policy, others=pairs, **how)
+
+
+def _equal_lengths(spec: catalogue.Spec) -> bool:
+    metric = catalogue.get(spec.name)
+    return metric.equal_lengths(metric.chosen(spec.options))
 
 
 def _takes_sources(spec: catalogue.Spec) -> bool:

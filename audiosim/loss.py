@@ -116,7 +116,7 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
         parsed = parse(spec)
         self._terms = [(weight, _Term(term, self.rate, silent, clamp)) for weight, term in parsed]
         self._names = _different([term.text.strip() for _, term in parsed])
-        self._equal = next((term.name for _, term in self._terms if term.card.lengths == "equal"), None)
+        self._equal = next((term.name for _, term in self._terms if term.equal_lengths), None)
         if clamp is not None and not any(term.clamps for _, term in self._terms):
             raise UsageError(f"clamp is for ratios in dB without an upper limit, such as snr; {spec!r} has none")
 
@@ -333,6 +333,7 @@ class _Term:
                 f"{spec.name} is defined at {card.rate} Hz, this loss is for {rate} Hz: resample the signals"
             )
         self.rate, self.options = rate, metric.chosen(spec.options)
+        self.equal_lengths = metric.equal_lengths(self.options)
         self.twin = metric.twin(rate, self.options)
         self.skips = card.ratio and (silent == "skip" or (silent is None and card.unit == "dB" and bool(card.cap)))
         self.clamp = clamp

@@ -83,6 +83,10 @@ class Metric:
         """Unit and direction of its values with these options, whether there is a value or not."""
         return Scale(options.value_unit or self.card.unit, options.value_better or self.card.better)
 
+    def equal_lengths(self, options: Options) -> bool:
+        """Whether it compares recordings of one length only, with these options."""
+        return (options.lengths or self.card.lengths) == "equal"
+
     def compute(
         self,
         ref: Array,

@@ -147,6 +147,11 @@ class Options:
         return None
 
     @property
+    def lengths(self) -> Literal["equal", "any"] | None:
+        """Whether recordings may be of different lengths under these options; None: as the card says."""
+        return None
+
+    @property
     def value_unit(self) -> str | None:
         """The unit that these options give the value; None: the card's."""
         return None

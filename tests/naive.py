@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import scipy.linalg
+import scipy.ndimage
 import scipy.optimize
 import scipy.signal
 from numpy.typing import NDArray
@@ -522,12 +523,23 @@ def log_mel(r: Array, t: Array, rate: int, **options: Any) -> float:
     return float(np.mean(np.abs(_log_mel_difference(r, t, rate, **options))))
 
 
-def mfcc(r: Array, t: Array, rate: int, convention: str = "euclidean", coefficients: int = 20, **options: Any) -> float:
+def mfcc(
+    r: Array,
+    t: Array,
+    rate: int,
+    convention: str = "euclidean",
+    coefficients: int = 20,
+    deltas: int = 0,
+    **options: Any,
+) -> float:
     d = _log_mel_difference(r, t, rate, **options)
     c = scipy.fft.dct(d, norm="ortho", axis=1)[:, :coefficients]
     if convention == "db-rms":
         c = c[:, 1:] / np.sqrt(d.shape[1])
-    return float(np.mean(np.linalg.norm(c, axis=1)))
+    parts = [c]
+    for _ in range(deltas):  # of a difference, as all is linear
+        parts.append(scipy.ndimage.correlate1d(parts[-1], np.arange(-2, 3) / 10, axis=0, mode="nearest"))
+    return float(np.mean(np.linalg.norm(np.hstack(parts), axis=1)))
 
 
 def linear_filters(rate: int, n_fft: int, bands: int) -> Array:
@@ -551,6 +563,37 @@ def bark_filters(rate: int, n_fft: int, bands: int) -> Array:
                       for k in range(n_fft // 2 + 1)] for b in range(bands)])  # fmt: skip
 
 
+def gammatone_filters(rate: int, n_fft: int, bands: int) -> Array:
+    """[band, bin], powers of Slaney's filters from 0 Hz, the next one above the last at half the rate."""
+    knee = 9.26449 * 24.7
+    centres = np.geomspace(knee, rate / 2 + knee, bands + 1)[:-1] - knee
+    f = np.arange(n_fft // 2 + 1)
+    return np.array([np.abs(scipy.signal.sosfreqz(gammatone_sections(c, rate), f, fs=n_fft)[1]) ** 2 for c in centres])
+
+
+def human_factor_filters(rate: int, n_fft: int, bands: int) -> Array:
+    """[band, bin], triangles of unit area, as wide as Moore and Glasberg's ERB of 1983, over the whole range."""
+
+    def edges(c: float) -> tuple[float, float]:
+        erb = 28.52 + 93.39 * c / 1000 + 6.23 * (c / 1000) ** 2
+        low = scipy.optimize.brentq(lambda f: (700 + f) * (700 + f + 2 * erb) - (700 + c) ** 2, -700, c)
+        return low, low + 2 * erb
+
+    outer = [scipy.optimize.brentq(f, 0, rate) for f in (lambda c: edges(c)[0], lambda c: edges(c)[1] - rate / 2)]
+    centres = 700 * np.expm1(np.linspace(*np.log1p(np.array(outer) / 700), bands))
+    f = np.arange(n_fft // 2 + 1) * rate / n_fft
+    return np.array([np.interp(f, [low, c, high], [0, 2 / (high - low), 0])
+                     for c in centres for low, high in [edges(c)]])  # fmt: skip
+
+
+OTHER_FILTERS = {
+    "linear": linear_filters,
+    "bark": bark_filters,
+    "gammatone": gammatone_filters,
+    "human-factor": human_factor_filters,
+}
+
+
 def _log_mel_difference(
     r: Array,
     t: Array,
@@ -566,7 +609,7 @@ def _log_mel_difference(
     if cepstra == "mel":
         filters = mel_filters(rate, frames["n_fft"], bands, fmin, fmax)
     else:
-        filters = {"linear": linear_filters, "bark": bark_filters}[cepstra](rate, frames["n_fft"], bands)
+        filters = OTHER_FILTERS[cepstra](rate, frames["n_fft"], bands)
     p, q = (m @ filters.T for m in _powers(r, t, 0.0, {**frames, "pad": "zero"}))
     return 10 * np.log10(np.maximum(q, floor)) - 10 * np.log10(np.maximum(p, floor))
 

@@ -1,4 +1,4 @@
-"""Squared Euclidean distances of all points of one set from all of another."""
+"""Euclidean distances of all points of one set from all of another."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernel import exact_kernel
+from .threads import in_threads
 
 Array = NDArray[Any]
 
 TILE = 512  # points of the second set that are worked on at a time
 STEPS = 4  # features
+ROWS, COLUMNS = 256, 4096  # points of two sets whose distances are held at a time
 
 
 def squared_distances(a: Array, b: Array) -> Array:
@@ -24,6 +26,17 @@ def squared_distances(a: Array, b: Array) -> Array:
     out = np.zeros((len(a), len(b)))
     _squared_distances(rows, columns, out)
     return out
+
+
+def mean_distance(a: Array, b: Array, threads: int = 1) -> float:
+    """Mean Euclidean distance of all points of a from all of b, both [point, feature], float64."""
+
+    def task(first: int) -> float:
+        rows = a[first : first + ROWS]
+        blocks = (squared_distances(rows, b[k : k + COLUMNS]) for k in range(0, len(b), COLUMNS))
+        return float(sum(np.sqrt(block, out=block).sum() for block in blocks))
+
+    return sum(in_threads(task, range(0, len(a), ROWS), threads)) / (len(a) * len(b))
 
 
 @exact_kernel

@@ -23,7 +23,7 @@ Distance = Annotated[Literal["l1", "l2"], "mean absolute or mean squared differe
 Window = Annotated[Literal["hann", "hamming", "blackman", "rectangular"], "periodic window"]
 FrameSize = Annotated[int, Within(2, 1 << 20), "samples of a frame"]
 Hop = Annotated[int, AT_LEAST_ONE, "samples between frames"]
-Scale = Literal["mel", "linear", "bark"]
+Scale = Literal["mel", "linear", "bark", "gammatone", "human-factor"]
 POWER = Within(1e-37, 1, open_high=True)  # a power re full scale that float32 knows
 Floor = Annotated[float, POWER, "lower clamp of the power of a bin, re full scale"]
 
@@ -70,7 +70,13 @@ class MelFilters:
 @lru_cache(maxsize=16)
 def _filters(rate: int, n_fft: int, bands: int, fmin: float, fmax: float, scale: Scale) -> MelFilters:
     """Made once: they cost more than a second of sound takes to measure."""
-    make = {"mel": scales.mel_filters, "linear": scales.linear_filters, "bark": scales.bark_filters}[scale]
+    make = {
+        "mel": scales.mel_filters,
+        "linear": scales.linear_filters,
+        "bark": scales.bark_filters,
+        "gammatone": scales.gammatone_filters,
+        "human-factor": scales.human_factor_filters,
+    }[scale]
     weights, centres = make(rate, n_fft, bands, fmin, fmax or None)
     return MelFilters(weights, *scales.support(weights), centres)
 

@@ -56,6 +56,18 @@ def linear_filters(
     return triangles(np.linspace(fmin, _top(rate, bands, fmin, fmax), bands + 2), rate, n_fft)
 
 
+def gammatone_filters(
+    rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None
+) -> tuple[Array, Array]:
+    """What the filters of `gammatone` pass of the power, those of GFCC, evenly spaced in ERB from fmin on, the next one
+    above the highest at fmax. Otherwise as mel_filters."""
+    from . import gammatone
+
+    bank = gammatone.erb_bank(bands, fmin, _top(rate, bands, fmin, fmax), rate)
+    f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
+    return np.square(np.abs(gammatone.response(bank, f))), bank.frequencies
+
+
 def bark_filters(
     rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None
 ) -> tuple[Array, Array]:
@@ -64,6 +76,32 @@ def bark_filters(
     centres = np.linspace(bark(fmin), bark(_top(rate, bands, fmin, fmax)), bands)
     f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
     return critical_band(bark(f) - centres[:, None]), 600 * np.sinh(centres / 6)
+
+
+def human_factor_filters(
+    rate: int, n_fft: int, bands: int, fmin: float = 0.0, fmax: float | None = None
+) -> tuple[Array, Array]:
+    """Triangles evenly spaced in mel that are as wide as the ear's filters, those of HFCC (Skowronski and Harris 2004,
+    J. Acoust. Soc. Am. 116, 1774): the lowest starts at fmin, the highest ends at fmax. Otherwise as mel_filters.
+
+    Half the width of each is Moore and Glasberg's (1983) ERB at its centre, which is in the middle in mel. The ERB was
+    fitted up to 6.5 kHz, above which it is extrapolated.
+    """
+    low, high = 700 + fmin, 700 + _top(rate, bands, fmin, fmax)
+    # (700 + centre)^2 = edge (edge +- 2 ERB(centre)), a quadratic in the centre
+    outer = [
+        np.roots(np.array([1.0, 1400.0, 490000.0]) - sign * 2 * edge * HUMAN_ERB - [0, 0, edge * edge]).max()
+        for edge, sign in ((low, 1), (high, -1))
+    ]
+    if not outer[0] <= outer[1]:
+        raise UsageError(f"no filter as wide as the ear's fits between {low - 700:g} and {high - 700:g} Hz")
+    centres = 700 * (np.geomspace(*(1 + c / 700 for c in outer), bands) - 1)
+    erb = np.polyval(HUMAN_ERB, centres)
+    lower = np.sqrt(erb**2 + (700 + centres) ** 2) - erb - 700
+    return _triangles(lower, centres, lower + 2 * erb, rate, n_fft)
+
+
+HUMAN_ERB = np.array([6.23e-6, 93.39e-3, 28.52])  # Hz, of a centre in Hz (Moore and Glasberg 1983, eq. 3)
 
 
 def bark(hz: ArrayLike) -> Array:
@@ -92,11 +130,16 @@ def _top(rate: int, bands: int, fmin: float, fmax: float | None) -> float:
 
 def triangles(edges: Array, rate: int, n_fft: int) -> tuple[Array, Array]:
     """Of unit area, from one edge over the next to the one after: weights [band, bin], and their peaks."""
+    return _triangles(edges[:-2], edges[1:-1], edges[2:], rate, n_fft)
+
+
+def _triangles(low: Array, peak: Array, high: Array, rate: int, n_fft: int) -> tuple[Array, Array]:
+    """Of unit area, between edges in Hz [band]: weights [band, bin], and their peaks."""
     f = np.arange(n_fft // 2 + 1) * (rate / n_fft)
-    rising = (f - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - f) / np.diff(edges)[1:, None]
+    rising = (f - low[:, None]) / (peak - low)[:, None]
+    falling = (high[:, None] - f) / (high - peak)[:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return triangles * (2 / (edges[2:] - edges[:-2]))[:, None], edges[1:-1]
+    return triangles * (2 / (high - low))[:, None], peak
 
 
 def support(weights: Array) -> tuple[Array, Array]:

@@ -32,6 +32,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "mcd": ("mcd13", "melcd", "mcddtw", "melcepstraldistortion"),
     "mfcc:cepstra=linear": ("lfcc",),
     "mfcc:cepstra=bark": ("bfcc",),
+    "mfcc:cepstra=gammatone": ("gfcc", "gtcc"),
+    "mfcc:cepstra=human-factor": ("hfcc",),
     "mel-stft": ("melstftloss", "multiscalemel", "msmel", "mrmel"),
     "modulation-difference": ("modulation", "moddiff", "avgmoddiff"),
     "mr-stft": ("msstft", "mss", "multiscalestft", "multiresolutionstft", "multiscalespectral", "mssl", "mrstftloss"),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from . import (
         auditory as auditory,
         bss_eval as bss_eval,
+        cepstra as cepstra,
         colour as colour,
         cover as cover,
         energy_ratio as energy_ratio,

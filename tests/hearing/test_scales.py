@@ -57,12 +57,49 @@ def test_critical_bands_are_those_of_spafe() -> None:
     np.testing.assert_allclose(sums[:5], SPAFE_SUMS, rtol=1e-9)
 
 
+# spafe 0.3.3, gammatone_filter_banks(nfilts=24, nfft=2048, fs=16000, low_freq=50, high_freq=7500, order=1): the gain of
+# amplitude of a band at a bin, 1 at the highest bin. Its default order, 4, is that of the filter taken for that of the
+# formula of the bandwidth, and it multiplies power by this gain.
+SPAFE_GAMMATONE = {
+    (0, 0): 0.09416554930425072,
+    (0, 10): 0.29765626348685537,
+    (5, 50): 0.24116691551937242,
+    (12, 100): 0.012262661224716505,
+    (12, 200): 0.03999384869646529,
+    (23, 700): 0.12049005698136675,
+    (23, 1000): 0.08834634006417949,
+}
+
+
+def test_gammatone_filters_are_those_of_spafe() -> None:
+    weights, _ = scales.gammatone_filters(16000, 2048, 24, 50, 7500)
+    gains = np.sqrt(weights / weights.max(1, keepdims=True))
+    assert [gains[at] for at in SPAFE_GAMMATONE] == pytest.approx(list(SPAFE_GAMMATONE.values()), rel=1e-9)
+
+
+# Of 29 filters between such frequencies, hence at any rate (Skowronski and Harris 2004, as another program solves it)
+HUMAN_FACTOR = {(0, 8000): (30.720774217196322, 6957.6740535948065), (100, 6250): (140.75022049, 5479.960729672455)}
+
+
+@pytest.mark.parametrize(("edges", "centres"), HUMAN_FACTOR.items())
+def test_human_factor_filters_are_as_wide_as_the_ear_s(edges: Any, centres: Any) -> None:
+    weights, found = scales.human_factor_filters(16000, 1 << 15, 29, *edges)
+    assert found[[0, -1]] == pytest.approx(centres, rel=1e-8)
+    assert np.diff(np.log(700 + found)) == pytest.approx(np.log((700 + centres[1]) / (700 + centres[0])) / 28)
+    erb = 6.23 * (found / 1000) ** 2 + 93.39 * found / 1000 + 28.52
+    assert 1 / weights.max(1) == pytest.approx(erb, rel=0.02)  # a triangle of unit area is twice as wide as 1 / peak
+    with pytest.raises(UsageError, match="no filter as wide as the ear's fits between 1000 and 1100 Hz"):
+        scales.human_factor_filters(16000, 512, 4, 1000, 1100)
+
+
 @pytest.mark.parametrize(("rate", "n_fft", "bands"), [(16000, 512, 26), (44100, 1024, 40)])
 def test_other_filters(rate: int, n_fft: int, bands: int) -> None:
-    for name in ("linear_filters", "bark_filters"):
+    for scale, definition in naive.OTHER_FILTERS.items():
+        name = scale.replace("-", "_") + "_filters"
         weights, centres = getattr(scales, name)(rate, n_fft, bands)
-        plain = getattr(naive, name)(rate, n_fft, bands)
-        np.testing.assert_allclose(weights, plain, rtol=0, atol=1e-12 * plain.max())
+        plain = definition(rate, n_fft, bands)
+        exact = 1e-10 if scale == "gammatone" else 1e-12  # poles of four biquads near to 1
+        np.testing.assert_allclose(weights, plain, rtol=0, atol=exact * plain.max())
         assert (np.diff(centres) > 0).all()
         with pytest.raises(UsageError, match="must ascend"):
             getattr(scales, name)(rate, n_fft, bands, 0.0, float(rate))
