@@ -27,6 +27,8 @@ from .mel import Mel, decibels
 
 Array = NDArray[Any]
 
+Short = Literal["zero", "repeat", "double"]  # what fills up a recording that is shorter than a piece
+
 CLOSE = 1e-3  # of the largest number of a test vector, by which an embedding may differ from it
 HELD = 256  # embeddings that are remembered
 
@@ -56,18 +58,27 @@ class Compression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Into pieces of so many samples or frames, one every hop; what is left over at the end is not heard."""
+    """Into pieces of so many samples or frames, one every hop; what is left over at the end is not heard.
+
+    heard: of a piece, from its beginning; 0: all of it. whole: only so many whole hops of a recording are cut, but at
+    least one piece.
+    """
 
     size: int
     hop: int
+    heard: int = 0
+    whole: bool = False
 
-    def __call__(self, x: Array, short: str) -> Iterator[tuple[int, Array]]:
-        """Where each piece begins, and the piece [size, ...]."""
+    def __call__(self, x: Array, short: Short) -> Iterator[tuple[int, Array]]:
+        """Where each piece begins, and what is heard of it [size, ...]."""
+        while short == "double" and 0 < len(x) < self.size:
+            x = np.concatenate([x, x])
         if len(x) < self.size:
             missing = [(0, self.size - len(x)), *[(0, 0)] * (x.ndim - 1)]
             x = np.pad(x, missing, mode="wrap" if short == "repeat" and len(x) else "constant")
-        for start in range(0, len(x) - self.size + 1, self.hop):
-            yield start, x[start : start + self.size]
+        end = max(len(x) // self.hop * self.hop, self.size) if self.whole else len(x)
+        for start in range(0, end - self.size + 1, self.hop):
+            yield start, x[start : start + (self.heard or self.size)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +87,9 @@ class Sidecar:
 
     rate: Hz. scale: what samples, full scale 1, are multiplied by. window: of samples, before all else. mel: absent
     where the network takes samples. patch: of frames of the spectrogram. short: how a recording is filled up that is
-    shorter than a window or patch. shape: of the input, of 1, "sample", "frame" and "band". output: its name; it is
-    [1, feature] or [1, frame, feature]. pool: of frames. vector: the mean embedding [feature] of the test sound.
+    shorter than a window or patch: by zeros, repeated until it is as long, or doubled until it is no longer shorter.
+    shape: of the input, of 1, "sample", "frame" and "band". output: its name; it is [1, feature] or [1, frame,
+    feature]. pool: of frames. vector: the mean embedding [feature] of the test sound.
     """
 
     rate: int
@@ -91,7 +103,7 @@ class Sidecar:
     mel: Mel | None = None
     compression: Compression = Compression()
     patch: Cut | None = None
-    short: Literal["zero", "repeat"] = "zero"
+    short: Short = "zero"
     pool: Literal["mean", "gram", "frames+dtw"] = "mean"
 
     def inputs(self, x: Array) -> Iterator[tuple[int, int, Array]]:
@@ -235,6 +247,11 @@ def sidecar_of(told: Any, where: str) -> Sidecar:
         raise InputError(f"{where}: shape is of 1 and each of {', '.join(sorted(axes))} once, not {found.shape}")
     if found.patch and found.mel is None:
         raise InputError(f"{where}: patch is of frames of a mel spectrogram; samples have a window")
+    for name, cut in (("window", found.window), ("patch", found.patch)):
+        if cut and not (cut.size and cut.hop and cut.heard <= cut.size):
+            raise InputError(f"{where}: {name} has size and hop above 0, and heard of at most its size")
+    if found.mel and not (found.rate and found.mel.n_fft and found.mel.hop and found.mel.bands):
+        raise InputError(f"{where}: rate, and n_fft, hop and bands of mel, are above 0")
     if found.mel and found.mel.rate != found.rate:
         raise InputError(f"{where}: mel.rate is {found.mel.rate}, rate is {found.rate}")
     return found
