@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -80,11 +81,18 @@ class Options(Rated):
     ] = "ovr"
     model: Annotated[str, "file of the network; empty: the extra's, or that of audiosim models get"] = ""
 
+    @property
+    def network(self) -> str:
+        return "dnsmos-p808" if self.output == "p808" else "dnsmos-p835"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return weights.present(self.network, self.model)
+
 
 def measure(pair: Pair, o: Options) -> Channel:
-    known, rate = ("dnsmos-p808", _p808) if o.output == "p808" else ("dnsmos-p835", _p835)
-    file = weights.find(known, o.model)
-    network = onnx.network(file)
+    file = weights.find(o.network, o.model)
+    network, rate = onnx.network(file), _p808 if o.output == "p808" else _p835
     return ratings.measure(pair, o, o.output, file, lambda x: _rated(x, partial(rate, network), pair.threads))
 
 

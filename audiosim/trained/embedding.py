@@ -174,6 +174,19 @@ class Embedder(NamedTuple):
 _memory: dict[Any, Embedding] = {}
 
 
+def files(name: str) -> tuple[Path, ...]:
+    """Those of which `load` makes an embedder, as far as they are there."""
+    if name in weights.models():
+        return weights.present(name)
+    return tuple(file for file in _both(name) if file.is_file())
+
+
+def _both(name: str) -> tuple[Path, Path]:
+    """The file of ONNX, and the sidecar."""
+    path = Path(name).expanduser()
+    return path, path.with_suffix(".json")
+
+
 def load(name: str) -> Embedder:
     """That of a known model, or of a file of ONNX with its sidecar. UsageError and MissingModel where there is none,
     InputError where file, sidecar and test vector do not belong together."""
@@ -182,9 +195,9 @@ def load(name: str) -> Embedder:
         if not known.sidecar:
             others = ", ".join(model.name for model in weights.models().values() if model.sidecar)
             raise UsageError(f"{name} makes no embeddings; {others} do, and files of ONNX with a sidecar")
-        return _known(name, weights.find(name))
-    path = Path(name).expanduser()
-    beside = path.with_suffix(".json")
+        path = weights.find(name)
+        return _known(name, path, *(file.stat().st_mtime_ns for file in weights.present(name)))
+    path, beside = _both(name)
     for file, what in ((path, "a file of ONNX, or one of `audiosim models`"), (beside, "the sidecar that it needs")):
         if not file.is_file():
             raise MissingModel(f"there is no file {file}: {what}; see docs/embeddings.md")
@@ -192,12 +205,12 @@ def load(name: str) -> Embedder:
 
 
 @lru_cache(maxsize=4)
-def _known(name: str, path: Path) -> Embedder:
+def _known(name: str, path: Path, *modified: int) -> Embedder:
+    del modified  # of what the files were, when they were read
     known = weights.models()[name]
     network = musicnn.network(path) if name.startswith("musicnn") else onnx.network(path)
     sidecar = sidecar_of({"sha256": "", **(known.sidecar or {})}, f"the sidecar of {name}")
-    place = weights.located(name)
-    content = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in (place.files if place else ()))
+    content = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in weights.present(name))
     return _held(Embedder(_named(name, content, repr(sidecar)), sidecar, network), name)
 
 
