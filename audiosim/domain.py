@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -212,14 +213,15 @@ def keep(metric: str, known: Summary, about: str) -> Path:
 @cache
 def summary(metric: str) -> Summary:
     """That of a metric of audiosim: the user's own, or the stored one, or that of speech."""
-    own = folder() / FILE.format(metric)
-    if own.is_file():
-        try:
-            return read(own.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UsageError(
-                f"{own}: is no summary of recordings; make it anew with audiosim models calibrate"
-            ) from None
-    tables = resources.files("audiosim.tables")
-    file = tables / FILE.format(metric)
-    return read((file if file.is_file() else tables / FILE.format("speech")).read_text(encoding="utf-8"))
+    file = source(metric)
+    try:
+        return read(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{file}: is no summary of recordings; make it anew with audiosim models calibrate") from None
+
+
+def source(metric: str) -> Traversable:
+    """The file with the summary of a metric."""
+    own, tables = folder() / FILE.format(metric), resources.files("audiosim.tables")
+    stored = (tables / FILE.format(name) for name in (metric, "speech"))
+    return next(file for file in (own, *stored) if file.is_file())

@@ -3,6 +3,7 @@ taken apart, given to threads and pooled, once for all metrics."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
@@ -53,6 +54,12 @@ class Metric:
     def version(self) -> int | str:
         """Of its values: those of another version are computed again."""
         return self.card.version if self.sha256 is None else f"{self.card.version}-{self.sha256[:16]}"
+
+    def beside(self, given: Mapping[str, Any]) -> list[str]:
+        """Digests of all that its results with these options depend on besides recordings and version: files of
+        models, and the summary of its domain."""
+        known = [domain.source(self.name)] if self.card.domain and self.sha256 is None else []
+        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in (*self.chosen(given).files, *known)]
 
     @property
     def doc(self) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from inspect import get_annotations
 from math import inf, isfinite
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -150,6 +151,12 @@ class Options:
     def lengths(self) -> Literal["equal", "any"] | None:
         """Whether recordings may be of different lengths under these options; None: as the card says."""
         return None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files that values depend on besides the recordings, such as the weights of a network, as far as they are
+        there."""
+        return ()
 
     @property
     def value_unit(self) -> str | None:

@@ -112,7 +112,7 @@ class Terms:
         others: digests of the other sources of the mixture and of their tests.
         """
         bands = "".join(f"{g.text}\0" for g in self.gates_of(pair) if g.band is not None and g.spec == spec)
-        whole = f"{ref}\0{test}\0{self._asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
+        whole = f"{ref}\0{test}\0{self.asked(spec)}\0{bands}{pair.start}\0{pair.duration}"
         whole += "\0diagnosed" * self.diagnose + f"\0verdict {RULE_VERSION}" * self.judges(pair, [spec])
         if others and self.takes_sources(spec):
             whole += "\0beside\0" + "\0".join(others)
@@ -130,14 +130,16 @@ class Terms:
     def _by_spec(self) -> dict[str, str]:
         return {}
 
-    def _asked(self, spec: str) -> str:
-        """The metric, version, options and settings that this spec stands for, as JSON."""
+    def asked(self, spec: str) -> str:
+        """The metric, version, options and settings that this spec stands for, and the models that it hears by, as
+        JSON."""
         if spec not in self._by_spec:
             parsed = metrics.parse(spec, self.policy.listener)
             options = {o.name: o.default for o in metrics.options(parsed.name).values()} | dict(parsed.options)
             detail = [self.bands, self.bins, self.times]
-            version = metrics.get(parsed.name).version
-            self._by_spec[spec] = json.dumps([parsed.name, version, options, self.settings, detail])
+            metric = metrics.get(parsed.name)
+            told = [parsed.name, metric.version, options, self.settings, detail]
+            self._by_spec[spec] = json.dumps(told + metric.beside(parsed.options))
         return self._by_spec[spec]
 
 
@@ -186,6 +188,7 @@ def outstanding(pairs: Iterable[Pair], terms: Terms, journal: Journal) -> list[J
         missing = []
         manifest = carried(pair.group, pair.rating, pair.higher_is_better, pair.columns)
         for spec, place in zip(terms.specs_of(pair), terms.slots(pair), strict=True):
+            terms.asked(spec)  # here, and not by workers on machines where the files of models may be others
             entry = journal.entries.get(place)
             if entry is None or not entry.answered:
                 missing.append(spec)

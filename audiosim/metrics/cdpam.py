@@ -12,6 +12,7 @@ Details: what each of the four dense layers adds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..engine.cache import cached
 from ..result import Twin
 from ..trained import arrays, cdpam
 from ..trained.networks import network
+from ..trained.weights import present
 
 CARD = Card(
     title="Contrastive deep perceptual audio metric",
@@ -51,6 +53,10 @@ CARD = Card(
 @dataclass(frozen=True, kw_only=True)
 class Options(options.Options):
     model: Annotated[str, "file of the weights; empty for where `audiosim models` finds it"] = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return present("cdpam", self.model)
 
 
 def measure(pair: Pair, o: Options) -> Channel:

@@ -8,6 +8,8 @@ polynomials by which the original brings them to the scale of its listeners.
 As in the original, a window is left out where (i + 9.01) 16000, in floating point, lies below the whole number that is
 meant: those that begin after 7 to 23 s, after 119 s, and so on. Recordings of less than 17 s have none of them.
 
+The networks have sidecars too: embedding:model=dnsmos-p835 compares their raw ratings, of all windows.
+
 Details: the ratings of the test; with drop=true also test and reference, of the output that was asked for.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -27,6 +30,7 @@ from ..engine.threads import in_threads
 from ..models import ratings
 from ..models.ratings import Rated, Ratings
 from ..trained import onnx, weights
+from ..trained.embedding import Cut
 from ..trained.mel import Mel, decibels
 
 Array = NDArray[Any]
@@ -58,6 +62,7 @@ CARD = Card(
 
 WINDOW, HOP = 9.01, 16000  # seconds, samples
 SAMPLES = int(WINDOW * HOP)
+WINDOWS = Cut(size=SAMPLES, hop=HOP, whole=True)
 POLYNOMIALS: Mapping[str, tuple[float, float, float]] = {  # in the order of the network's outputs
     "sig": (-0.08397278, 1.22083953, 0.0052439),
     "bak": (-0.13166888, 1.60915514, -0.39604546),
@@ -76,24 +81,27 @@ class Options(Rated):
     ] = "ovr"
     model: Annotated[str, "file of the network; empty: the extra's, or that of audiosim models get"] = ""
 
+    @property
+    def network(self) -> str:
+        return "dnsmos-p808" if self.output == "p808" else "dnsmos-p835"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return weights.present(self.network, self.model)
+
 
 def measure(pair: Pair, o: Options) -> Channel:
-    known, rate = ("dnsmos-p808", _p808) if o.output == "p808" else ("dnsmos-p835", _p835)
-    file = weights.find(known, o.model)
-    network = onnx.network(file)
+    file = weights.find(o.network, o.model)
+    network, rate = onnx.network(file), _p808 if o.output == "p808" else _p835
     return ratings.measure(pair, o, o.output, file, lambda x: _rated(x, partial(rate, network), pair.threads))
 
 
 def _rated(x: Array, rate: Any, threads: int) -> Ratings:
     """The ratings of windows, each window heard alone."""
-    seconds = min(x.size / HOP, WINDOW)
-    while x.size < SAMPLES:
-        x = np.concatenate([x, x])
-    count = int(x.size // HOP - WINDOW) + 1
-    starts = [i * HOP for i in range(count) if int((i + WINDOW) * HOP) - i * HOP == SAMPLES]
-    found = in_threads(lambda k: rate(x[starts[k] : starts[k] + SAMPLES]), range(len(starts)), threads)
+    heard = [(start, w) for start, w in WINDOWS(x, "double") if int((start / HOP + WINDOW) * HOP) - start == SAMPLES]
+    found = in_threads(lambda k: rate(heard[k][1]), range(len(heard)), threads)
     windows = {name: np.array([one[name] for one in found]) for name in found[0]}
-    return Ratings(windows, np.array(starts) / HOP + seconds / 2)
+    return Ratings(windows, np.array([start for start, _ in heard]) / HOP + min(x.size / HOP, WINDOW) / 2)
 
 
 def _p835(network: onnx.Network, x: Array) -> dict[str, float]:

@@ -12,6 +12,7 @@ see half a second and more. Details: what each of the 14 layers adds, the first 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..card import Card
 from ..result import Twin
 from ..trained import arrays, dpam
 from ..trained.networks import network
+from ..trained.weights import present
 
 CARD = Card(
     title="Deep perceptual audio metric",
@@ -57,6 +59,10 @@ PART = 1024  # samples of a part in which differences are told, of about 46 ms
 @dataclass(frozen=True, kw_only=True)
 class Options(options.Options):
     model: Annotated[str, "checkpoint of the weights, NAME.index; empty for where `audiosim models` finds it"] = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return present("dpam", self.model)
 
 
 def measure(pair: Pair, o: Options) -> Channel:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan, nan
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -57,6 +58,10 @@ class Options(Plain):
     @property
     def resampled_to(self) -> int:
         return embedding.load(self.model).sidecar.rate
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return embedding.files(self.model)
 
 
 def measure(pair: Pair, o: Options) -> Channel:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, nan
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..models import ratings
 from ..models.ratings import Rated, Ratings
 from ..trained import nisqa
 from ..trained.networks import network
+from ..trained.weights import present
 
 Array = NDArray[Any]
 
@@ -61,6 +63,10 @@ class Options(Rated):
         "what is rated: the whole, or one dimension; higher is better of all",
     ] = "mos"
     model: Annotated[str, "file of the weights; empty for where `audiosim models` finds it"] = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return present("nisqa", self.model)
 
 
 def measure(pair: Pair, o: Options) -> Channel:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -61,6 +62,10 @@ SCALE = 20.0  # by which natural logarithms are divided
 @dataclass(frozen=True, kw_only=True)
 class Options(Rated):
     model: Annotated[str, "file of the network; empty: the extra's, or that of audiosim models get"] = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return weights.present("plcmos", self.model)
 
 
 def measure(pair: Pair, o: Options) -> Channel:

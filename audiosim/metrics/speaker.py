@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..card import Card
 from ..engine.cache import cached
 from ..trained import resemblyzer
 from ..trained.networks import network
+from ..trained.weights import present
 
 CARD = Card(
     title="Speaker similarity",
@@ -58,6 +60,10 @@ Array = NDArray[Any]
 @dataclass(frozen=True, kw_only=True)
 class Options(options.Options):
     model: Annotated[str, "file of the weights; empty for where `audiosim models` finds it"] = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return present("resemblyzer", self.model)
 
 
 def measure(pair: Pair, o: Options) -> Channel:

@@ -16,6 +16,7 @@ beyond the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from .. import models
@@ -71,6 +72,11 @@ HOW_TO_GET = "pip install 'audiosim[visqol]', or name a file with visqol:model=P
 @dataclass(frozen=True, kw_only=True)
 class Options(mos.Searching):
     model: Annotated[str, "file of the support vector model, in libsvm's text format; empty: the extra's"] = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        file = models.visqol.support_vectors.model_file(self.model)
+        return (file,) if file and file.is_file() else ()
 
 
 def measure(pairs: list[Pair], o: Options) -> Channel:

@@ -27,6 +27,8 @@ from .mel import Mel, decibels
 
 Array = NDArray[Any]
 
+Short = Literal["zero", "repeat", "double"]  # what fills up a recording that is shorter than a piece
+
 CLOSE = 1e-3  # of the largest number of a test vector, by which an embedding may differ from it
 HELD = 256  # embeddings that are remembered
 
@@ -56,18 +58,27 @@ class Compression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Into pieces of so many samples or frames, one every hop; what is left over at the end is not heard."""
+    """Into pieces of so many samples or frames, one every hop; what is left over at the end is not heard.
+
+    heard: of a piece, from its beginning; 0: all of it. whole: only so many whole hops of a recording are cut, but at
+    least one piece.
+    """
 
     size: int
     hop: int
+    heard: int = 0
+    whole: bool = False
 
-    def __call__(self, x: Array, short: str) -> Iterator[tuple[int, Array]]:
-        """Where each piece begins, and the piece [size, ...]."""
+    def __call__(self, x: Array, short: Short) -> Iterator[tuple[int, Array]]:
+        """Where each piece begins, and what is heard of it [size, ...]."""
+        while short == "double" and 0 < len(x) < self.size:
+            x = np.concatenate([x, x])
         if len(x) < self.size:
             missing = [(0, self.size - len(x)), *[(0, 0)] * (x.ndim - 1)]
             x = np.pad(x, missing, mode="wrap" if short == "repeat" and len(x) else "constant")
-        for start in range(0, len(x) - self.size + 1, self.hop):
-            yield start, x[start : start + self.size]
+        end = max(len(x) // self.hop * self.hop, self.size) if self.whole else len(x)
+        for start in range(0, end - self.size + 1, self.hop):
+            yield start, x[start : start + (self.heard or self.size)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +87,9 @@ class Sidecar:
 
     rate: Hz. scale: what samples, full scale 1, are multiplied by. window: of samples, before all else. mel: absent
     where the network takes samples. patch: of frames of the spectrogram. short: how a recording is filled up that is
-    shorter than a window or patch. shape: of the input, of 1, "sample", "frame" and "band". output: its name; it is
-    [1, feature] or [1, frame, feature]. pool: of frames. vector: the mean embedding [feature] of the test sound.
+    shorter than a window or patch: by zeros, repeated until it is as long, or doubled until it is no longer shorter.
+    shape: of the input, of 1, "sample", "frame" and "band". output: its name; it is [1, feature] or [1, frame,
+    feature]. pool: of frames. vector: the mean embedding [feature] of the test sound.
     """
 
     rate: int
@@ -91,7 +103,7 @@ class Sidecar:
     mel: Mel | None = None
     compression: Compression = Compression()
     patch: Cut | None = None
-    short: Literal["zero", "repeat"] = "zero"
+    short: Short = "zero"
     pool: Literal["mean", "gram", "frames+dtw"] = "mean"
 
     def inputs(self, x: Array) -> Iterator[tuple[int, int, Array]]:
@@ -162,6 +174,19 @@ class Embedder(NamedTuple):
 _memory: dict[Any, Embedding] = {}
 
 
+def files(name: str) -> tuple[Path, ...]:
+    """Those of which `load` makes an embedder, as far as they are there."""
+    if name in weights.models():
+        return weights.present(name)
+    return tuple(file for file in _both(name) if file.is_file())
+
+
+def _both(name: str) -> tuple[Path, Path]:
+    """The file of ONNX, and the sidecar."""
+    path = Path(name).expanduser()
+    return path, path.with_suffix(".json")
+
+
 def load(name: str) -> Embedder:
     """That of a known model, or of a file of ONNX with its sidecar. UsageError and MissingModel where there is none,
     InputError where file, sidecar and test vector do not belong together."""
@@ -170,9 +195,9 @@ def load(name: str) -> Embedder:
         if not known.sidecar:
             others = ", ".join(model.name for model in weights.models().values() if model.sidecar)
             raise UsageError(f"{name} makes no embeddings; {others} do, and files of ONNX with a sidecar")
-        return _known(name, weights.find(name))
-    path = Path(name).expanduser()
-    beside = path.with_suffix(".json")
+        path = weights.find(name)
+        return _known(name, path, *(file.stat().st_mtime_ns for file in weights.present(name)))
+    path, beside = _both(name)
     for file, what in ((path, "a file of ONNX, or one of `audiosim models`"), (beside, "the sidecar that it needs")):
         if not file.is_file():
             raise MissingModel(f"there is no file {file}: {what}; see docs/embeddings.md")
@@ -180,12 +205,12 @@ def load(name: str) -> Embedder:
 
 
 @lru_cache(maxsize=4)
-def _known(name: str, path: Path) -> Embedder:
+def _known(name: str, path: Path, *modified: int) -> Embedder:
+    del modified  # of what the files were, when they were read
     known = weights.models()[name]
     network = musicnn.network(path) if name.startswith("musicnn") else onnx.network(path)
     sidecar = sidecar_of({"sha256": "", **(known.sidecar or {})}, f"the sidecar of {name}")
-    place = weights.located(name)
-    content = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in (place.files if place else ()))
+    content = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in weights.present(name))
     return _held(Embedder(_named(name, content, repr(sidecar)), sidecar, network), name)
 
 
@@ -235,6 +260,11 @@ def sidecar_of(told: Any, where: str) -> Sidecar:
         raise InputError(f"{where}: shape is of 1 and each of {', '.join(sorted(axes))} once, not {found.shape}")
     if found.patch and found.mel is None:
         raise InputError(f"{where}: patch is of frames of a mel spectrogram; samples have a window")
+    for name, cut in (("window", found.window), ("patch", found.patch)):
+        if cut and not (cut.size and cut.hop and cut.heard <= cut.size):
+            raise InputError(f"{where}: {name} has size and hop above 0, and heard of at most its size")
+    if found.mel and not (found.rate and found.mel.n_fft and found.mel.hop and found.mel.bands):
+        raise InputError(f"{where}: rate, and n_fft, hop and bands of mel, are above 0")
     if found.mel and found.mel.rate != found.rate:
         raise InputError(f"{where}: mel.rate is {found.mel.rate}, rate is {found.rate}")
     return found

@@ -118,6 +118,15 @@ def located(name: str, path: str | Path | None = None) -> Place | None:
     return None
 
 
+def present(name: str, path: str = "") -> tuple[Path, ...]:
+    """The files of a model, as `find` finds it; none where there is none."""
+    try:
+        place = located(name, path)
+    except MissingModel:
+        return ()
+    return place.files if place else ()
+
+
 def is_known(name: str, place: Place) -> bool:
     """Whether the files are the known ones: size and sha256."""
     return all(matches(path, file) for path, file in zip(place.files, model(name).files, strict=True))

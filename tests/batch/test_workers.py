@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiosim import compare, compare_sources, load
+from audiosim import compare, compare_sources, domain, load
 from audiosim.batch import workers
 from audiosim.batch.journal import Journal
 from audiosim.batch.pairing import Pair
@@ -145,6 +145,41 @@ def test_options_versions_and_pieces_are_part_of_the_key(files: Path, monkeypatc
     monkeypatch.setattr(snr, "CARD", replace(snr.CARD, version=snr.CARD.version + 1))
     others.append(replace(TERMS).key(pair, "snr", "a", "b"))
     assert len({key, *others}) == len(others) + 1
+
+
+def test_changed_models_and_domains_are_noticed(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What values are heard by is part of the key: the file of a network and what lies beside it, and the summary by
+    which the guard goes."""
+    (pair,) = pairs(files, 1)
+    model = tmp_path / "net.onnx"
+    specs = [
+        f"{name}:model={model}" for name in ("dnsmos", "plcmos", "nisqa", "cdpam", "speaker", "embedding", "visqol")
+    ]
+    specs.append(f"dpam:model={tmp_path / 'net'}")
+
+    def keys() -> list[str]:
+        return [replace(TERMS).key(pair, spec, "a", "b") for spec in specs]
+
+    found = [keys()]
+    for name in ("net.onnx", "net.index", "net.data-00000-of-00001"):
+        (tmp_path / name).write_bytes(b"one")
+    found.append(keys())
+    (tmp_path / "net.json").write_text("{}")
+    assert [spec for spec, a, b in zip(specs, found[-1], keys(), strict=True) if a != b] == [specs[5]]
+    for name in ("net.onnx", "net.data-00000-of-00001"):
+        (tmp_path / name).write_bytes(b"two")
+    found.append(keys())
+    assert all(len(set(of)) == 3 for of in zip(*found, strict=True))
+    os.utime(model, (1, 1))
+    assert keys() == found[-1], "the same content"
+
+    specs, rng = ["pesq", "stoi", "snr"], np.random.default_rng(0)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    before = keys()
+    sounds = [domain.recording(noise(16000, 2.0, seed)[0], 16000) for seed in range(20)]
+    domain.keep("stoi", domain.fitted(sounds, rng.permutation(20)), "of the test")
+    assert [spec for spec, a, b in zip(specs, before, keys(), strict=True) if a != b] == ["stoi"]
+    domain.summary.cache_clear()
 
 
 def test_what_a_manifest_says_anew_is_written_without_computing(files: Path) -> None:

@@ -64,12 +64,27 @@ def test_windows_of_samples(waves):
 def test_a_short_recording_is_filled_up(waves, tmp_path):
     path, weights = waves
     x = noise(RATE, 0.01, 1)[0]
-    filled = {"zero": np.pad(x, (0, 240)), "repeat": np.resize(x, 400)}
+    filled = {"zero": [np.pad(x, (0, 240))], "repeat": [np.resize(x, 400)]}
+    filled["double"] = [np.resize(x, 640)[k : k + 400] for k in (0, 200)]
     for short, wanted in filled.items():
-        kept(tmp_path, {"shape": [1, "sample"], "window": {"size": 400, "hop": 400}, "short": short})
+        kept(tmp_path, {"shape": [1, "sample"], "window": {"size": 400, "hop": 200}, "short": short})
         made = embedding.load(str(path))(x)
-        np.testing.assert_allclose(made.numbers, [np.maximum(wanted @ weights, 0)], rtol=1e-4, atol=1e-5)
-        assert made.times == pytest.approx([0.005])
+        np.testing.assert_allclose(made.numbers, np.maximum(wanted @ weights, 0), rtol=1e-4, atol=1e-5)
+        assert made.times[0] == pytest.approx(0.005)
+
+
+def test_of_whole_hops_what_is_heard():
+    x = np.arange(1190)
+    for cut, wanted in [
+        ({}, [0, 300, 600]),
+        ({"whole": True}, [0, 300]),  # of 900
+        ({"whole": True, "heard": 350}, [0, 300]),
+        ({"whole": True, "size": 1100}, [0]),  # at least one
+    ]:
+        size, heard = cut.get("size", 500), cut.get("heard", cut.get("size", 500))
+        made = list(embedding.Cut(**{"size": size, "hop": 300} | cut)(x, "double"))
+        assert [start for start, _ in made] == wanted
+        assert all((piece == x[start : start + heard]).all() for start, piece in made)
 
 
 @pytest.mark.parametrize("distance", ["cosine", "l2", "l1"])
@@ -157,6 +172,9 @@ WRONG = [
     ({"mel": MEL | {"rate": 8000}, "shape": [1, "frame", "band"]}, "mel.rate is 8000, rate is 16000"),
     ({"mel": {}, "shape": [1, "frame", "band"]}, "mel: rate is missing"),
     ({"patch": {"size": 3, "hop": 1}}, "patch is of frames"),
+    ({"window": {"size": 400, "hop": 0}}, "window has size and hop above 0"),
+    ({"window": {"size": 400, "hop": 400, "heard": 401}}, "heard of at most its size"),
+    ({"mel": MEL | {"hop": 0}, "shape": [1, "frame", "band"]}, "n_fft, hop and bands of mel, are above 0"),
     ({"window": 400}, "window is an object, not 400"),
     ({"compression": {"kind": "ln"}}, "compression: kind is one of none, log, db, not 'ln'"),
     ({"vector": []}, "vector is a list"),
@@ -211,7 +229,7 @@ def test_a_front_end_that_is_not_the_trainings_is_found(waves, tmp_path):
         embedding.load(str(path))
     with pytest.raises(MissingModel, match=r"there is no file nothing\.onnx"):
         embedding.load("nothing.onnx")
-    with pytest.raises(UsageError, match="nisqa makes no embeddings; musicnn"):
+    with pytest.raises(UsageError, match="nisqa makes no embeddings; dnsmos-p808"):
         embedding.load("nisqa")
 
 

@@ -1,5 +1,5 @@
-"""DNSMOS and PLCMOS are those of speechmos, on ten recordings with and without damage; and the rule by which windows of
-long recordings are left out."""
+"""DNSMOS and PLCMOS are those of speechmos, on ten recordings with and without damage; the rule by which windows of
+long recordings are left out; and the sidecars of the networks of DNSMOS, which stand for what comes before these."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from audiosim import compare, load
-from audiosim.trained import weights
+from audiosim.metrics import dnsmos
+from audiosim.trained import embedding, weights
 
 # speechmos 0.0.1.1 with librosa 0.11.0, onnxruntime 1.32.0 and numpy 2.4.6, on samples as soundfile reads them:
 # dnsmos.run(x, 16000), and numpy.random.seed(0); plcmos.run(x, 16000). Recordings of ../shared/audio/speech.
@@ -54,3 +55,19 @@ def test_windows_are_those_of_speechmos(shared):
     found = compare(x, x, "dnsmos:output=p808", 16000, detail="profile")["dnsmos:output=p808"]
     assert found.value == pytest.approx(3.118216, abs=1e-4)
     np.testing.assert_allclose(found.times, np.arange(7) + 4.505)  # those of 7 to 17 s are left out
+
+
+@pytest.mark.parametrize(("model", "seconds"), [("dnsmos-p835", 6.3), *(("dnsmos-p808", s) for s in (3.1, 9.5, 14.7))])
+def test_sidecars_give_what_the_metric_rates(model, seconds, shared):
+    x = recording(shared, "sepm__white10dB", "sepm__clean", "clarity__clean")[:, : int(16000 * seconds)]
+    spec, polynomials = {
+        "dnsmos-p808": ("dnsmos:output=p808", {"p808": (1, 0)}),
+        "dnsmos-p835": ("dnsmos", dnsmos.POLYNOMIALS),
+    }[model]
+    made, rated = embedding.load(model)(x[0]), compare(x, x, spec, 16000, detail="profile")[spec]
+    if seconds > dnsmos.WINDOW:  # elsewhere the recording is doubled, and times are of what nobody played
+        np.testing.assert_allclose(made.times, rated.times, atol=0.005)  # p808 hears 0.01 s less
+    ratings = {name: np.polyval(p, raw) for (name, p), raw in zip(polynomials.items(), made.numbers.T, strict=True)}
+    np.testing.assert_allclose(ratings[spec.partition("=")[2] or "ovr"], rated.per_time, atol=1e-6)
+    for name, rating in ratings.items():
+        assert rating.mean() == pytest.approx(rated.details[name], abs=1e-6)

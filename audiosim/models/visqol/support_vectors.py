@@ -61,9 +61,14 @@ def installed_model() -> Path | None:
     return None
 
 
+def model_file(path: str) -> Path | None:
+    """The file of the model at that path, or where it is empty the installed one; None where there is none."""
+    return Path(path).expanduser() if path else installed_model()
+
+
 def chosen(path: str, features: int) -> Regression | None:
     """The regression in that file, or where it is empty the installed one; None where there is none."""
-    file = path or installed_model()
+    file = model_file(path)
     return load(file, features) if file else None
 
 
