@@ -17,6 +17,7 @@ from ..engine import fft, fold
 from ..engine.frames import STFT
 from ..errors import NoFeature
 from ..hearing import scales
+from .unaligned import too_short
 
 Array = NDArray[Any]
 
@@ -180,7 +181,7 @@ def shapes(x: Array) -> Array:
     [2, 11]: |skewness|, ln kurtosis, ln of the peak over the root mean square, |ln| of the higher over the lower side;
     ln kurtosis of the envelope in seven octaves. NoFeature where x is shorter than four blocks."""
     if x.size < FEWEST * BLOCK:
-        raise NoFeature(f"is too short: {FEWEST * BLOCK / RATE:.3f} s are needed, there are {x.size / RATE:.3g} s")
+        raise NoFeature(f"is {too_short(x.size, FEWEST * BLOCK, RATE)}")
     parts = [_blocks(x[at : at + CHUNK]) for at in range(0, x.size - BLOCK + 1, CHUNK)]
     rows, level = (np.concatenate(found) for found in zip(*parts, strict=True))
     active = level > ACTIVE * level.max()
@@ -194,7 +195,6 @@ def scaled_shapes_torch() -> Callable[[Any], Any]:
     loud, soft or left out is held fixed in the gradient."""
     from ..engine import tensors
     from ..errors import InputError
-    from .unaligned import too_short
 
     scale = tensors.Constant(SCALE)
 

@@ -5,8 +5,9 @@ Beside CARD, Options and measure, the file of such a metric offers
 feature(samples [channel, sample] at CARD.rate, options) -> float64 [value]. NoFeature says why there is none.
 distances(one [value], many [item, value], options) -> float64 [item]: 0 for equal ones, symmetric.
 
-and makes its `measure` of them by the one here, and its `twin` of the same two as torch text, if it has one. Metric.feature and Metric.distances call them for recordings of any
-rate: whoever compares a collection keeps the vectors, and needs the recordings once.
+and makes its `measure` of them by the one here; and its `twin`, where it has a gradient, of the same two as torch text.
+Metric.feature and Metric.distances call them for recordings of any rate: whoever compares a collection keeps the
+vectors, and needs the recordings once.
 
 Profile and map are the same for all of them: where the spectrum of the test is unlike that of the reference at any
 time, as squared distances in units of the spread that the reference has in the band, levels evened out.
@@ -55,7 +56,7 @@ def measure(
 
 
 def twin(feature: Callable[[Any], Any], distance: Callable[[Any, Any], Any]) -> Twin:
-    """feature as torch text, [item, channel, sample] -> [item, ...], and the distance of two such [item], in float64."""
+    """Of feature [item, channel, sample] -> [item, ...] and the distance of two such [item] as torch text, in float64."""
     from ..hearing.tensors import in_float64
 
     return in_float64(lambda ref, test: distance(feature(ref), feature(test))[:, None])
