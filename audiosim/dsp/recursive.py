@@ -42,6 +42,17 @@ def energies(x: Array, sections: Array, cuts: Array, out: Array) -> None:
         out[part] = total
 
 
+def response(sections: Array, samples: int) -> Array:
+    """The first samples of the response of these sections to an impulse."""
+    import scipy.signal
+
+    b, a = sections[:, :3], sections[:, 3:]
+    impulse = np.zeros(samples)
+    impulse[0] = 1.0
+    result: Array = scipy.signal.sosfilt(np.column_stack([b, np.ones(len(a)), a]), impulse)
+    return result
+
+
 def true_peak(x: Array, rate: int) -> float:
     """Largest magnitude of x [sample] after oversampling by 4, by 2 from 96 kHz, by 1 from 192 kHz (ITU-R BS.1770-4,
     annex 2)."""

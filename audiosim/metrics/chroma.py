@@ -20,6 +20,7 @@ from ..answer import Channel, Pair
 from ..card import Card
 from ..hearing import scales
 from ..hearing.weighting import Weighted
+from ..result import Twin
 
 CARD = Card(
     title="Chroma distance",
@@ -39,7 +40,8 @@ CARD = Card(
     content=True,
     symmetric=True,
     insensitive_to=("polarity",),
-    gradient="none",
+    gradient="exact",
+    zero_gradient_on_silence=True,
     profile="local",
     map="sum",
 )
@@ -103,3 +105,28 @@ def _distance(powers: Any) -> Any:
     c = np.sqrt(powers + FLOOR)
     c /= np.sqrt((c**2).sum(2, keepdims=True))
     return np.minimum(0.5 * ((c[1] - c[0]) ** 2).sum(1), 1.0)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    """The loudness of a silent frame has no gradient."""
+    del o
+    import torch
+
+    from ..engine import tensors
+    from ..hearing.tensors import in_float64
+
+    frames = dsp.chroma.stft(rate)
+    scale = 4 / frames.window.sum() ** 2
+    transform, weights = tensors.spectra(frames), tensors.Constant(dsp.chroma.filters(rate, frames.n_fft).T)
+
+    def value(ref: Any, test: Any) -> Any:
+        r, t = (scale * tensors.power(transform(x), 0.0) for x in (ref, test))
+        c, d = (torch.nn.functional.normalize((tensors.product(p, weights(p)) + FLOOR).sqrt(), dim=2) for p in (r, t))
+        distances = ((d - c).square().sum(2) / 2).clamp(max=1)
+        energies = torch.stack([r.sum(2), t.sum(2)])
+        heard = energies > 0
+        loud = (torch.where(heard, energies, 1) ** LOUDNESS * heard).sum(0)
+        total = loud.sum(1)
+        return (loud * distances).sum(1) / torch.where(total > 0, total, 1)
+
+    return in_float64(value)

@@ -22,6 +22,7 @@ from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..options import Options
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -48,7 +49,9 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity", "gain"),
-    gradient="none",
+    gradient="exact",
+    cap="the distance to shapes of 0 where one is silent, 0 where both are",
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -76,3 +79,8 @@ def details(ref: Array, test: Array) -> dict[str, float]:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     return models.unaligned.measure(pairs, feature, distances, o, details)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    del rate, o
+    return models.unaligned.twin(models.colour.scaled_shapes_torch(), models.colour.rms_torch)

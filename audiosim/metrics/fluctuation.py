@@ -20,6 +20,7 @@ from .. import engine, models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..options import Options
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -48,7 +49,9 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity", "gain"),
-    gradient="none",
+    gradient="exact",
+    cap="the distance to a pattern of 0 where one is silent, 0 where both are",
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -65,11 +68,16 @@ def feature(samples: Array, o: Options) -> Array:
     modulations = models.modulations
     loudness = modulations.sensation(models.unaligned.mono(samples))
     cut = np.ascontiguousarray(modulations.segments(loudness, modulations.SEGMENT // 2))
-    f = modulations.frequencies()[1 : 1 + FASTEST]
-    spectra = np.abs(engine.fft.rfft(cut)[..., 1 : 1 + FASTEST]) / (modulations.SEGMENT / 2) / (f / 4 + 4 / f)
+    spectra = np.abs(engine.fft.rfft(cut)[..., 1 : 1 + FASTEST]) / (modulations.SEGMENT / 2) / _weakening()
     along, across = _smoothing(FASTEST, SMOOTH), _smoothing(modulations.BANDS, ACROSS)
     pattern: Array = np.median(across @ spectra @ along.T, axis=0)
     return pattern.reshape(-1)
+
+
+def _weakening() -> Array:
+    """How much weaker than its depth a fluctuation is felt, up to a factor [modulation]."""
+    f = models.modulations.frequencies()[1 : 1 + FASTEST]
+    return np.asarray(f / 4 + 4 / f)
 
 
 def _smoothing(size: int, taps: Array) -> Array:
@@ -98,3 +106,24 @@ def details(ref: Array, test: Array) -> dict[str, float]:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     return models.unaligned.measure(pairs, feature, distances, o, details)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    del rate, o
+    import torch
+
+    from ..engine import tensors
+
+    modulations = models.modulations
+    sensation, weakening = modulations.sensation_torch(), tensors.Constant(_weakening() * (modulations.SEGMENT / 2))
+    along = tensors.Constant(_smoothing(FASTEST, SMOOTH).T)
+    across = tensors.Constant(_smoothing(modulations.BANDS, ACROSS))
+
+    def pattern(x: Any) -> Any:
+        cut = sensation(x).unfold(1, modulations.SEGMENT, modulations.SEGMENT // 2)
+        spectra = tensors.modulus(torch.fft.rfft(cut)[..., 1 : 1 + FASTEST]) / weakening(cut)
+        ordered = (across(cut) @ spectra @ along(cut)).sort(1).values
+        middle, odd = divmod(ordered.shape[1], 2)
+        return ordered[:, middle] if odd else (ordered[:, middle - 1] + ordered[:, middle]) / 2
+
+    return models.unaligned.twin(pattern, lambda ref, test: tensors.root((test - ref).square().sum((1, 2))))

@@ -10,7 +10,6 @@ per octave. Both may play anything, in any order and of any length.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,20 +78,4 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
 
 def twin(rate: int, o: Options) -> Twin:
     del rate, o
-    from ..engine import tensors
-    from ..hearing.tensors import in_float64
-
-    colour = models.colour
-    transform = tensors.spectra(colour.stft())
-    inside = np.zeros((colour.stft().bins, colour.BANDS))
-    for band, (start, stop) in enumerate(pairwise(colour.cuts())):
-        inside[start:stop, band] = 1
-    gather = tensors.Constant(inside)
-
-    def levels(x: Any) -> Any:
-        bins = tensors.power(transform(x.mean(1)), 0.0).sum(1)
-        power = tensors.product(bins, gather(bins))
-        level = 10 * (power / (power.mean(1, keepdim=True) + colour.SILENCE) + colour.FLOOR).log10()
-        return level - level.mean(1, keepdim=True)
-
-    return in_float64(lambda ref, test: tensors.root((levels(test) - levels(ref)).square().mean(1))[:, None])
+    return models.unaligned.twin(models.colour.levels_torch(), models.colour.rms_torch)

@@ -21,6 +21,7 @@ from ..card import Card
 from ..errors import NoFeature
 from ..hearing import weighting
 from ..options import Options
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -48,7 +49,9 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity", "gain"),
-    gradient="none",
+    gradient="exact",
+    cap="the distance to a steady sound where one is silent, 0 where both are",
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -57,6 +60,8 @@ RATE = 48000
 BLOCK, FEWEST = 2400, 10  # samples, and blocks that are needed
 FLOOR = 1e-6  # of the mean power
 QUANTILES = 100
+RESPONSE = 1 << 14  # samples after which the K-weighting has died away, by more than 300 dB
+SILENCE = 1e-100  # power that silence is given, in gradients
 
 
 def feature(samples: Array, o: Options) -> Array:
@@ -64,7 +69,7 @@ def feature(samples: Array, o: Options) -> Array:
     del o
     x = models.unaligned.mono(samples)
     if x.size < FEWEST * BLOCK:
-        raise NoFeature(f"is too short: {FEWEST * BLOCK / RATE:g} s are needed, there are {x.size / RATE:.3g} s")
+        raise NoFeature(f"is {models.unaligned.too_short(x.size, FEWEST * BLOCK, RATE)}")
     cuts = np.append(np.arange(0, x.size - BLOCK + 1, BLOCK), x.size)  # the last block is the longest
     energies = np.empty(cuts.size - 1)
     dsp.recursive.energies(x, weighting.k_sections(RATE), cuts, energies)
@@ -91,3 +96,31 @@ def details(ref: Array, test: Array) -> dict[str, float]:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     return models.unaligned.measure(pairs, feature, distances, o, details)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    del rate, o
+    import torch
+
+    from ..engine import tensors
+    from ..errors import InputError
+
+    response = tensors.Constant(dsp.recursive.response(weighting.k_sections(RATE), RESPONSE))
+
+    def quantiles(x: Any) -> Any:
+        x = x.mean(1)
+        samples = x.shape[1]
+        if samples < FEWEST * BLOCK:
+            raise InputError(models.unaligned.too_short(samples, FEWEST * BLOCK, RATE))
+        n = tensors.fast_length(samples + RESPONSE)
+        weighted = torch.fft.irfft(torch.fft.rfft(x, n) * torch.fft.rfft(response(x), n), n)[:, :samples]
+        square, inner = weighted.square(), (samples // BLOCK - 1) * BLOCK
+        blocks = square[:, :inner].unflatten(1, (-1, BLOCK)).mean(2), square[:, inner:].mean(1, keepdim=True)
+        power, mean = torch.cat(blocks, 1) + SILENCE, square.mean(1, keepdim=True) + SILENCE
+        ordered = (10 * (power / mean + FLOOR).log10()).sort(1).values
+        place = (torch.arange(QUANTILES, device=x.device, dtype=x.dtype) + 0.5) / QUANTILES * (ordered.shape[1] - 1)
+        low = place.long()
+        lower, upper = ordered[:, low], ordered[:, low + 1]
+        return lower + (place - low) * (upper - lower)
+
+    return models.unaligned.twin(quantiles, lambda ref, test: (test - ref).abs().mean(1))

@@ -21,6 +21,7 @@ from .. import engine, models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..options import Options as Plain
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -49,7 +50,9 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity", "gain"),
-    gradient="none",
+    gradient="exact",
+    cap="the distance to a pattern of 0 where one is silent, 0 where both are",
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -106,3 +109,40 @@ def distances(one: Array, many: Array, o: Options) -> Array:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     return models.unaligned.measure(pairs, feature, distances, o)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    del rate
+    import torch
+    from torch.nn import functional
+
+    from ..engine import tensors
+
+    modulations = models.modulations
+    sensation, periodicities = modulations.sensation_torch(), tensors.Constant(_periodicities().T)
+    window = tensors.Constant(engine.windows.periodic("hann", modulations.SEGMENT))
+
+    def pattern(x: Any) -> Any:
+        loudness = sensation(x)
+        sums = functional.pad(loudness, (0, 0, 1, 0)).cumsum(1)
+        at = torch.arange(loudness.shape[1], device=x.device)
+        first = (at - BEFORE).clamp(min=0)
+        before = (sums[:, at] - sums[:, first]) / (at - first).clamp(min=1)[:, None]
+        before = torch.cat([loudness[:, :1], before[:, 1:]], 1)
+        cut = (loudness - before).relu().unfold(1, modulations.SEGMENT, modulations.SEGMENT // 4)
+        cut = (cut - cut.mean(-1, keepdim=True)) * window(cut)
+        spectra = tensors.modulus(torch.fft.rfft(cut))
+        return (spectra @ periodicities(cut)).mean(1) / (modulations.SEGMENT / 4)
+
+    def distance(ref: Any, test: Any) -> Any:
+        shifts = {"same": (0,), "any": range(-MOST, MOST + 1)}[o.tempo]
+        apart = [
+            (test[..., max(0, -by) : COUNT + min(0, -by)] - ref[..., max(0, by) : COUNT + min(0, by)])
+            .square()
+            .sum((1, 2))
+            * (COUNT / (COUNT - abs(by)))
+            for by in shifts
+        ]
+        return tensors.root(torch.stack(apart).amin(0))
+
+    return models.unaligned.twin(pattern, distance)

@@ -23,6 +23,7 @@ from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..options import Options
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -49,7 +50,9 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity", "gain"),
-    gradient="none",
+    gradient="exact",
+    cap="the distance to an image of length 0 where one is silent, 0 where both are",
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -77,3 +80,8 @@ def details(ref: Array, test: Array) -> dict[str, float]:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     return models.unaligned.measure(pairs, feature, distances, o, details)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    del rate, o
+    return models.unaligned.twin(models.colour.image_torch(), models.colour.apart_torch)

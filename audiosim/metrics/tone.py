@@ -19,6 +19,7 @@ from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
 from ..options import Options
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -46,7 +47,9 @@ CARD = Card(
     symmetric=True,
     triangle=True,
     insensitive_to=("polarity", "gain"),
-    gradient="none",
+    gradient="exact",
+    cap="the distance to an even spectrum without distortion and image where one is silent, 0 where both are",
+    zero_gradient_on_silence=True,
     profile="share",
     map="share",
 )
@@ -84,3 +87,18 @@ def details(ref: Array, test: Array) -> dict[str, float]:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     return models.unaligned.measure(pairs, feature, distances, o, details)
+
+
+def twin(rate: int, o: Options) -> Twin:
+    del rate, o
+    from ..engine.tensors import root
+
+    colour = models.colour
+    features = colour.levels_torch(), colour.scaled_shapes_torch(), colour.image_torch()
+    apart = colour.rms_torch, colour.rms_torch, colour.apart_torch
+
+    def distance(ref: Any, test: Any) -> Any:
+        found = zip(apart, ref, test, SCALES.values(), strict=True)
+        return root(sum((of(r, t) / scale).square() for of, r, t, scale in found))
+
+    return models.unaligned.twin(lambda x: [of(x) for of in features], distance)

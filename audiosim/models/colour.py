@@ -5,7 +5,9 @@ Hann frames of 85 ms, half overlapping, zeros beyond the ends. 32 bands from 40 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from ..engine import fft, fold
 from ..engine.frames import STFT
 from ..errors import NoFeature
 from ..hearing import scales
+from .unaligned import too_short
 
 Array = NDArray[Any]
 
@@ -66,10 +69,42 @@ def levels(x: Array) -> Array:
     return result
 
 
+def levels_torch() -> Callable[[Any], Any]:
+    """x [item, channel, sample] -> levels of the mean of the channels [item, band]."""
+    from ..engine import tensors
+
+    transform, gather = tensors.spectra(stft()), _gather_torch()
+
+    def of(x: Any) -> Any:
+        power = gather(tensors.power(transform(x.mean(1)), 0.0).sum(1))
+        level = 10 * (power / (power.mean(1, keepdim=True) + SILENCE) + FLOOR).log10()
+        return level - level.mean(1, keepdim=True)
+
+    return of
+
+
+def _gather_torch() -> Callable[[Any], Any]:
+    """Sums over the bins of each band: [..., bin] -> [..., band]."""
+    from ..engine import tensors
+
+    inside = np.zeros((stft().bins, BANDS))
+    for band, (start, stop) in enumerate(pairwise(cuts())):
+        inside[start:stop, band] = 1
+    weights = tensors.Constant(inside)
+    return lambda bins: tensors.product(bins, weights(bins))
+
+
 def rms(one: Array, many: Array) -> Array:
     """Of the difference of one [value] and many [item, value]: [item]."""
     result: Array = np.sqrt(np.square(many - one).mean(1))
     return result
+
+
+def rms_torch(ref: Any, test: Any) -> Any:
+    """[item, value] twice -> [item]; its gradient is 0 where both are equal."""
+    from ..engine.tensors import root
+
+    return root((test - ref).square().mean(1))
 
 
 def image(samples: Array) -> Array:
@@ -105,6 +140,36 @@ def apart(one: Array, many: Array) -> Array:
     return result
 
 
+def image_torch() -> Callable[[Any], Any]:
+    """x [item, channel, sample] -> Stokes vectors [item, 3, band]."""
+    from ..engine import tensors
+    from ..errors import InputError
+
+    transform, gather = tensors.spectra(stft()), _gather_torch()
+
+    def of(x: Any) -> Any:
+        import torch
+
+        if x.shape[1] > 2:
+            raise InputError(f"{x.shape[1]} channels: a stereo image has two")
+        left, right = transform(x[:, 0]), transform(x[:, -1])
+        powers = (tensors.power(z, 0.0).sum(1) for z in (left, right))
+        cross = (left * right.conj()).sum(1)
+        of_left, of_right, real, imag = gather(torch.stack([*powers, cross.real, cross.imag])).unbind()
+        power = of_left + of_right
+        vectors = torch.stack([of_left - of_right, 2 * real, 2 * imag], 1)
+        return vectors / (power + FLOOR * power.mean(1, keepdim=True) + SILENCE)[:, None]
+
+    return of
+
+
+def apart_torch(ref: Any, test: Any) -> Any:
+    """Of Stokes vectors [item, 3, band] twice -> [item]."""
+    from ..engine.tensors import root
+
+    return root((test - ref).square().sum(1)).mean(1) / 2
+
+
 def scaled_shapes(x: Array) -> Array:
     """The shapes over their scales, flat [22]."""
     result: Array = (shapes(x) / SCALE).reshape(-1)
@@ -116,13 +181,70 @@ def shapes(x: Array) -> Array:
     [2, 11]: |skewness|, ln kurtosis, ln of the peak over the root mean square, |ln| of the higher over the lower side;
     ln kurtosis of the envelope in seven octaves. NoFeature where x is shorter than four blocks."""
     if x.size < FEWEST * BLOCK:
-        raise NoFeature(f"is too short: {FEWEST * BLOCK / RATE:.3f} s are needed, there are {x.size / RATE:.3g} s")
+        raise NoFeature(f"is {too_short(x.size, FEWEST * BLOCK, RATE)}")
     parts = [_blocks(x[at : at + CHUNK]) for at in range(0, x.size - BLOCK + 1, CHUNK)]
     rows, level = (np.concatenate(found) for found in zip(*parts, strict=True))
     active = level > ACTIVE * level.max()
     rows, level = rows[active], level[active]
     middle = np.median(level)
     return np.stack([rows[level >= middle].mean(0), rows[level <= middle].mean(0)])
+
+
+def scaled_shapes_torch() -> Callable[[Any], Any]:
+    """x [item, channel, sample] -> shapes of the mean of the channels, over their scales [item, 22]. Which blocks are
+    loud, soft or left out is held fixed in the gradient."""
+    from ..engine import tensors
+    from ..errors import InputError
+
+    scale = tensors.Constant(SCALE)
+
+    def of(x: Any) -> Any:
+        import torch
+
+        x = x.mean(1)
+        if x.shape[1] < FEWEST * BLOCK:
+            raise InputError(too_short(x.shape[1], FEWEST * BLOCK, RATE))
+        rows, level = _blocks_torch(x)
+        with torch.no_grad():
+            active = level > ACTIVE * level.amax(1, keepdim=True)
+            ordered = torch.where(active, level, torch.inf).sort(1).values
+            count = active.sum(1, keepdim=True)
+            middle = (ordered.gather(1, (count - 1).clamp(min=0) // 2) + ordered.gather(1, count // 2)) / 2
+            chosen = torch.stack([active & (level >= middle), active & (level <= middle)], 1).to(x.dtype)
+        means = chosen @ rows / chosen.sum(2, keepdim=True).clamp(min=1)
+        return (means / scale(x)).flatten(1)
+
+    return of
+
+
+def _blocks_torch(x: Any) -> Any:
+    """As _blocks, of x [item, sample]: [item, block, 11] and [item, block]."""
+    import torch
+    from torch.nn import functional
+
+    count = x.shape[1] // BLOCK
+    blocks = x[:, : count * BLOCK].unflatten(1, (count, BLOCK))
+    blocks = blocks - blocks.mean(2, keepdim=True)
+    power = blocks.square().mean(2)
+    u = blocks / (power + SILENCE).sqrt()[:, :, None]
+    square = u.square()
+    high, low = u.amax(2) + TINY, TINY - u.amin(2)
+    found = [
+        (square * u).mean(2).abs(),
+        (square.square().mean(2) + TINY).log(),
+        torch.maximum(high, low).log(),
+        (high / low).log().abs(),
+    ]
+    chunks = -(-count * BLOCK // CHUNK)
+    x = x[:, : chunks * CHUNK]
+    spectrum = torch.fft.rfft(functional.pad(x, (0, chunks * CHUNK - x.shape[1])).unflatten(1, (chunks, CHUNK)))
+    floor = (1e-6 * power).square() + SILENCE
+    for octave in range(OCTAVES):
+        size = FIRST << octave
+        z = torch.fft.ifft(spectrum[..., size : 2 * size]) * (size / CHUNK)
+        p = (z.real.square() + z.imag.square()).reshape(len(x), chunks * CHUNK // BLOCK, -1)[:, :count]
+        found.append(((p.square().mean(2) + floor) / (p.mean(2).square() + floor)).log())
+    return torch.stack(found, 2), power
 
 
 def _blocks(x: Array) -> tuple[Array, Array]:

@@ -6,6 +6,7 @@ spaced in Bark, at a level of 70 dB SPL for the mean power of the recording.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..engine import fold
 from ..engine.frames import STFT
 from ..errors import NoFeature
 from ..hearing import loudness, scales
+from .unaligned import too_short
 
 Array = NDArray[Any]
 
@@ -23,6 +25,7 @@ RATE = 22050  # Hz
 FRAME, HOP, BANDS = 512, 256, 20
 LEVEL = 70.0  # dB SPL of the mean power
 SEGMENT = 256  # frames, 3 s
+SILENCE = 1e-30  # mean power that silence is given, in gradients
 
 
 @cache
@@ -45,8 +48,7 @@ def sensation(x: Array) -> Array:
     than a segment."""
     frames = stft().count(x.size)
     if frames < SEGMENT:
-        needed = (FRAME + (SEGMENT - 1) * HOP) / RATE
-        raise NoFeature(f"is too short: {needed:.3f} s are needed, there are {x.size / RATE:.3g} s")
+        raise NoFeature(f"is {too_short(x.size, FRAME + (SEGMENT - 1) * HOP, RATE)}")
     x = x / np.sqrt(np.mean(x**2))
     power = np.concatenate([(z.real**2 + z.imag**2) @ weights().T for z in fold.spectra(x, stft())])
     result: Array = np.expm1(loudness.EXPONENT * np.log1p(power))
@@ -56,6 +58,24 @@ def sensation(x: Array) -> Array:
 def segments(frames: Array, step: int) -> Array:
     """Stretches of SEGMENT frames, every step frames: [segment, band, frame] of [frame, band]."""
     return np.lib.stride_tricks.sliding_window_view(frames, SEGMENT, axis=0)[::step]
+
+
+def sensation_torch() -> Callable[[Any], Any]:
+    """x [item, channel, sample] -> that of the mean of the channels [item, frame, band]."""
+    from ..engine import tensors
+    from ..errors import InputError
+
+    transform, bands = tensors.spectra(stft()), tensors.Constant(weights().T)
+
+    def of(x: Any) -> Any:
+        x = x.mean(1)
+        if stft().count(x.shape[1]) < SEGMENT:
+            raise InputError(too_short(x.shape[1], FRAME + (SEGMENT - 1) * HOP, RATE))
+        x = x / (x.square().mean(1, keepdim=True) + SILENCE).sqrt()
+        power = tensors.power(transform(x), 0.0)
+        return (loudness.EXPONENT * tensors.product(power, bands(power)).log1p()).expm1()
+
+    return of
 
 
 def frequencies() -> Array:

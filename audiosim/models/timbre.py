@@ -24,6 +24,7 @@ from ..errors import NoFeature
 from ..hearing import scales
 from ..hearing.magnitudes import MelFilters, power
 from ..result import Twin
+from .unaligned import too_short
 
 Array = NDArray[Any]
 Convention = Literal["plain", "musly"]
@@ -37,9 +38,9 @@ LONGEST = 60 * RATE  # samples that musly takes
 PEAK = 10 ** (96 / 20)  # that it brings them to
 
 
-def shortest(frames: int) -> float:
-    """Seconds of a recording of so many frames."""
-    return (FRAME + (frames - 1) * HOP) / RATE
+def shortest(frames: int) -> int:
+    """Samples of so many frames."""
+    return FRAME + (frames - 1) * HOP
 
 
 def cepstra(x: Array, coefficients: int, convention: Convention = "plain") -> Array:
@@ -52,7 +53,7 @@ def cepstra(x: Array, coefficients: int, convention: Convention = "plain") -> Ar
         x = x * (PEAK / np.abs(x).max())
     frames = stft(convention)
     if frames.count(x.size) <= coefficients:
-        raise NoFeature(f"is too short: {shortest(coefficients + 1):.3f} s are needed, there are {x.size / RATE:.3g} s")
+        raise NoFeature(f"is {too_short(x.size, shortest(coefficients + 1), RATE)}")
     mel = filters(convention).projector(np.float64)
     bands = np.concatenate([mel(power(z[None], 0.0))[0] for z in fold.spectra(x, frames)])
     if not musly:
@@ -91,8 +92,7 @@ def cepstra_torch(coefficients: int, convention: Convention) -> Any:
 
     def of(x: Any) -> Any:
         if frames.count(x.shape[1]) <= coefficients:
-            needed, there = shortest(coefficients + 1), x.shape[1] / RATE
-            raise InputError(f"too short: {needed:.3f} s are needed, there are {there:.3g} s")
+            raise InputError(too_short(x.shape[1], shortest(coefficients + 1), RATE))
         if convention == "musly":
             start = max(0, (x.shape[1] - LONGEST) // 2)
             x = x[:, start : start + LONGEST]

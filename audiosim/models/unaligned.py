@@ -5,8 +5,9 @@ Beside CARD, Options and measure, the file of such a metric offers
 feature(samples [channel, sample] at CARD.rate, options) -> float64 [value]. NoFeature says why there is none.
 distances(one [value], many [item, value], options) -> float64 [item]: 0 for equal ones, symmetric.
 
-and makes its `measure` of them by the one here. Metric.feature and Metric.distances call them for recordings of any
-rate: whoever compares a collection keeps the vectors, and needs the recordings once.
+and makes its `measure` of them by the one here; and its `twin`, where it has a gradient, of the same two as torch text.
+Metric.feature and Metric.distances call them for recordings of any rate: whoever compares a collection keeps the
+vectors, and needs the recordings once.
 
 Profile and map are the same for all of them: where the spectrum of the test is unlike that of the reference at any
 time, as squared distances in units of the spread that the reference has in the band, levels evened out.
@@ -26,6 +27,7 @@ from ..engine import cache, fold
 from ..engine.frames import STFT
 from ..errors import NoFeature
 from ..hearing import scales
+from ..result import Twin
 
 Array = NDArray[Any]
 Feature = Callable[[Array, Any], Array]
@@ -51,6 +53,17 @@ def measure(
     value = float(distances(one, other[None], o)[0])
     where = {} if pairs[0].detail == "value" else unlike(mono(both["reference"]), mono(both["test"]), pairs[0])
     return Channel(value=value, details=details(one, other) if details else {}, **where)
+
+
+def twin(feature: Callable[[Any], Any], distance: Callable[[Any, Any], Any]) -> Twin:
+    """Of feature [item, channel, sample] -> [item, ...] and the distance of two such [item], both as torch text, float64."""
+    from ..hearing.tensors import in_float64
+
+    return in_float64(lambda ref, test: distance(feature(ref), feature(test))[:, None])
+
+
+def too_short(samples: int, needed: int, rate: int) -> str:
+    return f"too short: {needed / rate:.3f} s are needed, there are {samples / rate:.3g} s"
 
 
 def _named(name: str, samples: Array, first: Array, feature: Feature, o: Any) -> Array:
