@@ -47,7 +47,7 @@ def same_spectrum(pair: Pair) -> None:
         pair.late = round(pair.late) + lag(pair, pair.seen)
     if clipped:
         share = pair.gone(sums.error(x, y))
-        pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share)))
+        pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share, pair.shown)))
     fraction = pair.late - round(pair.late)
     seen = _turned(pair.seen, fraction)
     r = filters.response(seen)
