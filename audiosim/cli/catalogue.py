@@ -35,6 +35,7 @@ QUESTIONS: Mapping[str, Question] = {
             "si-sdr": "the same whatever the level, in dB",
             "rmse": "the size of the error",
             "dc": "a constant offset",
+            "glitches": "new clicks, dropouts, skips, clipping",
             "lufs": "whether one is louder, in LU",
             "phase": "the phases of the spectrum alone",
         },

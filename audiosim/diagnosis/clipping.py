@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .finding import Finding, Place
-from .timeline import SHOWN
+from .finding import SHOWN, Finding, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,15 +152,17 @@ def _beyond(x: Array, at: float) -> Array:
     return np.concatenate(found, axis=1)
 
 
-def finding(found: list[Clipped | None], rate: int, offsets: tuple[float, float], share: float | None) -> Finding:
-    """offsets: s, of sample 0 in the two recordings as they were given."""
+def finding(
+    found: list[Clipped | None], rate: int, offsets: tuple[float, float], share: float | None, shown: int = SHOWN
+) -> Finding:
+    """offsets: s, of sample 0 in the two recordings as they were given. shown: so many of the longest places."""
     ref, test = offsets
 
     def channel(c: int) -> int | None:
         return c + 1 if len(found) > 1 else None
 
     every = [(int(n), int(at), c) for c, of in enumerate(found) if of is not None for at, n in of.runs.T]
-    largest = sorted((at, n, c) for n, at, c in sorted(every, key=lambda run: -run[0])[:SHOWN])
+    largest = sorted((at, n, c) for n, at, c in sorted(every, key=lambda run: -run[0])[:shown])
     places = tuple(
         Place(ref + at / rate, ref + (at + n) / rate, test + at / rate, test + (at + n) / rate, channel(c))
         for at, n, c in largest

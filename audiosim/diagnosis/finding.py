@@ -49,6 +49,7 @@ Cause = Literal[
     "unrelated",  # not the same recording
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+SHOWN = 10  # places of a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,13 @@ class Diagnosis:
     findings: what explains most first, minor ones last. null: None where rates or channels differ.
     left_db: power of what is left of the difference when the findings of the whole recording are undone, against the
         reference's; None where nothing is. Places are not undone.
+    aligned: whether the two could be laid over one another; where they could not, no places were looked for.
     """
 
     findings: tuple[Finding, ...]
     null: NullTest | None
     left_db: float | None
+    aligned: bool = True
 
     @property
     def causes(self) -> tuple[Cause, ...]:

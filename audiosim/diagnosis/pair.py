@@ -8,7 +8,7 @@ from math import log10
 from typing import TYPE_CHECKING, Any
 
 from . import sums
-from .finding import Cause, Finding, NullTest, Place
+from .finding import SHOWN, Cause, Finding, NullTest, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ FEWEST = 512  # samples, below which only the null test says anything
 
 @dataclass
 class Pair:
-    """ref, test: as they were decoded; null: their null test.
+    """ref, test: as they were decoded; null: their null test. shown: places of a finding.
 
     a, b: both, [channel, sample], of one `rate` and as many channels, as far as their times are one by now. late:
     samples by which b is late then, to a fraction. x, y: of a and b what overlaps, with the same channels. seen: their
@@ -35,6 +35,7 @@ class Pair:
     ref: Signal
     test: Signal
     null: NullTest | None
+    shown: int = SHOWN
     findings: list[Finding] = field(default_factory=list)
     later: list[Finding] = field(default_factory=list)  # that hold only where the two are one recording
     left: float | None = None  # dB

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import added
-from .finding import Cause, Finding, Place
-from .timeline import SHOWN
+from .finding import SHOWN, Cause, Finding, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,15 +54,16 @@ class Aligned:
     band: float = 0.0
 
 
-def find(pair: Aligned) -> list[Finding]:
-    """All that is found."""
+def find(pair: Aligned, shown: int = SHOWN) -> list[Finding]:
+    """All that is found, each with so many of its largest places."""
     if pair.ref.shape[1] < 64 * round(FRAME * pair.rate) or not pair.ref.any() or not pair.test.any():
         return []
     seen = _Frames(pair)
     replaced = seen.replaced()
     dropped = seen.dropouts() & ~replaced
     clicked = seen.clicks(_wider(dropped | seen.joined()) | replaced)
-    found = [*_found("edit", replaced, seen), *_found("dropout", dropped, seen), *_found("click", clicked, seen)]
+    flagged: dict[Cause, Array] = {"edit": replaced, "dropout": dropped, "click": clicked}
+    found = [f for cause, flags in flagged.items() for f in _found(cause, flags, seen, shown)]
     ref, left, cross = (x.sum(axis=0) for x in (seen.ref, seen.left, seen.cross))
     found += added.find(pair, ref, left, cross, np.any(dropped | clicked | replaced, axis=0))
     return found
@@ -202,7 +202,7 @@ def runs(flags: Array, bridge: int = 0, over: Array | None = None) -> list[tuple
     return found
 
 
-def _found(cause: Cause, flags: Array, seen: _Frames) -> list[Finding]:
+def _found(cause: Cause, flags: Array, seen: _Frames, shown: int) -> list[Finding]:
     """A finding of all places where flags are true, [channel, frame]."""
     every = runs(np.any(flags, axis=0))
     if not every:
@@ -211,7 +211,7 @@ def _found(cause: Cause, flags: Array, seen: _Frames) -> list[Finding]:
     share = float(seen.left[flags].sum()) / total if total > 0 else None
     energies = [float(seen.left[:, a:b].sum()) for a, b in every]
     places = []
-    for k in sorted(sorted(range(len(every)), key=lambda k: -energies[k])[:SHOWN]):
+    for k in sorted(sorted(range(len(every)), key=lambda k: -energies[k])[:shown]):
         first, last = every[k]
         which = np.flatnonzero(flags[:, first:last].any(axis=1))
         places.append(seen.place(first, last, int(which[0]) + 1 if len(which) == 1 < len(flags) else None))

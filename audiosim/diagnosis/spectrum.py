@@ -47,7 +47,7 @@ def same_spectrum(pair: Pair) -> None:
         pair.late = round(pair.late) + lag(pair, pair.seen)
     if clipped:
         share = pair.gone(sums.error(x, y))
-        pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share)))
+        pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share, pair.shown)))
     fraction = pair.late - round(pair.late)
     seen = _turned(pair.seen, fraction)
     r = filters.response(seen)
@@ -190,9 +190,9 @@ def _target(pair: Pair, db: float) -> float | None:
     """The usual loudness that a gain brings the test to."""
     if abs(db / ROUND[0] - round(db / ROUND[0])) * ROUND[0] < ROUND[1]:
         return None
-    from ..metrics import lufs
+    from ..hearing import programme
 
-    now = lufs.integrated(pair.test)
+    now = programme.of(pair.test)
     target = min(TARGETS, key=lambda t: abs(t - now))
     return target if abs(target - now) <= ON_TARGET else None
 

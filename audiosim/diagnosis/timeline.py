@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .finding import Cause, Finding, Place
+from .finding import SHOWN, Cause, Finding, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,6 @@ FAR = 30.0  # s, and at last
 AS_GOOD = 1e-5, 0.02  # of the energy, and of what is unexplained anyway: a change that adds less is as good
 UNCERTAIN = 0.02  # s, from which on a place is said to be uncertain
 SHORT = 0.2  # s: what is shorter is a buffer, not an edit
-SHOWN = 10  # places of a finding
 BLOCK = 1 << 17  # samples
 SILENT, QUIET = 1e-6, 0.03  # mean square against that of the reference, -60 dB; and at most, where something was added
 PART, NEARLY_ALL = 0.01, 75  # s of a frame of silence; percentile of frames
@@ -104,8 +103,10 @@ def pieces(ref: Array, test: Array, rate: int) -> list[Piece]:
     return found if jumps and min(jumps) >= JUMP and len(found) <= PIECES else []
 
 
-def findings(ref: Array, test: Array, rate: int, cut: list[Piece], unexplained: float = 0.0) -> list[Finding]:
-    """What was done where the delay changes: a finding for each cause, the largest places in order of time.
+def findings(
+    ref: Array, test: Array, rate: int, cut: list[Piece], unexplained: float = 0.0, shown: int = SHOWN
+) -> list[Finding]:
+    """What was done where the delay changes: a finding for each cause, so many of the largest places in order of time.
 
     unexplained: of the test's energy, by the pieces: of silence beside noise as much is left.
     """
@@ -131,7 +132,7 @@ def findings(ref: Array, test: Array, rate: int, cut: list[Piece], unexplained: 
         if cause.startswith("silence") or (cause == "repeated" and after.latest - start <= 1.05 * longer):
             later = 0.0  # as is the nature of it
         by_cause.setdefault(cause, []).append(_Change(abs(longer) / rate, place, later))
-    return [_finding(cause, found) for cause, found in by_cause.items()]
+    return [_finding(cause, found, shown) for cause, found in by_cause.items()]
 
 
 def together(ref: Array, test: Array, cut: list[Piece]) -> tuple[Array, Array, list[Piece]]:
@@ -174,8 +175,8 @@ class _Change:
     later: float
 
 
-def _finding(cause: Cause, found: list[_Change]) -> Finding:
-    largest = sorted(found, key=lambda f: -f.seconds)[:SHOWN]
+def _finding(cause: Cause, found: list[_Change], shown: int) -> Finding:
+    largest = sorted(found, key=lambda f: -f.seconds)[:shown]
     places = tuple(sorted((f.place for f in largest), key=lambda p: (p.start, p.test_start)))
     later = max(f.later for f in found)
     detail = {"later_s": round(later, 3)} if later > UNCERTAIN else {}

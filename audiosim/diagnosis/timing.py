@@ -66,7 +66,7 @@ def _join(pair: Pair, cut: list[Piece], joined: Array, rest: Array, kept: list[P
     """The pieces take the place of both recordings, and what was cut is told. unlike: what they leave unexplained."""
     errors = [sums.error(*sums.overlap(x, y, cut[0].late)) for x, y in ((pair.a, pair.b), (joined, rest))]
     share = pair.gone(pair.now - errors[0] + errors[1]) or 0.0
-    told = findings(pair.a, pair.b, pair.rate, cut, unlike)
+    told = findings(pair.a, pair.b, pair.rate, cut, unlike, pair.shown)
     whole = sum(f.size or 0.0 for f in told)
     pair.findings += [as_given(pair, replace(f, share=round(share * (f.size or 0.0) / whole, 4))) for f in told]
     pair.a, pair.b, pair.searched = joined, rest, None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import coding, places, spectrum, sums, timing
-from .finding import Cause, Diagnosis, Finding
+from .finding import SHOWN, Cause, Diagnosis, Finding
 from .null import bit_depth, null_test
 from .pair import FEWEST, Pair
 
@@ -54,14 +54,17 @@ MINOR: dict[Cause, float] = {
 ONE_STEP = 0.8  # RMS in steps, up to which the difference is one of bits
 
 
-def diagnosed(ref: Signal, test: Signal) -> Diagnosis:
-    """What was done to the reference to get the test: recordings of any rates, channels and lengths."""
+def diagnosed(ref: Signal, test: Signal, shown: int = SHOWN) -> Diagnosis:
+    """What was done to the reference to get the test: recordings of any rates, channels and lengths.
+
+    shown: so many of the largest places of each finding.
+    """
     null = null_test(ref, test)
     if null is not None and null.differing == 0 and ref.length == test.length:
         return Diagnosis((), null, None)
-    pair = Pair(ref, test, null)
-    _examine(pair)
-    return Diagnosis(_ordered(pair), null, pair.left)
+    pair = Pair(ref, test, null, shown)
+    aligned = _examine(pair)
+    return Diagnosis(_ordered(pair), null, pair.left, aligned)
 
 
 def _ordered(pair: Pair) -> tuple[Finding, ...]:
@@ -87,31 +90,35 @@ def _is_minor(f: Finding) -> bool:
     return size < MINOR.get(f.cause, 0.0)
 
 
-def _examine(pair: Pair) -> None:
-    """Time first, then channels, then the spectrum: each is undone before the next is looked at, and places last."""
+def _examine(pair: Pair) -> bool:
+    """Time first, then channels, then the spectrum: each is undone before the next is looked at, and places last.
+
+    Whether the two could be laid over one another.
+    """
     if not _same_format(pair):
-        return
+        return False
     both = sums.overlap(pair.a, pair.b, 0)
     if both[0].shape[1] < FEWEST:
         pair.leave(*both)
-        return
+        return True
     if not _sounding(pair):
-        return
+        return True
     pair.energy = pair.now = sums.error(*both)
     if _same_bits(pair):
-        return
+        return True
     if not timing.same_pieces(pair) or not timing.same_time(pair):
-        return
+        return False
     pair.findings += pair.later
     _same_channels(pair)
     spectrum.same_spectrum(pair)
     _at_places(pair)
+    return True
 
 
 def _at_places(pair: Pair) -> None:
     """What happened at places, what was added, and traces of codecs where nothing else left holes."""
     aligned = pair.aligned
-    found = places.find(aligned)
+    found = places.find(aligned, pair.shown)
     part = min(pair.now / pair.energy, 1.0) if pair.energy > 0 else 1.0  # of the difference, that find has seen
     apart = bool(pair.joins) and (pair.left or -inf) > JOINED
     dropped = sum(f.size or 0.0 for f in found if f.cause == "dropout") / 1000 * pair.rate  # samples

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         gammatone as gammatone,
         loudness as loudness,
         magnitudes as magnitudes,
+        programme as programme,
         scales as scales,
         sensation as sensation,
         tensors as tensors,

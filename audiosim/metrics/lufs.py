@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 from .. import dsp, engine
 from ..answer import Channel, Pair, View, error_frames, shares
 from ..card import Card
-from ..hearing import scales, weighting
+from ..hearing import programme, scales, weighting
 from ..hearing.magnitudes import power
 from ..options import Options as Plain
-from ..signal import Signal
 
 Array = NDArray[Any]
 
@@ -69,20 +68,7 @@ MEASURES = {  # names of the details
     "short-term": "short_term_max",
     "momentary": "momentary_max",
 }
-STEP = 0.1  # seconds between blocks
-BLOCK, SHORT_TERM = 4, 30  # steps of a block (momentary loudness), and of short-term loudness
-ABSOLUTE = -70.0  # LUFS, of a gate
-BELOW, BELOW_IN_RANGE = 10.0, 20.0  # LU of the relative gates under the loudness of what passed the absolute one
-SURROUND = 1.41
-GAINS = {  # of the channels of the layouts that are known by their number
-    1: (1.0,),
-    2: (1.0, 1.0),
-    3: (1.0, 1.0, 1.0),
-    4: (1.0, 1.0, SURROUND, SURROUND),
-    5: (1.0, 1.0, 1.0, SURROUND, SURROUND),
-    6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
-}
-LOWEST_RATE = 4000  # Hz; the shelf of the K-weighting lies at 1.7 kHz
+BELOW_IN_RANGE = 20.0  # LU of the relative gate of the range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +93,13 @@ class Options(Plain):
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     channels, rate = len(pairs), pairs[0].rate
-    if channels not in GAINS:
+    if channels not in programme.GAINS:
         return Channel(value=nan, reason=f"the places of {channels} channels are unknown: mono to 5.1 have weights")
-    if rate < LOWEST_RATE:
-        return Channel(value=nan, reason=f"K-weighting needs {LOWEST_RATE} Hz or more, this is {rate} Hz")
-    gains = np.array(GAINS[channels])
+    if rate < programme.LOWEST_RATE:
+        return Channel(value=nan, reason=f"K-weighting needs {programme.LOWEST_RATE} Hz or more, this is {rate} Hz")
+    gains = np.array(programme.GAINS[channels])
     both = [[p.samples[i] for p in pairs] for i in (0, 1)]
-    cuts = [_cuts(x[0].size, rate) for x in both]
+    cuts = [programme.cuts(x[0].size, rate) for x in both]
     heard = [(x, c) for recording, c in zip(both, cuts, strict=True) for x in recording]
     listened = engine.threads.in_threads(lambda i: _listen(*heard[i], rate), range(len(heard)), pairs[0].threads)
     sides = [_Side(half, c, gains) for half, c in zip((listened[:channels], listened[channels:]), cuts, strict=True)]
@@ -145,22 +131,11 @@ def measure(pairs: list[Pair], o: Options) -> Channel:
 def _nothing(output: str, values: list[float]) -> str:
     """Why a measure is missing."""
     if output in ("short-term", "range") and any(map(isnan, values)):
-        needed = f"too short: {SHORT_TERM * STEP:g} s are needed"
-        return needed if output == "short-term" else f"{needed}, above {ABSOLUTE:g} LUFS"
+        needed = f"too short: {programme.SHORT_TERM * programme.STEP:g} s are needed"
+        return needed if output == "short-term" else f"{needed}, above {programme.ABSOLUTE:g} LUFS"
     if output == "momentary" and any(map(isnan, values)):
-        return f"too short: {BLOCK * STEP:g} s are needed"
-    return "silent" if output != "integrated" else f"below the gate of {ABSOLUTE:g} LUFS throughout"
-
-
-def integrated(recording: Signal) -> float:
-    """LUFS of one recording; -inf where nothing passes the gates, nan where its channels or its rate have no weight."""
-    if recording.channels not in GAINS or recording.rate < LOWEST_RATE:
-        return nan
-    cuts = _cuts(recording.length, recording.rate)
-    energies = np.zeros((recording.channels, cuts.size - 1))
-    for x, out in zip(recording.samples, energies, strict=True):
-        dsp.recursive.energies(x, weighting.k_sections(recording.rate), cuts, out)
-    return _integrated(np.array(GAINS[recording.channels]) @ energies, np.diff(cuts))
+        return f"too short: {programme.BLOCK * programme.STEP:g} s are needed"
+    return "silent" if output != "integrated" else f"below the gate of {programme.ABSOLUTE:g} LUFS throughout"
 
 
 class _Side:
@@ -175,11 +150,14 @@ class _Side:
 
 def _measures(energies: Array, sizes: Array, peak: float) -> dict[str, float]:
     """Of weighted energies [step] of so many samples."""
-    blocks, long = _means(energies, sizes, BLOCK), _means(energies, sizes, SHORT_TERM)
+    blocks, long = (
+        programme.means(energies, sizes, programme.BLOCK),
+        programme.means(energies, sizes, programme.SHORT_TERM),
+    )
     return {
-        "integrated": _integrated(energies, sizes),
-        "short_term_max": _loudness(long.max(initial=0)) if long.size else nan,
-        "momentary_max": _loudness(blocks.max(initial=0)) if blocks.size else nan,
+        "integrated": programme.integrated(energies, sizes),
+        "short_term_max": programme.loudness(long.max(initial=0)) if long.size else nan,
+        "momentary_max": programme.loudness(blocks.max(initial=0)) if blocks.size else nan,
         "range": _range(long),
         "true_peak": 20 * float(np.log10(peak)) if peak else -inf,
     }
@@ -192,45 +170,9 @@ def _listen(x: Array, cuts: Array, rate: int) -> tuple[Array, float]:
     return out, dsp.recursive.true_peak(x, rate)
 
 
-def _cuts(length: int, rate: int) -> Array:
-    """Where the steps of a tenth of a second begin and end; all of it where that is less than a block."""
-    steps = np.round(np.arange(int(length / (STEP * rate)) + 2) * (STEP * rate)).astype(np.int64)
-    steps = steps[steps <= length]
-    return steps if steps.size > BLOCK else np.array([0, length])
-
-
-def _means(energies: Array, sizes: Array, steps: int) -> Array:
-    """Mean squares of all runs of so many steps."""
-    if energies.size < steps:
-        return np.zeros(0)
-    ones = np.ones(steps)
-    result: Array = np.convolve(energies, ones, "valid") / np.convolve(sizes, ones, "valid")
-    return result
-
-
-def _loudness(power: float) -> float:
-    return -0.691 + 10 * float(np.log10(power)) if power > 0 else -inf
-
-
-def _power(loudness: float) -> float:
-    return float(10 ** ((loudness + 0.691) / 10))
-
-
-def _gated(powers: Array, below: float) -> Array:
-    """Those above both gates (eq. 5 and 6)."""
-    heard = powers[powers > _power(ABSOLUTE)]
-    return heard[heard > heard.mean() * 10 ** (-below / 10)] if heard.size else heard
-
-
-def _integrated(energies: Array, sizes: Array) -> float:
-    """LUFS, -inf where nothing passes the gates."""
-    gated = _gated(_means(energies, sizes, min(BLOCK, energies.size)), BELOW)
-    return _loudness(float(gated.mean())) if gated.size else -inf
-
-
 def _range(powers: Array) -> float:
     """Loudness range in LU of short-term loudness: from the 10th to the 95th percentile (Tech 3342, section 3)."""
-    gated = np.sort(_gated(powers, BELOW_IN_RANGE))
+    gated = np.sort(programme.gated(powers, BELOW_IN_RANGE))
     if not gated.size:
         return nan
     low, high = (gated[((gated.size - 1) * percent + 50) // 100] for percent in (10, 95))

@@ -199,10 +199,10 @@ def test_a_clip_is_found_in_its_source():
 
 
 def test_loudness_normalisation_is_told_by_its_target():
-    from audiosim.metrics import lufs
+    from audiosim.hearing import programme
 
     x = signal(SIGNALS["music"].make(16000, 3.0, 1), 16000)
-    gain = -16.0 - lufs.integrated(x)
+    gain = -16.0 - programme.of(x)
     found = diagnose(x, signal(x.samples * 10 ** (gain / 20)))
     assert found.causes == ("loudness normalisation",)
     assert found.findings[0].size == pytest.approx(gain, abs=0.01)
