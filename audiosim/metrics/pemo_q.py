@@ -6,14 +6,14 @@ The model: models.pemo. What is softer in the test than in the reference is firs
 modulation channel, weighted by its energy in the test. psmt does so in frames of 10 ms, and takes the value below which
 5 % of the test's activity lies. odg is psmt on the scale of ITU-R BS.1116, 0 (imperceptible) to -4.
 
-Details: psm, psmt and odg. per_time holds the psm of each frame, per_band that of each band alone. The map holds shares
-of the squared difference after assimilation.
+Details: psm, psmt and odg. per_time holds the psm of each frame. The map holds shares of the squared difference after
+assimilation; per_band is 1 less what psm lacks there by these shares: it may fall far below 0, and its mean over the
+bands of the ear is psm.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -117,7 +117,7 @@ def measure(pair: Pair, o: Options) -> Channel:
             return Channel(value=nan, reason=f"the {name} is silent, or below the threshold of hearing")
     size = min(len(x), round(variant.frame * m.rate))
     states = [models.pemo.at_rest(m, x.shape[1]) for _ in range(2)]
-    frames, bands, cells, energies = [], [], [], []
+    frames, cells, energies = [], [], []
     for first in range(0, len(x), CHUNK * size):
         part = slice(first, first + CHUNK * size)
         p, q = (models.pemo.modulated(z[part], m, state) for z, state in zip((x, y), states, strict=True))
@@ -125,7 +125,6 @@ def measure(pair: Pair, o: Options) -> Channel:
         frames += [moments(u, v, (1, 3)) for u, v in zip(in_frames(p, size), in_frames(q, size), strict=True)]
         energies.append(np.square(q).sum((1, 2)))
         if pair.detail != "value":
-            bands.append(moments(p, q, 0))
             cells += [z.sum((1, 2)) for z in in_frames(np.square(q - p), size)]
     by_frame = Moments(*(np.concatenate(z) for z in zip(*frames, strict=True)))
     local = similarity(by_frame)
@@ -138,13 +137,9 @@ def measure(pair: Pair, o: Options) -> Channel:
     centres = models.pemo.centres(pair.rate)
     cuts, edges = scales.bands(centres, pair.rate / 2, pair.band_edges)
     times = (np.arange(len(local)) + 0.5) * (size / m.rate)
-    by_band = merged(Moments(*(np.stack(z) for z in zip(*bands, strict=True))))
-    groups = [Moments(*(z.T[a:b] for z in by_band)) for a, b in pairwise(cuts)]
-    return replace(
-        channel,
-        **shares(scales.by_band(np.concatenate(cells), cuts), times, centres, cuts, edges, pair.detail)
-        | {"per_time": local, "per_band": np.array([similarity(merged(g)) for g in groups])},
-    )
+    where = shares(scales.by_band(np.concatenate(cells), cuts), times, centres, cuts, edges, pair.detail)
+    where["per_band"] = 1 - (1 - details["psm"]) * where["per_band"] * (centres.size / np.diff(cuts))
+    return replace(channel, **where | {"per_time": local})
 
 
 def twin(rate: int, o: Options) -> Twin:
@@ -235,9 +230,9 @@ def merged(m: Moments) -> Moments:
 
 def similarity(m: Moments) -> Array:
     """Correlation [...], each modulation channel weighted by its energy in the test; 1 where nothing is heard."""
-    both = (m.xx > NOTHING) & (m.yy > NOTHING)
-    product = np.where(both, m.xx * m.yy, 1)
-    r = np.where(both, np.clip(m.xy / np.sqrt(product), -1, 1), (m.xx <= NOTHING) & (m.yy <= NOTHING))
+    quiet = [z <= NOTHING for z in (m.xx, m.yy)]
+    either = quiet[0] | quiet[1]
+    r = np.where(either, quiet[0] & quiet[1], np.clip(m.xy / np.sqrt(np.where(either, 1, m.xx * m.yy)), -1, 1))
     weight = m.yy + m.samples * m.y**2 + NOTHING
     result: Array = (r * weight).sum(-1) / weight.sum(-1)
     return result
