@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         peaq as peaq,
         pesq as pesq,
         pitch as pitch,
+        plp as plp,
         ratings as ratings,
         rhythm as rhythm,
         siib as siib,
