@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from math import inf, isfinite, isnan, nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -69,12 +70,18 @@ class Options(Plain):
         Literal["whole", "window"], "fitted to the whole recording (version 4), or to each window (version 3)"
     ] = "whole"
     average: Annotated[Literal["median", "mean"], "of the windows"] = "median"
+    permutation: Annotated[
+        Literal["none", "window"],
+        "window: estimates find their sources anew in each window, by the largest mean sir; with filters=window",
+    ] = "none"
 
     def check(self) -> None:
-        if self.output == "isr" and self.target == "sources":
-            from ..errors import UsageError
+        from ..errors import UsageError
 
+        if self.output == "isr" and self.target == "sources":
             raise UsageError("output=isr needs target=images: a filtered source is no error with target=sources")
+        if self.permutation == "window" and self.filters != "window":
+            raise UsageError("permutation=window needs filters=window; one order for all windows is found anyway")
 
 
 def measure(pairs: Sequence[Pair], o: Options) -> Channel:
@@ -96,11 +103,16 @@ def _answered(pairs: Sequence[Pair], o: Options, alone: bool = False) -> Channel
             return waveforms(pairs, nan, reason=f"the {name} is silent")
     if o.output == "sir" and len(sources) == 1:
         return waveforms(pairs, nan, reason=ALONE)
-    places = tuple(x.samples.__array_interface__["data"][0] for signals in (*sources, *estimates) for x in signals)
+    places = tuple(_place(x) for signals in (*sources, *estimates) for x in signals)
     o_of_all = replace(o, output="sdr", average="median")  # all outputs come out of one pass
-    quick = alone and o.output == "sdr" and o.target == "images"
-    what = "bss-eval", o_of_all, places, quick
-    ratios = engine.cache.cached(estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o, quick))
+    if o.permutation == "window":
+        ratios = _reordered(sources, estimates, pairs[0], o_of_all)
+    else:
+        quick = alone and o.output == "sdr" and o.target == "images"
+        what = "bss-eval", o_of_all, places, quick
+        ratios = engine.cache.cached(
+            estimates[0][0].samples, what, lambda: _ratios(sources, estimates, pairs[0], o, quick)
+        )
     found = {name: _average(values, o.average) for name, values in zip(NAMES, ratios.T, strict=True)}
     value = found[o.output]
     reason: str | None = None
@@ -120,7 +132,7 @@ def _ratios(
     """sdr, isr, sir, sar [window, 4] in dB of the first source; nan in windows where a source or an estimate is
     silent. quick: sdr alone, of images."""
     parts = sources[0], [x for signals in sources[1:] for x in signals], estimates[0]
-    fitted, energies = models.bss_eval.fitted, models.bss_eval.energies
+    fitted = models.bss_eval.fitted
     filters = fitted(*parts, o.taps, view.threads) if o.filters == "whole" and not quick else None
     rows = []
     for start, stop in _windows(parts[0][0].length, view.rate, o):
@@ -128,18 +140,67 @@ def _ratios(
             rows.append([nan] * 4)
             continue
         source, others, estimate = (_cut(signals, start, stop) for signals in parts)
-        images = o.target == "images"
-        sdr = _decibels(*models.bss_eval.image_error(source, estimate, view.threads)) if images else nan
         if quick:
-            rows.append([sdr] + [nan] * 3)
+            rows.append([_decibels(*models.bss_eval.image_error(source, estimate, view.threads))] + [nan] * 3)
             continue
         own = filters or fitted(source, others, estimate, o.taps, view.threads)
-        found = energies(source, others, estimate, own, view.threads)
-        m = models.bss_eval
-        divided = (m.FILTERED, m.ERROR), (m.SOURCE, m.SPATIAL), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)
-        of_sources, isr, *both = (_decibels(found[a], found[b]) for a, b in divided)
-        rows.append([sdr, isr, *both] if images else [of_sources, nan, *both])
+        rows.append(_taken_apart(source, others, estimate, own, view, o))
     return np.array(rows)
+
+
+def _taken_apart(
+    source: Sequence[Stream],
+    others: Sequence[Stream],
+    estimate: Sequence[Stream],
+    filters: Any,
+    view: View,
+    o: Options,
+) -> list[float]:
+    """sdr, isr, sir, sar in dB."""
+    m = models.bss_eval
+    found = m.energies(source, others, estimate, filters, view.threads)
+    divided = (m.FILTERED, m.ERROR), (m.SOURCE, m.SPATIAL), (m.FILTERED, m.INTERFERENCE), (m.EXPLAINED, m.ARTIFACTS)
+    of_sources, isr, *both = (_decibels(found[a], found[b]) for a, b in divided)
+    if o.target == "sources":
+        return [of_sources, nan, *both]
+    return [_decibels(*m.image_error(source, estimate, view.threads)), isr, *both]
+
+
+def _reordered(sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options) -> Any:
+    """As _ratios, of the estimate that the first source is given in each window."""
+    order = sorted(
+        range(len(sources)), key=lambda i: _place(estimates[i][0])
+    )  # the same, whichever source is asked for
+    sources, estimates = ([signals[i] for i in order] for signals in (sources, estimates))
+    what = "bss-eval, reordered", o, tuple(_place(x) for signals in (*sources, *estimates) for x in signals)
+    table = engine.cache.cached(estimates[0][0].samples, what, lambda: _every(sources, estimates, view, o))
+    every, first = range(len(sources)), order.index(0)
+    rows = []
+    for window in table:
+        sir = np.where(np.isnan(window[..., 2]), -inf, window[..., 2])
+        best = max(permutations(every), key=lambda given: float(sir[every, given].mean()))
+        rows.append(window[first, best[first]])
+    return np.array(rows)
+
+
+def _every(sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options) -> Any:
+    """sdr, isr, sir, sar of every estimate of every source [window, source, estimate, 4], dB; nan in windows where one
+    is silent."""
+    count, channels, m = len(sources), len(estimates[0]), models.bss_eval
+    windows = _windows(sources[0][0].length, view.rate, o)
+    table = np.full((len(windows), count, count, 4), nan)
+    for window, (start, stop) in zip(table, windows, strict=True):
+        refs, tests = ([_cut(signals, start, stop) for signals in both] for both in (sources, estimates))
+        if not all(map(_sounds, (*refs, *tests))):
+            continue
+        for j, source in enumerate(refs):
+            others = [x for i, signals in enumerate(refs) if i != j for x in signals]
+            fitted = m.fitted(source, others, [x for signals in tests for x in signals], o.taps, view.threads)
+            for k, estimate in enumerate(tests):
+                own = slice(k * channels, (k + 1) * channels)
+                filters = m.Filters(fitted.own[..., own], fitted.every[..., own])
+                window[j, k] = _taken_apart(source, others, estimate, filters, view, o)
+    return table
 
 
 def _windows(length: int, rate: int, o: Options) -> list[tuple[int, int]]:
@@ -149,6 +210,11 @@ def _windows(length: int, rate: int, o: Options) -> list[tuple[int, int]]:
         return [(0, length)]
     starts = [int(k * hop) for k in range(int((length - window) / hop) + 1)]
     return [(start, start + window) for start in starts]
+
+
+def _place(stream: Stream) -> int:
+    """Where its samples are in memory."""
+    return int(stream.samples.__array_interface__["data"][0])
 
 
 def _cut(channels: Sequence[Stream], start: int, stop: int) -> list[Stream]:
