@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import audiosim
-from audiosim import metrics
+from audiosim import Loss, metrics
 from audiosim.errors import InputError, UsageError
 from audiosim.result import Result
 from audiosim.testing.signals import COMPILED
@@ -125,10 +126,10 @@ def test_each_window_may_have_its_order() -> None:
     found = [answer(*swapped(), j, permutation="window", **options).details for j in range(3)]
     for output, expected in REORDERED.items():
         assert [details[output] for details in found] == pytest.approx(expected, abs=1e-6), output
-    plain, reordered = (value(*mixture(1), 0, **options, permutation=p) for p in ("none", "window"))
-    assert plain == pytest.approx(reordered, abs=1e-9)
-    with pytest.raises(UsageError, match="permutation=window needs filters=window"):
-        answer(*swapped(), 0, permutation="window")
+    for filters in ("whole", "window"):
+        options["filters"] = filters
+        plain, reordered = (value(*mixture(1), 0, **options, permutation=p) for p in ("none", "window"))
+        assert plain == pytest.approx(reordered, abs=1e-9)
 
 
 def test_in_order_they_stay() -> None:
@@ -194,3 +195,45 @@ def test_the_order_of_the_others_changes_nothing_that_is_heard() -> None:
     a, b = (answer(*(x[o, :, :RATE] for x in (sources, estimates)), 0, taps=8) for o in ([0, 1, 2], [0, 2, 1]))
     assert set(a.details) == set(OUTPUTS)
     assert b.details == pytest.approx(a.details, abs=1e-9)
+
+
+def slopes(loss: Loss, target: Any, estimate: Any, step: float) -> tuple[float, float, float]:
+    """The loss, and its derivative in some direction: by its gradient, and by finite differences."""
+    x, y = torch.tensor(target[None]), torch.tensor(estimate[None], requires_grad=True)
+    found = loss(y, x)
+    found.backward()
+    way = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))
+    ahead, behind = (loss(y.detach() + s * way, x).item() for s in (step, -step))
+    return found.item(), float((y.grad * way).sum()), (ahead - behind) / (2 * step)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "window=0.5,hop=0.5",
+        "output=isr,window=0.5,hop=0.5",
+        "output=isr,filters=window,average=mean",
+        "output=sar,window=0",
+        "target=sources",
+    ],
+)
+def test_losses_are_the_metric_of_a_source_alone(options: str) -> None:
+    sources, estimates = mixture(2)
+    spec = f"bss-eval:taps=16,{options}"
+    found, exact, differences = slopes(Loss(spec, RATE), sources[0], estimates[0], 1e-6)
+    assert -found == pytest.approx(audiosim.compare(sources[0], estimates[0], spec, RATE)[spec].value, abs=1e-7)
+    assert exact == pytest.approx(differences, rel=1e-6)
+    mono = [np.repeat(x[0, :1], 2, axis=0) for x in (sources, estimates)]  # channels that say the same
+    assert slopes(Loss(spec, RATE), *mono, 1e-6)[0] == pytest.approx(
+        -audiosim.compare(*mono, spec, RATE)[spec].value, abs=1e-5
+    )
+
+
+def test_a_loss_is_finite_whatever_sounds() -> None:
+    sources, _ = mixture(2)
+    x, silence = torch.tensor(sources[:1]), torch.zeros(1, 2, sources.shape[-1])
+    loss = Loss("bss-eval:taps=16", RATE, silent="keep")
+    assert [loss(a, b).item() for a, b in ((x, x), (silence, x), (x, silence))] == [-150, 0, 0]
+    for options in ("output=sir", "permutation=window"):
+        with pytest.raises(UsageError, match="needs the other sources, which a loss does not know"):
+            Loss(f"bss-eval:{options}", RATE)
