@@ -542,6 +542,40 @@ def mfcc(
     return float(np.mean(np.linalg.norm(np.hstack(parts), axis=1)))
 
 
+def plp(r: Array, t: Array, rate: int, rasta: bool = False, order: int = 12, deltas: int = 0) -> float:
+    """The all-pole model from its normal equations, its cepstrum from the logarithm of its spectrum."""
+    size, hop = round(0.025 * rate), round(0.01 * rate)
+    n_fft = 1 << (size - 1).bit_length()
+    window = scipy.signal.windows.hann(size + 2)[1:-1]
+    edge = 6 * np.arcsinh(rate / 2 / 600)
+    centres = np.linspace(0, edge, math.ceil(edge) + 1)
+    order = min(order, centres.size - 1)
+    away = 6 * np.arcsinh(np.arange(n_fft // 2 + 1) * rate / n_fft / 600) - centres[:, None]
+    gains = 10 ** np.clip(np.where(away < 0, away + 0.5, 1.25 - 2.5 * away), None, 0)
+    f = (600 * np.sinh(centres / 6)) ** 2
+    loudness = f**2 * (f + 1.44e6) / ((f + 1.6e5) ** 2 * (f + 9.61e6))
+
+    def cepstra(x: Array) -> Array:
+        frames = np.array([x[k : k + size] * window for k in range(0, x.size - size + 1, hop)])
+        bands = (np.abs(np.fft.rfft(32768 * frames, n_fft)) ** 2 + size) @ gains.T
+        if rasta:
+            steady = scipy.signal.lfilter([0.2, 0.1, 0, -0.1, -0.2], 1, np.log(bands), axis=0)[4:]
+            bands = np.exp(scipy.signal.lfilter([1], [1, -0.94], steady, axis=0))
+        found = []
+        for row in (bands * loudness) ** 0.33:
+            row[[0, -1]] = row[[1, -2]]
+            acf = np.fft.irfft(row)
+            a = np.concatenate([[1], scipy.linalg.solve_toeplitz(acf[:order], -acf[1 : order + 1])])
+            c = np.concatenate([[np.log(a @ acf[: order + 1])], _lpc_cepstra(a[None])[0]])
+            found.append(c * np.concatenate([[1], np.arange(1, order + 1) ** 0.6]))
+        return np.array(found)
+
+    parts = [cepstra(t) - cepstra(r)]
+    for _ in range(deltas):
+        parts.append(scipy.ndimage.correlate1d(parts[-1], np.arange(-2, 3) / 10, axis=0, mode="nearest"))
+    return float(np.mean(np.linalg.norm(np.hstack(parts), axis=1)))
+
+
 def linear_filters(rate: int, n_fft: int, bands: int) -> Array:
     """[band, bin], triangles of unit area over the whole range, each as wide as the others."""
     width = rate / 2 / (bands + 1)
@@ -1132,7 +1166,7 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
     **{f.__name__.replace("_", "-"): f for f in (mse, rmse, mae, log_cosh, esr, dc, snr, si_sdr)},
     **{f.__name__.replace("_", "-"): f for f in (sd_sdr, sdr, seg_snr, usdr)},
     **{f.__name__.replace("_", "-"): f for f in (stft, mel_stft, mr_stft, spectral_convergence, log_mel, mfcc, lsd)},
-    **{f.__name__.replace("_", "-"): f for f in (mcd, llr, cepstrum_distance, fwseg_snr, wss)},
+    **{f.__name__.replace("_", "-"): f for f in (mcd, llr, cepstrum_distance, fwseg_snr, wss, plp)},
     "itakura-saito": itakura_saito_metric,
     "cosh": cosh_metric,
     "complex-stft": complex_stft,

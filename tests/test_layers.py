@@ -123,7 +123,7 @@ def test_metrics_never_import_metrics(file):
 
 # The metrics that use the stages of a family, where it is not just the one of the family's name.
 USERS = {  # metrics, and what stands beside in models/
-    "cepstra": {"mfcc"},
+    "cepstra": {"mfcc", "plp"},
     "colour": {"distortion", "long_term_spectrum", "space", "tone"},
     "energy_ratio": {"esr", "sd_sdr", "sdr", "seg_snr", "si_sdr", "snr", "usdr"},
     "haspi": {"haspi", "hasqi"},

@@ -145,16 +145,23 @@ def predictors_torch(
         r = torch.stack(lags, -1)
         if guarded:
             r = torch.cat([r[..., :1] + (RIDGE * r[..., :1] + SILENCE), r[..., 1:]], -1)
-        a, error = torch.ones_like(r[..., :1]), r[..., :1]
-        for i in range(1, order + 1):
-            some = error != 0
-            k = -(a * r[..., 1 : i + 1].flip(-1)).sum(-1, keepdim=True) / torch.where(some, error, 1) * some
-            longer = torch.cat([a, torch.zeros_like(k)], -1)
-            a = longer + k * longer.flip(-1)
-            error = error * (1 - k * k)
-        return a, r
+        return levinson_torch(r), r
 
     return of
+
+
+def levinson_torch(r: Any) -> Any:
+    """levinson as torch text: r [..., order + 1] -> a."""
+    import torch
+
+    a, error = torch.ones_like(r[..., :1]), r[..., :1]
+    for i in range(1, r.shape[-1]):
+        some = error != 0
+        k = -(a * r[..., 1 : i + 1].flip(-1)).sum(-1, keepdim=True) / torch.where(some, error, 1) * some
+        longer = torch.cat([a, torch.zeros_like(k)], -1)
+        a = longer + k * longer.flip(-1)
+        error = error * (1 - k * k)
+    return a
 
 
 def prediction_errors_torch(a: Any, r: Any) -> Any:

@@ -95,7 +95,7 @@ def human_factor_filters(
     ]
     if not outer[0] <= outer[1]:
         raise UsageError(f"no filter as wide as the ear's fits between {low - 700:g} and {high - 700:g} Hz")
-    centres = 700 * (np.geomspace(1 + outer[0] / 700, 1 + outer[1] / 700, bands) - 1)
+    centres = 700 * np.expm1(np.linspace(*np.log1p(np.array(outer) / 700), bands))
     erb = np.polyval(HUMAN_ERB, centres)
     lower = np.sqrt(erb**2 + (700 + centres) ** 2) - erb - 700
     return _triangles(lower, centres, lower + 2 * erb, rate, n_fft)

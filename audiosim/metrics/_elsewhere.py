@@ -38,6 +38,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "modulation-difference": ("modulation", "moddiff", "avgmoddiff"),
     "mr-stft": ("msstft", "mss", "multiscalestft", "multiresolutionstft", "multiscalespectral", "mssl", "mrstftloss"),
     "mse": ("l2", "l2loss", "meansquarederror"),
+    "plp": ("perceptuallinearprediction",),
+    "plp:rasta=true": ("rasta", "rastaplp", "rplp"),
     "pesq": ("p862", "p8622", "pesqwb", "wbpesq", "wpesq", "pypesq"),
     "pesq:band=narrow": ("p8621", "pesqnb", "nbpesq"),
     "peaq": ("odg", "bs1387", "peaqbasic"),

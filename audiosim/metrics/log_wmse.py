@@ -15,6 +15,7 @@ from ..answer import Channel, Pair, waveform
 from ..card import Card
 from ..hearing import weighting
 from ..options import Options
+from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -37,10 +38,14 @@ CARD = Card(
     "for a silent mixture, whatever the test is; here the value is undefined. torch-log-wmse 1.1 has no threshold, and "
     "other means.",
     silence="A silent source in a mixture that sounds has a value. Undefined where the mixture is silent.",
-    caveat="A waveform measure: a delay or a changed phase counts as error. It depends on the level of the mixture.",
+    caveat="A waveform measure: a delay or a changed phase counts as error. It depends on the level of the mixture, "
+    "for which a loss takes the target. What is inaudible by the threshold has no gradient.",
     rate=RATE,
     sources="log-wmse",
     identity_tolerance=0.0,
+    gradient="exact",
+    ratio=True,
+    cap="a silent target counts as one of -90 dB re full scale behind the filter",
     profile="share",
     map="share",
 )
@@ -57,6 +62,28 @@ def measure(pair: Pair, o: Options) -> Channel:
     error = _filtered(part(double(pair.test), 0, length) - part(double(pair.ref), 0, length)) / np.sqrt(level)
     error[np.abs(error) < HEARD] = 0.0
     return waveform(pair, SCALE * log(float(np.mean(error**2)) + EPS))
+
+
+def twin(rate: int, o: Options) -> Twin:
+    """The same on tensors, the target being the mixture."""
+    import torch
+
+    from ..engine.tensors import Constant, fast_length, heard
+
+    response = Constant(taps())
+
+    def filtered(x: Any) -> Any:
+        length, h = x.shape[-1], response(x)
+        size, middle = fast_length(length + h.numel() - 1), h.numel() // 2
+        return torch.fft.irfft(torch.fft.rfft(x, size) * torch.fft.rfft(h, size), size)[..., middle : middle + length]
+
+    def value(ref: Any, test: Any) -> Any:
+        level = heard(filtered(ref).square().sum(-1), ref.shape[-1]) / ref.shape[-1]
+        squares = filtered(test - ref).square() / level[:, None]
+        audible = torch.where(squares < HEARD**2, 0, squares)
+        return SCALE * (audible.mean(-1) + EPS).log()
+
+    return value
 
 
 def _filtered(x: Any) -> Array:

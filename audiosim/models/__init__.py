@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         pemo as pemo,
         pesq as pesq,
         pitch as pitch,
+        plp as plp,
         ratings as ratings,
         rhythm as rhythm,
         siib as siib,

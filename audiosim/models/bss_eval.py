@@ -3,7 +3,7 @@ Vincent et al. 2006, IEEE TASLP 14, 1462; Vincent et al. 2012, Signal Processing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,3 +109,42 @@ def add_energies(source: Array, filtered: Array, explained: Array, estimate: Arr
             a5 += p[n] * p[n]
             a6 += (e[n] - f[n]) * (e[n] - f[n])
         sums += np.array([a0, a1, a2, a3, a4, a5, a6])
+
+
+# Torch, of a source alone
+
+LOAD = 1e-12  # of the mean energy of the channels, on the diagonal: one may be silent, or a copy of another
+
+
+def filtered_torch(taps: int) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """fitted(source, estimate [item, channel, sample], float64) -> the own filters of `fitted`, [item, channel of the
+    source, channel of the estimate, lag]; and filtered(source, filters) -> [item, channel of the estimate, sample],
+    tails included."""
+    import torch
+
+    from ..engine.tensors import fast_length
+
+    def transforms(*signals: Any) -> tuple[list[Any], int]:
+        size = fast_length(signals[0].shape[-1] + taps)
+        return [torch.fft.rfft(x, size) for x in signals], size
+
+    def fitted(source: Any, estimate: Any) -> Any:
+        channels = source.shape[1]
+        (x, y), size = transforms(source, estimate)
+        auto, cross = (torch.fft.irfft(x.conj()[:, :, None] * z[:, None], size) for z in (x, y))
+        lag = torch.arange(taps, device=source.device)
+        system = auto[..., (lag - lag[:, None]) % size]  # [item, i, j, b, a]: sum of x_i[n - a] x_j[n - b]
+        system = system.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
+        energy = source.square().sum((1, 2)) / channels
+        load = LOAD * torch.where(energy > 0, energy, 1)
+        system = system + load[:, None, None] * torch.eye(channels * taps, dtype=source.dtype, device=source.device)
+        right = cross[..., :taps].transpose(2, 3).flatten(1, 2)
+        solved = torch.linalg.solve(system, right)
+        return solved.unflatten(1, (channels, taps)).transpose(2, 3)
+
+    def filtered(source: Any, filters: Any) -> Any:
+        (x, h), size = transforms(source, filters)
+        found = torch.fft.irfft((x[:, :, None] * h).sum(1), size)
+        return found[..., : source.shape[-1] + taps - 1]
+
+    return fitted, filtered

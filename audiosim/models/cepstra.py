@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from .. import dsp, engine
 from ..answer import STEPS, Channel, Pair, local_distances
 from ..engine.frames import STFT
-from ..hearing.magnitudes import MelFilters
+from ..hearing.magnitudes import MelFilters, power
 from ..options import ABOVE_ZERO, Options, Within
 from ..result import Twin
-from .mel_cepstra import powers
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
@@ -87,11 +86,12 @@ class BandCepstra:
         return None if self.stft.count(length) else self.stft.too_short(length)
 
     def cepstra(self, x: Stream) -> Array:
-        out = np.empty((self.stft.count(x.length), self.basis.shape[1]))
         project = self.bands.projector(np.float64)
-        for at, p in powers(x, self.stft):
-            out[at] = self.factor * np.log(np.maximum(project(p[None])[0], self.floor)) @ self.basis
-        return out
+        whole = engine.stream.part(engine.stream.double(x), 0, x.length)
+        blocks = (project(power(z[None], 0.0))[0] for z in engine.fold.spectra(whole, self.stft))
+        logarithms = np.log(np.maximum(np.concatenate(list(blocks)), self.floor))
+        result: Array = self.factor * logarithms @ self.basis
+        return result
 
     def differentiable(self) -> Callable[[Any], Any]:
         from ..engine.tensors import Constant, power, product, spectra

@@ -116,7 +116,7 @@ class MelCepstra:
     def frames(self, x: Stream) -> Frames:
         count = self.stft.count(x.length)
         cepstra, energy = np.empty((count, self.order)), np.empty(count)
-        for at, p in powers(x, self.stft):
+        for at, p in _powers(x, self.stft):
             c = dsp.mel_cepstrum.mel_cepstrum(p, self.order, self.alpha, 0.0, self.iterations, self.eps, threshold=0.0)
             cepstra[at], energy[at] = c[:, 1:], p.sum(1)
         return Frames(cepstra, cepstra, energy)
@@ -176,7 +176,7 @@ class BelCepstra:
         count = self.stft.count(x.length)
         bands, energy = np.empty((count, self.BANDS)), np.empty(count)
         peak = max(np.abs(_read(x, k, 1 << 20)).max() for k in range(0, x.length, 1 << 20))
-        for at, p in powers(x, self.stft, peak or 1.0):
+        for at, p in _powers(x, self.stft, peak or 1.0):
             bands[at], energy[at] = np.log10(p @ self.filters + self.EPS), p.sum(1)
         return Frames(bands @ self.basis, bands, energy)
 
@@ -248,7 +248,7 @@ def _world() -> Any:
     return pyworld
 
 
-def powers(x: Stream, stft: STFT, peak: float = 1.0) -> Iterator[tuple[slice, Array]]:
+def _powers(x: Stream, stft: STFT, peak: float = 1.0) -> Iterator[tuple[slice, Array]]:
     """Power spectra of x over the peak, some frames at a time: which, and [frame, bin]."""
     count, size = stft.count(x.length), stft.window.size
     offset = (stft.n_fft - size) // 2 - stft.lead

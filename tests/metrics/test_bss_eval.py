@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import audiosim
-from audiosim import metrics
+from audiosim import Loss, metrics
 from audiosim.errors import InputError, UsageError
 from audiosim.result import Result
 from audiosim.testing.signals import COMPILED
@@ -51,6 +52,12 @@ SCALED = {  # of mixture(1): fast_bss_eval 0.1.4 on torch, si_bss_eval_sources(s
     "sdr": [12.443967938366686, 12.142075236798107, 12.758245758544462],
     "sir": [20.295220605142106, 17.168481793898525, 22.456930159116048],
     "sar": [13.262352730962792, 13.863368338789623, 13.275223831400869],
+}
+REORDERED = {  # of swapped(): museval.metrics.bss_eval(sources, estimates, 4000, 4000, True, 32, True), means
+    "sdr": [12.530587899508951, 11.944253539375595, 12.944135426046305],
+    "isr": [14.117460414089697, 13.979007588903594, 14.167037677866398],
+    "sir": [19.91740919240512, 17.657115220044933, 22.928019667743904],
+    "sar": [22.790910814267676, 26.97693121433009, 21.576324462793725],
 }
 
 
@@ -104,6 +111,25 @@ def test_the_best_order_is_found(first: str) -> None:
     assert [results.test for results in found] == ["estimate 2", "estimate 3", "estimate 1"]
     for spec, output in zip(more, OUTPUTS, strict=False):
         assert [results[spec].value for results in found] == pytest.approx(PERMUTED[output], abs=1e-6)
+
+
+def swapped() -> tuple[Any, Any]:
+    """mixture(1), whose estimates change places for a second."""
+    sources, estimates = mixture(1)
+    estimates = estimates.copy()
+    estimates[:, :, RATE : 2 * RATE] = estimates[[1, 2, 0], :, RATE : 2 * RATE]
+    return sources, estimates
+
+
+def test_each_window_may_have_its_order() -> None:
+    options = {"window": 0.5, "hop": 0.5, "taps": 32, "filters": "window", "average": "mean"}
+    found = [answer(*swapped(), j, permutation="window", **options).details for j in range(3)]
+    for output, expected in REORDERED.items():
+        assert [details[output] for details in found] == pytest.approx(expected, abs=1e-6), output
+    for filters in ("whole", "window"):
+        options["filters"] = filters
+        plain, reordered = (value(*mixture(1), 0, **options, permutation=p) for p in ("none", "window"))
+        assert plain == pytest.approx(reordered, abs=1e-9)
 
 
 def test_in_order_they_stay() -> None:
@@ -169,3 +195,45 @@ def test_the_order_of_the_others_changes_nothing_that_is_heard() -> None:
     a, b = (answer(*(x[o, :, :RATE] for x in (sources, estimates)), 0, taps=8) for o in ([0, 1, 2], [0, 2, 1]))
     assert set(a.details) == set(OUTPUTS)
     assert b.details == pytest.approx(a.details, abs=1e-9)
+
+
+def slopes(loss: Loss, target: Any, estimate: Any, step: float) -> tuple[float, float, float]:
+    """The loss, and its derivative in some direction: by its gradient, and by finite differences."""
+    x, y = torch.tensor(target[None]), torch.tensor(estimate[None], requires_grad=True)
+    found = loss(y, x)
+    found.backward()
+    way = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))
+    ahead, behind = (loss(y.detach() + s * way, x).item() for s in (step, -step))
+    return found.item(), float((y.grad * way).sum()), (ahead - behind) / (2 * step)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "window=0.5,hop=0.5",
+        "output=isr,window=0.5,hop=0.5",
+        "output=isr,filters=window,average=mean",
+        "output=sar,window=0",
+        "target=sources",
+    ],
+)
+def test_losses_are_the_metric_of_a_source_alone(options: str) -> None:
+    sources, estimates = mixture(2)
+    spec = f"bss-eval:taps=16,{options}"
+    found, exact, differences = slopes(Loss(spec, RATE), sources[0], estimates[0], 1e-6)
+    assert -found == pytest.approx(audiosim.compare(sources[0], estimates[0], spec, RATE)[spec].value, abs=1e-7)
+    assert exact == pytest.approx(differences, rel=1e-6)
+    mono = [np.repeat(x[0, :1], 2, axis=0) for x in (sources, estimates)]  # channels that say the same
+    assert slopes(Loss(spec, RATE), *mono, 1e-6)[0] == pytest.approx(
+        -audiosim.compare(*mono, spec, RATE)[spec].value, abs=1e-5
+    )
+
+
+def test_a_loss_is_finite_whatever_sounds() -> None:
+    sources, _ = mixture(2)
+    x, silence = torch.tensor(sources[:1]), torch.zeros(1, 2, sources.shape[-1])
+    loss = Loss("bss-eval:taps=16", RATE, silent="keep")
+    assert [loss(a, b).item() for a, b in ((x, x), (silence, x), (x, silence))] == [-150, 0, 0]
+    for options in ("output=sir", "permutation=window"):
+        with pytest.raises(UsageError, match="needs the other sources, which a loss does not know"):
+            Loss(f"bss-eval:{options}", RATE)

@@ -55,6 +55,8 @@ OPTIONS = [
     "mfcc:cepstra=human-factor,n_fft=512,bands=26,coefficients=13",
     "mfcc:deltas=1,n_fft=512,hop=256",
     "mfcc:deltas=2,convention=db-rms,cepstra=linear,bands=40,coefficients=13",
+    "plp:rasta=true",
+    "plp:order=8,deltas=1",
     "lsd:n_fft=512,hop=256,centre=false,floor=0.01",
     "lsd:n_fft=601,hop=97",
     "itakura-saito:n_fft=400,hop=160,win=320,floor=1e-6",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiosim import metrics
+from audiosim import Loss, metrics
 from tests import naive
 
-from .test_bss_eval import RATE, mixture
+from .test_bss_eval import RATE, mixture, slopes
 
 # log-wmse-audio-quality 0.2.0, calculate_log_wmse(sum of sources, estimate, source, 44100) of
 # mixture(2, rate=44100, seconds=1)
@@ -27,6 +27,13 @@ def test_log_wmse() -> None:
         pair = sources[j], estimates[j], 44100
         assert compute(*pair, others=others).value == pytest.approx(LOG_WMSE[j], abs=1e-5)
         assert compute(*pair).value == pytest.approx(ALONE[j], abs=1e-5)
+
+
+def test_log_wmse_as_a_loss() -> None:
+    sources, estimates = mixture(2, seconds=0.5, rate=44100)
+    found, exact, differences = slopes(Loss("log-wmse", 44100), sources[0], estimates[0], 1e-8)
+    assert -found == pytest.approx(metrics.get("log-wmse").compute(sources[0], estimates[0], 44100).value, abs=1e-9)
+    assert exact == pytest.approx(differences, rel=1e-5)
 
 
 def test_a_silent_source_in_a_mixture_has_a_log_wmse() -> None:
