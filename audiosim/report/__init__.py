@@ -270,12 +270,12 @@ def _heard(
     from .pair import LONG
     from .sound import EXCERPT, SHORTEST, cut, duration, worst
 
-    whole = duration(comparison)
+    whole, alone = duration(comparison), not rows[0]["reference"]
     specs = [r["spec"] for r in rows if r["spec"] in comparison.results]
     left_out = []
     if audio == "full":
         samples = min(comparison.ref.channels, 2) * (comparison.ref.length + comparison.test.length)
-        sound = cut(comparison, 0.0, whole) if samples <= 8 * room else None
+        sound = cut(comparison, 0.0, whole, alone=alone) if samples <= 8 * room else None
         if sound and sound.size <= room:
             return (0.0, whole), sound, []
         left_out.append(f"{name}: its sound, but for where it is worst")
@@ -284,7 +284,7 @@ def _heard(
         start, end = worst(comparison, specs, seconds)
         if audio == "none":
             break
-        sound = cut(comparison, start, end)
+        sound = cut(comparison, start, end, alone=alone)
         fair = min(max(share // 2, room // 8), room)  # half of a pair's share, or more while there is plenty
         if sound.size <= fair:
             break

@@ -120,7 +120,7 @@ class Player {
     [this.viewStart, this.viewEnd] = this.facts.view;
     [this.start, this.end] = this.facts.sound;
     this.length = this.end - this.start;
-    this.source = "A";
+    this.source = this.facts.alone ? "B" : "A";
     this.matched = false;
     this.boost = 0; // dB, wanted of the difference
     this.loop = false;
@@ -144,7 +144,7 @@ class Player {
   async load() {
     const rate = contextAt(this.facts.rate);
     this.loading ??= Promise.all(
-      ["A", "B"].map((name) => rate.decodeAudioData(bytes(this.block.querySelector(`script.audio-${name}`).textContent)))
+      (this.facts.alone ? ["B", "B"] : ["A", "B"]).map((name) => rate.decodeAudioData(bytes(this.block.querySelector(`script.audio-${name}`).textContent)))
     );
     try {
       this.buffers = await this.loading;
@@ -376,6 +376,7 @@ class Player {
   key(event) {
     const step = event.shiftKey ? STEP / 10 : STEP;
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (name === "x" && this.facts.alone) return false;
     if (name === "x") this.trial ? this.act("X") : this.act("abx");
     else if (name === "ArrowLeft") this.seek(this.now() - step);
     else if (name === "ArrowRight") this.seek(this.now() + step);
@@ -391,7 +392,7 @@ class Player {
       }
     } else {
       const does = { " ": "play", a: "A", b: "B", d: "D", l: "loop", m: "match", 1: "is-A", 2: "is-B" }[name];
-      if (!does || (does.startsWith("is-") && !this.trial)) return false;
+      if (!does || this.find(does).hidden || (does.startsWith("is-") && !this.trial)) return false;
       this.act(does);
     }
     return true;

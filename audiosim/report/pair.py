@@ -69,12 +69,13 @@ def block(
     cards = {spec: metrics.get(metrics.parse(spec).name).card for spec in specs}
     drawn = [charts.course(comparison.results[s], s, cards[s], gates, view) for s in specs]
     by_band = [charts.bars(comparison.results[s], s, cards[s]) for s in specs]
-    found = _explanation(comparison, specs)
+    alone = not rows[0]["reference"]
+    found = None if alone else _explanation(comparison, specs)
     ref, test = comparison.ref, comparison.test
     peak = max(float(np.abs(s.samples).max()) for s in (ref, test))
     channels = {1: "mono", 2: "stereo"}.get(ref.channels, f"{ref.channels} channels")
     return {
-        "reference": display_name(rows[0]["reference"]) if rows[0]["reference"] else "no reference",
+        "reference": display_name(rows[0]["reference"]) if rows[0]["reference"] else None,
         "test": display_name(rows[0]["test"]),
         "facts": f"{ref.duration:.3f} s at {ref.rate} Hz, {channels}",
         "notes": [s[0].upper() + s[1:] + "." for s in matching.describe(comparison.match)],
@@ -84,13 +85,13 @@ def block(
         "causes": [_sentence(c["sentence"]) for c in rows[0].get("causes") or ()],
         **_diagnosis(rows[0].get("diagnosis"), comparison, sound),
         "sentences": [{"spec": found.spec, "text": found.sentence}] if found else [],
-        "wave": _waves(comparison, view, peak),
-        "overview": _overview(comparison, view, peak) if view != (0.0, duration(comparison)) else None,
-        "pictures": _pictures(comparison, view, found),
+        "wave": _waves(comparison, view, peak, alone),
+        "overview": _overview(comparison, view, peak, alone) if view != (0.0, duration(comparison)) else None,
+        "pictures": _pictures(comparison, view, found, alone),
         "courses": [c for c in drawn if c],
         "bars": [b for b in by_band if b],
         "ticks": charts.time_ticks(view),
-        **_player(sound, view),
+        **_player(sound, view, alone),
     }
 
 
@@ -201,17 +202,19 @@ def _explanation(comparison: Comparison, specs: Sequence[str]) -> explain.Explan
     return None
 
 
-def _waves(comparison: Comparison, view: tuple[float, float], peak: float) -> dict[str, str]:
+def _waves(comparison: Comparison, view: tuple[float, float], peak: float, alone: bool) -> dict[str, str]:
+    """alone: there is no reference, and none is drawn."""
     return {
         which: charts.wave(s.samples, s.rate, view, peak)
         for which, s in (("ref", comparison.ref), ("test", comparison.test))
+        if which == "test" or not alone
     }
 
 
-def _overview(comparison: Comparison, view: tuple[float, float], peak: float) -> dict[str, str]:
+def _overview(comparison: Comparison, view: tuple[float, float], peak: float, alone: bool) -> dict[str, str]:
     whole = duration(comparison)
     return {
-        **_waves(comparison, (0.0, whole), peak),
+        **_waves(comparison, (0.0, whole), peak, alone),
         "before": charts.percent(view[0] / whole),
         "after": charts.percent(view[1] / whole),
         "length": charts.clock(whole),
@@ -220,7 +223,7 @@ def _overview(comparison: Comparison, view: tuple[float, float], peak: float) ->
 
 
 def _pictures(
-    comparison: Comparison, view: tuple[float, float], found: explain.Explanation | None
+    comparison: Comparison, view: tuple[float, float], found: explain.Explanation | None, alone: bool
 ) -> list[dict[str, Any]]:
     rate = comparison.ref.rate
     start, stop = round(view[0] * rate), max(round(view[1] * rate), round(view[0] * rate) + 1)
@@ -231,6 +234,17 @@ def _pictures(
     scale = f"{top - pictures.SPAN_DB:.0f} to {top:.0f} dBFS".replace("-", "\N{MINUS SIGN}") if isfinite(top) else ""
     hertz = charts.hertz_ticks(edges)
     regions = found.regions[:REGIONS] if found else ()
+    drawn = [
+        ("power", pictures.spectrogram(ref_db, top), "reference", scale, "Spectrogram of the reference"),
+        ("power", pictures.spectrogram(test_db, top), "test", scale if alone else "", "Spectrogram of the test"),
+        (
+            "change",
+            change,
+            "test over reference",
+            f"\N{MINUS SIGN}{end:.0f} to +{end:.0f} dB",
+            "Difference of the spectrograms: blue where the test is quieter, orange where it is louder",
+        ),
+    ]
     return [
         {
             "kind": kind,
@@ -243,17 +257,7 @@ def _pictures(
             if kind == "change"
             else [],
         }
-        for kind, image, tag, scaled, alt in (
-            ("power", pictures.spectrogram(ref_db, top), "reference", scale, "Spectrogram of the reference"),
-            ("power", pictures.spectrogram(test_db, top), "test", "", "Spectrogram of the test"),
-            (
-                "change",
-                change,
-                "test over reference",
-                f"\N{MINUS SIGN}{end:.0f} to +{end:.0f} dB",
-                "Difference of the spectrograms: blue where the test is quieter, orange where it is louder",
-            ),
-        )
+        for kind, image, tag, scaled, alt in (drawn[1:2] if alone else drawn)
     ]
 
 
@@ -270,7 +274,7 @@ def _box(region: explain.Region, view: tuple[float, float], edges: Array) -> dic
     }
 
 
-def _player(sound: Sound | None, view: tuple[float, float]) -> dict[str, Any]:
+def _player(sound: Sound | None, view: tuple[float, float], alone: bool) -> dict[str, Any]:
     if sound is None:
         return {"sound": None}
     span = view[1] - view[0]
@@ -291,5 +295,11 @@ def _player(sound: Sound | None, view: tuple[float, float]) -> dict[str, Any]:
             for a, b in silent
             if b - a > 0.01
         ],
-        "player": {"view": view, "sound": [sound.start, sound.end], "rate": sound.rate, "match_db": gain},
+        "player": {
+            "view": view,
+            "sound": [sound.start, sound.end],
+            "rate": sound.rate,
+            "match_db": gain,
+            "alone": alone,
+        },
     }

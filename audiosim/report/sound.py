@@ -23,7 +23,8 @@ QUIET = 2**-6  # peak below which 16 bits are too few
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sound:
-    """start, end: seconds of the recording. ref, test: FLAC in base64, or WAV at rates that FLAC does not know.
+    """start, end: seconds of the recording. ref, test: FLAC in base64, or WAV at rates that FLAC does not know; ref is
+    empty where there is no reference.
 
     match_db: what brings the test to the loudness of the reference; None where either has none.
     notes: what was done to fit them.
@@ -66,8 +67,9 @@ def worst(comparison: Comparison, specs: Sequence[str], seconds: float) -> tuple
     return 0.0, seconds
 
 
-def cut(comparison: Comparison, start: float, end: float) -> Sound:
-    """Both recordings from start to end: at most two channels, 16 bits where that is enough, else 24.
+def cut(comparison: Comparison, start: float, end: float, *, alone: bool = False) -> Sound:
+    """Both recordings from start to end, the test alone where there is no reference: at most two channels, 16 bits
+    where that is enough, else 24.
 
     Where 16 bits round, both get the same dither, so that what is identical stays so.
     """
@@ -83,16 +85,18 @@ def cut(comparison: Comparison, start: float, end: float) -> Sound:
     peak = max(float(np.abs(c).max()) for c in clips)
     if peak > 1.0:
         clips = [c / peak for c in clips]
-        notes.append(f"Both are lowered by {20 * np.log10(peak):.1f} dB for listening: they go beyond full scale.")
+        who, they = ("It is", "it goes") if alone else ("Both are", "they go")
+        notes.append(f"{who} lowered by {20 * np.log10(peak):.1f} dB for listening: {they} beyond full scale.")
     match_db = _match_db(clips[0], clips[1], rate)
     bits: Any = 16 if peak >= QUIET else 24
     if bits == 16 and any((np.rint(c * 32768) != c * 32768).any() for c in clips):
         random = np.random.default_rng(0)
         noise = (random.random(last - first) - random.random(last - first)) / 32768
         clips = [np.clip(c + noise, -1.0, 1.0) for c in clips]
-    made = [Signal(c.astype(np.float32), rate) for c in clips]
+    made = [Signal(c.astype(np.float32), rate) for c in (clips[1:] if alone else clips)]
     heard = [b64encode(audio.encode(s, audio.lossless(s), bits)).decode("ascii") for s in made]
-    return Sound(first / rate, last / rate, rate, heard[0], heard[1], match_db, tuple(notes))
+    before, after = ["", *heard] if alone else heard
+    return Sound(first / rate, last / rate, rate, before, after, match_db, tuple(notes))
 
 
 def _badness(comparison: Comparison, spec: str) -> tuple[Array, Array]:

@@ -61,6 +61,9 @@ def test_a_report_says_that_there_is_no_reference(folders, cli):
     page = (folders / "r.html").read_text()
     assert "no reference" in page
     assert "silent" not in page.partition("<script")[0]
+    assert page.count("Spectrogram of the test") == page.count('class="audio-A"></script>') == 2
+    for words in ("Spectrogram of the reference", "Difference of the spectrograms", "reference and test", "distance"):
+        assert words not in page.partition("</style>")[2].rpartition("<script>")[0], words
 
 
 @pytest.mark.parametrize(

@@ -372,8 +372,30 @@ def systems(batch, tmp_path_factory):
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def alone(pair, tmp_path_factory):
+    """The report of a recording without a reference."""
+    rows, compared = pair("near.wav", 0.01, reference="", seconds=2.0)
+    path = tmp_path_factory.mktemp("alone") / "report.html"
+    path.write_text(report.page(rows, lambda _: compared).text, encoding="utf-8")
+    return path.as_uri()
+
+
+def test_without_a_reference_the_test_is_played_alone(browser, alone):
+    browser.get(alone)
+    shown = "[...document.querySelectorAll('.player button')].filter(b => b.checkVisibility()).map(b => b.dataset.do)"
+    assert run(browser, f"return {shown}") == ["play", "loop"]
+    assert run(browser, "return document.images.length") == 1
+    press(browser, "a", "d", "m", "x", " ")
+    until(browser, "player.playing")
+    hears(browser, 0.0, 1.0)
+    assert run(browser, "return [player.source, player.matched, player.trial]") == ["B", False, None]
+    run(browser, "player.pause()")
+    assert browser.get_log("browser") == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", ["address", "systems"])
+@pytest.mark.parametrize("page", ["address", "systems", "alone"])
 def test_axe_finds_nothing(browser, request, page, scheme):
     axe = pytest.importorskip(
         "axe_playwright_python", reason="axe-playwright-python, which brings axe, is not installed"
