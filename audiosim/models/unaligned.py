@@ -56,7 +56,7 @@ def measure(
 
 
 def twin(feature: Callable[[Any], Any], distance: Callable[[Any, Any], Any]) -> Twin:
-    """Of feature [item, channel, sample] -> [item, ...] and the distance of two such [item], both as torch text, float64."""
+    """Of feature [item, channel, sample] -> [item, ...] and the distance of two such [item], torch text in float64."""
     from ..hearing.tensors import in_float64
 
     return in_float64(lambda ref, test: distance(feature(ref), feature(test))[:, None])
