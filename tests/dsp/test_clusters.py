@@ -55,6 +55,19 @@ def test_transport_is_the_solution_of_the_linear_programme(seed: int) -> None:
     assert clusters.cheapest(cost, supply, demand) == pytest.approx(wanted, rel=1e-9)
 
 
+def mixture(seed: int) -> Array:
+    """16 clusters of 20 dimensions."""
+    rng = np.random.default_rng(seed)
+    return np.column_stack([rng.dirichlet(np.ones(16)), 3 * rng.standard_normal((16, 20)), rng.gamma(2, 1, (16, 20))])
+
+
+@pytest.mark.parametrize(("seed", "wanted"), [(1, 223.28261272054525), (3, 225.9866938747126), (5, 247.03525529517344)])
+def test_transport_as_pot(seed: int, wanted: float) -> None:
+    """POT 0.9.7.post1, ot.emd2(a, b, M): weights of both, and the symmetrised divergence of Gaussians with diagonal
+    covariances from its textbook formula."""
+    assert distance("transport", mixture(seed), mixture(seed + 1)) == pytest.approx(wanted, rel=1e-12)
+
+
 def test_transport_of_two_points() -> None:
     """One cluster each: the symmetrised divergence (s/t + t/s + m^2 (1/s + 1/t)) / 2 - 1 of every dimension."""
     one, other = np.array([[1.0, 0, 0, 2, 1]]), np.array([[1.0, 1, 2, 1, 4]])
