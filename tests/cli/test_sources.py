@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from audiosim.batch.workers import compared
+from audiosim.match import Policy
 from audiosim.testing.signals import noise
 from tests.conftest import Done
 
@@ -85,6 +87,12 @@ def test_folders_of_stems(cli: Cli, stems: Path, tmp_path: Path) -> None:
     folders = tmp_path / "ref", tmp_path / "est"
     done = cli("batch", *folders, "--stems", "-m", SPEC, "--format", "jsonl", "-q")
     alone = cli("compare", *given(stems), "-m", SPEC, "--json")
-    values = [json.loads(line)["value"] for line in done.out.splitlines()]
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    values = [row["value"] for row in rows]
     assert values == pytest.approx([row["results"][0]["value"] for row in json.loads(alone.out)], abs=1e-9)
+    again = compared(rows[:1], Policy(), [(row["reference"], row["test"]) for row in rows[1:]])
+    assert again.results[SPEC].value == values[0]  # for the page
+    page = tmp_path / "page.html"
+    assert cli("batch", *folders, "--stems", "-m", SPEC, "--report", page, "-q").code == 0
+    assert f"{values[0]:.3f}" in page.read_text(encoding="utf-8")
     assert cli("batch", "--manifest", "m.csv", "--stems", "-m", SPEC).code == 2
