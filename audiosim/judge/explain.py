@@ -355,6 +355,7 @@ def card_parts(name: str) -> dict[str, list[tuple[str, str]]]:
     metric = metrics.get(name)
     card = metric.card
     low, high = card.range
+    trains = card.gradient != "none"
     about = "\n\n".join(" ".join(paragraph.split()) for paragraph in metric.doc.split("\n\n"))
     ignored = card.target_gradient_ignores
     return {
@@ -393,8 +394,11 @@ def card_parts(name: str) -> dict[str, list[tuple[str, str]]]:
             ("gradient of the target", ignored and f"takes {ignored} for constant"),
             ("silent estimate", card.zero_gradient_on_silence and "has a gradient of zero; use Loss(dither=-100)"),
             ("silent target", card.ratio and "Loss(silent=) says whether it counts"),
-            ("gradient of an item", f"its norm, times the root of its samples, is at most {card.steepest:g}"),
-            ("gradient of the gradient", not card.twice and "none"),
+            (
+                "gradient of an item",
+                trains and f"its norm, times the root of its samples, is at most {card.steepest:g}",
+            ),
+            ("gradient of the gradient", trains and not card.twice and "none"),
         ),
         "What tests hold it to": _known(
             ("symmetric", "yes" if card.symmetric else "no"),
