@@ -62,8 +62,7 @@ MODULATIONS = {
     "lowpass": Modulation(100, (0.0,), (15.92,)),  # 20 ms
 }
 
-LANES = 36 if numba.config.DISABLE_JIT else 12  # bands that the kernels take side by side
-ROW = 36 if numba.config.DISABLE_JIT else 16  # numbers from one row of a state to the next: a power of two, for speed
+LANES = 36 if numba.config.DISABLE_JIT else 16  # bands that the kernels take side by side
 BLOCK = 1024  # samples in work at a time
 LOOPS = len(ADAPTATION)
 
@@ -72,7 +71,7 @@ class Ear(NamedTuple):
     """Constants at a rate; bands are padded to whole groups of LANES."""
 
     frequencies: Array  # Hz [band]
-    state: Array  # [group, row, ROW], flat: before the first sample
+    state: Array  # [group, row, lane], flat: before the first sample
     step: Array  # of the low-pass and of the loops: how much of the old value stays [1 + loop]
     floors: Array  # of the loops' divisors [loop]
 
@@ -100,10 +99,10 @@ def ear(rate: int) -> Ear:
     padded = np.append(f, np.full(groups * LANES - f.size, BASE))
     poles = np.exp(2 * np.pi * (1j * padded - WIDTH * (padded / EAR_Q + LEAST_BANDWIDTH)) / inner)
     floors = 10 ** (-RANGE / 20 / 2.0 ** np.arange(1, LOOPS + 1))
-    state = np.zeros((groups, _ROWS, ROW))
+    state = np.zeros((groups, _ROWS, LANES))
     for row, values in enumerate((poles.real, poles.imag, 2 * (1 - np.abs(poles)) ** 4)):
-        state[:, row, :LANES] = values.reshape(groups, LANES)
-    state[:, _D1 // ROW :] = floors[:, None]
+        state[:, row] = values.reshape(groups, LANES)
+    state[:, _D1 // LANES :] = floors[:, None]
     times = np.array([1 / (2 * np.pi * FINE_STRUCTURE), *ADAPTATION])
     return Ear(f, state.reshape(groups, -1), np.exp(-1 / (inner * times)), floors)
 
@@ -126,7 +125,7 @@ def _adapted(samples: Array, rate: int, m: Modulation, threads: int) -> Array:
 
     def group(g: int) -> None:
         state, part, flat = e.state[g].copy(), np.empty(BLOCK * LANES), out[g].reshape(-1)
-        unused = np.empty(_KEPT * ROW)
+        unused = np.empty(_KEPT * LANES)
         for first in range(0, samples.size, BLOCK):
             x = samples[first : first + BLOCK]
             _hear(x, state, e.step, e.floors, unused, part)
@@ -150,12 +149,12 @@ def _adapted_slope(samples: Array, rate: int, m: Modulation, slope: Array, threa
     out = np.zeros((groups, samples.size))
 
     def group(g: int) -> None:
-        state, back, states = e.state[g].copy(), np.zeros(_BACK * ROW), []
-        part, record = np.empty(BLOCK * LANES), np.empty(BLOCK * _KEPT * ROW)
+        state, back, states = e.state[g].copy(), np.zeros(_BACK * LANES), []
+        part, record = np.empty(BLOCK * LANES), np.empty(BLOCK * _KEPT * LANES)
         starts = range(0, samples.size, BLOCK)
         for first in starts:
             states.append(state.copy())
-            _hear(samples[first : first + BLOCK], state, e.step, e.floors, record[: _KEPT * ROW], part)
+            _hear(samples[first : first + BLOCK], state, e.step, e.floors, record[: _KEPT * LANES], part)
         for first in reversed(starts):
             x = samples[first : first + BLOCK]
             state = states.pop()
@@ -235,11 +234,11 @@ class _Low(NamedTuple):
 # Rows of the state, flat so that compilers see that they do not overlap: poles and gain of the filters, their four
 # stages, the low-pass, the divisors of the loops.
 _RE, _IM, _GAIN, _1, _2, _3, _4, _LOW, _D1, _D2, _D3, _D4, _D5 = (
-    ROW * row for row in (0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14, 15, 16)
+    LANES * row for row in (0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14, 15, 16)
 )
 _ROWS = 17
 # Rows of the record: outputs of filter and low-pass, and the divisors before the sample.
-_FILTERED, _FLOWN, _K1, _K2, _K3, _K4, _K5 = (ROW * row for row in range(7))
+_FILTERED, _FLOWN, _K1, _K2, _K3, _K4, _K5 = (LANES * row for row in range(7))
 _KEPT = 7
 
 
@@ -267,10 +266,10 @@ if numba.config.DISABLE_JIT:  # lanes one by one would take plain Python minutes
 def _hear(x: Array, state: Array, step: Array, floors: Array, record: Array, out: Array) -> None:
     """out [sample, lane], flat: output of the loops, 0 at the threshold, in model units.
 
-    record [sample, row, ROW], flat: what the way back needs, or that of the last sample where there is no room for
+    record [sample, row, lane], flat: what the way back needs, or that of the last sample where there is no room for
     more. Written out, because compilers vectorise over no calls.
     """
-    keep = _KEPT * ROW if record.size >= x.size * _KEPT * ROW else 0
+    keep = _KEPT * LANES if record.size >= x.size * _KEPT * LANES else 0
     c, a1, a2, a3, a4, a5 = step[0], step[1], step[2], step[3], step[4], step[5]
     f1, f2, f3, f4, f5 = floors[0], floors[1], floors[2], floors[3], floors[4]
     quiet = f1 * f1
@@ -278,21 +277,21 @@ def _hear(x: Array, state: Array, step: Array, floors: Array, record: Array, out
     for i in range(x.size):
         sample = x[i]
         y = out[i * LANES : i * LANES + LANES]
-        kept = record[i * keep : i * keep + _KEPT * ROW]
+        kept = record[i * keep : i * keep + _KEPT * LANES]
         for k in _each_lane():
             a, b = state[_RE + k], state[_IM + k]
-            p, q = state[_1 + k], state[_1 + ROW + k]
+            p, q = state[_1 + k], state[_1 + LANES + k]
             p, q = a * p - b * q + sample, a * q + b * p
-            state[_1 + k], state[_1 + ROW + k] = p, q
-            r, s = state[_2 + k], state[_2 + ROW + k]
+            state[_1 + k], state[_1 + LANES + k] = p, q
+            r, s = state[_2 + k], state[_2 + LANES + k]
             p, q = a * r - b * s + p, a * s + b * r + q
-            state[_2 + k], state[_2 + ROW + k] = p, q
-            r, s = state[_3 + k], state[_3 + ROW + k]
+            state[_2 + k], state[_2 + LANES + k] = p, q
+            r, s = state[_3 + k], state[_3 + LANES + k]
             p, q = a * r - b * s + p, a * s + b * r + q
-            state[_3 + k], state[_3 + ROW + k] = p, q
-            r, s = state[_4 + k], state[_4 + ROW + k]
+            state[_3 + k], state[_3 + LANES + k] = p, q
+            r, s = state[_4 + k], state[_4 + LANES + k]
             p, q = a * r - b * s + p, a * s + b * r + q
-            state[_4 + k], state[_4 + ROW + k] = p, q
+            state[_4 + k], state[_4 + LANES + k] = p, q
             v = p * state[_GAIN + k]
             kept[_FILTERED + k] = v
             v = c * state[_LOW + k] + (1 - c) * larger(v, 0.0)
@@ -343,13 +342,16 @@ def _decimate(x: Array, first: int, table: Array, up: int, down: int, half: int,
         taps = table[position % up]
         y = out[m * LANES : m * LANES + LANES]
         n = low
-        while n + 4 <= high:
+        while n + 8 <= high:
             at = (n - first) * LANES
-            z = x[at : at + 4 * LANES]
+            z = x[at : at + 8 * LANES]
             t0, t1, t2, t3 = taps[n - start], taps[n - start + 1], taps[n - start + 2], taps[n - start + 3]
+            t4, t5, t6, t7 = taps[n - start + 4], taps[n - start + 5], taps[n - start + 6], taps[n - start + 7]
             for k in _each_lane():
-                y[0 + k] += (t0 * z[0 + k] + t1 * z[LANES + k]) + (t2 * z[2 * LANES + k] + t3 * z[3 * LANES + k])
-            n += 4
+                a = (t0 * z[0 + k] + t1 * z[LANES + k]) + (t2 * z[2 * LANES + k] + t3 * z[3 * LANES + k])
+                b = (t4 * z[4 * LANES + k] + t5 * z[5 * LANES + k]) + (t6 * z[6 * LANES + k] + t7 * z[7 * LANES + k])
+                y[0 + k] += a + b
+            n += 8
         while n < high:
             at = (n - first) * LANES
             z = x[at : at + LANES]
@@ -381,7 +383,7 @@ def _spread(slope: Array, first: int, table: Array, up: int, down: int, half: in
 
 
 # Rows of the adjoint's state: four stages, the low-pass, the divisors.
-_B1, _B2, _B3, _B4, _BLOW, _BD1, _BD2, _BD3, _BD4, _BD5 = (ROW * row for row in (0, 2, 4, 6, 8, 9, 10, 11, 12, 13))
+_B1, _B2, _B3, _B4, _BLOW, _BD1, _BD2, _BD3, _BD4, _BD5 = (LANES * row for row in (0, 2, 4, 6, 8, 9, 10, 11, 12, 13))
 _BACK = 14
 
 
@@ -397,7 +399,7 @@ def _recede(slope: Array, record: Array, state: Array, back: Array, step: Array,
     scale = RANGE / (1 - f5)
     for i in range(out.size - 1, -1, -1):
         given = slope[i * LANES : i * LANES + LANES]
-        kept = record[i * _KEPT * ROW : (i + 1) * _KEPT * ROW]
+        kept = record[i * _KEPT * LANES : (i + 1) * _KEPT * LANES]
         for k in _each_lane():
             low = kept[_FLOWN + k]
             d1, d2, d3, d4, d5 = kept[_K1 + k], kept[_K2 + k], kept[_K3 + k], kept[_K4 + k], kept[_K5 + k]
@@ -426,18 +428,18 @@ def _recede(slope: Array, record: Array, state: Array, back: Array, step: Array,
             back[_BLOW + k] = c * h
             g = (1 - c) * h * (kept[_FILTERED + k] > 0) * state[_GAIN + k]
             a, b = state[_RE + k], state[_IM + k]
-            r, s = back[_B1 + k], back[_B1 + ROW + k]
+            r, s = back[_B1 + k], back[_B1 + LANES + k]
             p, q = a * r + b * s + g, a * s - b * r
-            back[_B1 + k], back[_B1 + ROW + k] = p, q
-            r, s = back[_B2 + k], back[_B2 + ROW + k]
+            back[_B1 + k], back[_B1 + LANES + k] = p, q
+            r, s = back[_B2 + k], back[_B2 + LANES + k]
             p, q = a * r + b * s + p, a * s - b * r + q
-            back[_B2 + k], back[_B2 + ROW + k] = p, q
-            r, s = back[_B3 + k], back[_B3 + ROW + k]
+            back[_B2 + k], back[_B2 + LANES + k] = p, q
+            r, s = back[_B3 + k], back[_B3 + LANES + k]
             p, q = a * r + b * s + p, a * s - b * r + q
-            back[_B3 + k], back[_B3 + ROW + k] = p, q
-            r, s = back[_B4 + k], back[_B4 + ROW + k]
+            back[_B3 + k], back[_B3 + LANES + k] = p, q
+            r, s = back[_B4 + k], back[_B4 + LANES + k]
             p, q = a * r + b * s + p, a * s - b * r + q
-            back[_B4 + k], back[_B4 + ROW + k] = p, q
+            back[_B4 + k], back[_B4 + LANES + k] = p, q
         out[i] = np.sum(back[_B4 : _B4 + LANES])
 
 

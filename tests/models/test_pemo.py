@@ -16,10 +16,10 @@ BANK = pemo.MODULATIONS["bank"]
 def looped(x: Array, rate: int) -> Array:
     """The adaptation loops alone [sample], of x [sample]: filters that pass everything."""
     state = pemo.ear(rate).state[0].copy()
-    state[: 2 * pemo.ROW] = 0
-    state[2 * pemo.ROW : 3 * pemo.ROW] = 1
+    state[: 2 * pemo.LANES] = 0
+    state[2 * pemo.LANES : 3 * pemo.LANES] = 1
     step = np.exp(-1 / (rate * np.array([1e-9, *pemo.ADAPTATION])))
-    out, unused = np.empty(x.size * pemo.LANES), np.empty(7 * pemo.ROW)
+    out, unused = np.empty(x.size * pemo.LANES), np.empty(7 * pemo.LANES)
     pemo._hear(x, state, step, pemo.ear(rate).floors, unused, out)
     first: Array = out[:: pemo.LANES]
     return first
