@@ -444,11 +444,17 @@ def _recede(slope: Array, record: Array, state: Array, back: Array, step: Array,
 
 
 @fused_kernel
-def _modulate(x: Array, poles: Array, drive: Array, state: Array, out: Array) -> None:
-    """out [frame, modulation, band], complex: of x [frame, band]; poles and drive [modulation, 1]."""
-    for i in range(len(x)):
-        state[:] = poles * state + drive * x[i]
-        out[i] = state
+def _modulate(x: Array, poles: Array, state: Array, out: Array) -> None:
+    """out [frame, modulation, band]: of x [frame, band]; poles [modulation]; all but x complex."""
+    for m in range(poles.size):
+        pole = poles[m]
+        drive = 1 - np.abs(pole)
+        for k in range(x.shape[1]):
+            z = state[m, k]
+            for i in range(len(x)):
+                z = pole * z + drive * x[i, k]
+                out[i, m, k] = z
+            state[m, k] = z
 
 
 def modulated(x: Array, m: Modulation, state: Array) -> Array:
@@ -457,8 +463,7 @@ def modulated(x: Array, m: Modulation, state: Array) -> Array:
     state: complex [modulation, band], that before x; turned into that after it.
     """
     out = np.empty((len(x), *state.shape), np.complex128)
-    poles = m.poles[:, None]
-    _modulate(np.ascontiguousarray(x), poles, 1 - np.abs(poles), state, out)
+    _modulate(np.ascontiguousarray(x), m.poles, state, out)
     result: Array = np.where(m.envelope[:, None], np.abs(out), out.real)
     return result
 
