@@ -92,6 +92,7 @@ QUESTIONS: Mapping[str, Question] = {
             "auditory": "with form=audibility: is it heard?",
             "peaq": "how annoying it is, 0 to -4, the standard",
             "peaq-advanced": "the same by a finer ear",
+            "pemo-q": "what added noise does to hearing, 0 to 1",
             "nmr": "whether the error is masked, in dB",
             "visqol": "bears delays and levels, MOS",
             "zimtohrli": "differences just beyond the audible",

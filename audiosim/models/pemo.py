@@ -62,7 +62,7 @@ MODULATIONS = {
     "lowpass": Modulation(100, (0.0,), (15.92,)),  # 20 ms
 }
 
-LANES = 36 if numba.config.DISABLE_JIT else 12  # bands that the kernels take side by side
+LANES = 36 if numba.config.DISABLE_JIT else 16  # bands that the kernels take side by side
 BLOCK = 1024  # samples in work at a time
 LOOPS = len(ADAPTATION)
 
@@ -100,9 +100,9 @@ def ear(rate: int) -> Ear:
     poles = np.exp(2 * np.pi * (1j * padded - WIDTH * (padded / EAR_Q + LEAST_BANDWIDTH)) / inner)
     floors = 10 ** (-RANGE / 20 / 2.0 ** np.arange(1, LOOPS + 1))
     state = np.zeros((groups, _ROWS, LANES))
-    state[:, 0], state[:, 1] = poles.real.reshape(groups, LANES), poles.imag.reshape(groups, LANES)
-    state[:, 2] = (2 * (1 - np.abs(poles)) ** 4).reshape(groups, LANES)
-    state[:, 12 : 12 + LOOPS] = floors[:, None]
+    for row, values in enumerate((poles.real, poles.imag, 2 * (1 - np.abs(poles)) ** 4)):
+        state[:, row] = values.reshape(groups, LANES)
+    state[:, _D1 // LANES :] = floors[:, None]
     times = np.array([1 / (2 * np.pi * FINE_STRUCTURE), *ADAPTATION])
     return Ear(f, state.reshape(groups, -1), np.exp(-1 / (inner * times)), floors)
 
@@ -242,6 +242,9 @@ _FILTERED, _FLOWN, _K1, _K2, _K3, _K4, _K5 = (LANES * row for row in range(7))
 _KEPT = 7
 
 
+larger: Callable[[Any, Any], Any] = np.maximum if numba.config.DISABLE_JIT else max
+
+
 @fused_kernel
 def _each_lane() -> Any:
     return range(LANES)
@@ -291,35 +294,35 @@ def _hear(x: Array, state: Array, step: Array, floors: Array, record: Array, out
             state[_4 + k], state[_4 + LANES + k] = p, q
             v = p * state[_GAIN + k]
             kept[_FILTERED + k] = v
-            v = c * state[_LOW + k] + (1 - c) * (v * (v > 0))
+            v = c * state[_LOW + k] + (1 - c) * larger(v, 0.0)
             state[_LOW + k] = v
             kept[_FLOWN + k] = v
-            v = v * (v > quiet) + quiet * (v <= quiet)
+            v = larger(v, quiet)
             d = state[_D1 + k]
             kept[_K1 + k] = d
             v = v / d
             d = a1 * d + (1 - a1) * v
-            state[_D1 + k] = d * (d > f1) + f1 * (d <= f1)
+            state[_D1 + k] = larger(d, f1)
             d = state[_D2 + k]
             kept[_K2 + k] = d
             v = v / d
             d = a2 * d + (1 - a2) * v
-            state[_D2 + k] = d * (d > f2) + f2 * (d <= f2)
+            state[_D2 + k] = larger(d, f2)
             d = state[_D3 + k]
             kept[_K3 + k] = d
             v = v / d
             d = a3 * d + (1 - a3) * v
-            state[_D3 + k] = d * (d > f3) + f3 * (d <= f3)
+            state[_D3 + k] = larger(d, f3)
             d = state[_D4 + k]
             kept[_K4 + k] = d
             v = v / d
             d = a4 * d + (1 - a4) * v
-            state[_D4 + k] = d * (d > f4) + f4 * (d <= f4)
+            state[_D4 + k] = larger(d, f4)
             d = state[_D5 + k]
             kept[_K5 + k] = d
             v = v / d
             d = a5 * d + (1 - a5) * v
-            state[_D5 + k] = d * (d > f5) + f5 * (d <= f5)
+            state[_D5 + k] = larger(d, f5)
             y[0 + k] = (v - f5) * scale
 
 
@@ -339,13 +342,16 @@ def _decimate(x: Array, first: int, table: Array, up: int, down: int, half: int,
         taps = table[position % up]
         y = out[m * LANES : m * LANES + LANES]
         n = low
-        while n + 4 <= high:
+        while n + 8 <= high:
             at = (n - first) * LANES
-            z = x[at : at + 4 * LANES]
+            z = x[at : at + 8 * LANES]
             t0, t1, t2, t3 = taps[n - start], taps[n - start + 1], taps[n - start + 2], taps[n - start + 3]
+            t4, t5, t6, t7 = taps[n - start + 4], taps[n - start + 5], taps[n - start + 6], taps[n - start + 7]
             for k in _each_lane():
-                y[0 + k] += (t0 * z[0 + k] + t1 * z[LANES + k]) + (t2 * z[2 * LANES + k] + t3 * z[3 * LANES + k])
-            n += 4
+                a = (t0 * z[0 + k] + t1 * z[LANES + k]) + (t2 * z[2 * LANES + k] + t3 * z[3 * LANES + k])
+                b = (t4 * z[4 * LANES + k] + t5 * z[5 * LANES + k]) + (t6 * z[6 * LANES + k] + t7 * z[7 * LANES + k])
+                y[0 + k] += a + b
+            n += 8
         while n < high:
             at = (n - first) * LANES
             z = x[at : at + LANES]
@@ -397,7 +403,7 @@ def _recede(slope: Array, record: Array, state: Array, back: Array, step: Array,
         for k in _each_lane():
             low = kept[_FLOWN + k]
             d1, d2, d3, d4, d5 = kept[_K1 + k], kept[_K2 + k], kept[_K3 + k], kept[_K4 + k], kept[_K5 + k]
-            v1 = (low * (low > quiet) + quiet * (low <= quiet)) / d1
+            v1 = larger(low, quiet) / d1
             v2 = v1 / d2
             v3 = v2 / d3
             v4 = v3 / d4
@@ -438,11 +444,17 @@ def _recede(slope: Array, record: Array, state: Array, back: Array, step: Array,
 
 
 @fused_kernel
-def _modulate(x: Array, poles: Array, drive: Array, state: Array, out: Array) -> None:
-    """out [frame, modulation, band], complex: of x [frame, band]; poles and drive [modulation, 1]."""
-    for i in range(len(x)):
-        state[:] = poles * state + drive * x[i]
-        out[i] = state
+def _modulate(x: Array, poles: Array, state: Array, out: Array) -> None:
+    """out [frame, modulation, band]: of x [frame, band]; poles [modulation]; all but x complex."""
+    for m in range(poles.size):
+        pole = poles[m]
+        drive = 1 - np.abs(pole)
+        for k in range(x.shape[1]):
+            z = state[m, k]
+            for i in range(len(x)):
+                z = pole * z + drive * x[i, k]
+                out[i, m, k] = z
+            state[m, k] = z
 
 
 def modulated(x: Array, m: Modulation, state: Array) -> Array:
@@ -451,8 +463,7 @@ def modulated(x: Array, m: Modulation, state: Array) -> Array:
     state: complex [modulation, band], that before x; turned into that after it.
     """
     out = np.empty((len(x), *state.shape), np.complex128)
-    poles = m.poles[:, None]
-    _modulate(np.ascontiguousarray(x), poles, 1 - np.abs(poles), state, out)
+    _modulate(np.ascontiguousarray(x), m.poles, state, out)
     result: Array = np.where(m.envelope[:, None], np.abs(out), out.real)
     return result
 
