@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from audiosim import metrics
+from audiosim.sets.compared import NUMBERS
+from audiosim.trained import weights
 
 TEXT = (Path(__file__).parent / "benchmarks/other_packages.md").read_text(encoding="utf-8")
 SPEC = re.compile(r"`([^`]+)`")
@@ -22,7 +24,9 @@ def tables() -> dict[str, list[list[str]]]:
     for line in TEXT.splitlines():
         if line.startswith("#"):
             heading = line.lstrip("# ")
-        elif line.startswith("| ") and not line.startswith(("| row", "| torchmetrics |", "| museval,", "| auraloss |")):
+        elif line.startswith("| ") and not line.startswith(
+            ("| row", "| torchmetrics |", "| museval,", "| spafe,", "| auraloss |")
+        ):
             found.setdefault(heading, []).append([cell.strip() for cell in line.strip("|").split("|")])
     return found
 
@@ -40,7 +44,11 @@ def test_a_row_without_a_metric_says_why() -> None:
         for row in rows:
             assert SPEC.search(row[-2]) or (row[-2] in ("no", "audiosim") and row[-1]), row
             for name in SPEC.findall(row[-1]):
-                assert name.startswith("-") or metrics.get(name), row
+                model = name.removeprefix("audiosim models get ")
+                if model != name:
+                    assert model in weights.models(), row
+                elif name not in (*NUMBERS, "divergence") and not name.startswith("-"):
+                    assert metrics.parse(name), row
 
 
 def test_all_rows_of_versa() -> None:

@@ -95,7 +95,8 @@ def human_factor_filters(
     ]
     if not outer[0] <= outer[1]:
         raise UsageError(f"no filter as wide as the ear's fits between {low - 700:g} and {high - 700:g} Hz")
-    centres = 700 * np.expm1(np.linspace(*np.log1p(np.array(outer) / 700), bands))
+    lowest, highest = np.log1p(np.array(outer) / 700)
+    centres = 700 * np.expm1(np.linspace(lowest, highest, bands))
     erb = np.polyval(HUMAN_ERB, centres)
     lower = np.sqrt(erb**2 + (700 + centres) ** 2) - erb - 700
     return _triangles(lower, centres, lower + 2 * erb, rate, n_fft)

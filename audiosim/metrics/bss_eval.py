@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 from math import inf, isfinite, isnan, nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,9 +34,10 @@ CARD = Card(
     source="Vincent et al. 2006, IEEE TASLP 14, 1462; Vincent et al. 2012, Signal Processing 92, 1928; museval 0.4.1",
     conventions="As museval.evaluate and eval_mus_track: version 4, windows of 1 s, the median of those in which all "
     "sources and estimates sound and the ratio is finite. museval's other function, bss_eval, has window=2,hop=1.5. "
-    "filters=window is version 3, its permutation permutation=window; window=0 the whole recording, as bss_eval_images of mir_eval; with "
-    "target=sources, too, its bss_eval_sources, and fast_bss_eval. taps=1 with target=sources gives SI-SDR, SI-SIR and "
-    "SI-SAR (Le Roux et al. 2019). What is below 1e-15 of the energy is rounding, and counts as nothing.",
+    "filters=window is version 3, whose permutation is permutation=window; window=0 is the whole recording, as "
+    "bss_eval_images of mir_eval; with target=sources, too, its bss_eval_sources, and fast_bss_eval. taps=1 with "
+    "target=sources gives SI-SDR, SI-SIR and SI-SAR (Le Roux et al. 2019). What is below 1e-15 of the energy is "
+    "rounding, and counts as nothing.",
     silence="Undefined where a source or an estimate is silent throughout, or in every window.",
     caveat="Compares estimates of the sources of one mixture; sir needs all of them: --source and --estimate. sdr of "
     "images is the plain signal-to-noise ratio in windows. Not for quality: it hears neither masking nor loudness. A "
@@ -219,19 +219,17 @@ def _taken_apart(
 
 def _reordered(sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options) -> Any:
     """As _ratios, of the estimate that the first source is given in each window."""
-    order = sorted(
-        range(len(sources)), key=lambda i: _place(estimates[i][0])
-    )  # the same, whichever source is asked for
+    from scipy.optimize import linear_sum_assignment
+
+    order = sorted(range(len(sources)), key=lambda i: _place(estimates[i][0]))  # whichever source is asked for
     sources, estimates = ([signals[i] for i in order] for signals in (sources, estimates))
     what = "bss-eval, reordered", o, tuple(_place(x) for signals in (*sources, *estimates) for x in signals)
     table = engine.cache.cached(estimates[0][0].samples, what, lambda: _every(sources, estimates, view, o))
-    every, first = range(len(sources)), order.index(0)
-    rows = []
-    for window in table:
-        sir = np.where(np.isnan(window[..., 2]), -inf, window[..., 2])
-        best = max(permutations(every), key=lambda given: float(sir[every, given].mean()))
-        rows.append(window[first, best[first]])
-    return np.array(rows)
+    first = order.index(0)
+    sirs = np.nan_to_num(table[..., 2], nan=0.0, posinf=1e3, neginf=-1e3)
+    return np.array(
+        [x[first, linear_sum_assignment(sir, maximize=True)[1][first]] for x, sir in zip(table, sirs, strict=True)]
+    )
 
 
 def _every(sources: Sequence[list[Stream]], estimates: Sequence[list[Stream]], view: View, o: Options) -> Any:

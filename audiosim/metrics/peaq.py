@@ -19,15 +19,16 @@ nor does this one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import nan
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from .. import models
 from ..answer import Channel, Pair
 from ..card import Card
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..models.peaq.audible import NEVER_LOUD, Audible, Playback
 from ..models.peaq.network import Network, grade
 from ..result import Twin
@@ -42,7 +43,10 @@ CARD = Card(
     source="ITU-R BS.1387-1, basic version, read as GstPEAQ 0.6.1 does (Holters and Zoelzer, DAFx-15)",
     conventions="Compatible with GstPEAQ, so not conforming to the standard; no public program conforms. PQevalAudio"
     " differs in EHS, by 0.07 ODG in the mean. The grade within the network's training range is the detail"
-    " ODG_clipped.",
+    " ODG_clipped. ear=44.1k resamples nothing: frames of 2048 samples, and all else in Hz and seconds. It has the"
+    " variables of PQevalAudio with its rate set to 44100, but gives the network bandwidths in bins of 48 kHz, for"
+    " which it was trained. No standard knows it. Grades may differ by 1 from those of the resampled recording, which"
+    " has nothing above 22 kHz and so a larger bandwidth.",
     silence="Undefined for a silent reference, a silent test, and where the two are never loud (0.1 sone) at once.",
     caveat="It aligns nothing: signals must be aligned to the sample and in level. It was made for codecs; whatever is"
     " worse than 64 kbit/s scores about -3.8, in no order: there DI or two-f tell more. As a loss it is for what is"
@@ -100,7 +104,16 @@ NETWORK = Network(
 )
 BOTH_EARS = [NETWORK.names.index("ADB"), NETWORK.names.index("MFPD")]
 
-Options = Playback
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Playback):
+    ear: Annotated[
+        Literal["48k", "44.1k"], "44.1k: of recordings at 44.1 kHz, by an ear made for that rate; no standard knows it"
+    ] = "48k"
+
+    @property
+    def resampled_to(self) -> int | None:
+        return None if self.ear == "48k" else 44100
 
 
 def twin(rate: int, o: Options) -> Twin:
@@ -111,6 +124,8 @@ def twin(rate: int, o: Options) -> Twin:
     from ..models.peaq.output_tensors import OutputVariables
     from ..models.peaq.tensors import together
 
+    if o.resampled_to:
+        raise UsageError("peaq:ear=44.1k has no gradient to train on; use 48 kHz")
     variables = OutputVariables(o.level)
 
     def value(ref: Any, test: Any) -> Any:
@@ -126,7 +141,7 @@ def twin(rate: int, o: Options) -> Twin:
 
 def measure(pairs: list[Pair], o: Options) -> Channel:
     variables = models.peaq.output_variables
-    sound = Audible.of(pairs, o.level, stereo=True)
+    sound = Audible.of(pairs, o.level, stereo=True, rate=o.resampled_to)
     if isinstance(sound, str):
         return Channel(value=nan, reason=sound)
     heard = variables.listen(sound, everything=True)

@@ -94,7 +94,8 @@ class PerceptualLinearPrediction:
         dsp.linear_prediction.levinson(r, a)
         dsp.linear_prediction.cepstra(a, c[:, 1:])
         c[:, 0] = np.log((a * r).sum(1))  # of the prediction error
-        return c * self.lifter
+        liftered: Array = c * self.lifter
+        return liftered
 
     def differentiable(self) -> Callable[[Any], Any]:
         import torch

@@ -231,3 +231,34 @@ def test_network_on_the_edges_of_its_range() -> None:
         lowest = of.index(of.least)
         np.testing.assert_allclose(lowest, of.output_bias + of.output @ hidden)
         assert of.index(of.least - 1, clamp=True) == lowest != of.index(of.least - 1)
+
+
+# PQevalAudio (Kabal's Matlab code, NikolajAndersson/PEAQ bfa9b80) under Octave 7.3 with every Fs set to 44100, of
+# steady_tones(): its variables in the order of the network, bandwidths in bins of 44100 / 2048 Hz. With Fs = 48000, at
+# that rate, the two programs differ by as much as here.
+AT_44100 = [
+    *(442.918604651163, 442.918604651163, -17.3120450785179, 7.61739515175843, -0.118647858543334, 0.177063636151695),
+    *(7.61428915226781, 21.4072876850707, 0.116185915000875, 0.552675658577438, 0.0),
+]
+
+
+def steady_tones() -> tuple[Any, Any]:
+    """2 s at 44.1 kHz of tones that beat, and the same through a soft clipper and with noise, on a grid of 16 bit."""
+    t, rng = np.arange(88200) / 44100, np.random.default_rng(5)
+    hertz = (220, 440.7, 663, 1330, 2777, 5500, 9500)
+    tones = sum(np.sin(2 * np.pi * f * t + k) / k for k, f in enumerate(hertz, 1))
+    ref = 0.15 * tones * (0.6 + 0.4 * np.sin(2 * np.pi * 2.3 * t)) + 0.01 * rng.standard_normal(t.size)
+    test = np.tanh(1.4 * ref) / 1.4 + 0.002 * rng.standard_normal(t.size)
+    return tuple(np.round(x[None] * 32768) / 32768 for x in (ref, test))
+
+
+def test_an_ear_for_44100_hz() -> None:
+    found = compare(*steady_tones(), "peaq:ear=44.1k", 44100, detail="profile")["peaq:ear=44.1k"]
+    variables = np.array([found.details[name] for name in peaq.NETWORK.names])
+    variables[:2] *= 48000 / 44100
+    assert variables == pytest.approx(AT_44100, rel=0.01)
+    exact = [0, 1, 4]  # bandwidths and ADB
+    assert variables[exact] == pytest.approx(np.array(AT_44100)[exact], rel=1e-6)
+    assert np.diff(found.times) == pytest.approx(1024 / 44100)
+    with pytest.raises(UsageError, match="has no gradient to train on"):
+        peaq.twin(48000, peaq.Options(ear="44.1k"))

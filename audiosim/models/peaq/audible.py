@@ -49,10 +49,18 @@ class Audible:
     threads: int
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair], level: float, step: float | None = None, stereo: bool = False) -> Audible | str:
+    def of(
+        cls,
+        pairs: Sequence[Pair],
+        level: float,
+        step: float | None = None,
+        stereo: bool = False,
+        rate: int | None = None,
+    ) -> Audible | str:
         """What is audible of all channels, or why nothing is.
 
         level: dB SPL of a full-scale sine. step: width of a band in Bark. stereo: more than two channels are refused.
+        rate: of the ear, Hz; None: the standard's.
         """
         if stereo and len(pairs) > 2:
             return f"it takes mono and stereo only, these have {len(pairs)} channels"
@@ -61,9 +69,9 @@ class Audible:
         ref, test = ([p.samples[i][:length] for p in pairs] for i in (0, 1))
         frames = fft_ear.data_boundary(ref)
         if frames[0] == frames[1]:
-            return fft_ear.without_frames(length)
+            return fft_ear.without_frames(length, rate or fft_ear.RATE)
         places = fft_ear.sounding(ref, test)
-        ear = fft_ear.BarkEar.of(level, step or fft_ear.STEP)
+        ear = fft_ear.BarkEar.of(level, step or fft_ear.STEP, rate or fft_ear.RATE)
         cuts = edges = None
         if first.detail != "value":
             cuts, edges = scales.bands(ear.centres, ear.edges[-1], first.band_edges)
@@ -84,13 +92,13 @@ class Audible:
     def times(self) -> Array:
         """Centres of the frames that count, seconds."""
         fft_ear = models.peaq.fft_ear
-        result: Array = (np.arange(*self.frames) * fft_ear.HOP + fft_ear.FRAME / 2) / fft_ear.RATE
+        result: Array = (np.arange(*self.frames) * fft_ear.HOP + fft_ear.FRAME / 2) / self.ear.rate
         return result
 
     @property
     def times_of_changes(self) -> Array:
         """Of what depends on a frame and the one before it: half-way between their centres, seconds."""
-        return self.times - models.peaq.fft_ear.HOP / models.peaq.fft_ear.RATE / 2
+        return self.times - models.peaq.fft_ear.HOP / self.ear.rate / 2
 
     def grid(self, times: Array) -> dict[str, Any]:
         """Fields of a Channel: where its cells lie."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ... import engine
 from ...engine.elementary import exponentials, logarithms
 from ...engine.kernel import kernel
-from .fft_ear import BLOCK, HOP, RATE, BarkEar, Block, add_up, decays, listener, noise_to_mask
+from .fft_ear import BLOCK, FRAME, HOP, RATE, BarkEar, Block, add_up, decays, listener, noise_to_mask
 
 Array = NDArray[Any]
 
@@ -23,6 +23,7 @@ LOUDNESS = 1.07664  # eq. 58
 LAGS = 256  # of the error's autocorrelation over frequency; as many bins
 WINDOW = np.sqrt(8 / 3) * 0.5 * (1 - np.cos(2 * np.pi * np.arange(LAGS) / (LAGS - 1))) / LAGS
 HIGH_BIN, TOP_BIN, LAST_BIN = 921, 1024, 346  # bandwidth: noise above the first, nothing counts up to the last
+HIGH, LAST = 21586.0, 8109.0  # Hz, of the first and the last (Kabal, section 4.4)
 LEAST = 1e-140  # energy in a bin; what is less is digital silence
 
 
@@ -51,7 +52,9 @@ class Disturbance:
         self.cells, self.sones = np.zeros((2, frames, 0 if cuts is None else len(cuts) - 1))
         self.exceeding, self.steps = np.empty((2, BLOCK, ear.bands))
         self._listeners = listener(ref, ear, frames), listener(test, ear, frames)
-        self._decay = decays(ear.centres, 0.050)
+        self._decay = decays(ear.centres, 0.050, rate=ear.rate)
+        bins = FRAME / ear.rate
+        self._bandwidth = (HIGH_BIN, LAST_BIN) if ear.rate == RATE else (round(HIGH * bins), round(LAST * bins))
         self._quiet = 100 * ear.noise**0.3
         self._levels, self._factors, self._corrections = np.zeros((3, 2, ear.bands))
         self._envelopes = np.zeros((2, 3, ear.bands))
@@ -62,14 +65,14 @@ class Disturbance:
         ref, test = blocks = self._listeners[0](start, frames), self._listeners[1](start, frames)
         here = slice(start, start + frames)
         m, n, average, _, r, t, local = self._work[:, :frames]
-        modulate(ref.spread, self._decay, RATE / HOP, self._envelopes[0], m, average)
-        modulate(test.spread, self._decay, RATE / HOP, self._envelopes[1], n, _)
+        modulate(ref.spread, self._decay, self.ear.rate / HOP, self._envelopes[0], m, average)
+        modulate(test.spread, self._decay, self.ear.rate / HOP, self._envelopes[1], n, _)
         sums = self.difference[here], self.difference_2[here], self.weight[here]
         modulation_differences(m, n, average, self._quiet, local, *sums)
         _detection(ref.excitation, test.excitation, self.exceeding[:frames], self.steps[:frames])
         if self.everything:
             noise_to_mask(ref, test, self.ear, self.noise[here], self.highest[here], local)
-            _bandwidths(ref.power, test.power, self.bandwidths[here])
+            _bandwidths(ref.power, test.power, *self._bandwidth, self.bandwidths[here])
             memories = self._levels, self._factors, self._corrections
             adapt(ref.excitation, test.excitation, self._decay, BEFORE, AFTER, *memories, r, t)
             noise_loudness(r, t, m, n, self.ear.noise, ALPHA, THRESHOLD, S0, self.noise_loudness[here])
@@ -323,19 +326,19 @@ def highest_smoothed(probability: Array) -> float:
 
 
 @kernel
-def _bandwidths(ref: Array, test: Array, out: Array) -> None:
-    """One more than the last bin below 21.6 kHz in which the reference is 10 dB above what the test has at higher
-    frequencies, and then the same of the test and 5 dB; both 0 where the first is not above 8.1 kHz (section 4.4)."""
+def _bandwidths(ref: Array, test: Array, high: int, last: int, out: Array) -> None:
+    """One more than the last bin below `high` in which the reference is 10 dB above what the test has at higher
+    frequencies, and then the same of the test and 5 dB; both 0 where the first is not above `last` (section 4.4)."""
     for f in range(ref.shape[0]):
         r, t = ref[f], test[f]
         noise = 0.0
-        for k in range(HIGH_BIN, TOP_BIN):
+        for k in range(high, TOP_BIN):
             noise = max(noise, t[k])
-        width = HIGH_BIN
+        width = high
         while width > 0 and not r[width - 1] > 10 * noise:
             width -= 1
         out[f] = 0
-        if width > LAST_BIN:
+        if width > last:
             out[f, 0] = width
             while width > 0 and not t[width - 1] >= np.sqrt(10.0) * noise:
                 width -= 1

@@ -22,14 +22,15 @@ from ...hearing.weighting import middle_ear
 
 Array = NDArray[Any]
 
-RATE = 48000  # Hz, the only one that the model is defined at
+RATE = 48000  # Hz, the only one that the standard knows
 FRAME = 2048  # samples
 HOP = 1024  # samples
 STEP = 0.25  # Bark, width of a band in the basic version
 COARSE_STEP = 0.5  # in the advanced version
 LOWEST, HIGHEST = 80.0, 18000.0  # Hz, ends of the bands
 FLOOR = 1e-12  # of the energy in a band
-BETWEEN_BINS = 0.84971762641205  # gamma: peak of the window's transform for a sine of 1019.5 Hz, re its maximum
+CALIBRATION = 1019.5  # Hz, of the sine that has the level
+BETWEEN_BINS = 0.84971762641205  # gamma: peak of the window's transform for that sine at RATE, re its maximum
 BLOCK = 32  # frames that are in work at a time
 LOUD, RUN = 200 / 32768, 5  # sum of magnitudes of so many neighbours that makes a frame sound, not silence
 LN10 = float(np.log(10.0))
@@ -47,7 +48,7 @@ def bark_inverse(z: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarkEar:
-    """The constants of the ear: [band] unless said otherwise.
+    """The constants of the ear at a rate in Hz: [band] unless said otherwise.
 
     centres: Hz; edges: Hz [band + 1]. window: [sample]. gains: [bin], of power: calibration, outer and middle ear.
     overlaps: [band, bin], the share of a bin that a band takes, from starts to stops. noise: internal noise, energy.
@@ -57,6 +58,7 @@ class BarkEar:
     unity: spread energy of energy 1 in all bands. decay: of the excitation, from frame to frame.
     """
 
+    rate: int
     centres: Array
     edges: Array
     window: Array
@@ -74,9 +76,9 @@ class BarkEar:
     decay: Array
 
     @classmethod
-    def of(cls, level: float = 92.0, step: float = STEP) -> BarkEar:
-        """level: dB SPL of a full-scale sine; step: width of a band, Bark."""
-        return _ear(level, step)
+    def of(cls, level: float = 92.0, step: float = STEP, rate: int = RATE) -> BarkEar:
+        """level: dB SPL of a full-scale sine; step: width of a band, Bark; rate: of the samples, Hz."""
+        return _ear(level, step, rate)
 
     @property
     def bands(self) -> int:
@@ -89,11 +91,11 @@ class BarkEar:
         return out
 
 
-def decays(centres: Array, longest: float, shortest: float = 0.008, hop: int = HOP) -> Array:
+def decays(centres: Array, longest: float, shortest: float = 0.008, hop: int = HOP, rate: int = RATE) -> Array:
     """One-pole coefficients per frame [band]: longest seconds at 100 Hz, towards shortest at high frequencies
     (eq. 22)."""
     seconds = shortest + 100 / centres * (longest - shortest)
-    result: Array = np.exp(-hop / (RATE * seconds))
+    result: Array = np.exp(-hop / (rate * seconds))
     return result
 
 
@@ -104,17 +106,17 @@ def internal_noise(hz: Array) -> Array:
 
 
 @lru_cache(maxsize=4)
-def _ear(level: float, step: float) -> BarkEar:
+def _ear(level: float, step: float, rate: int) -> BarkEar:
     k = np.arange(FRAME)
     window = np.sqrt(8 / 3) * 0.5 * (1 - np.cos(2 * np.pi * k / (FRAME - 1)))
-    scale = 10 ** (level / 10) / (8 / 3 * (BETWEEN_BINS / 4 * (FRAME - 1)) ** 2)
-    gains = scale * np.append(0.0, 10 ** (middle_ear(np.arange(1, FRAME // 2 + 1) * (RATE / FRAME)) / 10))
+    scale = 10 ** (level / 10) / (8 / 3 * (_between_bins(rate) / 4 * (FRAME - 1)) ** 2)
+    gains = scale * np.append(0.0, 10 ** (middle_ear(np.arange(1, FRAME // 2 + 1) * (rate / FRAME)) / 10))
 
     low, high = bark(LOWEST), bark(HIGHEST)
     z = np.append(np.arange(low, high, step), high)
     edges, centres = bark_inverse(z), bark_inverse((z[1:] + z[:-1]) / 2)
     bins = np.arange(FRAME // 2 + 1)
-    e = edges[:, None] * (FRAME / RATE)
+    e = edges[:, None] * (FRAME / rate)
     overlaps = np.clip(np.minimum(bins + 0.5, e[1:]) - np.maximum(bins - 0.5, e[:-1]), 0, 1)
 
     bands = centres.size
@@ -122,6 +124,7 @@ def _ear(level: float, step: float) -> BarkEar:
     down, up = -2.7 * step * LN10, (-2.4 - 23 / centres) * step * LN10
     below = (1 - np.exp(down * (number + 1))) / (1 - np.exp(down)) - 1
     ear = BarkEar(
+        rate=rate,
         centres=centres,
         edges=edges,
         window=window,
@@ -135,10 +138,19 @@ def _ear(level: float, step: float) -> BarkEar:
         rise=0.2 * step,
         below=below,
         unity=np.ones(bands),
-        decay=decays(centres, 0.030),
+        decay=decays(centres, 0.030, rate=rate),
     )
     ear.unity[:] = ear.spread(np.ones((1, bands)))[0]
     return ear
+
+
+def _between_bins(rate: int) -> float:
+    """gamma at a rate (Kabal, eq. 12)."""
+    if rate == RATE:
+        return BETWEEN_BINS
+    bins = CALIBRATION * FRAME / rate
+    away = abs(bins - round(bins)) * (FRAME - 1) / FRAME
+    return float(np.sinc(away) / (1 - away**2))
 
 
 def count(length: int) -> int:
@@ -151,10 +163,10 @@ def sounding(ref: Sequence[Array], test: Sequence[Array]) -> list[int]:
     return [c for c in range(len(ref)) if any(_first_loud(x[c], LOUD, RUN) >= 0 for x in (ref, test))]
 
 
-def without_frames(length: int) -> str:
+def without_frames(length: int, rate: int = RATE) -> str:
     """Why a reference of so many samples has no frame that counts."""
     if length < FRAME:
-        return f"too short: a frame takes {FRAME} samples at {RATE} Hz, there are {length}"
+        return f"too short: a frame takes {FRAME} samples at {rate} Hz, there are {length}"
     return "the reference is silent"
 
 

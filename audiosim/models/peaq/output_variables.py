@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import log10
+from math import ceil, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-DELAY = 24  # frames, 0.5 s, until modulation and noise loudness have settled
+DELAY = 24  # frames, 0.5 s, until modulation and noise loudness have settled; 22 at 44.1 kHz
 AFTER_LOUD = 3  # frames, 50 ms, from where both signals are above 0.1 sone
 WINDOW = 4  # frames, 100 ms, of the windowed modulation difference
 DISTURBED = 10**0.15  # noise to mask of a disturbed frame, 1.5 dB
@@ -47,6 +47,11 @@ class Heard:
     stop: int
 
     @property
+    def delay(self) -> int:
+        """DELAY at the rate of the ear."""
+        return ceil(DELAY * self.ears[0].ear.rate / fft_ear.RATE - 0.5)
+
+    @property
     def cells(self) -> Array:
         """Cells of the frames that count, summed over the channels: [frame, part]."""
         result: Array = np.sum([e.cells[self.first : self.stop] for e in self.ears], axis=0)
@@ -55,7 +60,7 @@ class Heard:
     @property
     def settled(self) -> int:
         """The first frame that counts for modulation; of recordings too short to settle, all do."""
-        return max(self.first, DELAY) if self.stop - DELAY >= WINDOW else self.first
+        return max(self.first, self.delay) if self.stop - self.delay >= WINDOW else self.first
 
 
 def listen(sound: Audible, everything: bool) -> Heard:
@@ -131,11 +136,11 @@ def noise_loudness(heard: Heard, ear: int) -> float:
 
 
 def bandwidths(heard: Heard, ear: int) -> Array:
-    """BandwidthRef and BandwidthTest in bins; 0 where the reference has none."""
+    """BandwidthRef and BandwidthTest in bins of 23.4 Hz; 0 where the reference has none."""
     widths = heard.ears[ear].bandwidths[heard.first : heard.stop]
     widths = widths[widths[:, 0] > 0]
     result: Array = widths.mean(axis=0) if len(widths) else np.zeros(2)
-    return result
+    return result * (heard.ears[ear].ear.rate / fft_ear.RATE)
 
 
 def total_noise_to_mask(noise: Array) -> float:
