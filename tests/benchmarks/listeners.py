@@ -127,9 +127,9 @@ def without_anchors(rows: list[Any]) -> list[Any]:
     return [row for row in rows if row["condition"] not in ANCHORS and row["ref"] != row["test"]]
 
 
-def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
+def scored(spec: str, folder: Path, compute: bool = True, sets: str = "") -> dict[Pair, float]:
     """Distances of all rated pairs, kept in FOLDER, one file a metric; those that are not there yet are computed. nan
-    where a metric has none."""
+    where a metric has none. sets: what the names of those that are computed begin with."""
     file = folder / f"{spec.replace(':', '_')}.csv"
     known: dict[Pair, float] = {}
     if file.exists():
@@ -138,7 +138,7 @@ def scored(spec: str, folder: Path, compute: bool = True) -> dict[Pair, float]:
     if not compute:
         return known
     with file.open("a", encoding="utf-8", newline="") as out:
-        for rows in map(without_anchors, rated_sets().values()):
+        for rows in (without_anchors(rows) for name, rows in rated_sets().items() if name.startswith(sets)):
             pairs = dict.fromkeys((r["ref"], r["test"]) for r in rows)
             missing = [pair for pair in pairs if pair not in known]
             with caching(*(sound(name).samples for name in dict.fromkeys(n for pair in missing for n in pair))):
@@ -550,11 +550,14 @@ def draws(name: str) -> tuple[Array, Array]:
 
 
 def everything(folder: Path) -> None:
-    """Agreement with every set of every metric of which all pairs have been computed into the folder."""
+    """Agreement with every metric in the folder of every set of which all pairs have been computed."""
     specs = sorted(file.stem.replace("_", ":", 1) for file in folder.glob("*.csv"))
     known = {spec: scored(spec, folder, compute=False) for spec in specs}
-    count = len({(r["ref"], r["test"]) for rows in map(without_anchors, rated_sets().values()) for r in rows})
-    specs = [spec for spec in specs if len(known[spec]) == count]
+
+    def whole(spec: str, column: Column) -> bool:
+        return all((r["ref"], r["test"]) in known[spec] for r in column.rows)
+
+    specs = [spec for spec in specs if any(whole(spec, column) for column in columns().values())]
     print(f"| metric | {' | '.join(columns())} |\n|---{'|---' * len(columns())}|")
     cells: dict[str, list[str]] = {spec: [] for spec in specs}
     for name, column in columns().items():
@@ -562,7 +565,7 @@ def everything(folder: Path) -> None:
         own = column.of(column.distances(known[column.ours]), said, drawn)
         for spec in specs:
             d = column.distances(known[spec])
-            (x,) = column.of(d, column.score)
+            (x,) = column.of(d, column.score) if whole(spec, column) else (math.nan,)
             if math.isnan(x):
                 cells[spec].append("-")
             elif spec == column.ours:
@@ -722,8 +725,17 @@ def anchors() -> None:
 
 
 def every_metric() -> tuple[str, ...]:
-    """What is computed for --scores; of visqol its similarity, as its model must be had elsewhere."""
-    own = [name for name in metrics.own_names() if name not in ("auditory", "visqol")]
+    """What is computed for --scores; of visqol its similarity, as its model must be had elsewhere. Of ratings of the
+    test their drop from the reference. What has no weights here is left out, with a line."""
+    own = []
+    for name in metrics.own_names():
+        options = metrics.options(name)
+        spec = f"{name}:drop=true" if "drop" in options else name
+        chosen = metrics.get(name).chosen(dict(metrics.parse(spec).options))
+        if metrics.get(name).card.family == "trained" and not chosen.files:
+            print(f"{name} is left out: its weights are not here; see audiosim models", file=sys.stderr)
+        elif name not in ("auditory", "visqol"):
+            own.append(spec)
     return ("auditory", *(f"auditory:ask={ask}" for ask, _ in ASKS.values()), "visqol:output=vnsim", *own)
 
 
@@ -737,6 +749,7 @@ def main() -> None:
     parser.add_argument("--asks", action="store_true", help="separated voices alone")
     parser.add_argument("--scores", type=Path, help="folder: every metric with every set, from what is kept there")
     parser.add_argument("--compute", action="store_true", help="compute what is missing there first: hours")
+    parser.add_argument("--sets", default="", help="with --compute: what names of sets begin with; all otherwise")
     parser.add_argument("--masking", action="store_true", help="tones beside maskers alone, cross-validated")
     parser.add_argument("--odd", action="store_true", help="the odd one out as well, which is no gate")
     parser.add_argument("specs", nargs="*", default=SPECS)
@@ -751,8 +764,9 @@ def main() -> None:
         return
     if given.scores:
         given.scores.mkdir(parents=True, exist_ok=True)
-        for spec in every_metric() if given.compute else ():
-            scored(spec, given.scores)
+        asked = every_metric() if given.specs is SPECS else given.specs
+        for spec in asked if given.compute else ():
+            scored(spec, given.scores, sets=given.sets)
         everything(given.scores)
         print()
         left_out()
