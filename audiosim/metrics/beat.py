@@ -31,6 +31,7 @@ CARD = Card(
     silence="Defined: 1 where neither has a beat, 0 where one has.",
     caveat="For music of a steady tempo, from some seconds on; everything else gets beats too, which mean nothing. A"
     " tempo heard twice as fast scores 0.67. Recordings must be aligned: see --align auto; tempo needs no alignment.",
+    version=2,
     content=True,
     symmetric=True,
     insensitive_to=(),

@@ -23,7 +23,6 @@ from ..answer import Channel, Pair, spectral
 from ..card import Card
 from ..hearing.magnitudes import magnitude
 from ..hearing.weighting import Weighted
-from ..result import Twin
 
 Array = NDArray[Any]
 
@@ -43,8 +42,7 @@ CARD = Card(
     content=True,
     symmetric=False,
     insensitive_to=("polarity",),
-    gradient="exact",
-    zero_gradient_on_silence=True,
+    gradient="none",
     profile="local",
     map="sum",
 )
@@ -77,15 +75,11 @@ def _harmonics(rate: int, n_fft: int) -> tuple[Array, Array]:
     return pitches, weights
 
 
-def _no_pitches(rate: int) -> str:
-    return f"at a rate of {rate} Hz there are no pitches above {LOWEST:g} Hz"
-
-
 def measure(pair: Pair, o: Options) -> Channel:
     stft = dsp.chroma.stft(pair.rate)
     pitches, weights = _harmonics(pair.rate, stft.n_fft)
     if pitches.size < 2:
-        return Channel(value=nan, reason=_no_pitches(pair.rate))
+        return Channel(value=nan, reason=f"at a rate of {pair.rate} Hz there are no pitches above {LOWEST:g} Hz")
     positions = 12 * np.log2(pitches / LOWEST)
     scale = 2 / stft.window.sum()  # a full-scale sine has the magnitude 1
     floor = FLOOR / scale**2
@@ -101,26 +95,3 @@ def measure(pair: Pair, o: Options) -> Channel:
         return sums.map[:, :, 0] / sums.total[1]
 
     return spectral(pair, stft, measure, 2, finish, parts, frequencies=pitches)
-
-
-def twin(rate: int, o: Options) -> Twin:
-    del o
-    from ..engine import tensors
-    from ..errors import InputError
-    from ..hearing.tensors import in_float64
-
-    stft = dsp.chroma.stft(rate)
-    pitches, harmonics = _harmonics(rate, stft.n_fft)
-    if pitches.size < 2:
-        raise InputError(_no_pitches(rate))
-    scale = 2 / stft.window.sum()
-    transform, weights = tensors.spectra(stft), tensors.Constant(scale * harmonics)
-    distance = dsp.transport.differentiable(12 * np.log2(pitches / LOWEST), 1)
-
-    def value(ref: Any, test: Any) -> Any:
-        amplitudes = (tensors.power(transform(x), FLOOR / scale**2).sqrt() for x in (ref, test))
-        x, y = (tensors.product(a, weights(a)) ** SHARPNESS for a in amplitudes)
-        w = x.sum(2) ** LOUDNESS
-        return (w * distance(x, y)).sum(1) / w.sum(1)
-
-    return in_float64(value)

@@ -30,6 +30,7 @@ CARD = Card(
     silence="Defined: 1 where neither has an onset, 0 where one has.",
     caveat="It compares when notes begin, not how they sound. The detector hears drums and plucked or struck notes"
     " best, and soft bows and voices worst. Recordings must be aligned: see --align auto.",
+    version=2,
     content=True,
     symmetric=True,
     insensitive_to=(),

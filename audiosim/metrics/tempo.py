@@ -32,6 +32,7 @@ CARD = Card(
     " a tempo heard twice as fast is an octave off, or none with multiples=true.",
     minimum="3 s",
     shortest=3.0,
+    version=2,
     content=True,
     lengths="any",
     symmetric=True,

@@ -23,13 +23,14 @@ from ..hearing.magnitudes import MelFilters
 Array = NDArray[Any]
 
 HOP, FRAME = 0.01, 0.046  # seconds, about
-BANDS, LOWEST = 40, 30.0  # mel bands, from so many Hz on
+BANDS, LOWEST = 80, 30.0  # mel bands, from so many Hz on
 RANGE = 60.0  # dB below the loudest band of the recording that are heard
 BEFORE = 2  # frames to the one that a level is compared with
 PEAK, MEAN = 0.03, (0.1, 0.07)  # seconds around an onset: it is the largest there; and in which the mean is taken
-ABOVE = 0.012  # the mean of a band's part of RANGE, by which an onset exceeds the mean around it
+TIMES, ABOVE = 2.0, 0.003  # an onset exceeds so many means around it by so much of RANGE, in the mean over bands
 SLOWEST, FASTEST = 30.0, 300.0  # beats in a minute
 USUAL, SPREAD = 120.0, 0.9  # the tempo that people hear first, and octaves around it
+EVEN, HASTY = 0.9, 210.0  # a pulse twice as fast that is so strong beside the beat is the beat, up to this tempo
 TIGHT = 100.0  # how much a beat that comes early or late costs
 FLAT = 1e-9  # onset strength below which there is nothing
 
@@ -85,7 +86,7 @@ def onsets(found: Onsets) -> Array:
     at = np.arange(s.size)
     low, high = np.maximum(at - behind, 0), np.minimum(at + ahead + 1, s.size)
     means = (sums[high] - sums[low]) / (high - low)
-    peaks = np.flatnonzero((s >= highest) & (s >= means + ABOVE))
+    peaks = np.flatnonzero((s >= highest) & (s >= TIMES * means + ABOVE))
     kept = [int(p) for k, p in enumerate(peaks) if k == 0 or p - peaks[k - 1] > 1]  # a plateau begins once
     return found.times[kept]
 
@@ -105,14 +106,24 @@ def tempo(found: Onsets) -> float | None:
     course = course / np.maximum(s.size - lags, s.size / 4)  # a mean, where there is enough to take it of
     window = slice(first, last + 1)
     prior = np.exp(-0.5 * (np.log2(60 / found.hop / lags[window] / USUAL) / SPREAD) ** 2)
-    lag = _top(course, first + int(np.argmax(course[window] * prior)), 1)
+    beat = first + int(np.argmax(course[window] * prior))
+    half = _near(course, beat / 2, 1)
+    if course[half] >= EVEN * course[beat] and half * found.hop >= 60 / HASTY:
+        beat = half
+    lag = _top(course, beat, 1)
     for times in (2, 4, 8):  # finer: the same peak again after some beats
         near = round(times * lag)
         reach = max(2, times // 2)
         if near + reach + 1 >= s.size * 0.75:
             break
-        lag = _top(course, near - reach + int(np.argmax(course[near - reach : near + reach + 1])), 1) / times
+        lag = _top(course, _near(course, near, reach), 1) / times
     return float(60 / (lag * found.hop))
+
+
+def _near(x: Array, at: float, reach: int) -> int:
+    """Where x is largest around there."""
+    low = max(0, round(at) - reach)
+    return low + int(np.argmax(x[low : round(at) + reach + 1]))
 
 
 def _top(x: Array, at: int, least: int) -> float:

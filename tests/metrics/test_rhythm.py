@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from audiosim import metrics
 from audiosim.models import rhythm
-from audiosim.testing.signals import COMPILED, Array, silence
+from audiosim.testing.signals import COMPILED, Array, noise, silence
 
 RATE = 16000
 compiled = pytest.mark.skipif(not COMPILED, reason="seconds of sound")
 
 
-def tune(bpm: float, seconds: float = 8.0, semitones: float = 0.0, seed: int = 1) -> tuple[Array, Array]:
-    """A plucked note on every beat: [channel, sample], and when they begin, s."""
+def tune(
+    bpm: float,
+    seconds: float = 8.0,
+    semitones: float = 0.0,
+    seed: int = 1,
+    decay: float = 6.0,
+    chord: tuple[int, ...] = (0,),
+) -> tuple[Array, Array]:
+    """A plucked note or chord on every beat: [channel, sample], and when they begin, s."""
     rng = np.random.default_rng(seed)
     begins = np.arange(0.1, seconds - 0.2, 60 / bpm)
     t = np.arange(round(seconds * RATE)) / RATE
     x = np.zeros(t.size)
     for begin in begins:
-        f = 220 * 2 ** ((rng.integers(0, 12) + semitones) / 12)
+        step = rng.integers(0, 12)
         since = t[t >= begin] - begin
-        for h in range(1, 6):
-            tone = np.sin(2 * np.pi * h * f * since + rng.uniform(0, 6.28)) * np.exp(-6 * since)
+        for above, h in product(chord, range(1, 6)):
+            f = 220 * 2 ** ((step + above + semitones) / 12)
+            tone = np.sin(2 * np.pi * h * f * since + rng.uniform(0, 6.28)) * np.exp(-decay * since)
             x[t >= begin] += 0.1 / h * tone * np.minimum(1, since / 0.003)
     return x[None], begins
 
@@ -58,6 +68,21 @@ def test_notes_and_pulse_of_a_tune(bpm: float) -> None:
     tempo = rhythm.tempo(found)
     assert tempo == pytest.approx(bpm, rel=0.01)
     assert rhythm.agreement(begins, rhythm.beats(found, tempo), 0.07)["f"] > 0.9
+
+
+@compiled
+@pytest.mark.parametrize("bpm", [100.0, 180.0])
+def test_notes_that_ring_on_into_the_next(bpm: float) -> None:
+    """Chords that fall by 13 dB a second: each adds little to what still sounds."""
+    x, begins = tune(bpm, decay=1.5, chord=(0, 4, 7))
+    found = rhythm.onsets_of(x[0], RATE)
+    assert rhythm.agreement(begins, rhythm.onsets(found), 0.05)["f"] > 0.9
+    assert rhythm.tempo(found) == pytest.approx(bpm, rel=0.01)
+
+
+@compiled
+def test_steady_noise_hardly_begins_again() -> None:
+    assert rhythm.onsets(rhythm.onsets_of(noise(RATE, 4.0, 3)[0], RATE)).size <= 2
 
 
 @compiled
