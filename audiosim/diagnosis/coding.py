@@ -1,7 +1,9 @@
-"""Traces of a lossy codec: holes in the spectrum, and noise that spreads before onsets (pre-echo)."""
+"""Traces of a lossy codec: holes in the spectrum, noise that spreads before onsets (pre-echo), and noise that follows
+the sound in time and frequency."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ LONGEST, PARTS = 24.0, 4  # s that are looked at, in so many parts
 
 WINDOW = 0.023  # s
 LOWEST, PER_OCTAVE, NARROWEST = 800.0, 6, 3  # Hz; bands; bins of one at least
+LOWER = 8  # bands below, where noise is looked for, but no holes
 HEARD = 1e-5  # of a frame's energy that a cell has
 OWN = 0.05  # and of its band's mean
 HOLE = 10**-1.4  # of the reference's energy in a cell: it is a hole
@@ -28,6 +31,13 @@ FEWEST_CELLS, FEWEST_HOLES = 300, 12
 SHARE = 0.015  # of the cells that are holes, from which on it is told
 SURE_SHARE = 0.05
 STRETCHES, EVEN = 8, 0.3  # of time, of which half have that part of it: a filter of a stretch leaves holes there alone
+
+TOGETHER = 4  # frames, in which noise is compared
+AUDIBLE_CELL = 1e-5  # of the mean energy of a frame
+UNLIKE = 0.17  # squared correlation of noise and reference in a cell, at most: with more it is a gain or a filter
+FOLLOWS = 0.6  # correlation of their levels, over time and over frequency, at least
+KEEPS_UP = 0.4, 1.2  # dB by which noise rises over time with the reference, a dB: that of distortion rises more
+FAINT = -42.0  # dB against the reference: fainter noise is not told
 
 STEP = 0.002  # s
 BEFORE, APART = 8, 2  # steps before an onset in which noise spreads, and that are its own beginning
@@ -40,11 +50,12 @@ AUDIBLE = 1e-4  # of the onset's energy
 FEWEST_ONSETS, PART = 3, 0.2  # with noise before them, and as a part of all
 
 
-def find(pair: Aligned) -> list[Finding]:
-    """All that is found, of at most 24 s."""
+def find(pair: Aligned, otherwise: bool = False) -> list[Finding]:
+    """All that is found, of at most 24 s. otherwise: what is left is known to be noise of other kinds, or an echo."""
     if pair.ref.shape[1] < pair.rate or not pair.ref.any() or not pair.test.any():
         return []
-    return [*_holes(pair), *_pre_echo(pair)]
+    cells = _cells(pair)
+    return (_holes(cells) + _pre_echo(pair)) or ([] if otherwise else _noise(cells))
 
 
 def _parts(pair: Aligned) -> list[tuple[int, int]]:
@@ -55,26 +66,75 @@ def _parts(pair: Aligned) -> list[tuple[int, int]]:
     return [(at, at + size) for at in (round(k * (length - size) / (PARTS - 1)) for k in range(PARTS))]
 
 
-def _holes(pair: Aligned) -> list[Finding]:
-    """Cells of time and frequency that the test has lost while those around them are left."""
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Energies of reference, test and what is left between them, and the product of this and the reference.
+
+    Each [channel, frame, band]. cuts: edges of the bands in Hz. first: the band that begins at LOWEST.
+    """
+
+    ref: Array
+    test: Array
+    left: Array
+    cross: Array
+    cuts: Array
+    first: int
+
+
+def _cells(pair: Aligned) -> _Cells:
+    from scipy import fft
+
     window = 1 << max(round(np.log2(WINDOW * pair.rate)), 6)
-    edges = LOWEST * 2.0 ** (np.arange(int(PER_OCTAVE * np.log2(0.5 * pair.rate / LOWEST)) + 1) / PER_OCTAVE)
-    cuts = [round(edges[0] * window / pair.rate)]
-    for cut in np.round(edges[1:] * window / pair.rate).astype(int).tolist():
-        if cut - cuts[-1] >= NARROWEST:
+    above = int(PER_OCTAVE * np.log2(0.5 * pair.rate / LOWEST))
+    cuts: list[int] = []
+    first = 0
+    for k in range(-LOWER, above + 1):
+        cut = round(LOWEST * 2.0 ** (k / PER_OCTAVE) * window / pair.rate)
+        if k == 0:
+            first = len(cuts)
+        if k == 0 or not cuts or cut - cuts[-1] >= NARROWEST:
             cuts.append(cut)
-    if len(cuts) < 3:
+    taper = np.hanning(window + 1)[:-1]
+    found: list[list[Array]] = []
+    for start, stop in _parts(pair):
+        for at in range(start, stop - window + 1, 64 * window):
+            piece = slice(at, min(at + 64 * window + window // 2, stop))
+            x, y = (
+                fft.rfft(
+                    np.lib.stride_tricks.sliding_window_view(np.asarray(z[:, piece], np.float64), window, axis=1)[
+                        :, :: window // 2
+                    ]
+                    * taper
+                )[:, :, : cuts[-1]]
+                for z in (pair.ref, pair.test)
+            )
+            e = y - x
+            products = (_power(x), _power(y), _power(e), x * e.conj())
+            found.append([np.add.reduceat(p, cuts[:-1], axis=2) for p in products])
+    ref, test, left, cross = (np.concatenate(z, axis=1) for z in zip(*found, strict=True))
+    return _Cells(ref, test, left, cross, np.array(cuts) * pair.rate / window, first)
+
+
+def _power(z: Array) -> Array:
+    power: Array = z.real**2 + z.imag**2
+    return power
+
+
+def _holes(cells: _Cells) -> list[Finding]:
+    """Cells of time and frequency that the test has lost while those around them are left."""
+    cuts = cells.cuts[cells.first :]
+    if cuts.size < 3:
         return []
-    ref, test = (_cells(x, _parts(pair), window, cuts) for x in (pair.ref, pair.test))
+    ref, test = (x[:, :, cells.first :] for x in (cells.ref, cells.test))
     heard = (ref > HEARD * ref.sum(axis=2, keepdims=True)) & (ref > OWN * ref.mean(axis=1, keepdims=True))
     hole = heard & (test < HOLE * ref)
     left = test.sum(axis=1, keepdims=True) > SURVIVES * ref.sum(axis=1, keepdims=True)
     stands = hole.sum(axis=2, keepdims=True) < (1 - STANDS) * heard.sum(axis=2, keepdims=True)
     looked_at = heard & left & stands
     hole &= looked_at
-    cells, holes = int(looked_at.sum()), int(hole.sum())
-    share = holes / max(cells, 1)
-    if cells < FEWEST_CELLS or holes < FEWEST_HOLES or share < SHARE:
+    count, holes = int(looked_at.sum()), int(hole.sum())
+    share = holes / max(count, 1)
+    if count < FEWEST_CELLS or holes < FEWEST_HOLES or share < SHARE:
         return []
     of_stretches = [
         float(some.sum() / max(all_of_it.sum(), 1))
@@ -83,26 +143,39 @@ def _holes(pair: Aligned) -> list[Finding]:
     if np.median(of_stretches) < EVEN * share:
         return []
     bands = np.flatnonzero(hole.sum(axis=(0, 1)) > 0.5 * SHARE * np.maximum(looked_at.sum(axis=(0, 1)), 1))
-    hz = [cuts[b] * pair.rate / window for b in (int(bands[0]), int(bands[-1]) + 1)]
-    detail = {"low_hz": round(hz[0]), "high_hz": round(hz[1])}
+    detail = {"low_hz": round(float(cuts[bands[0]])), "high_hz": round(float(cuts[bands[-1] + 1]))}
     confidence = round(min(0.5 + 0.5 * share / SURE_SHARE, 0.9), 2)
     return [Finding("band holes", round(100 * share, 2), "%", confidence=confidence, detail=detail)]
 
 
-def _cells(x: Array, parts: list[tuple[int, int]], window: int, cuts: list[int]) -> Array:
-    """Power [channel, frame, band]."""
-    from scipy import fft
+def _noise(cells: _Cells) -> list[Finding]:
+    """Noise that is not like the reference, and rises and falls with it at each frequency: that of quantisation."""
+    count = cells.ref.shape[1] // TOGETHER
+    x, e, xe = (
+        z[:, : count * TOGETHER].reshape(len(z), count, TOGETHER, -1).sum(axis=2).reshape(len(z) * count, -1)
+        for z in (cells.ref, cells.left, cells.cross)
+    )
+    level = 10 * np.log10(max(float(e.sum()), 1e-300) / max(float(x.sum()), 1e-300))
+    heard = (x > AUDIBLE_CELL * x.sum(axis=1).mean()) & (e > 0)
+    if level < FAINT or np.count_nonzero(heard) < FEWEST_CELLS:
+        return []
+    alike = _power(xe[heard]) / (x[heard] * e[heard])
+    own, left = (10 * np.log10(np.maximum(z, 1e-30)) for z in (x, e))
+    over_time, over_frequency = (_correlation(own, left, heard, axis) for axis in (0, 1))
+    rises, follows = over_time
+    if np.median(alike) > UNLIKE or min(follows, over_frequency[1]) < FOLLOWS:
+        return []
+    if not KEEPS_UP[0] <= rises <= KEEPS_UP[1]:
+        return []
+    return [Finding("coding noise", round(float(level), 1), "dB", confidence=0.7)]
 
-    taper = np.hanning(window + 1)[:-1]
-    found = []
-    for first, last in parts:
-        for at in range(first, last - window + 1, 64 * window):
-            piece = np.asarray(x[:, at : min(at + 64 * window + window // 2, last)], np.float64)
-            frames = np.lib.stride_tricks.sliding_window_view(piece, window, axis=1)[:, :: window // 2]
-            z = fft.rfft(frames * taper)
-            power = z.real**2 + z.imag**2
-            found.append(np.add.reduceat(power[:, :, : cuts[-1]], cuts[:-1], axis=2))
-    return np.concatenate(found, axis=1)
+
+def _correlation(x: Array, y: Array, where: Array, axis: int) -> tuple[float, float]:
+    """Slope of y over x, and their correlation, along this axis of all others together."""
+    count = np.maximum(where.sum(axis=axis, keepdims=True), 1)
+    x, y = (np.where(where, z - np.where(where, z, 0).sum(axis=axis, keepdims=True) / count, 0) for z in (x, y))
+    xx, yy, xy = float((x * x).sum()), float((y * y).sum()), float((x * y).sum())
+    return xy / max(xx, 1e-300), xy / max((xx * yy) ** 0.5, 1e-300)
 
 
 def _pre_echo(pair: Aligned) -> list[Finding]:

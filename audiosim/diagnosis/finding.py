@@ -45,6 +45,7 @@ Cause = Literal[
     "reverberation",
     "pre-echo",
     "band holes",
+    "coding noise",  # that follows the sound in time and frequency
     # of both
     "unrelated",  # not the same recording
 ]

@@ -18,21 +18,36 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 FRAME = 0.002  # s
-LOUD = 1e-3  # of the mean power, -30 dB: where a dropout could be heard
-LOST = 10**-2.5  # of the reference's energy in a frame: it is gone
-DROPOUT = 4  # frames at least
-BRIDGED = 3  # frames that the reference is not loud in, within a dropout
-# Of a dropout that something else fills: frames; so much of the reference's energy; so little of that is explained by
-# the reference; and so little of its own, or a filter has left that much of the reference.
-LONG, FILLED, FOREIGN, LEFT = 8, 0.2, 0.02, 0.5
-TOGETHER, OTHER = 10, 10  # frames that are one, and of these as many as another sound has in the reference's place:
-EXPLAINED = 0.3  # of its energy that the reference explains at most,
-PLAIN, ELSEWHERE = 0.3, 0.2  # of the mean power, that is left there at least, and elsewhere at most
-AROUND, MOST = 51, 90  # frames, of whose largest steps from sample to sample a click's stands above this percentile
-ABOVE = 25.0  # times, in energy
+WINDOW = 10  # frames of a window, in which another sound is looked for
+
+# A dropout: frames in which the reference is loud and the test has lost it.
+LOUD = 1e-3  # of the mean power, -30 dB: in quieter frames nobody would miss anything
+LOST = 10**-2.5  # of the reference's energy, -25 dB: with less the sound is gone
+SHORTEST_DROPOUT = 4  # frames: a zero crossing of a low tone is as quiet for less
+BRIDGED = 3  # frames within a dropout that the reference is not loud in
+
+# A dropout that an echo or noise fills: less of the energy is gone, but what is there is not the reference.
+SHORTEST_FILLED = 8  # frames: longer, since chance makes some frames unlike
+FILLED = 0.2  # of the reference's energy at most
+FOREIGN = 0.02  # of the reference's energy that the test explains, at most
+FILTERED = 0.5  # of the test that is the reference, from which on it is a filter that took the rest
+
+# Another sound in the reference's place.
+SHORTEST_OTHER = 10  # windows: what is shorter is a dropout or noise
+EXPLAINED = 0.3  # of the energy that the reference explains, at most
+PLAIN = 0.3  # of the mean power that is left there, at least
+ELSEWHERE = 0.2  # of the power that is left elsewhere, at most: with more the whole test is unlike
+FEW = 3  # windows without which that much must be left: a dropout or a click alone makes no other sound
+
+# A click: a step from sample to sample that is far larger than those around it.
+AROUND = 51  # frames around it
+USUAL = 90  # percentile of their largest steps
+ABOVE = 25.0  # times the energy of that one, 14 dB
 HEARD = 1e-5  # of the mean power of the reference, -50 dB: a quieter click is none
-BESIDE = 3  # frames beside dropouts, in which nothing is called a click
-IMPULSE = 0.25  # of the energy of a frame's steps that the largest one holds, in a click
+BESIDE = 3  # frames beside dropouts, whose edges click by nature
+IMPULSE = 0.25  # of the energy of three frames' steps that the largest step holds: an onset goes on
+LONGEST_CLICK = 2  # frames
+
 BLOCK = 1 << 17  # samples
 
 
@@ -105,7 +120,7 @@ class _Frames:
         loud = self.ref > LOUD * self.mean
         gone = self.test < LOST * self.ref
         product = self.ref + self.cross  # of the test and the reference
-        foreign = (product**2 < FOREIGN * self.ref**2) & (product < LEFT * self.test)
+        foreign = (product**2 < FOREIGN * self.ref**2) & (product < FILTERED * self.test)
         filled = foreign & (self.test < FILLED * self.ref)  # with an echo, or with noise
         flags = np.zeros(loud.shape, dtype=bool)
         for c in range(len(loud)):
@@ -113,32 +128,33 @@ class _Frames:
             if lost.mean() > 0.5 * max(loud[c].mean(), 1e-9):
                 continue  # the channel is dead
             for first, last in runs(lost, bridge=BRIDGED, over=gone[c] | ~loud[c]):
-                if last - first >= DROPOUT:
+                if last - first >= SHORTEST_DROPOUT:
                     flags[c, first:last] = True
             for first, last in runs(loud[c] & filled[c]):
-                if last - first >= LONG:
+                if last - first >= SHORTEST_FILLED:
                     flags[c, first:last] = True
         return flags
 
     def replaced(self) -> Array:
         """Where another sound stands for that of the reference, while the rest of the test is as the reference is."""
-        count = self.ref.shape[1] // TOGETHER
+        count = self.ref.shape[1] // WINDOW
         ref, test, left, cross = (
-            x[:, : count * TOGETHER].sum(axis=0).reshape(count, TOGETHER).sum(axis=1)
+            x[:, : count * WINDOW].sum(axis=0).reshape(count, WINDOW).sum(axis=1)
             for x in (self.ref, self.test, self.left, self.cross)
         )
-        mean = TOGETHER * float(self.mean.sum())
+        mean = WINDOW * float(self.mean.sum())
         other = (ref + cross) ** 2 < EXPLAINED * ref * test  # the test times the reference
         heard = np.maximum(ref, test) > LOUD * mean
         flags = np.zeros(count, dtype=bool)
-        for first, last in runs(other & heard, bridge=OTHER):
+        for first, last in runs(other & heard, bridge=SHORTEST_OTHER):
             its = slice(first, last)
-            if last - first >= OTHER and left[its].mean() > PLAIN * mean and test[its].mean() > LOUD * mean:
+            lasting = np.sort(left[its])[:-FEW].sum() / (last - first)  # not of a dropout or a click alone
+            if last - first >= SHORTEST_OTHER and lasting > PLAIN * mean and test[its].mean() > LOUD * mean:
                 flags[its] = True
         if flags.any() and (flags.mean() > 0.5 or left[~flags].sum() > ELSEWHERE * ref[~flags].sum()):
             flags[:] = False
         wide = np.zeros(self.ref.shape, dtype=bool)
-        wide[:, : count * TOGETHER] = np.repeat(flags, TOGETHER)
+        wide[:, : count * WINDOW] = np.repeat(flags, WINDOW)
         return wide
 
     def joined(self) -> Array:
@@ -154,7 +170,7 @@ class _Frames:
         flags = np.zeros(self.left.shape, dtype=bool)
         narrow = min(2 * self.pair.band / self.pair.rate, 1.0) if self.pair.band else 1.0  # a narrow band makes it wide
         for c, steep in enumerate(self.steep):
-            around = percentile_filter(steep, MOST, AROUND, mode="nearest")
+            around = percentile_filter(steep, USUAL, AROUND, mode="nearest")
             high = (
                 (steep > np.maximum(ABOVE * around, self.usual[c]))
                 & (self.left[c] > HEARD * self.mean[c])
@@ -164,7 +180,7 @@ class _Frames:
                 self.steps[c], np.ones(3), "same"
             )  # no onset of what goes on
             for first, last in runs(high):
-                flags[c, first:last] = last - first <= 2
+                flags[c, first:last] = last - first <= LONGEST_CLICK
         return flags
 
     def place(self, first: int, last: int, channel: int | None) -> Place:

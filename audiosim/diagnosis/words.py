@@ -151,6 +151,11 @@ def _pre_echo(f: Finding) -> str:
     )
 
 
+def _coding_noise(f: Finding) -> str:
+    db = -(f.size or 0.0)
+    return f"noise that follows the sound in time and frequency, as of a codec, {db:.0f} dB below the reference"
+
+
 # Of the whole recording
 
 
@@ -357,6 +362,7 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "reverberation": _reverberation,
     "band holes": _holes,
     "pre-echo": _pre_echo,
+    "coding noise": _coding_noise,
     "excerpt": _excerpt,
     "delay": _delay,
     "drift": _drift,

@@ -405,7 +405,8 @@ def _coded(x: Array, rate: int, change: Callable[[Array, Array], Array]) -> Arra
 
 
 _FREQUENCY = frozenset[Cause](("low-pass", "rate conversion"))
-_CODED = frozenset[Cause](("low-pass", "rate conversion", "gain", "equaliser", "pre-echo", "band holes"))
+_CODEC = frozenset[Cause](("pre-echo", "band holes", "coding noise"))
+_CODED = _FREQUENCY | _CODEC | {"gain", "equaliser"}
 _WITH_PAUSES = ("speech", "wide speech", "music", "sparse", "tonal")
 _GAIN = frozenset[Cause](("gain", "loudness normalisation"))
 
@@ -524,18 +525,21 @@ HARMLESS: dict[str, tuple[Callable[[Array, int, Random], Array], frozenset[Cause
     "24 bit": (lambda x, rate, rng: np.round(x * 2**23) / 2**23, frozenset(("bit depth", "dither"))),
     "noise at 30 dB": (lambda x, rate, rng: _noisy(x, 30, rng), frozenset(("noise",))),
     "noise at 12 dB": (lambda x, rate, rng: _noisy(x, 12, rng), frozenset(("noise",))),
-    "MP3, good": (lambda x, rate, rng: coded(x, rate, "MP3", "MPEG_LAYER_III", 0.2), _FREQUENCY | {"delay"}),
+    "MP3, good": (
+        lambda x, rate, rng: coded(x, rate, "MP3", "MPEG_LAYER_III", 0.2),
+        _FREQUENCY | {"delay", "coding noise"},
+    ),
     "MP3, bad": (
         lambda x, rate, rng: coded(x, rate, "MP3", "MPEG_LAYER_III", 0.8),
-        _FREQUENCY | {"delay", "pre-echo", "band holes"},
+        _FREQUENCY | _CODEC | {"delay"},
     ),
     "Vorbis": (
         lambda x, rate, rng: coded(x, rate, "OGG", "VORBIS", 0.6),
-        _FREQUENCY | {"pre-echo", "band holes"},
+        _FREQUENCY | _CODEC,
     ),
     "Opus": (
         lambda x, rate, rng: coded(x, rate, "OGG", "OPUS", 0.6) if rate in (8000, 12000, 16000, 24000, 48000) else x,
-        _FREQUENCY | {"pre-echo", "band holes"},
+        _FREQUENCY | _CODEC,
     ),
 }
 """What is done, and the causes that may be told of it."""
