@@ -126,9 +126,10 @@ def test_each_window_may_have_its_order() -> None:
     found = [answer(*swapped(), j, permutation="window", **options).details for j in range(3)]
     for output, expected in REORDERED.items():
         assert [details[output] for details in found] == pytest.approx(expected, abs=1e-6), output
+    short = [x[..., :RATE] for x in mixture(1)]
     for filters in ("whole", "window"):
         options["filters"] = filters
-        plain, reordered = (value(*mixture(1), 0, **options, permutation=p) for p in ("none", "window"))
+        plain, reordered = (value(*short, 0, **options, permutation=p) for p in ("none", "window"))
         assert plain == pytest.approx(reordered, abs=1e-9)
 
 
