@@ -40,21 +40,21 @@ def calibrate(
         known = [n for n in metrics.own_names() if metrics.get(n).card.domain == domain.SPEECH]
         raise UsageError(f"{name} has no domain of single recordings, which only these have: {', '.join(known)}")
     files, _ = pairing.recordings(folder, include, exclude)
-    found, groups, unread = [], [], []
+    found, parts, groups, unread = [], [], [], []
     for done, (own, path) in enumerate(files.items(), 1):
         try:
             signal = audio.load(path)
             if signal.rate < domain.LEAST_RATE:
                 raise InputError(f"{own}: {signal.rate} Hz, but {domain.LEAST_RATE} are the least")
-            looked = domain.recording(
-                to_rate(signal, domain.LEAST_RATE).samples.mean(0, dtype=float), domain.LEAST_RATE
-            )
+            x = to_rate(signal, domain.LEAST_RATE).samples.mean(0, dtype=float)
+            looked = domain.recording(x, domain.LEAST_RATE)
             if not len(looked.points):
                 raise InputError(f"{own}: is silent")
         except InputError as problem:
             unread.append(str(problem))
         else:
             found.append(looked)
+            parts.append(domain.pieces(x, domain.LEAST_RATE))
             groups.append(str(PurePosixPath(own).parent))
         if progress is not None:
             progress(done, len(files))
@@ -65,5 +65,5 @@ def calibrate(
             f"{audio.display_name(folder)}: {len(found)} recordings that can be used; {domain.LEAST} are the least"
         )
     about = f"audiosim models calibrate {name}: {len(found)} recordings"
-    file = domain.keep(name, domain.fitted(found, groups), about)
+    file = domain.keep(name, domain.fitted(found, groups, parts), about)
     return Calibrated(file, len(found), len(set(groups)), tuple(unread))

@@ -11,7 +11,8 @@ covariance shrunk as by Ledoit and Wolf 2004 (Journal of Multivariate Analysis 8
 statistics of auditory bands, and it lies as far out as its windows of 1 s in the mean. The distance is held against
 calibrated ones: those of sounds to a summary made without the set, or the speaker, that they belong to (split conformal
 prediction: Vovk, Gammerman and Shafer 2005), one score for each recording, so that p is at most 0.05 for one in 20
-sounds of a new set of the same kinds. That holds on average over sets, not for each.
+sounds of a new set of the same kinds. That holds on average over sets, not for each. The mean over few windows varies
+more, so short recordings are held against pieces of the known ones.
 """
 
 from __future__ import annotations
@@ -47,19 +48,33 @@ FOLDS = 10  # parts at most in which groups of recordings are left out
 LEAST = 20  # recordings, from which p can fall below UNFAMILIAR
 PEAK = 0.9  # of the peak: samples beyond it are clipped, if they are many
 UPPER = 4500.0  # Hz: what lies above tells the bandwidth
+PIECES = 1.0, 2.0, 4.0  # s: by these recordings are calibrated that are shorter than twice the longest
+DRAWN = 2  # pieces of a recording, of which the one that is further out calibrates
+TRIES = 20  # at pieces that are not silent
+
+Rules = Mapping[str, tuple[float | None, float | None]]
+
+
+class Pieces(NamedTuple):
+    """What pieces of recordings are like. Of how many seconds they are, and their rules and distances as in Summary."""
+
+    seconds: float
+    rules: Rules
+    calibrated: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
     """rules: least and greatest of what is allowed, None where there is no bound. centre [feature]; precision [feature,
     feature], the inverse of the covariance. calibrated: distances, ascending [n], each of which stands for as many
-    pairs."""
+    pairs. pieces: for short recordings, the shortest first; none: all are held against whole ones."""
 
-    rules: Mapping[str, tuple[float | None, float | None]]
+    rules: Rules
     features: tuple[str, ...]
     centre: Array
     precision: Array
     calibrated: Array
+    pieces: tuple[Pieces, ...] = ()
 
     def judge(self, place: Mapping[str, float], points: Array | None = None) -> tuple[Domain, float]:
         """What the sound is, and p: the share of the calibrated distances that are as large, itself counted.
@@ -67,14 +82,14 @@ class Summary:
         points: [window, feature] of a recording; None: the features are in the place.
         """
         x = np.array([[place[name] for name in self.features]]) if points is None else points
-        broken = self.broken(place) or not len(x)
-        n = len(self.calibrated)
-        if not len(x):
+        calibrated = self._alike(place).calibrated
+        n = len(calibrated)
+        if self.broken(place) or not len(x):
             return "foreign", 1 / (n + 1)
         far = self.score(x)
-        p = float(1 + n - np.searchsorted(self.calibrated, far)) / (n + 1)
-        if broken or far > FOREIGN * self.calibrated[-1]:
-            return "foreign", 1 / (n + 1) if broken else p
+        p = float(1 + n - np.searchsorted(calibrated, far)) / (n + 1)
+        if far > FOREIGN * calibrated[-1]:
+            return "foreign", p
         return "unfamiliar" if p < UNFAMILIAR else "ok", p
 
     def score(self, points: Array) -> float:
@@ -90,9 +105,16 @@ class Summary:
         """Names of the rules that the pair breaks."""
         return [
             name
-            for name, (low, high) in self.rules.items()
+            for name, (low, high) in self._alike(place).rules.items()
             if not (low is None or place[name] >= low) or not (high is None or place[name] <= high)
         ]
+
+    def _alike(self, place: Mapping[str, float]) -> Summary | Pieces:
+        """Of whole recordings, or of the longest pieces that are no longer than a short recording."""
+        if not self.pieces or place["seconds"] >= 2 * self.pieces[-1].seconds:
+            return self
+        fitting = [pieces for pieces in self.pieces if pieces.seconds <= place["seconds"]]
+        return fitting[-1] if fitting else self.pieces[0]
 
 
 class Recording(NamedTuple):
@@ -118,6 +140,23 @@ def recording(x: Array, rate: int) -> Recording:
     return Recording(place, points[:, _kept()])
 
 
+def pieces(x: Array, rate: int) -> dict[float, list[Recording]]:
+    """Of x [sample] pieces of each of the lengths PIECES in seconds, at places drawn among those with sound; of a
+    recording that is no longer none."""
+    rng = np.random.default_rng(0)
+    found: dict[float, list[Recording]] = {}
+    for seconds in PIECES:
+        size = int(seconds * rate)
+        for _ in range(TRIES if x.size > size else 0):
+            start = int(rng.integers(x.size - size + 1))
+            one = recording(x[start : start + size], rate)
+            if len(one.points):
+                found.setdefault(seconds, []).append(one)
+            if len(found.get(seconds, ())) == DRAWN:
+                break
+    return found
+
+
 def features() -> tuple[str, ...]:
     """Names of the features of a recording."""
     return tuple(np.array(hearing.band_statistics.names(KINDS))[_kept()].tolist())
@@ -128,7 +167,7 @@ def _kept() -> Array:
     return np.tile(hearing.band_statistics.centres() <= TOP, len(KINDS))
 
 
-def _allowed(places: Sequence[Mapping[str, float]]) -> dict[str, tuple[float | None, float | None]]:
+def _allowed(places: Sequence[Mapping[str, float]]) -> Rules:
     """The rules, which allow more than what recordings have: a quarter as short, ten times as long, 20 dB quieter, ten
     times as many samples near the peak, 15 dB less above 4.5 kHz."""
     least, most = ({name: end(p[name] for p in places) for name in places[0]} for end in (min, max))
@@ -144,9 +183,13 @@ def _allowed(places: Sequence[Mapping[str, float]]) -> dict[str, tuple[float | N
     }
 
 
-def fitted(recordings: Sequence[Recording], groups: Sequence[Any]) -> Summary:
+def fitted(
+    recordings: Sequence[Recording],
+    groups: Sequence[Any],
+    parts: Sequence[Mapping[float, Sequence[Recording]]] = (),
+) -> Summary:
     """The summary of recordings. groups: what belongs together, such as the speaker of each; a recording is calibrated
-    by a summary of others. Each recording has the same weight."""
+    by a summary of others. Each recording has the same weight. parts: `pieces` of each of the recordings."""
     names, code = np.unique(np.array([str(g) for g in groups]), return_inverse=True)
     fold = (np.arange(len(names)) % min(FOLDS, len(names)))[np.random.default_rng(0).permutation(len(names))][code]
 
@@ -157,14 +200,29 @@ def fitted(recordings: Sequence[Recording], groups: Sequence[Any]) -> Summary:
         return Summary({}, features(), centre, np.linalg.inv(covariance), np.empty(0))
 
     scores = np.empty(len(recordings))
+    of_pieces: dict[float, list[float]] = {}
     for k in np.unique(fold):
         rest = of(fold != k)
         for i in np.flatnonzero(fold == k).tolist():
             scores[i] = rest.score(recordings[i].points)
+            for seconds, drawn in (parts[i] if parts else {}).items():
+                of_pieces.setdefault(seconds, []).append(max(rest.score(piece.points) for piece in drawn))
     whole = of(np.ones(len(recordings), bool))
-    return Summary(
-        _allowed([r.place for r in recordings]), whole.features, whole.centre, whole.precision, np.sort(scores)
+    places = [r.place for r in recordings]
+    rules = _allowed(places)
+    short = tuple(
+        Pieces(
+            seconds,
+            {
+                **_allowed([*places, *(r.place for of in parts for r in of.get(seconds, ()))]),
+                "seconds": rules["seconds"],
+            },
+            np.sort(far),
+        )
+        for seconds, far in sorted(of_pieces.items())
+        if len(far) >= LEAST
     )
+    return Summary(rules, whole.features, whole.centre, whole.precision, np.sort(scores), short)
 
 
 def stored(summary: Summary, about: str) -> str:
@@ -176,7 +234,8 @@ def stored(summary: Summary, about: str) -> str:
     lower = [short(row[: i + 1]) for i, row in enumerate(summary.precision)]
     data = {"about": about, "rules": summary.rules, "features": summary.features}
     arrays = {"centre": short(summary.centre), "precision": lower, "calibrated": short(summary.calibrated)}
-    return json.dumps({**data, **arrays}, separators=(",", ":")) + "\n"
+    pieces = [(piece.seconds, piece.rules, short(piece.calibrated)) for piece in summary.pieces]
+    return json.dumps({**data, **arrays, "pieces": pieces}, separators=(",", ":")) + "\n"
 
 
 def read(text: str) -> Summary:
@@ -187,8 +246,19 @@ def read(text: str) -> Summary:
     for i, row in enumerate(rows):
         precision[i, : len(row)] = row
         precision[: len(row), i] = row
-    rules = {name: (low, high) for name, (low, high) in found["rules"].items()}
-    return Summary(rules, tuple(found["features"]), np.array(found["centre"]), precision, np.array(found["calibrated"]))
+
+    def bounds(rules: Mapping[str, Any]) -> Rules:
+        return {name: (low, high) for name, (low, high) in rules.items()}
+
+    pieces = tuple(Pieces(s, bounds(rules), np.array(far)) for s, rules, far in found.get("pieces", ()))
+    return Summary(
+        bounds(found["rules"]),
+        tuple(found["features"]),
+        np.array(found["centre"]),
+        precision,
+        np.array(found["calibrated"]),
+        pieces,
+    )
 
 
 def folder() -> Path:

@@ -146,7 +146,9 @@ def syllables(seed: int = 0, seconds: float = 3.0, rate: int = RATE) -> np.ndarr
 
 @cache
 def of_syllables() -> domain.Summary:
-    return domain.fitted([domain.recording(syllables(i)[0], RATE) for i in range(24)], range(24))
+    sounds = [syllables(i)[0] for i in range(24)]
+    pieces = [domain.pieces(x, RATE) for x in sounds]
+    return domain.fitted([domain.recording(x, RATE) for x in sounds], range(24), pieces)
 
 
 @pytest.fixture
@@ -165,6 +167,9 @@ def test_a_summary_survives_its_file(own_summary: domain.Summary) -> None:
     assert np.allclose(read.precision, own_summary.precision, rtol=1e-5, atol=0)
     assert np.allclose(read.calibrated, own_summary.calibrated, rtol=1e-5)
     assert read.rules == own_summary.rules
+    for a, b in zip(read.pieces, own_summary.pieces, strict=True):
+        assert (a.seconds, a.rules) == (b.seconds, b.rules)
+        assert np.allclose(a.calibrated, b.calibrated, rtol=1e-5)
     (domain.folder() / domain.FILE.format("pesq")).write_text("{}")
     with pytest.raises(UsageError, match="is no summary of recordings"):
         domain.summary("pesq")
@@ -194,11 +199,31 @@ def test_alarms_are_as_rare_as_they_are_said_to_be(own_summary: domain.Summary) 
     assert said.count("ok") >= 19
 
 
+def test_short_recordings_are_held_against_pieces(own_summary: domain.Summary) -> None:
+    """Of the longest that are no longer; the mean over fewer windows varies more."""
+    one, two = own_summary.pieces  # recordings of 3 s have none of 4
+    assert (one.seconds, two.seconds) == (1.0, 2.0)
+    assert len(one.calibrated) == len(two.calibrated) == 24
+    x = syllables(99, seconds=5.0)[0]
+    for seconds, known in ((0.8, one), (1.0, one), (1.9, one), (2.0, two), (3.9, two), (4.0, own_summary)):
+        place, points = domain.recording(x[: int(seconds * RATE)], RATE)
+        far = own_summary.score(points)
+        p = (1 + np.count_nonzero(known.calibrated >= far)) / 25
+        assert own_summary.judge(place, points) == ("ok" if p >= 0.05 else "unfamiliar", pytest.approx(p)), seconds
+    for seconds in (1.0, 1.5, 2.5):
+        cut = [domain.pieces(syllables(i, seconds)[0], RATE) for i in range(100, 124)]
+        assert all(max(found, default=0) < seconds for found in cut)
+        said = [own_summary.judge(*domain.recording(syllables(i, seconds)[0], RATE))[0] for i in range(100, 124)]
+        assert said.count("ok") >= 21, seconds
+    assert domain.pieces(np.zeros(3 * RATE), RATE) == {}
+
+
 def test_speech_summaries() -> None:
     for name, count in (("stoi", 45), ("srmr", 90)):
         found = domain.summary(name)
         assert found.features == domain.features()
         assert len(found.calibrated) == count
+        assert [pieces.seconds for pieces in found.pieces] == list(domain.PIECES)
         assert (np.linalg.eigvalsh(found.precision) > 0).all()
         assert set(found.rules) == {"seconds", "level", "clipped", "bandwidth"}
     x = noise(RATE, 1.5)

@@ -59,9 +59,12 @@ def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
 def adaptive_max_pool(x: Array, sizes: tuple[int, int]) -> Array:
     """Largest values of x [..., row, column] in so many parts of rows and columns, which overlap where they must."""
     for axis, size in zip((-2, -1), sizes, strict=True):
-        n = x.shape[axis]
-        parts = [range(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
-        x = np.stack([x.take(part, axis).max(axis) for part in parts], axis)
+        n, i = x.shape[axis], np.arange(size)
+        first, last = i * n // size, -(-(i + 1) * n // size) - 1
+        largest = x.take(first, axis)
+        for k in range(1, int((last - first).max()) + 1):
+            np.maximum(largest, x.take(np.minimum(first + k, last), axis), out=largest)
+        x = largest
     return x
 
 
@@ -84,16 +87,17 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
     cell and output.
     """
     units = of_state.shape[1]
-    gates = x @ of_input.T + bias
+    # the sigmoid of x is (1 + tanh(x / 2)) / 2: halved here, all gates pass through one tanh
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], x.dtype), units)
+    by_step = x.swapaxes(0, 1).reshape(-1, x.shape[2])
+    gates = ((by_step @ of_input.T + bias) * half).reshape(x.shape[1], len(x), -1)  # [step, item, gate]
+    by_state = np.ascontiguousarray(of_state.T * half)
     state, cell = np.zeros((len(x), units), x.dtype), np.zeros((len(x), units), x.dtype)
     states = np.empty((*x.shape[:2], units), x.dtype)
-    for step in range(x.shape[1]):
-        gate = gates[:, step] + state @ of_state.T
-        enter, keep, leave = (_sigmoid(gate[:, i * units : (i + 1) * units]) for i in (0, 1, 3))
-        cell = keep * cell + enter * np.tanh(gate[:, 2 * units : 3 * units])
-        states[:, step] = state = leave * np.tanh(cell)
+    for step, gate in enumerate(gates):
+        gate += state @ by_state
+        np.tanh(gate, out=gate)
+        enter, keep, told, leave = (gate[:, i * units : (i + 1) * units] for i in range(4))
+        cell = (0.5 + 0.5 * keep) * cell + (0.5 + 0.5 * enter) * told
+        states[:, step] = state = (0.5 + 0.5 * leave) * np.tanh(cell)
     return states
-
-
-def _sigmoid(x: Array) -> Array:
-    return 0.5 + 0.5 * np.tanh(0.5 * x)

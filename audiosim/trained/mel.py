@@ -15,7 +15,7 @@ from ..hearing import scales
 
 Array = NDArray[Any]
 
-BLOCK = 1024  # frames at once
+BLOCK, SAMPLES = 1024, 1 << 19  # frames at once, and their samples: what is made of them stays in cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,17 @@ class Mel:
             return np.empty((0, self.bands))
         frames = np.lib.stride_tricks.sliding_window_view(x, self.n_fft)[:: self.hop]
         window, weights = _prepared(self)
-        blocks = range(0, len(frames), BLOCK)
-        return np.concatenate([self._bands(frames[k : k + BLOCK], window, weights) for k in blocks])
+        size = max(1, min(BLOCK, SAMPLES // self.n_fft))
+        blocks = range(0, len(frames), size)
+        return np.concatenate([self._bands(frames[k : k + size], window, weights) for k in blocks])
 
     def _bands(self, frames: Array, window: Array, weights: Array) -> Array:
         z = engine.fft.rfft(frames * window, self.n_fft)
         squares = z.real**2 + z.imag**2
-        return np.asarray((squares if self.power == 2 else squares ** (self.power / 2)) @ weights)
+        return np.asarray(
+            (squares if self.power == 2 else np.sqrt(squares) if self.power == 1 else squares ** (self.power / 2))
+            @ weights
+        )
 
 
 @lru_cache(maxsize=16)

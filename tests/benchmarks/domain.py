@@ -144,6 +144,7 @@ def changes(rate: int) -> dict[str, Callable[[Array], Array]]:
 SPEECH_RATE = 16000
 NARROW = ("sepm", "real_sepm", "real_itu", "real_visqol", "real_vctk")  # at 8 kHz, or there under another name
 SINGING = ("sms_singing-female", "sms_vignesh")
+SHORT, DRAWN = (1.0, 1.5, 2.0, 3.0, 5.0), 4  # s, and pieces of that length from each recording
 SPLITS, TESTED = 20, 1 / 3  # of the speakers, who are in no summary
 CODED = ("opus", "mp3", "g722", "lyra", "evs", "lpcnet")
 
@@ -181,8 +182,14 @@ def changed(x: Array, rng: Any) -> dict[str, Array]:
         "white noise, SNR 5 dB": x + rng.normal(size=x.size) * x.std() * 10 ** (-5 / 20),
         "speech-shaped noise, SNR 5 dB": x + shaped * x.std() / shaped.std() * 10 ** (-5 / 20),
         "30 dB quieter": x * 10 ** (-30 / 20),
-        "1 s of it": x[SPEECH_RATE : 2 * SPEECH_RATE],
     }
+
+
+def piece(x: Array, seconds: float, rng: Any) -> Array:
+    """Of a recording so many seconds, anywhere."""
+    size = int(seconds * SPEECH_RATE)
+    start = int(rng.integers(x.size - size + 1))
+    return x[start : start + size]
 
 
 def area(familiar: Array, strange: Array) -> float:
@@ -200,6 +207,15 @@ def of_speech(write: bool) -> None:
     rng = np.random.default_rng(0)
     sounds = speech()
     clean = {name: domain.recording(x, SPEECH_RATE) for name, x in sounds.items()}
+    parts = {name: domain.pieces(x, SPEECH_RATE) for name, x in sounds.items()}
+    short = {
+        seconds: {
+            name: [domain.recording(piece(x, seconds, rng), SPEECH_RATE) for _ in range(DRAWN)]
+            for name, x in sounds.items()
+            if x.size > seconds * SPEECH_RATE
+        }
+        for seconds in SHORT
+    }
     made = {n: {k: domain.recording(x, SPEECH_RATE) for k, x in changed(x, rng).items()} for n, x in sounds.items()}
     folders = {
         "music": (listeners.AUDIO / "clean" / "music").iterdir(),
@@ -216,10 +232,11 @@ def of_speech(write: bool) -> None:
         order = rng.permutation(len(names))
         tested = [names[i] for i in order[: round(TESTED * len(names))]]
         rest = [name for name in names if name not in tested]
-        known = domain.fitted([clean[name] for name in rest], rest)
+        known = domain.fitted([clean[name] for name in rest], rest, [parts[name] for name in rest])
         familiar = np.array([out(known, clean[name]) for name in tested])
         cases = {"the same kind": [clean[name] for name in tested]}
         cases |= {kind: [made[name][kind] for name in tested] for kind in made[names[0]]} | others
+        cases |= {f"{s:g} s of the same": [x for name in tested for x in of.get(name, [])] for s, of in short.items()}
         for kind, items in cases.items():
             said = [known.judge(*item)[0] for item in items]
             far = np.array([out(known, item) for item in items])
@@ -231,11 +248,13 @@ def of_speech(write: bool) -> None:
         auroc, unfamiliar, foreign = np.mean(rows, axis=0)
         print(f"| {kind} | {auroc:.3f} | {unfamiliar:.1%} | {foreign:.1%} | {unfamiliar + foreign:.1%} |")
     wet = [made[name]["reverberation, 0.4 to 1 s"] for name in names]
-    for name, items, groups in (
-        ("speech", [*clean.values()], names),
-        ("srmr", [*clean.values(), *wet], [*names, *names]),
+    rng = np.random.default_rng(0)
+    wet_parts = [domain.pieces(reverberant(x, rng.uniform(0.4, 1.0), rng), SPEECH_RATE) for x in sounds.values()]
+    for name, items, groups, pieces in (
+        ("speech", [*clean.values()], names, [*parts.values()]),
+        ("srmr", [*clean.values(), *wet], [*names, *names], [*parts.values(), *wet_parts]),
     ):
-        whole = domain.fitted(items, groups)
+        whole = domain.fitted(items, groups, pieces)
         print(f"\n{name}: rules {dict(whole.rules)}, {len(items)} recordings")
         if write:
             about = f"python -m tests.benchmarks.domain --speech --write: {len(items)} recordings; statistics"
