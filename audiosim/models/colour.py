@@ -28,6 +28,7 @@ FLOOR = 1e-8  # of the mean power of a band: silence
 SILENCE = 1e-30  # mean power that silence is given
 LOW = 700.0  # Hz, up to which the phase tells delays of 0.7 ms
 CHUNK = 1 << 18  # samples whose spectrum is taken at a time
+PLACES, LOUDNESS = 17, 0.3  # places from right to left; frames count as this power of their energy
 BLOCK, FEWEST = 4096, 4  # samples, and blocks that are needed
 OCTAVES, FIRST = 7, 1 << 9  # FIRST: bins of the lowest octave, and where it begins: 94 Hz
 ACTIVE = 1e-4  # of the power of the loudest block
@@ -168,6 +169,59 @@ def apart_torch(ref: Any, test: Any) -> Any:
     from ..engine.tensors import root
 
     return root((test - ref).square().sum(1)).mean(1) / 2
+
+
+def panorama(samples: Array) -> Array:
+    """Of one channel or two: the distribution over time of the place (P_l - P_r) / (P_l + P_r) in each band, cumulated
+    up to PLACES places from -1 to 1, flat [band * place]. Frames count as P^0.3, and are as wide as a step is."""
+    left, right = samples.astype(np.float64)[[0, -1]]
+    total, sums, step = np.zeros((BANDS, 1)), np.zeros((BANDS, PLACES)), 2 / (PLACES - 1)
+    for both in zip(*(fold.spectra(x, stft()) for x in (left, right)), strict=True):
+        of_left, of_right = (scales.by_band((z.real**2 + z.imag**2)[:, : cuts()[-1]], cuts()) for z in both)
+        power = of_left + of_right
+        place = (of_left - of_right) / (power + SILENCE)
+        weight = power**LOUDNESS
+        total[:, 0] += weight.sum(0)
+        sums += np.einsum("tb,tbp->bp", weight, np.clip(0.5 + (places() - place[:, :, None]) / step, 0, 1))
+    result: Array = (sums / (total + SILENCE)).reshape(-1)
+    return result
+
+
+@cache
+def places() -> Array:
+    return np.linspace(-1, 1, PLACES)
+
+
+def panorama_torch() -> Callable[[Any], Any]:
+    """x [item, channel, sample] -> [item, band * place]. The loudness of a silent frame has no gradient."""
+    import torch
+
+    from ..engine import tensors
+
+    transform, gather, at = tensors.spectra(stft()), _gather_torch(), tensors.Constant(places())
+
+    def of(x: Any) -> Any:
+        of_left, of_right = (gather(tensors.power(transform(x[:, side]), 0.0)) for side in (0, -1))
+        power = of_left + of_right
+        place = (of_left - of_right) / (power + SILENCE)
+        heard = power > 0
+        weight = torch.where(heard, power, 1) ** LOUDNESS * heard
+        under = (0.5 + (at(x) - place[..., None]) / (2 / (PLACES - 1))).clamp(0, 1)
+        return ((weight[..., None] * under).sum(1) / (weight.sum(1) + SILENCE)[..., None]).flatten(1)
+
+    return of
+
+
+def moved(one: Array, many: Array) -> Array:
+    """How far places must move for one panorama [value] to become each of many [item, value], from 0 to 1: half the
+    area between the cumulated distributions, the mean over bands."""
+    result: Array = np.abs(many - one).mean(1) * (PLACES / (PLACES - 1))
+    return result
+
+
+def moved_torch(ref: Any, test: Any) -> Any:
+    """[item, value] twice -> [item]."""
+    return (test - ref).abs().mean(1) * (PLACES / (PLACES - 1))
 
 
 def scaled_shapes(x: Array) -> Array:

@@ -65,11 +65,12 @@ def sensation_torch() -> Callable[[Any], Any]:
     from ..engine import tensors
     from ..errors import InputError
 
-    transform, bands = tensors.spectra(stft()), tensors.Constant(weights().T)
+    frames, bands = stft(), tensors.Constant(weights().T)
+    transform = tensors.spectra(frames)
 
     def of(x: Any) -> Any:
         x = x.mean(1)
-        if stft().count(x.shape[1]) < SEGMENT:
+        if frames.count(x.shape[1]) < SEGMENT:
             raise InputError(too_short(x.shape[1], FRAME + (SEGMENT - 1) * HOP, RATE))
         x = x / (x.square().mean(1, keepdim=True) + SILENCE).sqrt()
         power = tensors.power(transform(x), 0.0)

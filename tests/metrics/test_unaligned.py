@@ -96,6 +96,24 @@ def test_places_of_one_source() -> None:
     assert image(measured("space", middle, left), "coherence") == pytest.approx(1, abs=1e-3)
 
 
+@compiled
+def test_a_source_that_moves_is_no_wide_one() -> None:
+    """Left, then right, beside two channels that have nothing to do with one another: alike on average."""
+    x, y = (pink(48000, 2.0, seed)[0] for seed in (1, 2))
+    first = np.arange(x.size) < x.size // 2
+    details = measured("space", np.stack([x, y]), np.stack([x * first, x * ~first])).details
+    assert details["image"] < 0.1
+    assert details["panorama"] > 0.3
+
+
+@compiled
+def test_places_of_a_panorama() -> None:
+    x = pink(48000, 2.0, 1)[0]
+    middle, left, panned = np.stack([x, x]), np.stack([x, 0 * x]), np.stack([2 * x, x])
+    for one, other, wanted in ((middle, left, 0.5), (left, left[::-1], 1.0), (middle, panned, 0.3)):
+        assert measured("space:output=panorama", one, other).value == pytest.approx(wanted, abs=1e-3)
+
+
 def test_more_than_two_channels_have_no_image() -> None:
     with pytest.raises(InputError, match="has 3 channels: a stereo image has two"):
         metrics.get("space").feature(Signal.of(noise(48000, 0.1, 1, 3), 48000, "surround.wav"))
