@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STEPS, FIRST = 64, 12  # of the amplitude, up to the largest one; the lowest at which it may be clipped
 SATURATES = 0.7  # of what a gain leaves, that is left at most where peaks are clipped
 BELOW = 0.95  # of the largest amplitude, that the level is at most
+LEVEL = 0.7  # of the RMS of the test, that the level is at least: what is clipped stays below it
 PLATEAU = 0.9999  # of the peak
 CLIPPED = 3, 8  # plateaus, and samples on them, at least
 BEYOND = 0.6  # of these samples, where the reference goes on
@@ -137,7 +138,7 @@ def _saturation(x: Array, y: Array, offset: float) -> tuple[float, float, float]
     best = int(np.argmin(np.where(above >= CLIPPED[1], left, np.inf)))
     gain = float(cross_below[knees[best] - 1] / below[best])
     level = float(flat[best] / max(above[best], 1))
-    if gain <= 0 or not level <= BELOW * gain * top:
+    if gain <= 0 or not level <= BELOW * gain * top or level**2 * x.size < LEVEL**2 * power:
         return gain, 0.0, 1.0
     return gain, level, float(left[best] / linear)
 

@@ -51,7 +51,7 @@ FEWEST_ONSETS, PART = 3, 0.2  # with noise before them, and as a part of all
 
 
 def find(pair: Aligned, otherwise: bool = False) -> list[Finding]:
-    """All that is found, of at most 24 s. otherwise: what is left is known to be noise of other kinds, or an echo."""
+    """All that is found, of at most 24 s. otherwise: what is left has other reasons too."""
     if pair.ref.shape[1] < pair.rate or not pair.ref.any() or not pair.test.any():
         return []
     cells = _cells(pair)

@@ -250,7 +250,8 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
         return False
     now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
     unlike = sums.unlike(*sums.overlap(pair.a, pair.b, round(pair.late)))
-    if unlike > (JOINED if pair.joins else BETTER) * was and abs(found.ppm) < VARISPEED:
+    by_joins = abs(found.ppm) * 1e-6 * pair.a.shape[1] < len(pair.joins)  # each of which may be off by a sample
+    if (by_joins or unlike > (JOINED if pair.joins else BETTER) * was) and abs(found.ppm) < VARISPEED:
         pair.a, pair.b, pair.late = before
         _refined(pair, pair.late)
         return False

@@ -130,8 +130,7 @@ def _at_places(pair: Pair) -> None:
         or any(f.cause == "clipping" for f in pair.findings)
     )
     if not (holes or apart):  # of others than codecs
-        added = any(f.cause in ("noise", "hum", "reverberation") for f in found)
-        pair.findings += coding.find(aligned, added)
+        pair.findings += coding.find(aligned, otherwise=bool(found))
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
     for f in found:

@@ -13,7 +13,7 @@ from audiosim.diagnosis import CAUSES, Diagnosis, Finding, diagnose, tempo
 from audiosim.diagnosis.null import bit_depth, null_test, residual
 from audiosim.errors import Mismatch
 from audiosim.signal import Signal
-from audiosim.testing.signals import COMPILED, noise, speech_like
+from audiosim.testing.signals import COMPILED, noise, speech_like, sweep
 from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases
 
 SECONDS = (3.0,)
@@ -22,6 +22,10 @@ WITHOUT = {"drift", "speed", "tempo", "pitch"}  # take longest; tests/benchmarks
 
 def signal(samples: object, rate: int = 16000) -> Signal:
     return Signal.of(np.ascontiguousarray(samples, np.float32), rate)
+
+
+def applied(name: str, x: np.ndarray, rate: int, strength: float) -> np.ndarray:
+    return DEGRADATIONS[name].apply(x, rate, strength, np.random.default_rng(1)).samples
 
 
 def told(case: Case) -> Diagnosis:
@@ -253,3 +257,29 @@ def test_an_exchange_of_channels_that_hold_one_sound_at_two_times() -> None:
         "delay",
         "gain",
     }
+
+
+def test_noise_that_follows_the_sound_is_told_as_that_of_a_codec():
+    """An MDCT whose coefficients are rounded 16 dB below the largest of a band leaves neither holes nor pre-echo."""
+    rate = SIGNALS["tonal"].rate
+    x = SIGNALS["tonal"].make(rate, 4.0, 1)
+    found = diagnose(signal(x, rate), signal(applied("pre-echo", x, rate, 16.0), rate))
+    assert "coding noise" in found.causes
+    told = next(f for f in found.findings if f.cause == "coding noise")
+    assert told.size == pytest.approx(found.left_db, abs=2.0)
+    assert "as of a codec" in told.sentence
+
+
+def test_noise_on_a_sweep_is_no_clipping():
+    """A sweep has nothing at the lowest frequencies: a filter that is read there is chance."""
+    x = sweep(44100, 8.0, 1)
+    y = x + 0.1 * np.sqrt((x**2).mean()) * np.random.default_rng(1).standard_normal(x.shape)
+    assert diagnose(signal(x, 44100), signal(y, 44100)).causes == ("noise",)
+
+
+def test_a_dropout_in_noise_is_no_other_sound():
+    rate = SIGNALS["speech"].rate
+    x = SIGNALS["speech"].make(rate, 5.0, 1)
+    y = applied("noise", applied("dropout", x, rate, 30.0), rate, -30.0)
+    found = diagnose(signal(x, rate), signal(y, rate))
+    assert set(found.causes) == {"dropout", "noise"}
