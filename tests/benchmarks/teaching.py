@@ -1,6 +1,7 @@
 """Which loss teaches networks best: `python -m tests.benchmarks.teaching --journal FILE` trains and prints the tables.
 
---show prints the tables of what the journal holds, without training: ranks of all tasks, then what the judges say.
+--show prints the tables of what the journal holds, without training: ranks of all tasks, then what the judges say. With
+--final it prints the ranks of those losses alone that were trained in every task of the journal, a row a task.
 Screening trains one network a task with every loss; the final trains those of FINAL and the baselines in every variant
 with three seeds. All goes into the journal: the command can be ended and given again, and --hours ends it by itself.
 Tasks, networks, judges and ranks are those of `audiosim bench`.
@@ -78,6 +79,35 @@ def ranks(rows: Sequence[bench.Row]) -> str:
     return "\n".join(lines)
 
 
+def final_ranks(trained: Sequence[dict[str, Any]]) -> str:
+    """A row a task and one for the mean of tasks, a column a loss, the best first: ranks, with intervals."""
+    tasks = list(dict.fromkeys(row["task"] for row in trained))
+    known = {(row["task"], row["loss"]) for row in trained}
+    losses = {row["loss"] for row in trained if all((task, row["loss"]) in known for task in tasks)}
+    kept = [row for row in trained if row["loss"] in losses]
+    of = {(row.task, row.loss): row for row in bench.table(kept) if row.rank is not None}
+    families = [[task for task in tasks if task.partition("/")[0] == name] for name in _names(tasks)]
+
+    def mean(loss: str) -> float:
+        """Over the tasks, each the mean of its variants."""
+        parts = [[of[task, loss].rank or 0.0 for task in family if (task, loss) in of] for family in families]
+        return sum(sum(part) / len(part) for part in parts if part) / sum(map(bool, parts))
+
+    best = sorted(losses, key=mean)
+    lines = [f"| task | seeds | {' | '.join(f'`{loss}`' for loss in best)} |", f"|{'---|' * (len(best) + 2)}"]
+    lines.append(f"| mean of tasks | | {' | '.join(f'**{mean(loss):.2f}**' for loss in best)} |")
+    for task in sorted(tasks, key=lambda task: (_names(tasks).index(task.partition("/")[0]), tasks.index(task))):
+        seeds = len({row["seed"] for row in kept if row["task"] == task})
+        cells = [_cell(of.get((task, loss))).partition(",")[0] for loss in best]
+        lines.append(f"| {task} | {seeds} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _names(tasks: Sequence[str]) -> list[str]:
+    """Of tasks, without their variants."""
+    return list(dict.fromkeys(task.partition("/")[0] for task in tasks))
+
+
 def _cell(row: bench.Row | None) -> str:
     if row is None:
         return ""
@@ -96,6 +126,9 @@ def main() -> None:
     given = arguments.parse_args()
     if given.show:
         rows = bench.read(given.journal)
+        if given.final:
+            print(final_ranks(rows))
+            return
         print(f"{ranks(bench.table(rows))}\n\n{markdown(bench.table(rows))}")
         print(f"{sum(row.get('cpu_s', 0.0) for row in rows) / 3600:.1f} core-hours of training, data and judges apart.")
         return
