@@ -70,7 +70,7 @@ def test_cards_name_the_domains_that_are_stored() -> None:
     of_speech = {n for n in metrics.own_names() if metrics.get(n).card.domain == domain.SPEECH}
     assert of_speech >= {"pesq", "visqol-speech", "stoi", "haspi", "srmr", "warp-q"}
     own = {n for n in metrics.own_names() if metrics.get(n).card.domain} - of_speech
-    assert stored == {domain.FILE.format(n) for n in own | {"speech", "srmr"}}
+    assert stored == {domain.FILE.format(n) for n in own | {"speech", "srmr", "dnsmos", "plcmos", "nisqa"}}
 
 
 def test_what_listeners_rated_is_familiar_and_what_nobody_rated_is_not() -> None:
@@ -219,7 +219,7 @@ def test_short_recordings_are_held_against_pieces(own_summary: domain.Summary) -
 
 
 def test_speech_summaries() -> None:
-    for name, count in (("stoi", 45), ("srmr", 90)):
+    for name, count in (("stoi", 45), ("srmr", 90), ("dnsmos", 135), ("plcmos", 135), ("nisqa", 225)):
         found = domain.summary(name)
         assert found.features == domain.features()
         assert len(found.calibrated) == count

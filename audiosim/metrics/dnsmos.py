@@ -8,6 +8,9 @@ polynomials by which the original brings them to the scale of its listeners.
 As in the original, a window is left out where (i + 9.01) 16000, in floating point, lies below the whole number that is
 meant: those that begin after 7 to 23 s, after 119 s, and so on. Recordings of less than 17 s have none of them.
 
+Result.domain says whether the test is like speech that is clean, behind noise of 0 to 30 dB SNR, or that behind a
+simple suppressor: made by audiosim from 45 speakers, as the recordings of the training are not to be had.
+
 The networks have sidecars too: embedding:model=dnsmos-p835 compares their raw ratings, of all windows.
 
 Details: the ratings of the test; with drop=true also test and reference, of the output that was asked for.
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 
 from ..answer import Channel, Pair
 from ..card import Card
+from ..domain import SPEECH
 from ..engine.threads import in_threads
 from ..models import ratings
 from ..models.ratings import Rated, Ratings
@@ -46,11 +50,12 @@ CARD = Card(
     source="Reddy, Gopal and Cutler 2022 (P.835) and 2021 (P.808), ICASSP; the networks of speechmos 0.0.1.1",
     conventions="As dnsmos.run of speechmos 0.0.1.1, within 1e-4. Samples beyond full scale, which it refuses, are"
     " taken as they are. Its personalised network is not offered.",
-    silence="Undefined for a silent test, with drop=true for a silent reference too.",
+    silence=ratings.SILENCE,
     caveat="It judges the test alone. It was trained on noisy speech behind noise suppressors: other sound has a value"
     " too, which means little, and codecs it hardly ranks. output=p808 takes a fortieth of the time of the others.",
     rate=16000,
     lengths="any",
+    domain=SPEECH,
     non_intrusive=True,
     needs=("dnsmos",),
     symmetric=False,

@@ -4,6 +4,9 @@ arXiv 2104.09494.
 
 The weights are the authors': `audiosim models get nisqa`, or model=PATH. They are for research: CC BY-NC-SA 4.0.
 
+Result.domain says whether the test is like speech that is clean, noisy, coded by Opus, of 300 to 3400 Hz, or has lost
+packets: made by audiosim from 45 speakers, not the recordings of the training.
+
 The network's attention says how much each moment of 150 ms counts; per_time holds what each would be rated by itself.
 Details: the five ratings of the test; with drop=true also test and reference, of the output that was asked for.
 """
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..answer import Channel, Pair
 from ..card import Card
+from ..domain import SPEECH
 from ..models import ratings
 from ..models.ratings import Rated, Ratings
 from ..trained import nisqa
@@ -40,13 +44,14 @@ CARD = Card(
     source="Mittag et al. 2021, arXiv 2104.09494; weights: gabrielmittag/NISQA at fe84f0f, nisqa.tar",
     conventions="The original's number to 1e-5, at any rate, as it takes recordings at the rate they have. It stops at"
     " 52 s; longer ones are taken here, and nothing vouches for them. Ratings are not clipped to 1..5 either.",
-    silence="Undefined for a silent test, with drop=true for a silent reference too.",
+    silence=ratings.SILENCE,
     caveat="It judges the test alone, as speech over telephone and network: how far it is from the reference says"
     " drop=true. It was trained on English and German, with codecs, packet loss and noise, live"
     " and simulated; noise, music and singing have ratings too, which mean little.",
     minimum="150 ms",
     shortest=0.14,
     lengths="any",
+    domain=SPEECH,
     non_intrusive=True,
     symmetric=False,
     insensitive_to=("polarity",),

@@ -5,6 +5,10 @@ The network is Microsoft's, version 2. Beside the log spectrum it takes a vector
 the mean over 15 of them. The original draws them anew each time from a normal distribution, which moves its value by
 about 0.015 from call to call; here they are those that it draws after numpy.random.seed(0).
 
+Result.domain says whether the test is like speech that is clean, or has lost a fiftieth to a fifth of its packets of
+20 ms, with silence or a quieter repetition in their place: made by audiosim from 45 speakers, not the recordings of the
+training.
+
 The whole recording is heard at once: there is no course in time. Details: with drop=true test and reference.
 """
 
@@ -21,6 +25,7 @@ from numpy.typing import NDArray
 from .. import engine
 from ..answer import Channel, Pair
 from ..card import Card
+from ..domain import SPEECH
 from ..engine.threads import in_threads
 from ..models import ratings
 from ..models.ratings import Rated, Ratings
@@ -39,11 +44,12 @@ CARD = Card(
     source="Diener et al. 2023, Interspeech; the network of speechmos 0.0.1.1, plcmos_v2",
     conventions="As plcmos.run of speechmos 0.0.1.1 after numpy.random.seed(0), within 1e-4; without a seed its values"
     " vary by about 0.015. Samples beyond full scale, which it refuses, are taken as they are.",
-    silence="Undefined for a silent test, with drop=true for a silent reference too.",
+    silence=ratings.SILENCE,
     caveat="It judges the test alone. It was trained on speech with concealed losses: other sound has a value too,"
     " which means little. Memory grows with the length, about 0.1 GB a minute.",
     rate=16000,
     lengths="any",
+    domain=SPEECH,
     non_intrusive=True,
     needs=("dnsmos",),
     symmetric=False,

@@ -18,6 +18,8 @@ from ..options import Options
 
 Array = NDArray[Any]
 
+SILENCE = "Undefined for a silent test, with drop=true for a silent reference too."  # of cards
+
 
 class Ratings(NamedTuple):
     """Of one recording: each named rating in its windows [window], and where these are centred, in seconds [window].

@@ -1,7 +1,8 @@
 """What listeners rated, as the auditory distance hears it: `python -m tests.benchmarks.domain` prints how often the
 stored summary recognises pairs of sets that were left out, and what it says of changes that nobody rated; --write
 writes audiosim/tables/domain_auditory.json. --speech does the same for recordings of speech: domain_speech.json and,
-with reverberant ones, domain_srmr.json.
+with reverberant ones, domain_srmr.json. --ratings does it for networks that rate damaged speech, from speech that is
+damaged here as theirs was: domain_dnsmos.json, domain_plcmos.json and domain_nisqa.json.
 
 Needs the folder ../shared beside the checkout. All pairs of pairs.csv and pairs_2.csv count, hidden references and
 anchors too. Studies that share sounds are one set; each set has the same weight in the Gaussian and in p. Rules allow
@@ -11,6 +12,7 @@ more than was rated: ten times as short and as long, half the rate and bandwidth
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 import audiosim
 from audiosim import domain
@@ -146,6 +149,7 @@ NARROW = ("sepm", "real_sepm", "real_itu", "real_visqol", "real_vctk")  # at 8 k
 SINGING = ("sms_singing-female", "sms_vignesh")
 SHORT, DRAWN = (1.0, 1.5, 2.0, 3.0, 5.0), 4  # s, and pieces of that length from each recording
 SPLITS, TESTED = 20, 1 / 3  # of the speakers, who are in no summary
+FEWER = 5  # splits of damaged speech, of which there is more
 CODED = ("opus", "mp3", "g722", "lyra", "evs", "lpcnet")
 
 
@@ -190,6 +194,114 @@ def piece(x: Array, seconds: float, rng: Any) -> Array:
     size = int(seconds * SPEECH_RATE)
     start = int(rng.integers(x.size - size + 1))
     return x[start : start + size]
+
+
+LOST = 320  # samples of a packet
+NOISE, LOSSES = (0.0, 30.0), (0.02, 0.2)  # SNR in dB, share of packets: least and most
+
+
+def noisy(x: Array, noise: Array, rng: Any) -> Array:
+    """With noise [sample] beside it, repeated from a place that is drawn."""
+    beside = np.resize(np.roll(noise, int(rng.integers(noise.size))), x.size)
+    return x + beside * x.std() / max(beside.std(), 1e-9) * 10 ** (-rng.uniform(*NOISE) / 20)
+
+
+def suppressed(x: Array) -> Array:
+    """What a simple suppressor leaves: each bin of 32 ms by Wiener's gain, at least -15 dB, over the level that a fifth
+    of its frames lie below."""
+    size, hop = 512, 256
+    window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size))
+    padded = np.pad(x, (hop, size + hop))
+    starts = range(0, padded.size - size + 1, hop)
+    spectra = np.fft.rfft([padded[s : s + size] * window for s in starts])
+    power = np.abs(spectra) ** 2
+    gain = np.maximum(1 - 3 * np.quantile(power, 0.2, axis=0) / np.maximum(power, 1e-20), 10 ** (-15 / 20))
+    out = np.zeros(padded.size)
+    for s, frame in zip(starts, np.fft.irfft(spectra * gain) * window, strict=True):
+        out[s : s + size] += frame
+    return out[hop : hop + x.size]
+
+
+def lossy(x: Array, concealed: bool, rng: Any) -> Array:
+    """Packets of 20 ms are lost, more likely behind a lost one; concealed: the one before takes their place, 6 dB
+    quieter each time, else there is silence."""
+    y, share, before = x.copy(), rng.uniform(*LOSSES), False
+    for k in range(LOST, x.size - LOST + 1, LOST):
+        before = rng.uniform() < (0.5 if before else share)
+        if before:
+            y[k : k + LOST] = y[k - LOST : k] / 2 if concealed else 0
+    return y
+
+
+def opus(x: Array, rng: Any) -> Array:
+    """Through Opus of libsndfile, at rates from low to high."""
+    file = io.BytesIO()
+    kind = {"format": "OGG", "subtype": "OPUS", "compression_level": rng.uniform(0.5, 1.0)}
+    soundfile.write(file, np.clip(x, -1, 1), SPEECH_RATE, **kind)
+    file.seek(0)
+    return soundfile.read(file)[0]
+
+
+def damaged(x: Array, noise: Array, rng: Any) -> dict[str, dict[str, Array]]:
+    """By metrics that rate speech: a recording, and it with the damage that their networks were trained on."""
+    spectrum, f = np.fft.rfft(x), np.fft.rfftfreq(x.size, 1 / SPEECH_RATE)
+    behind = noisy(x, noise, rng)
+    lost, concealed = (lossy(x, c, rng) for c in (False, True))
+    return {
+        "dnsmos": {"clean": x, "noise": behind, "suppressed noise": suppressed(behind)},
+        "plcmos": {"clean": x, "losses": lost, "concealed losses": concealed},
+        "nisqa": {
+            "clean": x,
+            "noise": noisy(x, noise, rng),
+            "losses": lossy(x, bool(rng.integers(2)), rng),
+            "Opus": opus(x, rng),
+            "300 to 3400 Hz": np.fft.irfft(np.where((f > 300) & (f < 3400), spectrum, 0), x.size),
+        },
+    }
+
+
+def of_ratings(write: bool) -> None:
+    """Figures of the guard on networks that rate damaged speech, and its summaries."""
+    rng = np.random.default_rng(0)
+    noises = [mono(f) for f in sorted((listeners.AUDIO / "clean" / "env").iterdir())]
+    strange = {
+        "music": [mono(f) for f in sorted((listeners.AUDIO / "clean" / "music").iterdir())],
+        "environment": noises,
+    }
+    others = {k: [domain.recording(x, SPEECH_RATE) for x in sounds] for k, sounds in strange.items()}
+    sounds = speech()
+    made: dict[str, dict[str, list[tuple[domain.Recording, Any]]]] = {}
+    for name, x in sounds.items():
+        for metric, kinds in damaged(x, noises[rng.integers(len(noises))], rng).items():
+            made.setdefault(metric, {})[name] = [
+                (domain.recording(y, SPEECH_RATE), domain.pieces(y, SPEECH_RATE)) for y in kinds.values()
+            ]
+    print("| metric | speech like this | 1 s of it | music: AUROC | flagged | environment: AUROC | flagged |")
+    print("|---|---|---|---|---|---|---|")
+    for metric, by_speaker in made.items():
+
+        def of(names: Any, by: Any = by_speaker) -> tuple[list[domain.Recording], list[Any], list[Any]]:
+            every = [(r, name, parts) for name in names for r, parts in by[name]]
+            return tuple(map(list, zip(*every, strict=True)))  # type: ignore[return-value]
+
+        if write:
+            whole, _, _ = of(sounds)
+            about = f"python -m tests.benchmarks.domain --ratings --write: {len(whole)} recordings; statistics"
+            text = domain.stored(domain.fitted(*of(sounds)), about)
+            FILE.with_name(domain.FILE.format(metric)).write_text(text, encoding="utf-8")
+        rows = []
+        for _ in range(FEWER):
+            order = rng.permutation(list(sounds))
+            tested, rest = np.split(order, [round(TESTED * len(order))])
+            known = domain.fitted(*of(rest))
+            whole, _, parts = of(tested)
+            cells = [whole, [r for one in parts for r in one.get(1.0, ())], *others.values()]
+            familiar = np.array([out(known, r) for r in whole])
+            flagged = [np.mean([known.judge(*r)[0] != "ok" for r in cell]) for cell in cells]
+            areas = [area(familiar, np.array([out(known, r) for r in cell])) for cell in cells[2:]]
+            rows.append([flagged[0], flagged[1], areas[0], flagged[2], areas[1], flagged[3]])
+        a, b, c, d, e, f = np.mean(rows, axis=0)
+        print(f"| {metric} | {a:.1%} | {b:.1%} | {c:.3f} | {d:.1%} | {e:.3f} | {f:.1%} |", flush=True)
 
 
 def area(familiar: Array, strange: Array) -> float:
@@ -265,9 +377,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--speech", action="store_true")
+    parser.add_argument("--ratings", action="store_true")
     given = parser.parse_args()
     if not listeners.AUDIO.is_dir():
         sys.exit("tests.benchmarks.domain: needs the folder ../shared beside the checkout")
+    if given.ratings:
+        of_ratings(given.write)
+        return
     if given.speech:
         of_speech(given.write)
         return
