@@ -89,10 +89,10 @@ def _seen(x: Array, weights: Weights) -> Array:
         gain = weights[f"{norm}weight"] / np.sqrt(weights[f"{norm}running_var"] + 1e-5)
         shift = (weights[f"{name}bias"] - weights[f"{norm}running_mean"]) * gain + weights[f"{norm}bias"]
         kernel = weights[f"{name}weight"] * gain[:, None, None, None]
-        x = arrays.conv2d(x, kernel, (1, 0 if i == 6 else 1)) + shift[:, None, None, None]
-        x = np.maximum(x, 0)
-        if i in POOLS:
+        x = arrays.conv2d(x, kernel, (1, 0 if i == 6 else 1))
+        if i in POOLS:  # what follows keeps the order of numbers, so it may as well come behind the maxima
             x = arrays.adaptive_max_pool(x, POOLS[i])
+        x = np.maximum(x + shift[:, None, None, None], 0)
     return x.swapaxes(0, 1).reshape(x.shape[1], -1)
 
 
