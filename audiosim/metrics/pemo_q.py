@@ -55,7 +55,7 @@ CARD = Card(
     " Linear distortion is judged badly, as its authors say; so are codecs that make speech anew: of 84 conditions"
     " the better ones score lower. odg was fitted to codecs that keep the waveform. psmt and odg are those of a"
     " single frame, so their gradient reaches 10 ms only: train with psm, beside a loss that hears what is missing."
-    " Memory grows by 70 MB a minute.",
+    " Memory grows by 80 MB a minute.",
     minimum="one frame: 10 ms",
     shortest=0.01,
     level="full-scale sine is 100 dB SPL (option level)",
