@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp, engine, models
-from ..answer import Channel, Pair, shares
+from ..answer import Channel, Pair, shares, too_short
 from ..card import Card
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..hearing import scales
 from ..hearing.weighting import Weighted
 from ..options import Within
@@ -55,7 +55,7 @@ CARD = Card(
     " Linear distortion is judged badly, as its authors say; so are codecs that make speech anew: of 84 conditions"
     " the better ones score lower. odg was fitted to codecs that keep the waveform. psmt and odg are those of a"
     " single frame, so their gradient reaches 10 ms only: train with psm, beside a loss that hears what is missing."
-    " Memory grows by 70 MB a minute.",
+    " Memory grows by 80 MB a minute.",
     minimum="one frame: 10 ms",
     shortest=0.01,
     level="full-scale sine is 100 dB SPL (option level)",
@@ -112,7 +112,7 @@ def measure(pair: Pair, o: Options) -> Channel:
     if not models.pemo.centres(pair.rate).size:
         return Channel(value=nan, reason=f"{pair.rate} Hz leave no band from {models.pemo.LOWEST:g} Hz on")
     if pair.ref.length < CARD.shortest * pair.rate:
-        return Channel(value=nan, reason=f"too short: 10 ms are needed, there are {pair.ref.length} samples")
+        return Channel(value=nan, reason=too_short(CARD.shortest, pair.ref.length, pair.rate))
     x, y = (_adapted(s, pair, o) for s in (pair.ref, pair.test))
     for name, z in (("reference", x), ("test", y)):
         if np.max(z) < NOTHING:
@@ -165,6 +165,8 @@ def twin(rate: int, o: Options) -> Twin:
         return (r.clamp(-1, 1) * weight).sum(-1) / weight.sum(-1)
 
     def value(ref: Any, test: Any) -> Any:
+        if ref.shape[-1] < CARD.shortest * rate:
+            raise InputError(too_short(CARD.shortest, ref.shape[-1], rate))
         x, y = (modulate(hear(resample(z.double()) * o.gain, rate, m.rate)) for z in (ref, test))
         y = torch.where(y.abs() < x.abs(), variant.assimilation * x + (1 - variant.assimilation) * y, y)
         if o.output == "psm":

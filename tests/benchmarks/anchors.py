@@ -211,6 +211,9 @@ def official() -> Iterator[Row]:
     for metric, free in (("peaq", "level"), ("peaq-advanced", "floor network clamp level")):
         source = "ITU-R BS.1387, objective difference grade, the nearest category of BS.1284"
         yield from categories(metric, "", free, [h - 5 for h in HALVES], IMPAIRMENT, source)
+    source = "Huber and Kollmeier 2006, PSMt mapped to the grades of ITU-R BS.1116, the nearest category"
+    ends = [h - 5 for h in HALVES]
+    yield from categories("pemo-q", "output=odg", "level modulation", ends, IMPAIRMENT, source)
     source = "ITU-R BS.1534, the five intervals of the MUSHRA scale"
     yield from categories("two-f", "", "level", (80.0, 60.0, 40.0, 20.0, -inf), ACR, source)
     source = "Taal et al. 2011, logistic function fitted to words of Dantale II in noise"
