@@ -101,7 +101,7 @@ def twin(rate: int, o: Options) -> Twin:
 
     if o.output == "sir" or o.permutation == "window":
         told = "output=sir" if o.output == "sir" else "permutation=window"
-        raise UsageError(f"bss-eval:{told} needs the other sources, which a loss does not know; use output=sdr")
+        raise UsageError(f"bss-eval:{told} has no gradient: a loss does not know the other sources; use output=sdr")
     fitted, filtered = models.bss_eval.filtered_torch(o.taps)
     plain = o.output == "sdr" and o.target == "images"
 

@@ -65,7 +65,7 @@ def measure(pair: Pair, o: Options) -> Channel:
 
 
 def twin(rate: int, o: Options) -> Twin:
-    """The same on tensors, the target being the mixture."""
+    """The same on tensors, in float64, the target being the mixture."""
     import torch
 
     from ..engine.tensors import Constant, fast_length, heard
@@ -78,6 +78,7 @@ def twin(rate: int, o: Options) -> Twin:
         return torch.fft.irfft(torch.fft.rfft(x, size) * torch.fft.rfft(h, size), size)[..., middle : middle + length]
 
     def value(ref: Any, test: Any) -> Any:
+        ref, test = ref.double(), test.double()
         level = heard(filtered(ref).square().sum(-1), ref.shape[-1]) / ref.shape[-1]
         squares = filtered(test - ref).square() / level[:, None]
         audible = torch.where(squares < HEARD**2, 0, squares)

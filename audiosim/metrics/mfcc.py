@@ -6,7 +6,12 @@ finely as the bass), BFCC (critical bands, Hermansky 1990, J. Acoust. Soc. Am. 8
 Jin, Wang and Srinivasan 2009, ICASSP) and HFCC (triangles as wide as the ear's filters, Skowronski and Harris 2004, J.
 Acoust. Soc. Am. 116, 1774). The mel-cepstral distortion that vocoder papers report is another measure: mcd.
 
-All is computed in float64, of float32 samples too; losses stay in the type of their tensors.
+Slopes in time (deltas) are HTK's: Young et al., The HTK Book 3.4, section 5.9. align=all-pairs is half the energy
+distance of Szekely and Rizzo 2013 (J. Stat. Plan. Inference 143, 1249), whatever the order of the frames; the mean
+distance of all pairs by itself, which is not 0 for equal recordings, is the detail mean_distance. Its time grows with
+the square of the length.
+
+All is computed in float64, of float32 samples too; losses of cepstra alone stay in the type of their tensors.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Compared(Options):
     align: Annotated[
         Literal["none", "dtw", "all-pairs"],
         "none: frames at equal times; dtw: along the cheapest path; all-pairs: mean distance of all frames of the one "
-        "from all of the other, less the mean of that within each (energy distance, halved)",
+        "from all of the other, less the mean of that within each (energy distance, halved); both take any lengths",
     ] = "none"
     lag: Annotated[float, ABOVE_ZERO, "seconds that align=dtw lets the test lead or lag by"] = 0.2
 
