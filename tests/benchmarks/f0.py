@@ -1,5 +1,5 @@
-"""Pitch of voices: `python -m tests.benchmarks.f0` prints the errors of our tracker, of librosa.pyin, and of Praat where
-praat-parselmouth is installed, on synthesised voices whose pitch is known, clean and in noise; and their CPU times.
+"""Pitch of voices: `python -m tests.benchmarks.f0` prints the errors of our tracker, of librosa.pyin, and of Praat (where
+praat-parselmouth is installed), on synthesised voices whose pitch is known, clean and in noise; and their CPU times.
 
 gpe: share of frames voiced in both that are more than 20 % off. vde: share of frames whose voicing differs from that of
 the synthesis, which also counts what is too soft to be heard. cents: root mean square error without gross errors.
