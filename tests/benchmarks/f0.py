@@ -1,4 +1,4 @@
-"""Pitch of voices: `python -m tests.benchmarks.f0` prints the errors of our tracker, of librosa.pyin, and of Praat (where
+"""Pitch of voices: `python -m tests.benchmarks.f0` prints the errors of our tracker, librosa.pyin and Praat (where
 praat-parselmouth is installed), on synthesised voices whose pitch is known, clean and in noise; and their CPU times.
 
 gpe: share of frames voiced in both that are more than 20 % off. vde: share of frames whose voicing differs from that of
