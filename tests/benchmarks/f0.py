@@ -1,5 +1,5 @@
-"""Pitch of voices: `python -m tests.benchmarks.f0` prints the errors of our tracker and of librosa.pyin on synthesised
-voices whose pitch is known, clean and in noise, and the ratio of their CPU times.
+"""Pitch of voices: `python -m tests.benchmarks.f0` prints the errors of our tracker, librosa.pyin and Praat (where
+praat-parselmouth is installed), on synthesised voices whose pitch is known, clean and in noise; and their CPU times.
 
 gpe: share of frames voiced in both that are more than 20 % off. vde: share of frames whose voicing differs from that of
 the synthesis, which also counts what is too soft to be heard. cents: root mean square error without gross errors.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,25 @@ def ours(x: Array) -> Array:
     return np.asarray(tracker.track(x, RATE, LOW, HIGH).hz)
 
 
-def theirs(x: Array) -> Array:
+def pyin(x: Array) -> Array:
     import librosa
 
     return np.asarray(
         librosa.pyin(x, fmin=LOW, fmax=HIGH, sr=RATE, frame_length=1024, hop_length=HOP, fill_na=0.0)[0], np.float64
     )
+
+
+def praat(x: Array) -> Array:
+    import parselmouth
+
+    pitch = parselmouth.Sound(x, RATE).to_pitch_ac(tracker.HOP, LOW, pitch_ceiling=HIGH)
+    frames = np.arange(x.size // HOP + 1) * tracker.HOP
+    nearest = np.abs(pitch.xs() - frames[:, None]).argmin(1)
+    inside = (frames >= pitch.xs()[0] - tracker.HOP / 2) & (frames <= pitch.xs()[-1] + tracker.HOP / 2)
+    return np.asarray(pitch.selected_array["frequency"][nearest] * inside)
+
+
+TRACKERS = {"ours": ours, "librosa.pyin": pyin, "Praat": praat}
 
 
 def errors(truth: Array, hz: Array) -> list[float]:
@@ -48,9 +62,10 @@ def main() -> None:
     arguments.add_argument("--voices", type=int, default=10)
     arguments.add_argument("--seconds", type=float, default=6.0)
     given = arguments.parse_args()
+    trackers = {name: track for name, track in TRACKERS.items() if name != "Praat" or find_spec("parselmouth")}
     print("| voices | tracker | gpe | vde | cents | CPU s for 30 s |\n|---|---|---|---|---|---|")
     for snr in SNRS:
-        rows: dict[str, list[list[float]]] = {"ours": [], "librosa.pyin": []}
+        rows: dict[str, list[list[float]]] = {name: [] for name in trackers}
         spent = dict.fromkeys(rows, 0.0)
         for seed in range(given.voices):
             rng = np.random.default_rng(seed)
@@ -59,7 +74,7 @@ def main() -> None:
             if snr is not None:
                 x = x + rng.standard_normal(x.size) * np.sqrt(np.mean(x**2)) * 10 ** (-snr / 20)
             truth = voice.pitch[::HOP]
-            for name, track in (("ours", ours), ("librosa.pyin", theirs)):
+            for name, track in trackers.items():
                 if seed == 0:
                     track(x[:RATE])  # compiled
                 begin = time.process_time()
