@@ -183,13 +183,11 @@ def _noise(
 def _follows(x: Array, e: Array, rate: int) -> bool:
     """Whether what is left is strong at the frequencies and times at which the reference is, as of a codec."""
     size = 1024
-    frames = [
-        [np.abs(np.fft.rfft(v[at : at + size] * np.hanning(size))) ** 2 for at in range(0, v.size - size + 1, size)]
-        for v in (x.ravel(), e.ravel())
-    ]
+    window = np.hanning(size)
+    frames = [np.abs(np.fft.rfft(v.ravel()[: v.size // size * size].reshape(-1, size) * window)) ** 2 for v in (x, e)]
     f = np.fft.rfftfreq(size, 1 / rate)
     inside = (f > 100) & (f < 0.3 * rate)
-    a, b = (np.array(part)[:, inside].ravel() for part in frames)
+    a, b = (part[:, inside].ravel() for part in frames)
     low, high = np.percentile(a, (QUIET, LOUDEST))
     decibels = 10 * log10(max(high, 1e-300) / max(low, 1e-300))
     rise = 10 * log10(max(float(b[a >= high].mean()), 1e-300) / max(float(b[a <= low].mean()), 1e-300))
