@@ -46,7 +46,8 @@ CARD = Card(
     conventions="Made to train on, where auditory was made to judge.",
     silence="Defined: against a silent reference the level of what is heard, 0 when both are silent.",
     caveat="It hears delay and polarity as a waveform measure does: align the target first. It is no measure of the"
-    " quality of what may differ in phase, such as the output of a vocoder: use auditory to judge.",
+    " quality of what may differ in phase, such as the output of a vocoder or a neural codec, where it ranks against"
+    " listeners: use auditory to judge.",
     level="a full-scale sine is 90 dB SPL, unless level says otherwise",
     symmetric=False,
     gradient="exact",
