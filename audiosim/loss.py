@@ -54,7 +54,7 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
     silent: what becomes of an element whose target is digital silence in a loss that is a ratio to the target's energy
         (Card.ratio). "skip": it does not count: "mean" divides by those that do, "none" and "sum" take 0 for it, and it
         has no gradient. "keep": it counts, by Card.cap where the metric has no value. None: what trains best, "skip"
-        for snr, sd-sdr, si-sdr and sdr, "keep" for the others.
+        for snr, sd-sdr, si-sdr, sdr and bss-eval, "keep" for the others.
     permutation: signals are [batch, source, sample] or [batch, source, channel, sample], in no order, as in source
         separation: each target is compared with the input that makes the loss of the element smallest (permutation
         invariant training, Yu et al. 2017, arXiv 1607.00325), one input with one target. The value is the mean over

@@ -58,6 +58,7 @@ CARD = Card(
     triangle=True,
     insensitive_to=("polarity", "gain"),
     gradient="exact",
+    twice=False,
     cap="the distance to no image at all where one is silent, 0 where both are",
     zero_gradient_on_silence=True,
     profile="share",

@@ -282,7 +282,7 @@ def _blocks_torch(x: Any) -> Any:
     power = blocks.square().mean(2)
     u = blocks / (power + SILENCE).sqrt()[:, :, None]
     square = u.square()
-    high, low = u.amax(2) + TINY, TINY - u.amin(2)
+    high, low = (side.clamp(min=0) + TINY for side in (u.amax(2), -u.amin(2)))
     found = [
         (square * u).mean(2).abs(),
         (square.square().mean(2) + TINY).log(),
@@ -309,7 +309,7 @@ def _blocks(x: Array) -> tuple[Array, Array]:
     power = np.square(blocks).mean(1)
     u = blocks / np.sqrt(power + SILENCE)[:, None]
     square = u * u
-    high, low = u.max(1) + TINY, TINY - u.min(1)
+    high, low = (np.maximum(side, 0) + TINY for side in (u.max(1), -u.min(1)))  # of a constant rounding is left
     out = np.empty((count, SHAPES + OCTAVES))
     out[:, 0] = np.abs(np.einsum("bn,bn->b", square, u)) / BLOCK
     out[:, 1] = np.log(np.einsum("bn,bn->b", square, square) / BLOCK + TINY)

@@ -96,10 +96,11 @@ class Cluster:
         from distributed import Client
 
         until = time.monotonic() + PATIENCE
-        while not (self.folder / "at").exists():
+        at = self.folder / "at"
+        while not (at.exists() and at.read_text()):  # it is there before it is written
             assert time.monotonic() < until
             time.sleep(0.02)
-        self.address = json.loads((self.folder / "at").read_text())["address"]
+        self.address = json.loads(at.read_text())["address"]
         if workers:
             with Client(self.address, set_as_default=False, timeout=PATIENCE) as client:
                 client.wait_for_workers(workers, timeout=PATIENCE)

@@ -95,7 +95,8 @@ def agrees(spec: str) -> None:
 def test_every_conventional_metric_is_defined_here() -> None:
     cards = {n: metrics.get(n).card for n in metrics.names()}
     alone = {n for n, c in cards.items() if c.family in ("conventional", "cepstral") and c.sources is None}
-    assert alone <= set(naive.DEFINITIONS)  # test_bss_eval.py and test_separation.py define those of several sources
+    # test_bss_eval.py and test_separation.py define those of several sources; glitches are what detectors find
+    assert alone - {"glitches"} <= set(naive.DEFINITIONS)
 
 
 @pytest.mark.parametrize("name", naive.DEFINITIONS)
