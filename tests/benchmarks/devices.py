@@ -2,6 +2,7 @@
 amplifiers and effects, and asks of each recording what is nearest to it: the same device with one of nine other riffs,
 or one of nineteen other devices with the same riff. Beside it, the median distance between riffs through one device.
 With `--one-cabinet` all devices share a loudspeaker: then they differ by their distortion and effects alone.
+The embedding of musicnn stands beside, by the cosine of its means, where its weights are.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from scipy import signal
 from audiosim import Signal, metrics
 from audiosim.bench.amplifier import amplified
 from audiosim.bench.sources import riff, room
+from audiosim.dsp.resampling import to_rate
+from audiosim.errors import MissingModel
+from audiosim.trained import embedding
 
 RATE, SECONDS, RIFFS, UP = 48000, 12.0, 10, 2
+MUSICNN = "musicnn-mtt"
 METRICS = ("tone", "long-term-spectrum", "distortion", "space", "timbre-kl", "timbre-js")
 
 
@@ -164,14 +169,23 @@ def first(distances) -> np.ndarray:
 def main(one_cabinet: bool, setting: float = 1.0, seed: int = 1) -> None:
     names = list(devices(1.0, np.random.default_rng(0)))
     features: dict[str, list] = {name: [] for name in (*METRICS, "mean MFCC")}
+    try:
+        network = embedding.load(MUSICNN)
+        features[MUSICNN] = []
+    except MissingModel as missing:
+        print(missing, file=sys.stderr)
     for _, _, recording in recordings(setting, seed, one_cabinet):
         for name in METRICS:
             features[name].append(metrics.get(name).feature(recording))
         features["mean MFCC"].append(features["timbre-kl"][-1][:20])
+        if MUSICNN in features:
+            mono = to_rate(recording, network.sidecar.rate).samples.mean(0)
+            mean = network.computed(mono).numbers.mean(0)
+            features[MUSICNN].append(mean / np.linalg.norm(mean))
     print("| metric | precision at 1 | between riffs | never found |\n|---|---|---|---|")
     for name, found in features.items():
         x = np.stack(found)
-        if name == "mean MFCC":
+        if name in ("mean MFCC", MUSICNN):
             apart = np.sqrt(np.square(x[:, None] - x).sum(2))
         else:
             apart = np.stack([metrics.get(name).distances(f, x) for f in x])
