@@ -61,7 +61,7 @@ class Loss(torch.nn.Module):  # type: ignore[misc]
         sources; the gradient goes through this assignment, which is kept as `assignment` [batch, source]: for each
         target, which input. All orders are tried up to 3 sources; from 4 on the Hungarian algorithm finds it on the
         CPU. To look costs sources^2 forwards without gradient.
-    clamp: dB; snr, sd-sdr, si-sdr and sdr level off below it: s becomes -10 lg(10^(-s/10) + 10^(-clamp/10)), so that
+    clamp: dB; snr, sd-sdr, si-sdr, sdr and bss-eval level off below it: -10 lg(10^(-s/10) + 10^(-clamp/10)), so that
         elements that are good already do not outweigh the others (Wisdom et al. 2020, arXiv 2006.12701, eq. 2).
 
     forward(input, target, lengths=None, target_lengths=None) -> scalar, or [batch] without reduction; input (the

@@ -22,7 +22,7 @@ from audiosim.errors import MissingModel
 from audiosim.trained import embedding
 
 RATE, SECONDS, RIFFS, UP = 48000, 12.0, 10, 2
-MUSICNN = "musicnn-mtt"
+MUSICNN = "embedding of musicnn"
 METRICS = ("tone", "long-term-spectrum", "distortion", "space", "timbre-kl", "timbre-js")
 
 
@@ -170,7 +170,7 @@ def main(one_cabinet: bool, setting: float = 1.0, seed: int = 1) -> None:
     names = list(devices(1.0, np.random.default_rng(0)))
     features: dict[str, list] = {name: [] for name in (*METRICS, "mean MFCC")}
     try:
-        network = embedding.load(MUSICNN)
+        network = embedding.load("musicnn-mtt")
         features[MUSICNN] = []
     except MissingModel as missing:
         print(missing, file=sys.stderr)
