@@ -111,36 +111,47 @@ def costs(one: Array, other: Array, out: Array) -> None:
 def cheapest(cost: Array, supply: Array, demand: Array) -> float:
     """Least sum of flow[i, k] cost[i, k] that carries supply [i] to demand [k], both >= 0 and of one sum; cost >= 0.
 
-    Exact: one cheapest path after the other through the residual network (Ahuja, Magnanti and Orlin 1993, section 9.7),
-    found by Bellman and Ford.
+    Exact: one cheapest path after the other through the residual network, found by Dijkstra's algorithm over costs that
+    potentials keep from being negative (Ahuja, Magnanti and Orlin 1993, section 9.7). It ends whatever the rounding:
+    no cost that rounding makes negative can go round in circles.
     """
     n, m = cost.shape
     flow = np.zeros((n, m))
     here, there = supply.copy(), demand.copy()
     small = 1e-15 * max(supply.sum(), 1e-300)
-    way, came = np.empty(n + m), np.empty(n + m, np.int64)
+    potential = np.zeros(n + m)  # the cost of the cheapest way to each node
+    way, came, done = np.empty(n + m), np.empty(n + m, np.int64), np.empty(n + m, np.bool_)
     while True:
+        way[:], came[:], done[:] = np.inf, -1, False
         for i in range(n):
-            way[i] = 0.0 if here[i] > small else np.inf
-            came[i] = -1
-        way[n:], came[n:] = np.inf, -1
-        changed = True
-        while changed:
-            changed = False
-            for i in range(n):
+            if here[i] > small:
+                way[i] = max(-potential[i], 0.0)
+        while True:
+            node = -1
+            for v in range(n + m):
+                if not done[v] and way[v] < np.inf and (node < 0 or way[v] < way[node]):
+                    node = v
+            if node < 0:
+                break
+            done[node] = True
+            if node < n:
                 for k in range(m):
-                    if way[i] + cost[i, k] < way[n + k] - 1e-14 * cost[i, k]:
-                        way[n + k], came[n + k] = way[i] + cost[i, k], i
-                        changed = True
-            for k in range(m):
+                    there_by = way[node] + max(cost[node, k] + potential[node] - potential[n + k], 0.0)
+                    if not done[n + k] and there_by < way[n + k]:
+                        way[n + k], came[n + k] = there_by, node
+            else:
                 for i in range(n):
-                    if flow[i, k] > 0 and way[n + k] - cost[i, k] < way[i] - 1e-14 * cost[i, k]:
-                        way[i], came[i] = way[n + k] - cost[i, k], n + k
-                        changed = True
+                    if flow[i, node - n] > 0:
+                        back_by = way[node] + max(potential[node] - cost[i, node - n] - potential[i], 0.0)
+                        if not done[i] and back_by < way[i]:
+                            way[i], came[i] = back_by, node
         end = -1
-        for k in range(m):
-            if there[k] > small and way[n + k] < np.inf and (end < 0 or way[n + k] < way[end]):
-                end = n + k
+        for v in range(n + m):
+            if done[v]:
+                potential[v] += way[v]
+        for k in range(n, n + m):
+            if done[k] and there[k - n] > small and (end < 0 or potential[k] < potential[end]):
+                end = k
         if end < 0:
             break
         most = there[end - n]

@@ -55,6 +55,16 @@ def test_transport_is_the_solution_of_the_linear_programme(seed: int) -> None:
     assert clusters.cheapest(cost, supply, demand) == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_transport_ends_where_all_plans_cost_the_same(seed: int) -> None:
+    """Costs of a sum of a row's and a column's: ways round in circles cost nothing, or less by rounding."""
+    rng = np.random.default_rng(seed)
+    supply, demand = (rng.multinomial(60, np.ones(16) / 16) / 60 for _ in range(2))
+    row, column = (10 ** rng.uniform(0, 4, 16) for _ in range(2))
+    found = clusters.cheapest(row[:, None] + column, supply, demand)
+    assert found == pytest.approx(supply @ row + demand @ column, rel=1e-12)
+
+
 def mixture(seed: int) -> Array:
     """16 clusters of 20 dimensions."""
     rng = np.random.default_rng(seed)
