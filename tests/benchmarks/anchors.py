@@ -246,7 +246,7 @@ def listeners() -> Iterator[Row]:
         yield "auditory", "", "", to, said, bad, "listeners", source
     source = (
         "threshold in quiet: a tone of 1 kHz there has 3 dB; partial masking of 488 tones: of those heard at more than "
-        "6 dB above it 94 % lie above 4 dB"
+        "6 dB above it 95 % lie above 4 dB"
     )
     for to, said, bad in ((4.0, "hardly audible", 0.0), (inf, "audible", 0.5)):
         yield "auditory", "form=audibility", "level", to, said, bad, "listeners", source

@@ -2,11 +2,12 @@
 
 1. Spectra: Blackman frames of 40 ms, every 8 ms, as powers re 0 dB SPL in strips of a quarter ERB.
 2. Excitation: each strip spreads over ERB numbers, by STEEPEST dB per ERB downwards, and upwards by so much less
-   PER_DB for each dB of its level, at least LEAST: 20 dB per ERB at 40 dB SPL, as Terhardt 1979 has the upward spread
-   of masking. Filters of soft sounds are symmetric (Moore and Glasberg 1987, Hearing Research 28, 209-225), hence one
-   constant for both. The upper slope grows with (f / kHz)^SHARPER. The top is rounded, (1 + a) exp(-a), as that of the
-   filters of Patterson et al. 1982. Ear and internal noise are those of ITU-R BS.1387-1 (hearing.loudness), so that an
-   excitation of 1 is at the threshold in quiet.
+   PER_DB for each dB of its level, at least LEAST: 21 dB per ERB at 40 dB SPL and 8 from 76 dB on, where Terhardt 1979
+   has 14 and 7 for the upward spread of masking. With a lower LEAST changes of the level of loud tones are noticed that
+   listeners do not notice. Filters of soft sounds are symmetric (Moore and Glasberg 1987, Hearing Research 28,
+   209-225), hence one constant for both. The upper slope grows with (f / kHz)^SHARPER. The top is rounded,
+   (1 + a) exp(-a), as that of the filters of Patterson et al. 1982. Ear and internal noise are those of ITU-R BS.1387-1
+   (hearing.loudness), so that an excitation of 1 is at the threshold in quiet.
 3. The signal is |e_test - e_ref|. The masker is what both have, the lesser of the two, and what lingers of it: earlier
    maskers count with the tail of the temporal window of Plack, Oxenham and Drga 2002 (Acta Acustica 88, 348-358), as
    compressed power, and with an exponent of RECOVERY after that, since forward masking grows by less than 1 dB per dB
@@ -44,7 +45,7 @@ FRAMES, LENGTH = 125, 5  # per second; hops that a frame is long
 PIECE = 5  # frames, 40 ms: windows of 80 ms are two of them
 LOWEST, HIGHEST = 25.0, 18000.0  # Hz
 STRIP, PER_BAND = 0.25, 2  # ERB; a band is every second strip
-STEEPEST, PER_DB, LEAST = 36.0, 0.4, 3.0  # dB per ERB; dB per ERB and dB SPL; dB per ERB
+STEEPEST, PER_DB, LEAST = 36.0, 0.37, 8.0  # dB per ERB; dB per ERB and dB SPL; dB per ERB
 SMOOTH = 3  # frames on either side that an excitation is the mean over: 56 ms, so that what is random cancels
 NEAR = 2  # strips on either side, which make a band of about one ERB, whose level counts
 SHARPER = 0.6  # exponent of frequency in kHz

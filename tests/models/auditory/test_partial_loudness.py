@@ -72,7 +72,7 @@ def test_is_its_formula() -> None:
     expected = np.zeros((2, 3, e.noise.size))
     for k in range(f.size):
         near = inside[..., max(k - 2, 0) : k + 3].sum(-1)
-        up = np.maximum(36 - 0.4 * 10 * np.log10(np.maximum(near, 1)), 3) * (f16[k] / 1000) ** 0.6
+        up = np.maximum(36 - 0.37 * 10 * np.log10(np.maximum(near, 1)), 8) * (f16[k] / 1000) ** 0.6
         for b in range(e.noise.size):
             away = 0.25 * (2 * b - k)
             a = np.log(10) / 10 * (up * away if away > 0 else -36 * away)
@@ -184,7 +184,7 @@ def test_forward_and_backward_masking() -> None:
 def test_just_noticeable_changes_of_level() -> None:
     """Of a tone at 1 kHz: dI / I = 0.463 (I / I0)^-0.072 (Jesteadt, Wier and Green 1977, JASA 61, 169-177). Of white
     noise some 0.5 dB (Miller 1947, JASA 19, 609-619)."""
-    for level in (20, 40, 60):
+    for level in (20, 40, 60, 80):
         published = 10 * np.log10(1 + 0.463 * 10 ** (-0.0072 * level))
         found = just(lambda d, at=level: (tone(1000, at), tone(1000, at + d)), 0, 6)
         assert within_a_factor_of_two(found, published), level
