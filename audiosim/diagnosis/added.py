@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-TOGETHER = 10  # frames of 2 ms that are one here
-FEWEST = 20  # of them
+FEWEST = 20  # windows
 QUIET, LOUDEST = 20, 80  # percentiles
 DYNAMICS = 12.0  # dB between these: with less, noise is not told from what follows the signal
 RISE = 0.25  # dB by which noise may rise with the reference, a dB
@@ -39,8 +38,8 @@ COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # d
 
 
 def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array) -> list[Finding]:
-    """ref, left: energies of frames; cross: their products; otherwise: frames in which something else happened.
-    Each [frame]."""
+    """ref, left: energies of windows of places.WINDOW frames; cross: their products, [window]. otherwise: [frame], in
+    which something else happened."""
     if float(left.sum()) <= 1e-9 * float(ref.sum()):
         return []
     x, e = _stretches(pair, otherwise)
@@ -62,9 +61,10 @@ def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
         starts, size = [0], length
     else:
         starts = [round(k * (length - size) / (parts - 1)) for k in range(parts)]
-    found = [sounds(pair, at, at + size) for at in starts]
-    x = np.stack([r.mean(axis=0) for r, _ in found])
-    e = np.stack([(t - r).mean(axis=0) for r, t in found])
+    x, e = np.empty((2, len(starts), size))
+    for own, left, at in zip(x, e, starts, strict=True):
+        r, t = sounds(pair, at, at + size)
+        own[:], left[:] = r.mean(axis=0), (t - r).mean(axis=0)
     frame = max(round(0.002 * pair.rate), 8)
     for row, at in zip(e, starts, strict=True):
         frames = np.minimum((at + np.arange(row.size)) // frame, otherwise.size - 1)
@@ -75,12 +75,12 @@ def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
 def _spectrum(x: Array, size: int) -> Array:
     """Mean power per bin over windows of so many samples; sums to the mean square."""
     window = np.hanning(size)
-    powers = [
-        np.abs(np.fft.rfft(row[at : at + size] * window)) ** 2
-        for row in x
-        for at in range(0, row.size - size + 1, size // 2)
-    ]
-    mean: Array = 2 * np.mean(powers, axis=0) / (size * float((window**2).sum()))
+    power, count = np.zeros(size // 2 + 1), 0
+    for row in x:
+        for at in range(0, row.size - size + 1, size // 2):
+            power += np.abs(np.fft.rfft(row[at : at + size] * window)) ** 2
+            count += 1
+    mean: Array = 2 * (power / count) / (size * float((window**2).sum()))
     return mean
 
 
@@ -144,11 +144,11 @@ def _noise(
     pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array, x: Array, e: Array, lines: float
 ) -> list[Finding]:
     """What is left in the pauses of the reference as in its loud parts, whatever the gain is in either."""
-    count = ref.size // TOGETHER
-    r, n, rn = (v[: count * TOGETHER].reshape(count, TOGETHER).sum(axis=1) for v in (ref, left, cross))
-    n = np.maximum(n - rn**2 / np.maximum(r, 1e-300), 0.0)
-    fine = ~otherwise[: count * TOGETHER].reshape(count, TOGETHER).any(axis=1)
-    r, n = r[fine], n[fine]
+    from .places import WINDOW
+
+    n = np.maximum(left - cross**2 / np.maximum(ref, 1e-300), 0.0)
+    fine = ~otherwise[: ref.size * WINDOW].reshape(ref.size, WINDOW).any(axis=1)
+    r, n = ref[fine], n[fine]
     if r.size < FEWEST:
         return []
     low, high = np.percentile(r, (QUIET, LOUDEST))
@@ -158,7 +158,7 @@ def _noise(
     steady = 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS
     if steady and (0 < pair.band < pair.rate / 2 or _follows(x, e, pair.rate)):
         return []
-    size = len(pair.ref) * TOGETHER * max(round(0.002 * pair.rate), 8)
+    size = len(pair.ref) * WINDOW * max(round(0.002 * pair.rate), 8)
     power = quiet / size - lines
     if power < 0.2 * quiet / size:
         return []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import scratch
 from . import added
 from .finding import SHOWN, Cause, Finding, Place
 
@@ -48,7 +49,7 @@ BESIDE = 3  # frames beside dropouts, whose edges click by nature
 IMPULSE = 0.25  # of the energy of three frames' steps that the largest step holds: an onset goes on
 LONGEST_CLICK = 2  # frames
 
-BLOCK = 1 << 17  # samples
+BLOCK = 1 << 15  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def find(pair: Aligned, shown: int = SHOWN) -> list[Finding]:
     clicked = seen.clicks(_wider(dropped | seen.joined()) | replaced)
     flagged: dict[Cause, Array] = {"edit": replaced, "dropout": dropped, "click": clicked}
     found = [f for cause, flags in flagged.items() for f in _found(cause, flags, seen, shown)]
-    ref, left, cross = (x.sum(axis=0) for x in (seen.ref, seen.left, seen.cross))
+    ref, _, left, cross = seen.windows
     found += added.find(pair, ref, left, cross, np.any(dropped | clicked | replaced, axis=0))
     return found
 
@@ -87,15 +88,19 @@ def find(pair: Aligned, shown: int = SHOWN) -> list[Finding]:
 class _Frames:
     """Of frames of 2 ms, [channel, frame]: energies of the reference, the test, what is left between them, its steps
     from sample to sample, which are small in a hum; the product of what is left and the reference; squares of the
-    largest sample and the largest step of what is left, and of the largest step of the reference."""
+    largest sample and the largest step of what is left, and of the largest step of the reference. In float32, since
+    they grow with the recording.
+
+    windows: energies of reference, test and what is left, and the product, of all channels, [window].
+    """
 
     def __init__(self, pair: Aligned) -> None:
         self.pair = pair
         self.size = max(round(FRAME * pair.rate), 8)
         channels, length = pair.ref.shape
         count = length // self.size
-        sums = np.zeros((8, channels, count))
-        self.ref, self.test, self.cross, self.left, self.steps, self.peak, self.steep, self.usual = sums
+        every = scratch.empty((8, channels, count), np.float32)
+        self.ref, self.test, self.cross, self.left, self.steps, self.peak, self.steep, self.usual = every
         step = max(BLOCK // self.size, 1)
         before = np.zeros((2, channels, 1))
         for k in range(0, count, step):
@@ -114,38 +119,39 @@ class _Frames:
                 into[:, k:end] = (x * y).reshape(channels, -1, self.size).sum(axis=2)
             for into, x in ((self.peak, e), (self.steep, more), (self.usual, own)):
                 into[:, k:end] = np.square(x).reshape(channels, -1, self.size).max(axis=2)
-        self.mean = np.maximum(self.ref.mean(axis=1, keepdims=True), 1e-300)
+        self.mean = np.maximum(self.ref.mean(axis=1, dtype=np.float64), 1e-300)
+        whole = count // WINDOW * WINDOW
+        self.windows = tuple(
+            x[:, :whole].reshape(channels, -1, WINDOW).sum(axis=(0, 2), dtype=np.float64)
+            for x in (self.ref, self.test, self.left, self.cross)
+        )
 
     def dropouts(self) -> Array:
-        loud = self.ref > LOUD * self.mean
-        gone = self.test < LOST * self.ref
-        product = self.ref + self.cross  # of the test and the reference
-        foreign = (product**2 < FOREIGN * self.ref**2) & (product < FILTERED * self.test)
-        filled = foreign & (self.test < FILLED * self.ref)  # with an echo, or with noise
-        flags = np.zeros(loud.shape, dtype=bool)
-        for c in range(len(loud)):
-            lost = loud[c] & gone[c]
-            if lost.mean() > 0.5 * max(loud[c].mean(), 1e-9):
+        flags = np.zeros(self.ref.shape, dtype=bool)
+        for c, (ref, test, cross) in enumerate(zip(self.ref, self.test, self.cross, strict=True)):
+            loud = ref > LOUD * self.mean[c]
+            gone = test < LOST * ref
+            product = ref + cross  # of the test and the reference
+            foreign = (product**2 < FOREIGN * ref**2) & (product < FILTERED * test)
+            filled = foreign & (test < FILLED * ref)  # with an echo, or with noise
+            lost = loud & gone
+            if lost.mean() > 0.5 * max(loud.mean(), 1e-9):
                 continue  # the channel is dead
-            for first, last in runs(lost, bridge=BRIDGED, over=gone[c] | ~loud[c]):
+            for first, last in runs(lost, bridge=BRIDGED, over=gone | ~loud):
                 if last - first >= SHORTEST_DROPOUT:
                     flags[c, first:last] = True
-            for first, last in runs(loud[c] & filled[c]):
+            for first, last in runs(loud & filled):
                 if last - first >= SHORTEST_FILLED:
                     flags[c, first:last] = True
         return flags
 
     def replaced(self) -> Array:
         """Where another sound stands for that of the reference, while the rest of the test is as the reference is."""
-        count = self.ref.shape[1] // WINDOW
-        ref, test, left, cross = (
-            x[:, : count * WINDOW].sum(axis=0).reshape(count, WINDOW).sum(axis=1)
-            for x in (self.ref, self.test, self.left, self.cross)
-        )
+        ref, test, left, cross = self.windows
         mean = WINDOW * float(self.mean.sum())
         other = (ref + cross) ** 2 < EXPLAINED * ref * test  # the test times the reference
         heard = np.maximum(ref, test) > LOUD * mean
-        flags = np.zeros(count, dtype=bool)
+        flags = np.zeros(ref.size, dtype=bool)
         for first, last in runs(other & heard, bridge=SHORTEST_OTHER):
             its = slice(first, last)
             lasting = np.sort(left[its])[:-FEW].sum() / (last - first)  # not of a dropout or a click alone
@@ -154,7 +160,7 @@ class _Frames:
         if flags.any() and (flags.mean() > 0.5 or left[~flags].sum() > ELSEWHERE * ref[~flags].sum()):
             flags[:] = False
         wide = np.zeros(self.ref.shape, dtype=bool)
-        wide[:, : count * WINDOW] = np.repeat(flags, WINDOW)
+        wide[:, : ref.size * WINDOW] = np.repeat(flags, WINDOW)
         return wide
 
     def joined(self) -> Array:
@@ -223,9 +229,9 @@ def _found(cause: Cause, flags: Array, seen: _Frames, shown: int) -> list[Findin
     every = runs(np.any(flags, axis=0))
     if not every:
         return []
-    total = float(seen.left.sum())
-    share = float(seen.left[flags].sum()) / total if total > 0 else None
-    energies = [float(seen.left[:, a:b].sum()) for a, b in every]
+    total = float(seen.left.sum(dtype=np.float64))
+    share = float(seen.left[flags].sum(dtype=np.float64)) / total if total > 0 else None
+    energies = [float(seen.left[:, a:b].sum(dtype=np.float64)) for a, b in every]
     places = []
     for k in sorted(sorted(range(len(every)), key=lambda k: -energies[k])[:shown]):
         first, last = every[k]
