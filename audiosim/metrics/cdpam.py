@@ -60,7 +60,7 @@ class Options(options.Options):
 
 
 def measure(pair: Pair, o: Options) -> Channel:
-    weights = network("cdpam", o.model, cdpam.weights)
+    weights = network("cdpam", o.model, cdpam.prepared(np.result_type(*pair.samples)))
 
     def parts_of(x: Any) -> Any:
         return cached(x, ("cdpam", o.model), lambda: cdpam.parts(x, weights, pair.threads))

@@ -9,13 +9,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ..engine import fft
+
 Array = NDArray[Any]
 
+SPAN = 32  # samples of a transform: longer ones take up to a fifth less time and twice the memory
 COLUMNS = 1024  # of outputs at once: fixed, so that no sum depends on the length; their inputs stay in cache
 
 
-def conv1d(x: Array, kernel: Array, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
-    """Correlation of x [channel, sample] with kernel [out, channel, tap], behind zeros -> [out, sample]."""
+def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
+    """Correlation of x [channel, sample] with kernel [out, channel, tap], or its spectrum, behind zeros
+    -> [out, sample]."""
+    if isinstance(kernel, Spectrum):
+        return kernel.correlated(x, pad)[:, ::stride]
     out, channels, taps = kernel.shape
     x = np.pad(x, ((0, 0), pad))
     windows = sliding_window_view(x, taps, axis=1)[:, ::stride]
@@ -26,6 +32,27 @@ def conv1d(x: Array, kernel: Array, stride: int = 1, pad: tuple[int, int] = (0, 
         columns = part.transpose(2, 0, 1).reshape(taps * channels, -1)
         np.matmul(rows, columns, out=answer[:, start : start + COLUMNS])
     return answer
+
+
+class Spectrum:
+    """Of a kernel [out, channel, tap] with many channels and taps: conv1d takes it in the kernel's place, and is some
+    times as fast. Samples are correlated in windows of SPAN, one product of matrices for each frequency."""
+
+    def __init__(self, kernel: Array) -> None:
+        self.fresh = SPAN - kernel.shape[2] + 1  # samples of a window that do not wrap around
+        spectra = fft.rfft(kernel, SPAN).conj()
+        self.rows = np.ascontiguousarray(np.moveaxis(spectra, 2, 0))  # [bin, out, channel]
+
+    def correlated(self, x: Array, pad: tuple[int, int]) -> Array:
+        """conv1d with stride 1, in the type of x."""
+        count = x.shape[1] + sum(pad) - (SPAN - self.fresh)
+        behind = -count % self.fresh  # zeros that fill the last window
+        x = np.pad(x, ((0, 0), (pad[0], pad[1] + behind)))
+        windows = sliding_window_view(x, SPAN, axis=1)[:, :: self.fresh]
+        columns = np.ascontiguousarray(np.moveaxis(fft.rfft(windows), 2, 0))  # [bin, channel, window]
+        products = np.ascontiguousarray(np.moveaxis(self.rows @ columns, 0, 2))
+        found = fft.irfft(products, SPAN)[..., : self.fresh]
+        return found.reshape(len(found), -1)[:, :count]
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
