@@ -9,11 +9,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ..engine import fft
+from ..engine import products
 
 Array = NDArray[Any]
 
 SPAN = 32  # samples of a transform: longer ones take up to a fifth less time and twice the memory
+WINDOWS = 120  # at once: they stay in cache
 COLUMNS = 1024  # of outputs at once: fixed, so that no sum depends on the length; their inputs stay in cache
 
 
@@ -36,23 +37,43 @@ def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, 
 
 class Spectrum:
     """Of a kernel [out, channel, tap] with many channels and taps: conv1d takes it in the kernel's place, and is some
-    times as fast. Samples are correlated in windows of SPAN, one product of matrices for each frequency."""
+    times as fast. Samples are correlated in windows of SPAN, at each frequency by one product of matrices.
+
+    The frequencies lie halfway between those of an FFT, so that none of them is real. What wraps around has another
+    sign, and is dropped anyway.
+    """
 
     def __init__(self, kernel: Array) -> None:
-        self.fresh = SPAN - kernel.shape[2] + 1  # samples of a window that do not wrap around
-        spectra = fft.rfft(kernel, SPAN).conj()
-        self.rows = np.ascontiguousarray(np.moveaxis(spectra, 2, 0))  # [bin, out, channel]
+        self.out, _, taps = kernel.shape
+        self.fresh = SPAN - taps + 1  # samples of a window that do not wrap around
+        waves = np.exp(2j * np.pi / SPAN * np.outer(np.arange(SPAN // 2) + 0.5, np.arange(SPAN)))
+        both = np.stack([waves.real, -waves.imag], 1).reshape(SPAN, SPAN).astype(kernel.dtype)  # [bin and part, sample]
+        self.forward = products.packed(both[None])
+        self.back = products.packed((2 / SPAN) * both.T[None, : self.fresh])
+        parts = np.tensordot(both[:, :taps], kernel, (1, 2)).reshape(-1, 2, *kernel.shape[:2])
+        parts[:, 1] *= -1  # conjugated
+        self.rows = products.packed(parts.reshape(len(parts), -1, kernel.shape[1]))  # [bin, part and out, channel]
 
     def correlated(self, x: Array, pad: tuple[int, int]) -> Array:
-        """conv1d with stride 1, in the type of x."""
+        """conv1d with stride 1, in the type of the kernel."""
         count = x.shape[1] + sum(pad) - (SPAN - self.fresh)
-        behind = -count % self.fresh  # zeros that fill the last window
-        x = np.pad(x, ((0, 0), (pad[0], pad[1] + behind)))
-        windows = sliding_window_view(x, SPAN, axis=1)[:, :: self.fresh]
-        columns = np.ascontiguousarray(np.moveaxis(fft.rfft(windows), 2, 0))  # [bin, channel, window]
-        products = np.ascontiguousarray(np.moveaxis(self.rows @ columns, 0, 2))
-        found = fft.irfft(products, SPAN)[..., : self.fresh]
-        return found.reshape(len(found), -1)[:, :count]
+        x = np.pad(x, ((0, 0), (pad[0], pad[1] + -count % self.fresh)))  # the last window is filled up
+        windows = sliding_window_view(x, SPAN, axis=1, writeable=True)  # nobody writes; but kernels ask who might
+        windows = windows[:, :: self.fresh].swapaxes(1, 2)  # [channel, sample, window]
+        found = np.empty((self.out, windows.shape[2], self.fresh), x.dtype)
+        for start in range(0, windows.shape[2], WINDOWS):
+            self._correlated(windows[:, :, start : start + WINDOWS], found[:, start : start + WINDOWS])
+        return found.reshape(self.out, -1)[:, :count]
+
+    def _correlated(self, windows: Array, out: Array) -> None:
+        spectra = products.product(self.forward, windows, SPAN, across=True)  # [bin and part, channel, window]
+        multiplied = products.product(self.rows, spectra, 2 * self.out)
+        multiplied = multiplied.reshape(SPAN // 2, 2, 2, self.out, -1)  # [bin, of windows and of kernel, out, window]
+        both = np.empty((SPAN // 2, 2, self.out, windows.shape[2]), out.dtype)
+        np.subtract(multiplied[:, 0, 0], multiplied[:, 1, 1], out=both[:, 0])
+        np.add(multiplied[:, 0, 1], multiplied[:, 1, 0], out=both[:, 1])
+        by_channel = both.reshape(SPAN, self.out, -1).swapaxes(0, 1)
+        out[:] = products.product(self.back, by_channel, self.fresh).swapaxes(1, 2)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:

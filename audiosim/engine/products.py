@@ -1,0 +1,109 @@
+"""Products of matrices, on one thread: the same bits however many there are. A BLAS would share each out among all
+cores, which takes small products many times as long.
+
+Rows of the first matrix and columns of the second are packed into strips, so that a tile of TALL rows and WIDE vectors
+of columns stays in registers while it is summed over what the two have in common.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from .kernel import exact_kernel
+from .vectors import BYTES, codelet, folded
+
+Array = NDArray[Any]
+
+TALL, WIDE = 4, 3  # of a tile: 12 sums, 3 vectors and a number, which the 16 registers of AVX hold
+CACHE = 1 << 18  # bytes of rows that meet one strip of columns after the other
+
+
+def packed(a: Array) -> Array:
+    """The rows of matrices a [matrix, row, common] in strips [matrix, strip, common, TALL], zeros at the end."""
+    matrices, rows, common = a.shape
+    found = np.zeros((matrices, -(-rows // TALL) * TALL, common), a.dtype)
+    found[:, :rows] = a
+    return np.ascontiguousarray(found.reshape(matrices, -1, TALL, common).swapaxes(2, 3))
+
+
+def product(a: Array, b: Array, rows: int, across: bool = False) -> Array:
+    """So many packed rows times matrices b [several, common, column] of one dtype -> [several, row, column].
+
+    Where there are more matrices b than a, each of a is for as many of b in a row. across: [row, several, column].
+    """
+    several, common, columns = b.shape
+    if numba.config.DISABLE_JIT:
+        plain = a.swapaxes(2, 3).reshape(len(a), -1, common)[:, :rows]
+        found: Array = np.repeat(plain, several // len(a), axis=0) @ b
+        return np.ascontiguousarray(found.swapaxes(0, 1)) if across else found
+    out = np.empty((rows, several, columns) if across else (several, rows, columns), b.dtype)
+    steps = (columns, several * columns) if across else (rows * columns, columns)
+    size = max(1, CACHE // (TALL * common * a.itemsize))
+    _product(a, _flat(b), b.shape, tuple(n // b.itemsize for n in b.strides), size, out.reshape(-1), rows, *steps)
+    return out
+
+
+def _flat(x: Array) -> Array:
+    """The memory from the first to the last number of x."""
+    size = 1 + sum((n - 1) * step for n, step in zip(x.shape, x.strides, strict=True)) // x.itemsize
+    return as_strided(x, (size,), (x.itemsize,))
+
+
+@codelet
+def _tile(a: Any, i: Any, b: Any, common: Any, out: Any, k: Any, row: Any) -> None:
+    """TALL rows of out, from its number k on and so many numbers apart: a strip of a, from its number i on, times b."""
+    lanes = b.lanes
+
+    def step(n: Any, *sums: Any) -> Any:
+        columns = [b.load((n * WIDE + w) * lanes) for w in range(WIDE)]
+        rows = [a.splat(i + n * TALL + t) for t in range(TALL)]
+        return [x + rows[t] * columns[w] for x, (t, w) in zip(sums, places, strict=True)]
+
+    places = [(t, w) for t in range(TALL) for w in range(WIDE)]
+    sums = folded(common, [b.zero() for _ in places], step)
+    for x, (t, w) in zip(sums, places, strict=True):
+        out.store(k + row * t + w * lanes, x)
+
+
+@codelet
+def _copied(x: Any, i: Any, out: Any, k: Any) -> None:
+    """A row of a strip."""
+    for w in range(WIDE):
+        out.store(k + w * out.lanes, x.load(i + w * x.lanes))
+
+
+@exact_kernel
+def _product(
+    a: Array, b: Array, shape: Any, steps: Any, size: int, out: Array, rows: int, apart: int, row: int
+) -> None:
+    """apart, row: how many numbers of out two matrices, and two rows, lie apart."""
+    strips, common, columns = a.shape[1], a.shape[2], WIDE * (BYTES // b.itemsize)
+    each = shape[0] // len(a)
+    strip = np.zeros((common, columns), b.dtype)
+    tile = np.empty((TALL, columns), b.dtype)
+    for m in range(shape[0]):
+        for top in range(0, strips, size):
+            for left in range(0, shape[2], columns):
+                wide = min(columns, shape[2] - left)
+                for n in range(common):
+                    i = m * steps[0] + n * steps[1] + left * steps[2]
+                    if wide == columns and steps[2] == 1:
+                        _copied(b, i, strip, n * columns)
+                        continue
+                    for c in range(wide):
+                        strip[n, c] = b[i + c * steps[2]]
+                for s in range(top, min(top + size, strips)):
+                    i, k = (m // each * strips + s) * common * TALL, m * apart + s * TALL * row + left
+                    high = min(TALL, rows - s * TALL)
+                    if wide == columns and high == TALL:
+                        _tile(a, i, strip, common, out, k, row)
+                        continue
+                    _tile(a, i, strip, common, tile, 0, columns)
+                    for t in range(high):
+                        for c in range(wide):
+                            out[k + t * row + c] = tile[t, c]
