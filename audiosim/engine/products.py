@@ -48,6 +48,25 @@ def product(a: Array, b: Array, rows: int, across: bool = False) -> Array:
     return out
 
 
+def strips(b: Array) -> Array:
+    """The columns of a matrix b [common, column] in strips [strip, common, WIDE vectors], zeros at the end: for
+    `times`, where one matrix is multiplied again and again."""
+    common, columns = b.shape
+    wide = WIDE * (BYTES // b.itemsize)
+    found = np.zeros((common, -(-columns // wide) * wide), b.dtype)
+    found[:, :columns] = b
+    return np.ascontiguousarray(found.reshape(common, -1, wide).swapaxes(0, 1))
+
+
+def times(x: Array, b: Array, columns: int) -> Array:
+    """x [row, common] times a matrix of so many columns, given in strips -> [row, column]."""
+    if numba.config.DISABLE_JIT:
+        return np.asarray(x @ b.swapaxes(0, 1).reshape(len(b[0]), -1)[:, :columns])
+    out = np.empty((len(x), b.shape[0] * b.shape[2]), b.dtype)
+    _times(x, b, out)
+    return out[:, :columns]
+
+
 def _flat(x: Array) -> Array:
     """The memory from the first to the last number of x."""
     size = 1 + sum((n - 1) * step for n, step in zip(x.shape, x.strides, strict=True)) // x.itemsize
@@ -55,12 +74,13 @@ def _flat(x: Array) -> Array:
 
 
 @codelet
-def _tile(a: Any, i: Any, b: Any, common: Any, out: Any, k: Any, row: Any) -> None:
-    """TALL rows of out, from its number k on and so many numbers apart: a strip of a, from its number i on, times b."""
+def _tile(a: Any, i: Any, b: Any, j: Any, common: Any, out: Any, k: Any, row: Any) -> None:
+    """TALL rows of out, from its number k on and so many numbers apart: a strip of a from its number i on, times one of
+    b from its number j on."""
     lanes = b.lanes
 
     def step(n: Any, *sums: Any) -> Any:
-        columns = [b.load((n * WIDE + w) * lanes) for w in range(WIDE)]
+        columns = [b.load(j + (n * WIDE + w) * lanes) for w in range(WIDE)]
         rows = [a.splat(i + n * TALL + t) for t in range(TALL)]
         return [x + rows[t] * columns[w] for x, (t, w) in zip(sums, places, strict=True)]
 
@@ -101,9 +121,28 @@ def _product(
                     i, k = (m // each * strips + s) * common * TALL, m * apart + s * TALL * row + left
                     high = min(TALL, rows - s * TALL)
                     if wide == columns and high == TALL:
-                        _tile(a, i, strip, common, out, k, row)
+                        _tile(a, i, strip, 0, common, out, k, row)
                         continue
-                    _tile(a, i, strip, common, tile, 0, columns)
+                    _tile(a, i, strip, 0, common, tile, 0, columns)
                     for t in range(high):
                         for c in range(wide):
                             out[k + t * row + c] = tile[t, c]
+
+
+@exact_kernel
+def _times(x: Array, b: Array, out: Array) -> None:
+    rows, common, wide = len(x), b.shape[1], b.shape[2]
+    a = np.zeros((-(-rows // TALL), common, TALL), x.dtype)
+    for r in range(rows):
+        for n in range(common):
+            a[r // TALL, n, r % TALL] = x[r, n]
+    tile = np.empty((TALL, wide), b.dtype)
+    for s in range(len(b)):
+        for p in range(len(a)):
+            i, j, k = p * common * TALL, s * common * wide, p * TALL * out.shape[1] + s * wide
+            high = rows - p * TALL
+            if high >= TALL:
+                _tile(a, i, b, j, common, out, k, out.shape[1])
+                continue
+            _tile(a, i, b, j, common, tile, 0, wide)
+            out[p * TALL :, s * wide : (s + 1) * wide] = tile[:high]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audiosim.engine.products import packed, product
+from audiosim.engine.products import packed, product, strips, times
 
 
 @pytest.mark.parametrize(("dtype", "off"), [(np.float32, 1e-5), (np.float64, 1e-13)])
@@ -22,6 +22,14 @@ def test_products_are_numpy_s(shape, dtype, off):
     assert np.array_equal(product(packed(a), turned, rows), found)
     spread = np.repeat(np.repeat(b, 3, axis=1), 2, axis=2)[:, 1::3, ::2]
     assert np.array_equal(product(packed(a), spread, rows), found)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 33, 50), (8, 3, 24)])
+def test_rows_times_strips_are_numpy_s(shape):
+    rows, common, columns = shape
+    rng = np.random.default_rng(rows)
+    x, b = rng.standard_normal((rows, common)), rng.standard_normal((common, columns))
+    np.testing.assert_allclose(times(x, strips(b), columns), x @ b, rtol=1e-12, atol=1e-12)
 
 
 def test_a_matrix_is_for_several():
