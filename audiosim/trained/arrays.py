@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..engine import products
+from ..engine.kernel import kernel
 
 Array = NDArray[Any]
 
@@ -137,11 +138,10 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
     """
     items, steps, _ = x.shape
     units = of_state.shape[1]
-    # The sigmoid of x is (1 + tanh(x / 2)) / 2. So all gates pass through one tanh; twice the state is what is kept.
-    order = np.concatenate([np.arange(2 * units), np.arange(3 * units, 4 * units), np.arange(2 * units, 3 * units)])
-    half = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], x.dtype), units)
-    by_input, by_state = products.strips(of_input[order].T * half), products.strips(of_state[order].T * half / 2)
-    bias = bias[order] * half
+    # The sigmoid of x is (1 + tanh(x / 2)) / 2: halved here, all gates pass through one tanh.
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], x.dtype), units)
+    by_input, by_state = (products.strips(w.T * half) for w in (of_input, of_state))
+    bias = bias * half
     states = np.zeros((steps + 1, items, units), x.dtype)
     cell = np.zeros((items, units), x.dtype)
     for step in range(steps):
@@ -152,11 +152,17 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
         gate = gates[step % STEPS]
         gate += products.times(states[step], by_state, 4 * units)
         np.tanh(gate, out=gate)
-        gate[:, : 3 * units] += 1
-        enter, keep, leave, told = (gate[:, i * units : (i + 1) * units] for i in range(4))
-        cell *= keep
-        enter *= told
-        cell += enter
-        cell *= 0.5
-        np.multiply(leave, np.tanh(cell), out=states[step + 1])
-    return states[1:].swapaxes(0, 1) / 2
+        _remembered(gate, cell, states[step + 1])
+        states[step + 1] *= np.tanh(cell)
+    return states[1:].swapaxes(0, 1)
+
+
+@kernel
+def _remembered(gate: Array, cell: Array, leave: Array) -> None:
+    """What cells hold after a step; leave: how much of it is let out."""
+    units = cell.shape[1]
+    for i in range(len(cell)):
+        for u in range(units):
+            told = (1 + gate[i, u]) * gate[i, 2 * units + u]
+            cell[i, u] = ((1 + gate[i, units + u]) * cell[i, u] + told) * gate.dtype.type(0.5)
+            leave[i, u] = (1 + gate[i, 3 * units + u]) * gate.dtype.type(0.5)
