@@ -43,8 +43,21 @@ def product(a: Array, b: Array, rows: int, across: bool = False) -> Array:
         return np.ascontiguousarray(found.swapaxes(0, 1)) if across else found
     out = np.empty((rows, several, columns) if across else (several, rows, columns), b.dtype)
     steps = (columns, several * columns) if across else (rows * columns, columns)
-    size = max(1, CACHE // (TALL * common * a.itemsize))
-    _product(a, _flat(b), b.shape, tuple(n // b.itemsize for n in b.strides), size, out.reshape(-1), rows, *steps)
+    each, step, along = (n // b.itemsize for n in b.strides)
+    _product(
+        a, _flat(b), several, each, np.arange(common) * step, np.arange(columns) * along, rows, *steps, out.reshape(-1)
+    )
+    return out
+
+
+def gathered(a: Array, x: Array, starts: Array, places: Array, rows: int) -> Array:
+    """So many packed rows [1, ...] times the matrix [common, column] that has x[starts[common] + places[column]], of
+    contiguous x, wherever that lies in it -> [row, column]. So a correlation needs no copy of what it slides over."""
+    x = x.reshape(-1)
+    if numba.config.DISABLE_JIT:
+        return np.asarray(product(a, x[starts[:, None] + places][None], rows)[0])
+    out = np.empty((rows, len(places)), x.dtype)
+    _product(a, x, 1, 0, starts, places, rows, 0, len(places), out.reshape(-1))
     return out
 
 
@@ -99,26 +112,38 @@ def _copied(x: Any, i: Any, out: Any, k: Any) -> None:
 
 @exact_kernel
 def _product(
-    a: Array, b: Array, shape: Any, steps: Any, size: int, out: Array, rows: int, apart: int, row: int
+    a: Array,
+    b: Array,
+    several: int,
+    each: int,
+    starts: Array,
+    places: Array,
+    rows: int,
+    apart: int,
+    row: int,
+    out: Array,
 ) -> None:
-    """apart, row: how many numbers of out two matrices, and two rows, lie apart."""
-    strips, common, columns = a.shape[1], a.shape[2], WIDE * (BYTES // b.itemsize)
-    each = shape[0] // len(a)
+    """The matrices b begin `each` numbers one behind the other, and have theirs at starts[common] + places[column].
+    apart, row: how many numbers of out two matrices, and two rows, lie apart."""
+    count, common, columns = a.shape[1], a.shape[2], WIDE * (BYTES // b.itemsize)
+    size = max(1, CACHE // (TALL * common * a.itemsize))
     strip = np.zeros((common, columns), b.dtype)
     tile = np.empty((TALL, columns), b.dtype)
-    for m in range(shape[0]):
-        for top in range(0, strips, size):
-            for left in range(0, shape[2], columns):
-                wide = min(columns, shape[2] - left)
+    for m in range(several):
+        for top in range(0, count, size):
+            for left in range(0, len(places), columns):
+                where = places[left : left + columns]
+                wide = len(where)
+                together = wide == columns and where[-1] - where[0] == columns - 1
                 for n in range(common):
-                    i = m * steps[0] + n * steps[1] + left * steps[2]
-                    if wide == columns and steps[2] == 1:
-                        _copied(b, i, strip, n * columns)
+                    i = m * each + starts[n]
+                    if together:
+                        _copied(b, i + where[0], strip, n * columns)
                         continue
                     for c in range(wide):
-                        strip[n, c] = b[i + c * steps[2]]
-                for s in range(top, min(top + size, strips)):
-                    i, k = (m // each * strips + s) * common * TALL, m * apart + s * TALL * row + left
+                        strip[n, c] = b[i + where[c]]
+                for s in range(top, min(top + size, count)):
+                    i, k = (m * len(a) // several * count + s) * common * TALL, m * apart + s * TALL * row + left
                     high = min(TALL, rows - s * TALL)
                     if wide == columns and high == TALL:
                         _tile(a, i, strip, 0, common, out, k, row)

@@ -17,7 +17,6 @@ Array = NDArray[Any]
 SPAN = 32  # samples of a transform: longer ones take up to a fifth less time and twice the memory
 STEPS = 16  # of an LSTM's input at once: their gates stay in cache
 WINDOWS = 120  # at once: they stay in cache
-COLUMNS = 1024  # of outputs at once: fixed, so that no sum depends on the length; their inputs stay in cache
 
 
 def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
@@ -26,15 +25,10 @@ def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, 
     if isinstance(kernel, Spectrum):
         return kernel.correlated(x, pad)[:, ::stride]
     out, channels, taps = kernel.shape
-    x = np.pad(x, ((0, 0), pad))
-    windows = sliding_window_view(x, taps, axis=1)[:, ::stride]
-    rows = np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(out, taps * channels)
-    answer = np.empty((out, windows.shape[1]), np.result_type(x, kernel))
-    for start in range(0, windows.shape[1], COLUMNS):
-        part = windows[:, start : start + COLUMNS]
-        columns = part.transpose(2, 0, 1).reshape(taps * channels, -1)
-        np.matmul(rows, columns, out=answer[:, start : start + COLUMNS])
-    return answer
+    x = np.pad(x.astype(kernel.dtype, copy=False), ((0, 0), pad))
+    rows = products.packed(kernel.transpose(0, 2, 1).reshape(1, out, -1))  # by tap and channel
+    starts = np.add.outer(np.arange(taps), np.arange(channels) * x.shape[1]).ravel()
+    return products.gathered(rows, x, starts, np.arange(0, x.shape[1] - taps + 1, stride), out)
 
 
 class Spectrum:
@@ -97,13 +91,13 @@ def linear(x: Array, weight: Array) -> Array:
 def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
     """Correlation of x [channel, item, row, column] with kernel [out, channel, row, column], behind so many zeros at
     each end of rows and columns -> [out, item, row, column]."""
-    out, channels, height, width = kernel.shape
+    out, _, height, width = kernel.shape
     x = np.pad(x, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
-    rows, columns = x.shape[2] - height + 1, x.shape[3] - width + 1
-    taps = [(i, j) for i in range(height) for j in range(width)]
-    cut = np.stack([x[:, :, i : i + rows, j : j + columns] for i, j in taps]).reshape(len(taps) * channels, -1)
-    weights = np.ascontiguousarray(kernel.transpose(0, 2, 3, 1)).reshape(out, -1)
-    return np.asarray(weights @ cut).reshape(out, x.shape[1], rows, columns)
+    at = np.arange(x.size).reshape(x.shape)
+    starts = at[:, 0, :height, :width].transpose(1, 2, 0).ravel()  # by tap and channel
+    places = at[0, :, : x.shape[2] - height + 1, : x.shape[3] - width + 1]
+    rows = products.packed(kernel.transpose(0, 2, 3, 1).reshape(1, out, -1))
+    return products.gathered(rows, x, starts, places.ravel(), out).reshape(out, *places.shape)
 
 
 def adaptive_max_pool(x: Array, sizes: tuple[int, int]) -> Array:
