@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         moments as moments,
         pairwise as pairwise,
         parts as parts,
+        products as products,
         start as start,
         stream as stream,
         tensors as tensors,

@@ -71,6 +71,10 @@ class _Array:
         value.align = self.size
         return _Value(self.builder, value)
 
+    def zero(self) -> _Value:
+        """A vector of zeros."""
+        return _Value(self.builder, ir.Constant(self._vector, [0.0] * self.lanes))
+
     def store(self, i: Any, x: _Value) -> None:
         """Write a vector to elements i, i + 1, ..."""
         self.builder.store(x.value, self._at(i, self._vector)).align = self.size
@@ -94,6 +98,9 @@ class _Plain:
     def load(self, i: int) -> Any:
         return self.a[i : i + self.lanes].copy()
 
+    def zero(self) -> Any:
+        return np.zeros(self.lanes, self.a.dtype)
+
     def store(self, i: int, x: Any) -> None:
         self.a[i : i + self.lanes] = x
 
@@ -107,6 +114,35 @@ def shuffle(x: Any, y: Any, order: Sequence[int]) -> Any:
         return np.concatenate([x, x if y is None else y])[list(order)]
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), list(order))
     return _Value(x.builder, x.builder.shuffle_vector(x.value, x.value if y is None else y.value, mask))
+
+
+def folded(count: Any, first: Sequence[Any], step: Callable[..., Sequence[Any]]) -> Sequence[Any]:
+    """values = step(i, *values) for i from 0 to count - 1, at least once, beginning with `first`: a loop whose vectors
+    stay in registers."""
+    if not isinstance(count, _Value):
+        values = first
+        for i in range(count):
+            values = step(i, *values)
+        return values
+    builder, kind = count.builder, count.value.type
+    before, body, behind = builder.block, builder.append_basic_block("step"), builder.append_basic_block("folded")
+    builder.branch(body)
+    builder.position_at_end(body)
+    i = builder.phi(kind)
+    held = [builder.phi(x.value.type) for x in first]
+    found = step(_Value(builder, i), *(_Value(builder, x) for x in held))
+    following = builder.add(i, ir.Constant(kind, 1), flags=("nsw",))
+    for phi, start, end in zip(
+        [i, *held],
+        [ir.Constant(kind, 0), *(x.value for x in first)],
+        [following, *(x.value for x in found)],
+        strict=True,
+    ):
+        phi.add_incoming(start, before)
+        phi.add_incoming(end, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following, count.value), body, behind)
+    builder.position_at_end(behind)
+    return found
 
 
 def codelet(function: Callable[..., None]) -> Callable[..., None]:

@@ -38,8 +38,8 @@ CARD = Card(
     conventions="The original's number to 1e-6 (0.1696 for its own example); that is of 22.05 kHz, and in float32.",
     silence="0 when both are silent; silence has a distance from sound.",
     caveat="Only means over time are compared, so that what happens when is lost; still, align first: the network was"
-    " trained on aligned pairs. That was short English speech, in few kinds of degradation. Slow: 2 to 4 s of"
-    " a core for a second of each recording.",
+    " trained on aligned pairs. That was short English speech, in few kinds of degradation. Slow: about a second of a"
+    " core for a second of each recording.",
     rate=cdpam.RATE,
     level="full scale is 1.0",
     symmetric=True,
@@ -60,7 +60,7 @@ class Options(options.Options):
 
 
 def measure(pair: Pair, o: Options) -> Channel:
-    weights = network("cdpam", o.model, cdpam.weights)
+    weights = network("cdpam", o.model, cdpam.prepared(np.result_type(*pair.samples)))
 
     def parts_of(x: Any) -> Any:
         return cached(x, ("cdpam", o.model), lambda: cdpam.parts(x, weights, pair.threads))

@@ -9,23 +9,67 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ..engine import products
+from ..engine.kernel import kernel
+
 Array = NDArray[Any]
 
-COLUMNS = 1024  # of outputs at once: fixed, so that no sum depends on the length; their inputs stay in cache
+SPAN = 32  # samples of a transform: longer ones take up to a fifth less time and twice the memory
+STEPS = 16  # of an LSTM's input at once: their gates stay in cache
+WINDOWS = 120  # at once: they stay in cache
 
 
-def conv1d(x: Array, kernel: Array, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
-    """Correlation of x [channel, sample] with kernel [out, channel, tap], behind zeros -> [out, sample]."""
+def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
+    """Correlation of x [channel, sample] with kernel [out, channel, tap], or its spectrum, behind zeros
+    -> [out, sample]."""
+    if isinstance(kernel, Spectrum):
+        return kernel.correlated(x, pad)[:, ::stride]
     out, channels, taps = kernel.shape
-    x = np.pad(x, ((0, 0), pad))
-    windows = sliding_window_view(x, taps, axis=1)[:, ::stride]
-    rows = np.ascontiguousarray(kernel.transpose(0, 2, 1)).reshape(out, taps * channels)
-    answer = np.empty((out, windows.shape[1]), np.result_type(x, kernel))
-    for start in range(0, windows.shape[1], COLUMNS):
-        part = windows[:, start : start + COLUMNS]
-        columns = part.transpose(2, 0, 1).reshape(taps * channels, -1)
-        np.matmul(rows, columns, out=answer[:, start : start + COLUMNS])
-    return answer
+    x = np.pad(x.astype(kernel.dtype, copy=False), ((0, 0), pad))
+    rows = products.packed(kernel.transpose(0, 2, 1).reshape(1, out, -1))  # by tap and channel
+    starts = np.add.outer(np.arange(taps), np.arange(channels) * x.shape[1]).ravel()
+    return products.gathered(rows, x, starts, np.arange(0, x.shape[1] - taps + 1, stride), out)
+
+
+class Spectrum:
+    """Of a kernel [out, channel, tap] with many channels and taps: conv1d takes it in the kernel's place, and is some
+    times as fast. Samples are correlated in windows of SPAN, at each frequency by one product of matrices.
+
+    The frequencies lie halfway between those of an FFT, so that none of them is real. What wraps around has another
+    sign, and is dropped anyway.
+    """
+
+    def __init__(self, kernel: Array) -> None:
+        self.out, _, taps = kernel.shape
+        self.fresh = SPAN - taps + 1  # samples of a window that do not wrap around
+        waves = np.exp(2j * np.pi / SPAN * np.outer(np.arange(SPAN // 2) + 0.5, np.arange(SPAN)))
+        both = np.stack([waves.real, -waves.imag], 1).reshape(SPAN, SPAN).astype(kernel.dtype)  # [bin and part, sample]
+        self.forward = products.packed(both[None])
+        self.back = products.packed((2 / SPAN) * both.T[None, : self.fresh])
+        parts = np.tensordot(both[:, :taps], kernel, (1, 2)).reshape(-1, 2, *kernel.shape[:2])
+        parts[:, 1] *= -1  # conjugated
+        self.rows = products.packed(parts.reshape(len(parts), -1, kernel.shape[1]))  # [bin, part and out, channel]
+
+    def correlated(self, x: Array, pad: tuple[int, int]) -> Array:
+        """conv1d with stride 1, in the type of the kernel."""
+        count = x.shape[1] + sum(pad) - (SPAN - self.fresh)
+        x = np.pad(x, ((0, 0), (pad[0], pad[1] + -count % self.fresh)))  # the last window is filled up
+        windows = sliding_window_view(x, SPAN, axis=1, writeable=True)  # nobody writes; but kernels ask who might
+        windows = windows[:, :: self.fresh].swapaxes(1, 2)  # [channel, sample, window]
+        found = np.empty((self.out, windows.shape[2], self.fresh), x.dtype)
+        for start in range(0, windows.shape[2], WINDOWS):
+            self._correlated(windows[:, :, start : start + WINDOWS], found[:, start : start + WINDOWS])
+        return found.reshape(self.out, -1)[:, :count]
+
+    def _correlated(self, windows: Array, out: Array) -> None:
+        spectra = products.product(self.forward, windows, SPAN, across=True)  # [bin and part, channel, window]
+        multiplied = products.product(self.rows, spectra, 2 * self.out)
+        multiplied = multiplied.reshape(SPAN // 2, 2, 2, self.out, -1)  # [bin, of windows and of kernel, out, window]
+        both = np.empty((SPAN // 2, 2, self.out, windows.shape[2]), out.dtype)
+        np.subtract(multiplied[:, 0, 0], multiplied[:, 1, 1], out=both[:, 0])
+        np.add(multiplied[:, 0, 1], multiplied[:, 1, 0], out=both[:, 1])
+        by_channel = both.reshape(SPAN, self.out, -1).swapaxes(0, 1)
+        out[:] = products.product(self.back, by_channel, self.fresh).swapaxes(1, 2)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -47,13 +91,13 @@ def linear(x: Array, weight: Array) -> Array:
 def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
     """Correlation of x [channel, item, row, column] with kernel [out, channel, row, column], behind so many zeros at
     each end of rows and columns -> [out, item, row, column]."""
-    out, channels, height, width = kernel.shape
+    out, _, height, width = kernel.shape
     x = np.pad(x, ((0, 0), (0, 0), (pad[0], pad[0]), (pad[1], pad[1])))
-    rows, columns = x.shape[2] - height + 1, x.shape[3] - width + 1
-    taps = [(i, j) for i in range(height) for j in range(width)]
-    cut = np.stack([x[:, :, i : i + rows, j : j + columns] for i, j in taps]).reshape(len(taps) * channels, -1)
-    weights = np.ascontiguousarray(kernel.transpose(0, 2, 3, 1)).reshape(out, -1)
-    return np.asarray(weights @ cut).reshape(out, x.shape[1], rows, columns)
+    at = np.arange(x.size).reshape(x.shape)
+    starts = at[:, 0, :height, :width].transpose(1, 2, 0).ravel()  # by tap and channel
+    places = at[0, :, : x.shape[2] - height + 1, : x.shape[3] - width + 1]
+    rows = products.packed(kernel.transpose(0, 2, 3, 1).reshape(1, out, -1))
+    return products.gathered(rows, x, starts, places.ravel(), out).reshape(out, *places.shape)
 
 
 def adaptive_max_pool(x: Array, sizes: tuple[int, int]) -> Array:
@@ -86,18 +130,33 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
     of_input [4 unit, channel], of_state [4 unit, unit], bias [4 unit]: of the gates in torch's order, input, forget,
     cell and output.
     """
+    items, steps, _ = x.shape
     units = of_state.shape[1]
-    # the sigmoid of x is (1 + tanh(x / 2)) / 2: halved here, all gates pass through one tanh
+    # The sigmoid of x is (1 + tanh(x / 2)) / 2: halved here, all gates pass through one tanh.
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], x.dtype), units)
-    by_step = x.swapaxes(0, 1).reshape(-1, x.shape[2])
-    gates = ((by_step @ of_input.T + bias) * half).reshape(x.shape[1], len(x), -1)  # [step, item, gate]
-    by_state = np.ascontiguousarray(of_state.T * half)
-    state, cell = np.zeros((len(x), units), x.dtype), np.zeros((len(x), units), x.dtype)
-    states = np.empty((*x.shape[:2], units), x.dtype)
-    for step, gate in enumerate(gates):
-        gate += state @ by_state
+    by_input, by_state = (products.strips(w.T * half) for w in (of_input, of_state))
+    bias = bias * half
+    states = np.zeros((steps + 1, items, units), x.dtype)
+    cell = np.zeros((items, units), x.dtype)
+    for step in range(steps):
+        if step % STEPS == 0:
+            inputs = x[:, step : step + STEPS].swapaxes(0, 1).reshape(-1, x.shape[2])
+            gates = products.times(inputs, by_input, 4 * units).reshape(-1, items, 4 * units)
+            gates += bias
+        gate = gates[step % STEPS]
+        gate += products.times(states[step], by_state, 4 * units)
         np.tanh(gate, out=gate)
-        enter, keep, told, leave = (gate[:, i * units : (i + 1) * units] for i in range(4))
-        cell = (0.5 + 0.5 * keep) * cell + (0.5 + 0.5 * enter) * told
-        states[:, step] = state = (0.5 + 0.5 * leave) * np.tanh(cell)
-    return states
+        _remembered(gate, cell, states[step + 1])
+        states[step + 1] *= np.tanh(cell)
+    return states[1:].swapaxes(0, 1)
+
+
+@kernel
+def _remembered(gate: Array, cell: Array, leave: Array) -> None:
+    """What cells hold after a step; leave: how much of it is let out."""
+    units = cell.shape[1]
+    for i in range(len(cell)):
+        for u in range(units):
+            told = (1 + gate[i, u]) * gate[i, 2 * units + u]
+            cell[i, u] = ((1 + gate[i, units + u]) * cell[i, u] + told) * gate.dtype.type(0.5)
+            leave[i, u] = (1 + gate[i, 3 * units + u]) * gate.dtype.type(0.5)

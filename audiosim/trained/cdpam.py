@@ -12,6 +12,7 @@ One text of the network serves arrays and tensors: `nn` is the module of layers,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from ..engine.threads import in_threads
 from ..errors import InputError
 from . import arrays
+from .networks import Make
 
 Array = NDArray[Any]
 Weights = Mapping[str, Any]  # kernel0 [out, in, tap], bias0 [out, 1]...; dense0 [out, in], offset0, weight0 [out]...
@@ -72,25 +74,35 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 
+@cache
+def prepared(dtype: Any) -> Make:
+    """weights for arrays of a type: in it, and the kernels by their spectra."""
+
+    def make(file: Mapping[str, Any], told: str) -> dict[str, Any]:
+        found = {name: array.astype(dtype) for name, array in weights(file, told).items()}
+        return {name: arrays.Spectrum(a) if name.startswith("kernel") else a for name, a in found.items()}
+
+    return make
+
+
 def encoded(x: Any, weights: Weights, nn: Any) -> Any:
     """Features of x [..., sample], full scale 1.0: [..., channel, time], one every 16 samples."""
     x = FULL_SCALE * x[..., None, :]
     for i in range(4 * GROUP):
-        x = nn.leaky_relu(nn.conv1d(x, weights[f"kernel{i}"], 1, (7, 7)) + weights[f"bias{i}"], SLOPE)
-        if i % GROUP == GROUP - 1:
-            x = x[..., ::2]
+        stride = 2 if i % GROUP == GROUP - 1 else 1  # the original computes all and drops every second one
+        x = nn.leaky_relu(nn.conv1d(x, weights[f"kernel{i}"], stride, (7, 7)) + weights[f"bias{i}"], SLOPE)
     return x
 
 
 def parts(x: Array, weights: Weights, threads: int = 1) -> Array:
-    """Mean features float64 [part, channel] of parts of 46 ms of x [sample], in its type. Computed in blocks that see
-    as far beyond their ends as the network does, so that memory does not grow with the recording."""
-    known = {name: array.astype(x.dtype, copy=False) for name, array in weights.items()}
+    """Mean features float64 [part, channel] of parts of 46 ms of x [sample], in its type, which is that of the weights.
+    Computed in blocks that see as far beyond their ends as the network does, so that memory does not grow with the
+    recording."""
 
     def of_block(start: int) -> Array:
         before, after = min(start, CONTEXT), min(len(x) - start, BLOCK + CONTEXT)
         stop = min(len(x) - start, BLOCK)
-        seen = encoded(x[start - before : start + after], known, arrays)
+        seen = encoded(x[start - before : start + after], weights, arrays)
         inside = seen[:, before // STRIDE : -(-(before + stop) // STRIDE)].astype(np.float64)
         cuts = np.arange(0, inside.shape[1], PART)
         sizes = np.diff(np.append(cuts, inside.shape[1]))

@@ -27,7 +27,7 @@ FLOOR, RANGE = 1e-4, 80.0  # of a magnitude; dB below the loudest band of the re
 OPINIONS = ("mos", "noisiness", "discontinuity", "coloration", "loudness")  # in the order of the heads
 LONGEST = 1300  # moments that the original takes
 POOLS = {1: (24, 7), 2: (12, 5), 4: (6, 3)}  # behind which convolutions, to how many rows and columns
-MOMENTS = 32  # at once
+MOMENTS = 64  # at once
 
 
 class Opinions(NamedTuple):

@@ -71,6 +71,21 @@ def test_layers_are_torch_s():
     same(found, layer(torch.from_numpy(steps))[0])
 
 
+@pytest.mark.parametrize(("dtype", "off"), [(np.float32, 1e-5), (np.float64, 1e-13)])
+@pytest.mark.parametrize("samples", [1, 17, 18, 19, 500])
+def test_a_kernel_s_spectrum_takes_its_place(samples, dtype, off):
+    """One sample more than fills a window, one less, and 1; for every tap there is a window in which it counts."""
+    rng = np.random.default_rng(samples)
+    x = rng.standard_normal((3, samples)).astype(dtype)
+    for taps in (15, 3, 1):
+        kernel = rng.standard_normal((4, 3, taps)).astype(dtype)
+        for stride, pad in ((1, (taps // 2, taps // 2)), (2, (taps - 1, 0))):
+            expected = arrays.conv1d(x.astype(np.float64), kernel.astype(np.float64), stride, pad)
+            found = arrays.conv1d(x, arrays.Spectrum(kernel), stride, pad)
+            assert found.dtype == dtype
+            np.testing.assert_allclose(found, expected, rtol=0, atol=off * np.abs(expected).max())
+
+
 # Networks, written once more
 
 
@@ -136,10 +151,11 @@ def test_cdpam_is_its_definition():
 
 @pytest.mark.parametrize("samples", [1, 15, 1024, cdpam.BLOCK, cdpam.BLOCK + 1, 2 * cdpam.BLOCK + 777])
 def test_blocks_of_cdpam_change_nothing(samples):
-    known = double(cdpam.weights(random_networks.cdpam()))
+    file = random_networks.cdpam()
     x = np.random.default_rng(1).standard_normal(samples)
-    whole = cdpam.encoded(x, known, arrays)
-    parts, counts = cdpam.parts(x, known), cdpam.counts(samples)
+    whole = cdpam.encoded(x, double(cdpam.weights(file)), arrays)
+    parts, counts = cdpam.parts(x, cdpam.prepared(np.float64)(file, "")), cdpam.counts(samples)
+    assert np.array_equal(parts, cdpam.parts(x, cdpam.prepared(np.float64)(file, ""), threads=3))
     assert counts.sum() == whole.shape[1]
     np.testing.assert_allclose(counts @ parts / counts.sum(), whole.mean(1), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(parts[0], whole[:, : cdpam.PART].mean(1), rtol=1e-9, atol=1e-9)
