@@ -38,17 +38,17 @@ EXPLAINS = 0.5  # of the gain's variance with an equaliser alone, at most, that 
 def same_spectrum(pair: Pair) -> None:
     """What was done to all of it: the reference is clipped and filtered as the test was, the rest is undone."""
     x, y, rate = pair.x, pair.y, pair.rate
-    at = round(pair.late) + pair.moved
+    at = pair.whole + pair.moved
     offsets = max(-at, 0) / rate, max(at, 0) / rate  # of the whole files
     clipped, last = _clipped(pair) or (None, False)
     if clipped and not last:
         pair.x = x = clipping.applied(x, [c.at if c else np.inf for c in clipped], scratch.empty(x.shape, x.dtype))
         pair.seen = spectra(x, y, rate)
-        pair.late = round(pair.late) + lag(pair, pair.seen)
+        pair.late = pair.whole + lag(pair, pair.seen)
     if clipped:
         share = pair.gone(sums.error(x, y))
         pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share, pair.shown)))
-    fraction = pair.late - round(pair.late)
+    fraction = pair.fraction
     seen = _turned(pair.seen, fraction)
     r = filters.response(seen)
     offset = constant_offset(pair, x, y, 10 ** (r.gain_db / 20))
@@ -100,7 +100,7 @@ def same_spectrum(pair: Pair) -> None:
 def _clipped(pair: Pair) -> tuple[list[clipping.Clipped | None], bool] | None:
     """Where the test is clipped, and whether that came after a filter."""
     x, y, seen = pair.x, pair.y, pair.seen
-    gain = 10 ** (filters.response(_turned(seen, pair.late - round(pair.late))).gain_db / 20)
+    gain = 10 ** (filters.response(_turned(seen, pair.fraction)).gain_db / 20)
 
     def through() -> Array:
         return filters.filtered(x, filters.fitted(seen), scratch.empty(x.shape, x.dtype))

@@ -180,7 +180,7 @@ def _refined(pair: Pair, late: float) -> float | None:
         late = whole + more
         if abs(more) <= 0.75:
             break
-    pair.late, pair.seen = late, seen
+    pair.whole, pair.late, pair.seen = whole, late, seen
     return late
 
 
@@ -217,7 +217,7 @@ def _clock(pair: Pair) -> None:
         change = abs(slope) * (times[-1] - times[0])
     even = change > max(TRENDS, 4 * rest)
     if (even or rest > SCATTERED or poor) and not _drifting(pair) and even:
-        _stretched_by(pair, 1 + slope / pair.rate, pair.late + late)
+        _stretched_by(pair, 1 + slope / pair.rate, pair.whole + late)
 
 
 def _signs(pair: Pair) -> Any:
@@ -228,7 +228,7 @@ def _signs(pair: Pair) -> Any:
 def polarities(pair: Pair) -> Array:
     """-1 to 1 of each channel: whether what is coherent in both has the same sign."""
     xy = pair.seen.cross.sum(axis=0) * pair.weight
-    turn = 2j * np.pi * np.arange(xy.shape[1]) / pair.seen.window * (pair.late - round(pair.late))
+    turn = 2j * np.pi * np.arange(xy.shape[1]) / pair.seen.window * pair.fraction
     signs: Array = np.real(xy * np.exp(turn)).sum(axis=1) / np.maximum(np.abs(xy).sum(axis=1), 1e-300)
     return signs
 
@@ -244,12 +244,12 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
         return False
     before = pair.a, pair.b, pair.late
     pair.b = even
-    was = sums.unlike(*sums.overlap(*before[:2], round(before[2])))
+    was = sums.unlike(*sums.overlap(*before[:2], pair.whole))
     if _refined(pair, 0.0) is None:
         pair.a, pair.b, pair.late = before
         return False
-    now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
-    unlike = sums.unlike(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    now = sums.error(*sums.overlap(pair.a, pair.b, pair.whole))
+    unlike = sums.unlike(*sums.overlap(pair.a, pair.b, pair.whole))
     by_joins = abs(found.ppm) * 1e-6 * pair.a.shape[1] < len(pair.joins)  # each of which may be off by a sample
     if (by_joins or unlike > (JOINED if pair.joins else BETTER) * was) and abs(found.ppm) < VARISPEED:
         pair.a, pair.b, pair.late = before
@@ -332,7 +332,7 @@ def _tell_delay(pair: Pair) -> None:
     late = pair.late if pair.start is None else pair.start
     if abs(late) < FRACTION or any(f.cause in ("delay", "excerpt") for f in pair.findings):
         return
-    now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    now = sums.error(*sums.overlap(pair.a, pair.b, pair.whole))
     pair.tell("delay", 1000 * late / pair.rate, "ms", share=pair.gone(now), detail={"samples": round(late, 3)})
 
 
@@ -349,14 +349,14 @@ def _clip(pair: Pair) -> bool:
     pair.moved = -round(start)
     pair.a, pair.b = sums.overlap(a, b, pair.moved)
     if _refined(pair, 0.0) is not None:
-        pair.strength = abs(sums.correlation(*sums.overlap(pair.a, pair.b, round(pair.late))))
+        pair.strength = abs(sums.correlation(*sums.overlap(pair.a, pair.b, pair.whole)))
         if not _weak(pair):
             start -= pair.late + round(start) - start
             if max(a.shape[1], b.shape[1]) - pair.a.shape[1] > CLIP * pair.rate:
                 _tell_clip(pair, start)
             else:
                 pair.energy, pair.now = before, before
-                share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, round(pair.late))))
+                share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, pair.whole)))
                 pair.tell("delay", -1000 * start / pair.rate, "ms", share=share, detail={"samples": round(-start, 3)})
             return True
     pair.a, pair.b, pair.moved = a, b, 0

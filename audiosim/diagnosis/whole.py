@@ -226,7 +226,7 @@ def _same_channels(pair: Pair) -> None:
     from .. import channels as faults
     from ..signal import Signal
 
-    a, b = sums.overlap(pair.a, pair.b, round(pair.late))
+    a, b = sums.overlap(pair.a, pair.b, pair.whole)
     pair.x, pair.y = a, b
     count = len(a)
     kept = list(range(count))
@@ -278,7 +278,7 @@ def _again(pair: Pair) -> None:
     from .spectra import spectra
 
     pair.seen = spectra(pair.x, pair.y, pair.rate)
-    pair.late = round(pair.late) + timing.lag(pair, pair.seen)
+    pair.late = pair.whole + timing.lag(pair, pair.seen)
 
 
 def _source(a: Array, b: Array) -> int | None:

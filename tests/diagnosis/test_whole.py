@@ -283,3 +283,13 @@ def test_a_dropout_in_noise_is_no_other_sound():
     y = applied("noise", applied("dropout", x, rate, 30.0), rate, -30.0)
     found = diagnose(signal(x, rate), signal(y, rate))
     assert set(found.causes) == {"dropout", "noise"}
+
+
+@pytest.mark.parametrize("samples", [-0.69, 0.6])
+def test_most_of_a_sample_is_undone_beside_a_low_pass(samples):
+    x = speech_like(16000, 3.0, 3)
+    late = applied("delay", x, 16000, samples / 16)[:, : x.shape[1]]
+    late = np.pad(late, ((0, 0), (0, x.shape[1] - late.shape[1])))
+    found = diagnose(signal(x), signal(applied("there and back", late, 16000, 8000.0)))
+    assert found.causes == ("rate conversion",)
+    assert found.left_db < -40
