@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import scratch
-from . import clipping, filters, sums
+from . import clipping, distortion, filters, sums
 from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
 from .places import Aligned
@@ -41,10 +41,14 @@ def same_spectrum(pair: Pair) -> None:
     at = pair.whole + pair.moved
     offsets = max(-at, 0) / rate, max(at, 0) / rate  # of the whole files
     clipped, last = _clipped(pair) or (None, False)
-    if clipped and not last:
-        pair.x = x = clipping.applied(x, [c.at if c else np.inf for c in clipped], scratch.empty(x.shape, x.dtype))
+    curves, last = _distorted(pair, clipped) or (None, last)
+    clipped = None if curves else clipped
+    if (curves or clipped) and not last:
+        pair.x = x = _bent(x, curves, clipped)
         pair.seen = spectra(x, y, rate)
         pair.late = pair.whole + lag(pair, pair.seen)
+    if curves:
+        pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
     if clipped:
         share = pair.gone(sums.error(x, y))
         pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share, pair.shown)))
@@ -87,9 +91,8 @@ def same_spectrum(pair: Pair) -> None:
         cut_off = replace(cut_off, corner=0.9 * cut_off.corner, gone=0.95 * cut_off.corner)
         undone = _passed(undone, cut_off, seen)
         x = _passed(x, cut_off, seen)
-    if clipped and last:
-        levels = [c.level / gain if c else np.inf for c in clipped]
-        x = clipping.applied(x, levels, scratch.empty(x.shape, x.dtype))
+    if last:
+        x = _bent(x, curves, clipped, gain)
     pair.leave(x, undone)
     pair.gated = squeezed is not None and squeezed.kind == "expansion"
     band = low.gone if low else rate / 2
@@ -106,6 +109,22 @@ def _clipped(pair: Pair) -> tuple[list[clipping.Clipped | None], bool] | None:
         return filters.filtered(x, filters.fitted(seen), scratch.empty(x.shape, x.dtype))
 
     return clipping.find(x, y, _constant(x, y, gain), through)
+
+
+def _distorted(pair: Pair, clipped: list[clipping.Clipped | None] | None) -> tuple[list[distortion.Curve], bool] | None:
+    """The curve of each channel, where the test is distorted without being clipped; and whether a filter was first."""
+    bits = next((f.size or 0.0 for f in pair.later if f.cause == "bit depth"), np.inf)
+    return distortion.find(pair.x, pair.y, pair.seen, pair.fraction, clipped, 4.0**-bits)
+
+
+def _bent(
+    x: Array, curves: list[distortion.Curve] | None, clipped: list[clipping.Clipped | None] | None, gain: float = 0.0
+) -> Array:
+    """The reference as it was distorted or clipped; after a filter and before a gain, where that is given."""
+    out = scratch.empty(x.shape, x.dtype)
+    if curves:
+        return distortion.applied(x, [c.scaled(1 / gain) for c in curves] if gain else curves, out)
+    return clipping.applied(x, [(c.level / gain if gain else c.at) if c else np.inf for c in clipped or ()], out)
 
 
 def _dynamics(pair: Pair, seen: Spectra, r: filters.Response, fraction: float) -> Dynamics | None:

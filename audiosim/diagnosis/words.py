@@ -90,6 +90,13 @@ def _clipped(f: Finding) -> str:
     return f"clipped at {f.size or 0.0:.1f} dBFS in {f.count} place{'s' * (f.count != 1)}{_at(f)}"
 
 
+def _distorted(f: Finding) -> str:
+    """detail: even, the share of harmonics of even order, 0 to 1."""
+    even = f.detail["even"]
+    which = "mostly even" if even > 0.75 else "mostly odd" if even < 0.25 else "even and odd"
+    return f"nonlinear distortion: it adds {f.size:.2g} % to the sound, {which} harmonics"
+
+
 def _cut(f: Finding) -> str:
     """detail: later_s, by which the place may lie later where the sound repeats itself."""
     seconds = (f.size or 0.0) / 1000
@@ -356,6 +363,7 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "dropout": _dropout,
     "click": _click,
     "clipping": _clipped,
+    "nonlinear distortion": _distorted,
     **dict.fromkeys(("silence inserted", "silence removed", "repeated", "lost", "edit"), _cut),
     "noise": _noise,
     "hum": _hum,

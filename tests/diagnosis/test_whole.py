@@ -293,3 +293,31 @@ def test_most_of_a_sample_is_undone_beside_a_low_pass(samples):
     found = diagnose(signal(x), signal(applied("there and back", late, 16000, 8000.0)))
     assert found.causes == ("rate conversion",)
     assert found.left_db < -40
+
+
+@pytest.mark.parametrize(("square", "cube"), [(0.2, 0.0), (0.0, -0.2)])
+def test_distortion_is_measured_as_that_of_a_sine(square, cube):
+    """x + a x^2 has a harmonic of A a / 2; x + b x^3 one of A^2 b / 4 beside 1 + 3 A^2 b / 4."""
+    t = np.arange(48000) / 48000
+    x = 0.5 * np.sin(2 * np.pi * 440 * t)[None]
+    found = {f.cause: f for f in diagnose(signal(x, 48000), signal(x + square * x**2 + cube * x**3, 48000)).findings}
+    told = found["nonlinear distortion"]
+    assert told.size == pytest.approx(
+        100 * abs(0.5 * square / 2 + 0.25 * cube / 4 / (1 + 0.75 * 0.25 * cube)), rel=0.02
+    )
+    assert told.detail["even"] == pytest.approx(float(square > 0), abs=0.02)
+    assert ("mostly even" if square else "mostly odd") in told.sentence
+
+
+@pytest.mark.parametrize("kind", ["speech", "music"])
+def test_what_has_a_memory_is_no_distortion(kind):
+    x = SIGNALS[kind].make(16000, 3.0, 4)
+    t = np.arange(x.shape[1]) / 16000
+    for y in (
+        x * (1 + 0.3 * np.sin(2 * np.pi * 6 * t)),  # a tremolo
+        np.stack([np.interp(t + 0.0002 * np.sin(2 * np.pi * t), t, c) for c in x]),  # wow
+        applied("compression", x, 16000, 8.0),
+        applied("reverberation", x, 16000, 0.5),
+        applied("shelf", x, 16000, 9.0),
+    ):
+        assert "nonlinear distortion" not in diagnose(signal(x), signal(y)).causes
