@@ -41,7 +41,7 @@ def same_spectrum(pair: Pair) -> None:
     at = pair.whole + pair.moved
     offsets = max(-at, 0) / rate, max(at, 0) / rate  # of the whole files
     clipped, last = _clipped(pair) or (None, False)
-    curves, last = _distorted(pair, clipped) or (None, last)
+    curves, last = _distorted(pair, y, pair.seen, clipped) or (None, last)
     clipped = None if curves else clipped
     if (curves or clipped) and not last:
         pair.x = x = _bent(x, curves, clipped)
@@ -60,6 +60,12 @@ def same_spectrum(pair: Pair) -> None:
     if squeezed:
         y, offset = _undone(y, 0.0, 1.0, offset, seen.frequencies), 0 * offset
         y, seen = _even(pair, y, squeezed, fraction)
+        if not (curves or clipped):
+            curves, last = _distorted(pair, y, _turned(seen, -fraction), None) or (None, False)
+            x = x if last or not curves else _bent(x, curves, None)
+            if curves:
+                pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
+                seen = _turned(spectra(x, y, rate), fraction)
         r = filters.response(seen)
     low = filters.low_pass(seen, r)
     top = 0.42 if pair.ref.rate != pair.test.rate else 0.5  # of the rate: beyond, the resampler acts
@@ -111,10 +117,12 @@ def _clipped(pair: Pair) -> tuple[list[clipping.Clipped | None], bool] | None:
     return clipping.find(x, y, _constant(x, y, gain), through)
 
 
-def _distorted(pair: Pair, clipped: list[clipping.Clipped | None] | None) -> tuple[list[distortion.Curve], bool] | None:
+def _distorted(
+    pair: Pair, y: Array, seen: Spectra, clipped: list[clipping.Clipped | None] | None
+) -> tuple[list[distortion.Curve], bool] | None:
     """The curve of each channel, where the test is distorted without being clipped; and whether a filter was first."""
     bits = next((f.size or 0.0 for f in pair.later if f.cause == "bit depth"), np.inf)
-    return distortion.find(pair.x, pair.y, pair.seen, pair.fraction, clipped, 4.0**-bits)
+    return distortion.find(pair.x, y, seen, pair.fraction, clipped, 4.0**-bits)
 
 
 def _bent(
