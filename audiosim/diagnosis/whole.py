@@ -130,8 +130,9 @@ def _at_places(pair: Pair) -> None:
         or dropped > DROPPED * aligned.ref.shape[1]
         or any(f.cause == "clipping" for f in pair.findings)
     )
+    distorted = any(f.cause == "nonlinear distortion" for f in pair.findings)
     if not (holes or apart) and (pair.left or -inf) > NOTHING:  # holes of others than codecs
-        pair.findings += coding.find(aligned, otherwise=bool(found))
+        pair.findings += coding.find(aligned, otherwise=bool(found) or distorted)
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
     for f in found:

@@ -159,8 +159,11 @@ def _pre_echo(f: Finding) -> str:
 
 
 def _coding_noise(f: Finding) -> str:
-    db = -(f.size or 0.0)
-    return f"noise that follows the sound in time and frequency, as of a codec, {db:.0f} dB below the reference"
+    """detail: in ("time", "time and frequency"), in which it follows the sound."""
+    how = "the level of the sound, as of companding or ADPCM"
+    if f.detail.get("in") != "time":
+        how = "the sound in time and frequency, as of a codec"
+    return f"noise that follows {how}, {-(f.size or 0.0):.0f} dB below the reference"
 
 
 # Of the whole recording
