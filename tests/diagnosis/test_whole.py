@@ -14,7 +14,7 @@ from audiosim.diagnosis.null import bit_depth, null_test, residual
 from audiosim.errors import Mismatch
 from audiosim.signal import Signal
 from audiosim.testing.signals import COMPILED, noise, speech_like, sweep
-from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases
+from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases, coded
 
 SECONDS = (3.0,)
 WITHOUT = {"drift", "speed", "tempo", "pitch"}  # take longest; tests/benchmarks/diagnosis.py holds all, of all lengths
@@ -321,3 +321,33 @@ def test_what_has_a_memory_is_no_distortion(kind):
         applied("shelf", x, 16000, 9.0),
     ):
         assert "nonlinear distortion" not in diagnose(signal(x), signal(y)).causes
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("speech", "OPUS"), ("music", "OPUS"), ("speech", "VORBIS"), ("music", "MPEG_LAYER_III")]
+)
+def test_codecs_of_low_rates_are_told_as_codecs(kind, subtype):
+    rate = 48000 if kind == "music" else 16000
+    x = SIGNALS[kind].make(rate, 3.0, 5)
+    file = "MP3" if subtype == "MPEG_LAYER_III" else "OGG"
+    found = diagnose(signal(x, rate), signal(coded(x, rate, file, subtype, 0.9), rate))
+    assert {"coding noise", "band holes", "pre-echo"} & set(found.causes)
+    assert set(found.causes) <= {"coding noise", "band holes", "pre-echo", "low-pass", "delay", "gain", "bit depth"}
+
+
+def test_noise_of_steps_that_follow_the_level_is_told():
+    """Blocks of 8 ms, each with 17 steps up to its peak, as of companding."""
+    x = speech_like(16000, 3.0, 5)
+    blocks = x.reshape(1, -1, 128)
+    step = np.abs(blocks).max(axis=2, keepdims=True) / 8 + 1e-9
+    found = diagnose(signal(x), signal((np.round(blocks / step) * step).reshape(1, -1)))
+    assert found.causes == ("coding noise",)
+    assert "companding" in found.sentences[0]
+
+
+def test_a_filter_that_moves_is_no_codec():
+    """A flanger: the sound once more, 4 ms later give or take 0.8 ms."""
+    x = SIGNALS["wide speech"].make(48000, 3.0, 1)
+    t = np.arange(x.shape[1]) / 48000
+    late = np.interp(t - 0.004 + 0.0008 * np.sin(2 * np.pi * 0.7 * t), t, x[0], left=0.0)[None]
+    assert "coding noise" not in diagnose(signal(x, 48000), signal(x + 0.6 * late, 48000)).causes
