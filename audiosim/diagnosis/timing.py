@@ -147,18 +147,30 @@ def _delay(pair: Pair) -> tuple[float, bool]:
 
 def _in_order(pair: Pair, late: int) -> None:
     """Undo an exchange of channels: where both hold one sound at two times it would pass for another delay."""
+    found = _exchanged(pair, *sums.overlap(pair.a, pair.b, late))
+    if found:
+        pair.a = pair.a[found["order"]]
+        _tell_exchanged(pair, found, 0)
+
+
+def _exchanged(pair: Pair, a: Array, b: Array) -> dict[str, Any] | None:
+    """Which channels of b hold those of a in another order; and `order`, that of a which is then b's."""
     from .. import channels
     from ..signal import Signal
 
-    a, b = sums.overlap(pair.a, pair.b, late)
     found = channels.examine(Signal(a, pair.rate), Signal(b, pair.rate)).get("channel_faults", ())
+    order = list(range(len(a)))
+    told: dict[str, Any] = {"channels": [], "of": len(a), "hold": []}
     for fault in (f for f in found if f["fault"] == "exchanged"):
-        hold = list(range(len(a)))
         for c, h in zip(fault["channels"], fault["hold"], strict=True):
-            hold[c - 1] = h - 1
-        pair.a = pair.a[hold]
-        share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, 0)))
-        pair.tell("exchanged", share=share, detail={k: fault[k] for k in ("channels", "of", "hold")})
+            order[c - 1] = h - 1
+        told = {**told, "channels": [*told["channels"], *fault["channels"]], "hold": [*told["hold"], *fault["hold"]]}
+    return {**told, "order": order} if told["channels"] else None
+
+
+def _tell_exchanged(pair: Pair, found: dict[str, Any], late: int) -> None:
+    share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, late)))
+    pair.tell("exchanged", share=share, detail={k: found[k] for k in ("channels", "of", "hold")})
 
 
 def _weak(pair: Pair) -> bool:
@@ -243,12 +255,17 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
     if even is None:
         return False
     before = pair.a, pair.b, pair.late
+    turned = _exchanged(pair, *sums.overlap(pair.a, even, 0)) if len(pair.a) > 1 else None  # drift is that of their sum
+    if turned:
+        pair.a = pair.a[turned["order"]]
+    middle = found.delay_samples_at_start + (found.stretch - 1) * pair.a.shape[1] / 2
+    delays = (pair.whole, round(middle)) if turned else (pair.whole,)
+    was = min(sums.unlike(*sums.overlap(pair.a, pair.b, late)) for late in delays)
     pair.b = even
-    was = sums.unlike(*sums.overlap(*before[:2], pair.whole))
     if _refined(pair, 0.0) is None:
         pair.a, pair.b, pair.late = before
         return False
-    now = sums.error(*sums.overlap(pair.a, pair.b, pair.whole))
+    now = sums.error(*sums.overlap(before[0], pair.b, pair.whole))
     unlike = sums.unlike(*sums.overlap(pair.a, pair.b, pair.whole))
     by_joins = abs(found.ppm) * 1e-6 * pair.a.shape[1] < len(pair.joins)  # each of which may be off by a sample
     if (by_joins or unlike > (JOINED if pair.joins else BETTER) * was) and abs(found.ppm) < VARISPEED:
@@ -262,6 +279,8 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
         pair.tell("speed", -found.ppm / 1e4 / (1 + found.ppm * 1e-6), "%", share=pair.gone(now), detail=detail)
     else:
         pair.tell("drift", float(found.ppm), "ppm", share=pair.gone(now), detail=detail)
+    if turned:
+        _tell_exchanged(pair, turned, pair.whole)
     pair.undone.append(partial(_of_clock, clock=found, rate=pair.rate))
     if not pair.joins and unlike > WELL:
         _pieces_on_one_clock(pair, unlike)

@@ -257,6 +257,8 @@ def test_an_exchange_of_channels_that_hold_one_sound_at_two_times() -> None:
         "delay",
         "gain",
     }
+    drifting = applied("drift", ref[::-1], 16000, -200.0)
+    assert set(diagnose(signal(ref), signal(drifting)).causes) == {"exchanged", "drift"}
 
 
 def test_noise_that_follows_the_sound_is_told_as_that_of_a_codec():
