@@ -32,11 +32,15 @@ SHARE = 0.015  # of the cells that are holes, from which on it is told
 SURE_SHARE = 0.05
 STRETCHES, EVEN = 8, 0.3  # of time, of which half have that part of it: a filter of a stretch leaves holes there alone
 
+SLOW = 8  # frames within which a filter that moves is as it was
 TOGETHER = 4  # frames, in which noise is compared
 AUDIBLE_CELL = 1e-5  # of the mean energy of a frame
-UNLIKE = 0.17  # squared correlation of noise and reference in a cell, at most: with more it is a gain or a filter
-FOLLOWS = 0.6  # correlation of their levels, over time and over frequency, at least
-KEEPS_UP = 0.4, 1.2  # dB by which noise rises over time with the reference, a dB: that of distortion rises more
+UNLIKE = 0.32  # squared correlation of noise and reference in a cell, at most: with more it is a gain or a filter
+FILTERED = 0.62  # of what is left, that is the reference through a filter that moves, at most
+FOLLOWS = 0.6  # correlation of their levels, over time and over frequency, at least;
+LOUD_NOISE, LOUD_FROM = 0.45, -25.0  # and over frequency where it is louder (dB), as of codecs of low rates
+TOGETHER_FOLLOWS = 0.9  # and of the levels of all frequencies together
+SLOPES = 0.35, 1.2  # dB by which noise rises over time with the reference, a dB: that of distortion rises more
 FAINT = -42.0  # dB against the reference: fainter noise is not told
 
 STEP = 0.002  # s
@@ -70,7 +74,9 @@ def _parts(pair: Aligned) -> list[tuple[int, int]]:
 class _Cells:
     """Energies of reference, test and what is left between them, and the product of this and the reference.
 
-    Each [channel, frame, band]. cuts: edges of the bands in Hz. first: the band that begins at LOWEST.
+    Each [channel, frame, band]. cuts: edges of the bands in Hz. first: the band that begins at LOWEST. filtered: the
+    part of the energy of what is left that is the reference's through a filter that moves slowly, as an echo's, a
+    flanger's or a room's.
     """
 
     ref: Array
@@ -79,6 +85,7 @@ class _Cells:
     cross: Array
     cuts: Array
     first: int
+    filtered: float
 
 
 def _cells(pair: Aligned) -> _Cells:
@@ -96,6 +103,7 @@ def _cells(pair: Aligned) -> _Cells:
             cuts.append(cut)
     taper = np.hanning(window + 1)[:-1]
     found: list[list[Array]] = []
+    like = whole = 0.0
     for start, stop in _parts(pair):
         for at in range(start, stop - window + 1, 64 * window):
             piece = slice(at, min(at + 64 * window + window // 2, stop))
@@ -111,8 +119,18 @@ def _cells(pair: Aligned) -> _Cells:
             e = y - x
             products = (_power(x), _power(y), _power(e), x * e.conj())
             found.append([np.add.reduceat(p, cuts[:-1], axis=2) for p in products])
+            xx, _, ee, xe = (_sums(p[:, :, cuts[0] :]) for p in products)
+            like += float((_power(xe) / np.maximum(xx, 1e-300)).sum())
+            whole += float(ee.sum())
     ref, test, left, cross = (np.concatenate(z, axis=1) for z in zip(*found, strict=True))
-    return _Cells(ref, test, left, cross, np.array(cuts) * pair.rate / window, first)
+    return _Cells(ref, test, left, cross, np.array(cuts) * pair.rate / window, first, like / max(whole, 1e-300))
+
+
+def _sums(p: Array) -> Array:
+    """Of so many frames each, [channel, frame, bin]."""
+    count = p.shape[1] // SLOW
+    sums: Array = p[:, : count * SLOW].reshape(len(p), count, SLOW, p.shape[2]).sum(axis=2)
+    return sums
 
 
 def _power(z: Array) -> Array:
@@ -149,25 +167,46 @@ def _holes(cells: _Cells) -> list[Finding]:
 
 
 def _noise(cells: _Cells) -> list[Finding]:
-    """Noise that is not like the reference, and rises and falls with it at each frequency: that of quantisation."""
+    """Noise that is not like the reference, and rises and falls with it: at each frequency, as that of quantised
+    spectra, or as a whole, as that of quantised samples whose steps follow the level."""
     count = cells.ref.shape[1] // TOGETHER
     x, e, xe = (
-        z[:, : count * TOGETHER].reshape(len(z), count, TOGETHER, -1).sum(axis=2).reshape(len(z) * count, -1)
+        z[:, : count * TOGETHER].reshape(len(z), count, TOGETHER, -1).sum(axis=2)
         for z in (cells.ref, cells.left, cells.cross)
     )
+    whole = max(float(e.sum()), 1e-300)
+    steady = xe.sum(axis=1, keepdims=True) / np.maximum(x.sum(axis=1, keepdims=True), 1e-300)
+    share = float((_power(steady) * x).sum()) / whole  # of a filter that does not move, which is no noise
+    e = np.maximum(e - 2 * (steady.conj() * xe).real + _power(steady) * x, 0)
+    xe = xe - steady * x
     level = 10 * np.log10(max(float(e.sum()), 1e-300) / max(float(x.sum()), 1e-300))
-    heard = (x > AUDIBLE_CELL * x.sum(axis=1).mean()) & (e > 0)
+    heard = (x > AUDIBLE_CELL * x.sum(axis=2, keepdims=True).mean(axis=1, keepdims=True)) & (e > 0)
     if level < FAINT or np.count_nonzero(heard) < FEWEST_CELLS:
         return []
     alike = _power(xe[heard]) / (x[heard] * e[heard])
+    if np.median(alike) > UNLIKE or cells.filtered - share > FILTERED * (1 - share):
+        return []
+    x, e = x.sum(axis=0), e.sum(axis=0)
+    if _keeps_up(x, e, AUDIBLE_CELL, FOLLOWS, SLOPES, LOUD_NOISE if level > LOUD_FROM else FOLLOWS):
+        detail = {"in": "time and frequency"}
+    elif _keeps_up(x.sum(axis=1, keepdims=True), e.sum(axis=1, keepdims=True), AUDIBLE, TOGETHER_FOLLOWS, SLOPES):
+        detail = {"in": "time"}
+    else:
+        return []
+    return [Finding("coding noise", round(float(level), 1), "dB", confidence=0.7, detail=detail)]
+
+
+def _keeps_up(
+    x: Array, e: Array, least: float, follows: float, slopes: tuple[float, float], over_frequency: float = -1.0
+) -> bool:
+    """Whether e [time, band] rises and falls with x, where x has at least this part of its mean over time: over time
+    with these correlation and slope, and over frequency with this correlation."""
+    heard = (x > least * x.sum(axis=1).mean()) & (e > 0)
     own, left = (10 * np.log10(np.maximum(z, 1e-30)) for z in (x, e))
-    over_time, over_frequency = (_correlation(own, left, heard, axis) for axis in (0, 1))
-    rises, follows = over_time
-    if np.median(alike) > UNLIKE or min(follows, over_frequency[1]) < FOLLOWS:
-        return []
-    if not KEEPS_UP[0] <= rises <= KEEPS_UP[1]:
-        return []
-    return [Finding("coding noise", round(float(level), 1), "dB", confidence=0.7)]
+    slope, correlation = _correlation(own, left, heard, 0)
+    if correlation < follows or not slopes[0] <= slope <= slopes[1]:
+        return False
+    return over_frequency < 0 or _correlation(own, left, heard, 1)[1] >= over_frequency
 
 
 def _correlation(x: Array, y: Array, where: Array, axis: int) -> tuple[float, float]:

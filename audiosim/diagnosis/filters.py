@@ -27,6 +27,7 @@ RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 NEAR_HALF = 0.86, 1.01  # of half a rate, where a resampler's corner lies
 TAPS = 2048
 LOWEST = 3  # bins, of which a filter is read
+HEARD, REGULAR = 1e-6, 1e-2  # of the strongest bin, whose usual response says by how much a filter is undone at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,20 @@ def fitted(seen: Spectra) -> Array:
     """The filter that leads from the reference to the test best, as coefficients; its middle is its time zero."""
     good = seen.good
     xx, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.cross))
+    return _taps(xy / np.maximum(xx, 1e-13 * xx.max()))
+
+
+def unfiltered(seen: Spectra) -> tuple[Array, Array]:
+    """The filter that undoes this one where it lets enough through, and both of them one after the other."""
+    good = seen.good
+    xx, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.cross))
     spectrum = xy / np.maximum(xx, 1e-13 * xx.max())
+    power = spectrum.real**2 + spectrum.imag**2
+    back = spectrum.conj() / (power + REGULAR * np.median(power[xx > HEARD * xx.max()]))
+    return _taps(back), _taps(spectrum * back)
+
+
+def _taps(spectrum: Array) -> Array:
     spectrum[:LOWEST] = np.abs(spectrum[LOWEST])  # a constant in one of them would look like a filter
     response = np.fft.irfft(spectrum)
     half = min(TAPS, response.size) // 2

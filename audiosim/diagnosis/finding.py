@@ -37,6 +37,7 @@ Cause = Literal[
     "lost",  # buffers
     "click",
     "clipping",
+    "nonlinear distortion",  # without memory; size in %
     "silence inserted",
     "silence removed",
     "edit",  # material that the other does not have

@@ -28,8 +28,8 @@ class Pair:
     """ref, test: as they were decoded; null: their null test. shown: places of a finding.
 
     a, b: both, [channel, sample], of one `rate` and as many channels, as far as their times are one by now. late:
-    samples by which b is late then, to a fraction. x, y: of a and b what overlaps, with the same channels. seen: their
-    spectra.
+    samples by which b is late then, to a fraction; whole: of these, by which they are moved to overlap. x, y: of a
+    and b what overlaps, with the same channels. seen: their spectra.
     """
 
     ref: Signal
@@ -46,6 +46,7 @@ class Pair:
     rate: int = 0
     powers: list[float] = field(default_factory=list)  # of both
     late: float = 0.0
+    whole: int = 0
     strength: float = 0.0  # correlation at that delay
     seen: Spectra = field(init=False)
     weight: Array = field(init=False)  # of its phases, [channel, bin]
@@ -59,6 +60,11 @@ class Pair:
     y: Array = field(init=False)
     gated: bool = False  # its dynamics are expanded: what was quiet is gone
     aligned: Aligned = field(init=False)
+
+    @property
+    def fraction(self) -> float:
+        """Samples by which y is later than x."""
+        return self.late - self.whole
 
     def tell(self, cause: Cause, size: float | None = None, unit: str = "", **more: Any) -> None:
         self.findings.append(Finding(cause, size, unit, **more))

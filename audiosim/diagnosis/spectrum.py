@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import scratch
-from . import clipping, filters, sums
+from . import clipping, distortion, filters, sums
 from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
 from .places import Aligned
@@ -38,17 +38,21 @@ EXPLAINS = 0.5  # of the gain's variance with an equaliser alone, at most, that 
 def same_spectrum(pair: Pair) -> None:
     """What was done to all of it: the reference is clipped and filtered as the test was, the rest is undone."""
     x, y, rate = pair.x, pair.y, pair.rate
-    at = round(pair.late) + pair.moved
+    at = pair.whole + pair.moved
     offsets = max(-at, 0) / rate, max(at, 0) / rate  # of the whole files
     clipped, last = _clipped(pair) or (None, False)
-    if clipped and not last:
-        pair.x = x = clipping.applied(x, [c.at if c else np.inf for c in clipped], scratch.empty(x.shape, x.dtype))
+    curves, last = _distorted(pair, y, pair.seen, clipped) or (None, last)
+    clipped = None if curves else clipped
+    if (curves or clipped) and not last:
+        pair.x = x = _bent(x, curves, clipped)
         pair.seen = spectra(x, y, rate)
-        pair.late = round(pair.late) + lag(pair, pair.seen)
+        pair.late = pair.whole + lag(pair, pair.seen)
+    if curves:
+        pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
     if clipped:
         share = pair.gone(sums.error(x, y))
         pair.findings.append(as_given(pair, clipping.finding(clipped, rate, offsets, share, pair.shown)))
-    fraction = pair.late - round(pair.late)
+    fraction = pair.fraction
     seen = _turned(pair.seen, fraction)
     r = filters.response(seen)
     offset = constant_offset(pair, x, y, 10 ** (r.gain_db / 20))
@@ -56,6 +60,12 @@ def same_spectrum(pair: Pair) -> None:
     if squeezed:
         y, offset = _undone(y, 0.0, 1.0, offset, seen.frequencies), 0 * offset
         y, seen = _even(pair, y, squeezed, fraction)
+        if not (curves or clipped):
+            curves, last = _distorted(pair, y, _turned(seen, -fraction), None) or (None, False)
+            x = x if last or not curves else _bent(x, curves, None)
+            if curves:
+                pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
+                seen = _turned(spectra(x, y, rate), fraction)
         r = filters.response(seen)
     low = filters.low_pass(seen, r)
     top = 0.42 if pair.ref.rate != pair.test.rate else 0.5  # of the rate: beyond, the resampler acts
@@ -87,9 +97,8 @@ def same_spectrum(pair: Pair) -> None:
         cut_off = replace(cut_off, corner=0.9 * cut_off.corner, gone=0.95 * cut_off.corner)
         undone = _passed(undone, cut_off, seen)
         x = _passed(x, cut_off, seen)
-    if clipped and last:
-        levels = [c.level / gain if c else np.inf for c in clipped]
-        x = clipping.applied(x, levels, scratch.empty(x.shape, x.dtype))
+    if last:
+        x = _bent(x, curves, clipped, gain)
     pair.leave(x, undone)
     pair.gated = squeezed is not None and squeezed.kind == "expansion"
     band = low.gone if low else rate / 2
@@ -100,12 +109,30 @@ def same_spectrum(pair: Pair) -> None:
 def _clipped(pair: Pair) -> tuple[list[clipping.Clipped | None], bool] | None:
     """Where the test is clipped, and whether that came after a filter."""
     x, y, seen = pair.x, pair.y, pair.seen
-    gain = 10 ** (filters.response(_turned(seen, pair.late - round(pair.late))).gain_db / 20)
+    gain = 10 ** (filters.response(_turned(seen, pair.fraction)).gain_db / 20)
 
     def through() -> Array:
         return filters.filtered(x, filters.fitted(seen), scratch.empty(x.shape, x.dtype))
 
     return clipping.find(x, y, _constant(x, y, gain), through)
+
+
+def _distorted(
+    pair: Pair, y: Array, seen: Spectra, clipped: list[clipping.Clipped | None] | None
+) -> tuple[list[distortion.Curve], bool] | None:
+    """The curve of each channel, where the test is distorted without being clipped; and whether a filter was first."""
+    bits = next((f.size or 0.0 for f in pair.later if f.cause == "bit depth"), np.inf)
+    return distortion.find(pair.x, y, seen, pair.fraction, clipped, 4.0**-bits)
+
+
+def _bent(
+    x: Array, curves: list[distortion.Curve] | None, clipped: list[clipping.Clipped | None] | None, gain: float = 0.0
+) -> Array:
+    """The reference as it was distorted or clipped; after a filter and before a gain, where that is given."""
+    out = scratch.empty(x.shape, x.dtype)
+    if curves:
+        return distortion.applied(x, [c.scaled(1 / gain) for c in curves] if gain else curves, out)
+    return clipping.applied(x, [(c.level / gain if gain else c.at) if c else np.inf for c in clipped or ()], out)
 
 
 def _dynamics(pair: Pair, seen: Spectra, r: filters.Response, fraction: float) -> Dynamics | None:

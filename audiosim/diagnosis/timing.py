@@ -147,18 +147,30 @@ def _delay(pair: Pair) -> tuple[float, bool]:
 
 def _in_order(pair: Pair, late: int) -> None:
     """Undo an exchange of channels: where both hold one sound at two times it would pass for another delay."""
+    found = _exchanged(pair, *sums.overlap(pair.a, pair.b, late))
+    if found:
+        pair.a = pair.a[found["order"]]
+        _tell_exchanged(pair, found, 0)
+
+
+def _exchanged(pair: Pair, a: Array, b: Array) -> dict[str, Any] | None:
+    """Which channels of b hold those of a in another order; and `order`, that of a which is then b's."""
     from .. import channels
     from ..signal import Signal
 
-    a, b = sums.overlap(pair.a, pair.b, late)
     found = channels.examine(Signal(a, pair.rate), Signal(b, pair.rate)).get("channel_faults", ())
+    order = list(range(len(a)))
+    told: dict[str, Any] = {"channels": [], "of": len(a), "hold": []}
     for fault in (f for f in found if f["fault"] == "exchanged"):
-        hold = list(range(len(a)))
         for c, h in zip(fault["channels"], fault["hold"], strict=True):
-            hold[c - 1] = h - 1
-        pair.a = pair.a[hold]
-        share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, 0)))
-        pair.tell("exchanged", share=share, detail={k: fault[k] for k in ("channels", "of", "hold")})
+            order[c - 1] = h - 1
+        told = {**told, "channels": [*told["channels"], *fault["channels"]], "hold": [*told["hold"], *fault["hold"]]}
+    return {**told, "order": order} if told["channels"] else None
+
+
+def _tell_exchanged(pair: Pair, found: dict[str, Any], late: int) -> None:
+    share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, late)))
+    pair.tell("exchanged", share=share, detail={k: found[k] for k in ("channels", "of", "hold")})
 
 
 def _weak(pair: Pair) -> bool:
@@ -180,7 +192,7 @@ def _refined(pair: Pair, late: float) -> float | None:
         late = whole + more
         if abs(more) <= 0.75:
             break
-    pair.late, pair.seen = late, seen
+    pair.whole, pair.late, pair.seen = whole, late, seen
     return late
 
 
@@ -217,7 +229,7 @@ def _clock(pair: Pair) -> None:
         change = abs(slope) * (times[-1] - times[0])
     even = change > max(TRENDS, 4 * rest)
     if (even or rest > SCATTERED or poor) and not _drifting(pair) and even:
-        _stretched_by(pair, 1 + slope / pair.rate, pair.late + late)
+        _stretched_by(pair, 1 + slope / pair.rate, pair.whole + late)
 
 
 def _signs(pair: Pair) -> Any:
@@ -228,7 +240,7 @@ def _signs(pair: Pair) -> Any:
 def polarities(pair: Pair) -> Array:
     """-1 to 1 of each channel: whether what is coherent in both has the same sign."""
     xy = pair.seen.cross.sum(axis=0) * pair.weight
-    turn = 2j * np.pi * np.arange(xy.shape[1]) / pair.seen.window * (pair.late - round(pair.late))
+    turn = 2j * np.pi * np.arange(xy.shape[1]) / pair.seen.window * pair.fraction
     signs: Array = np.real(xy * np.exp(turn)).sum(axis=1) / np.maximum(np.abs(xy).sum(axis=1), 1e-300)
     return signs
 
@@ -243,13 +255,18 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
     if even is None:
         return False
     before = pair.a, pair.b, pair.late
+    turned = _exchanged(pair, *sums.overlap(pair.a, even, 0)) if len(pair.a) > 1 else None  # drift is that of their sum
+    if turned:
+        pair.a = pair.a[turned["order"]]
+    middle = found.delay_samples_at_start + (found.stretch - 1) * pair.a.shape[1] / 2
+    delays = (pair.whole, round(middle)) if turned else (pair.whole,)
+    was = min(sums.unlike(*sums.overlap(pair.a, pair.b, late)) for late in delays)
     pair.b = even
-    was = sums.unlike(*sums.overlap(*before[:2], round(before[2])))
     if _refined(pair, 0.0) is None:
         pair.a, pair.b, pair.late = before
         return False
-    now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
-    unlike = sums.unlike(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    now = sums.error(*sums.overlap(before[0], pair.b, pair.whole))
+    unlike = sums.unlike(*sums.overlap(pair.a, pair.b, pair.whole))
     by_joins = abs(found.ppm) * 1e-6 * pair.a.shape[1] < len(pair.joins)  # each of which may be off by a sample
     if (by_joins or unlike > (JOINED if pair.joins else BETTER) * was) and abs(found.ppm) < VARISPEED:
         pair.a, pair.b, pair.late = before
@@ -262,6 +279,8 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
         pair.tell("speed", -found.ppm / 1e4 / (1 + found.ppm * 1e-6), "%", share=pair.gone(now), detail=detail)
     else:
         pair.tell("drift", float(found.ppm), "ppm", share=pair.gone(now), detail=detail)
+    if turned:
+        _tell_exchanged(pair, turned, pair.whole)
     pair.undone.append(partial(_of_clock, clock=found, rate=pair.rate))
     if not pair.joins and unlike > WELL:
         _pieces_on_one_clock(pair, unlike)
@@ -332,7 +351,7 @@ def _tell_delay(pair: Pair) -> None:
     late = pair.late if pair.start is None else pair.start
     if abs(late) < FRACTION or any(f.cause in ("delay", "excerpt") for f in pair.findings):
         return
-    now = sums.error(*sums.overlap(pair.a, pair.b, round(pair.late)))
+    now = sums.error(*sums.overlap(pair.a, pair.b, pair.whole))
     pair.tell("delay", 1000 * late / pair.rate, "ms", share=pair.gone(now), detail={"samples": round(late, 3)})
 
 
@@ -349,14 +368,14 @@ def _clip(pair: Pair) -> bool:
     pair.moved = -round(start)
     pair.a, pair.b = sums.overlap(a, b, pair.moved)
     if _refined(pair, 0.0) is not None:
-        pair.strength = abs(sums.correlation(*sums.overlap(pair.a, pair.b, round(pair.late))))
+        pair.strength = abs(sums.correlation(*sums.overlap(pair.a, pair.b, pair.whole)))
         if not _weak(pair):
             start -= pair.late + round(start) - start
             if max(a.shape[1], b.shape[1]) - pair.a.shape[1] > CLIP * pair.rate:
                 _tell_clip(pair, start)
             else:
                 pair.energy, pair.now = before, before
-                share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, round(pair.late))))
+                share = pair.gone(sums.error(*sums.overlap(pair.a, pair.b, pair.whole)))
                 pair.tell("delay", -1000 * start / pair.rate, "ms", share=share, detail={"samples": round(-start, 3)})
             return True
     pair.a, pair.b, pair.moved = a, b, 0

@@ -130,8 +130,9 @@ def _at_places(pair: Pair) -> None:
         or dropped > DROPPED * aligned.ref.shape[1]
         or any(f.cause == "clipping" for f in pair.findings)
     )
+    distorted = any(f.cause == "nonlinear distortion" for f in pair.findings)
     if not (holes or apart) and (pair.left or -inf) > NOTHING:  # holes of others than codecs
-        pair.findings += coding.find(aligned, otherwise=bool(found))
+        pair.findings += coding.find(aligned, otherwise=bool(found) or distorted)
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
     for f in found:
@@ -226,7 +227,7 @@ def _same_channels(pair: Pair) -> None:
     from .. import channels as faults
     from ..signal import Signal
 
-    a, b = sums.overlap(pair.a, pair.b, round(pair.late))
+    a, b = sums.overlap(pair.a, pair.b, pair.whole)
     pair.x, pair.y = a, b
     count = len(a)
     kept = list(range(count))
@@ -278,7 +279,7 @@ def _again(pair: Pair) -> None:
     from .spectra import spectra
 
     pair.seen = spectra(pair.x, pair.y, pair.rate)
-    pair.late = round(pair.late) + timing.lag(pair, pair.seen)
+    pair.late = pair.whole + timing.lag(pair, pair.seen)
 
 
 def _source(a: Array, b: Array) -> int | None:

@@ -90,6 +90,13 @@ def _clipped(f: Finding) -> str:
     return f"clipped at {f.size or 0.0:.1f} dBFS in {f.count} place{'s' * (f.count != 1)}{_at(f)}"
 
 
+def _distorted(f: Finding) -> str:
+    """detail: even, the share of harmonics of even order, 0 to 1."""
+    even = f.detail["even"]
+    which = "mostly even" if even > 0.75 else "mostly odd" if even < 0.25 else "even and odd"
+    return f"nonlinear distortion: it adds {f.size:.2g} % to the sound, {which} harmonics"
+
+
 def _cut(f: Finding) -> str:
     """detail: later_s, by which the place may lie later where the sound repeats itself."""
     seconds = (f.size or 0.0) / 1000
@@ -152,8 +159,11 @@ def _pre_echo(f: Finding) -> str:
 
 
 def _coding_noise(f: Finding) -> str:
-    db = -(f.size or 0.0)
-    return f"noise that follows the sound in time and frequency, as of a codec, {db:.0f} dB below the reference"
+    """detail: in ("time", "time and frequency"), in which it follows the sound."""
+    how = "the level of the sound, as of companding or ADPCM"
+    if f.detail.get("in") != "time":
+        how = "the sound in time and frequency, as of a codec"
+    return f"noise that follows {how}, {-(f.size or 0.0):.0f} dB below the reference"
 
 
 # Of the whole recording
@@ -323,7 +333,7 @@ _MP3 = (
     (15300, 16700, "128 kb/s"),
     (16700, 18200, "160 kb/s"),
     (18200, 19400, "192 kb/s"),
-    (19400, 20800, "256 to 320 kb/s"),
+    (19400, 20800, "256 to 320 kb/s or Opus"),
 )
 
 
@@ -356,6 +366,7 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "dropout": _dropout,
     "click": _click,
     "clipping": _clipped,
+    "nonlinear distortion": _distorted,
     **dict.fromkeys(("silence inserted", "silence removed", "repeated", "lost", "edit"), _cut),
     "noise": _noise,
     "hum": _hum,

@@ -307,6 +307,23 @@ def clipping(x: Array, rate: int, db: float, rng: Random) -> Degraded:
     return Degraded(np.clip(x, -most, most), rate, 20 * np.log10(most))
 
 
+def saturation(x: Array, rate: int, drive: float, rng: Random) -> Degraded:
+    """By a hyperbolic tangent, so many times as steep as the peak allows; harmonics of odd order."""
+    top = np.abs(x).max() / drive
+    return Degraded(np.tanh(x / top) * top, rate)
+
+
+def asymmetry(x: Array, rate: int, part: float, rng: Random) -> Degraded:
+    """A square of so many times the peak; harmonics of even order."""
+    return Degraded(x + part * x**2 / np.abs(x).max(), rate)
+
+
+def crossover(x: Array, rate: int, part: float, rng: Random) -> Degraded:
+    """Nothing below so many times the peak, as where one half of an amplifier does not yet follow the other."""
+    least = part * np.abs(x).max()
+    return Degraded(x - np.clip(x, -least, least), rate)
+
+
 def silence(x: Array, rate: int, ms: float, rng: Random) -> Degraded:
     at = _loud(x, rate)
     return Degraded(_inserted(x, at, np.zeros((len(x), round(ms * rate / 1000)))), rate, ms, at / rate)
@@ -479,6 +496,9 @@ DEGRADATIONS: dict[str, Degradation] = {
     "dropout": Degradation("dropout", dropout, (30.0,), within=(5.0, 0.0)),
     "click": Degradation("click", click, (0.3,)),
     "clipping": Degradation("clipping", clipping, (6.0,), also=_GAIN | {"compression", "dc"}, within=(0.1, 0.0)),
+    "saturation": Degradation("nonlinear distortion", saturation, (1.5, 4.0), also=_GAIN | {"dc"}),
+    "asymmetry": Degradation("nonlinear distortion", asymmetry, (0.3,), also=_GAIN | {"dc"}),
+    "crossover": Degradation("nonlinear distortion", crossover, (0.02,), also=_GAIN | {"dc"}),
     "silence": Degradation("silence inserted", silence, (500.0,), within=(1.0, 0.0)),
     "repeated": Degradation("repeated", repeated, (60.0,), within=(1.0, 0.0)),
     "lost": Degradation("lost", lost, (60.0,), or_=frozenset(("silence removed",)), within=(1.0, 0.0)),
@@ -648,6 +668,7 @@ ONE_OF = (
     {"drift", "speed", "varispeed"},
     {"compression", "expansion", "moving gain"},
     {"pre-echo", "band holes"},
+    {"clipping", "saturation", "asymmetry", "crossover"},
     PLACES,
 )
 

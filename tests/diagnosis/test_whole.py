@@ -14,7 +14,7 @@ from audiosim.diagnosis.null import bit_depth, null_test, residual
 from audiosim.errors import Mismatch
 from audiosim.signal import Signal
 from audiosim.testing.signals import COMPILED, noise, speech_like, sweep
-from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases
+from tests.diagnosis.degradations import DEGRADATIONS, HARMLESS, PLACES, SIGNALS, UNRELATED, Case, cases, coded
 
 SECONDS = (3.0,)
 WITHOUT = {"drift", "speed", "tempo", "pitch"}  # take longest; tests/benchmarks/diagnosis.py holds all, of all lengths
@@ -257,6 +257,8 @@ def test_an_exchange_of_channels_that_hold_one_sound_at_two_times() -> None:
         "delay",
         "gain",
     }
+    drifting = applied("drift", ref[::-1], 16000, -200.0)
+    assert set(diagnose(signal(ref), signal(drifting)).causes) == {"exchanged", "drift"}
 
 
 def test_noise_that_follows_the_sound_is_told_as_that_of_a_codec():
@@ -283,3 +285,71 @@ def test_a_dropout_in_noise_is_no_other_sound():
     y = applied("noise", applied("dropout", x, rate, 30.0), rate, -30.0)
     found = diagnose(signal(x, rate), signal(y, rate))
     assert set(found.causes) == {"dropout", "noise"}
+
+
+@pytest.mark.parametrize("samples", [-0.69, 0.6])
+def test_most_of_a_sample_is_undone_beside_a_low_pass(samples):
+    x = speech_like(16000, 3.0, 3)
+    late = applied("delay", x, 16000, samples / 16)[:, : x.shape[1]]
+    late = np.pad(late, ((0, 0), (0, x.shape[1] - late.shape[1])))
+    found = diagnose(signal(x), signal(applied("there and back", late, 16000, 8000.0)))
+    assert found.causes == ("rate conversion",)
+    assert found.left_db < -40
+
+
+@pytest.mark.parametrize(("square", "cube"), [(0.2, 0.0), (0.0, -0.2)])
+def test_distortion_is_measured_as_that_of_a_sine(square, cube):
+    """x + a x^2 has a harmonic of A a / 2; x + b x^3 one of A^2 b / 4 beside 1 + 3 A^2 b / 4."""
+    t = np.arange(48000) / 48000
+    x = 0.5 * np.sin(2 * np.pi * 440 * t)[None]
+    found = {f.cause: f for f in diagnose(signal(x, 48000), signal(x + square * x**2 + cube * x**3, 48000)).findings}
+    told = found["nonlinear distortion"]
+    assert told.size == pytest.approx(
+        100 * abs(0.5 * square / 2 + 0.25 * cube / 4 / (1 + 0.75 * 0.25 * cube)), rel=0.02
+    )
+    assert told.detail["even"] == pytest.approx(float(square > 0), abs=0.02)
+    assert ("mostly even" if square else "mostly odd") in told.sentence
+
+
+@pytest.mark.parametrize("kind", ["speech", "music"])
+def test_what_has_a_memory_is_no_distortion(kind):
+    x = SIGNALS[kind].make(16000, 3.0, 4)
+    t = np.arange(x.shape[1]) / 16000
+    for y in (
+        x * (1 + 0.3 * np.sin(2 * np.pi * 6 * t)),  # a tremolo
+        np.stack([np.interp(t + 0.0002 * np.sin(2 * np.pi * t), t, c) for c in x]),  # wow
+        applied("compression", x, 16000, 8.0),
+        applied("reverberation", x, 16000, 0.5),
+        applied("shelf", x, 16000, 9.0),
+    ):
+        assert "nonlinear distortion" not in diagnose(signal(x), signal(y)).causes
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"), [("speech", "OPUS"), ("music", "OPUS"), ("speech", "VORBIS"), ("music", "MPEG_LAYER_III")]
+)
+def test_codecs_of_low_rates_are_told_as_codecs(kind, subtype):
+    rate = 48000 if kind == "music" else 16000
+    x = SIGNALS[kind].make(rate, 3.0, 5)
+    file = "MP3" if subtype == "MPEG_LAYER_III" else "OGG"
+    found = diagnose(signal(x, rate), signal(coded(x, rate, file, subtype, 0.9), rate))
+    assert {"coding noise", "band holes", "pre-echo"} & set(found.causes)
+    assert set(found.causes) <= {"coding noise", "band holes", "pre-echo", "low-pass", "delay", "gain", "bit depth"}
+
+
+def test_noise_of_steps_that_follow_the_level_is_told():
+    """Blocks of 8 ms, each with 17 steps up to its peak, as of companding."""
+    x = speech_like(16000, 3.0, 5)
+    blocks = x.reshape(1, -1, 128)
+    step = np.abs(blocks).max(axis=2, keepdims=True) / 8 + 1e-9
+    found = diagnose(signal(x), signal((np.round(blocks / step) * step).reshape(1, -1)))
+    assert found.causes == ("coding noise",)
+    assert "companding" in found.sentences[0]
+
+
+def test_a_filter_that_moves_is_no_codec():
+    """A flanger: the sound once more, 4 ms later give or take 0.8 ms."""
+    x = SIGNALS["wide speech"].make(48000, 3.0, 1)
+    t = np.arange(x.shape[1]) / 48000
+    late = np.interp(t - 0.004 + 0.0008 * np.sin(2 * np.pi * 0.7 * t), t, x[0], left=0.0)[None]
+    assert "coding noise" not in diagnose(signal(x, 48000), signal(x + 0.6 * late, 48000)).causes

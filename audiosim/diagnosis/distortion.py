@@ -1,0 +1,173 @@
+"""Nonlinear distortion without memory: the test is a curve of the reference, sample by sample, as saturation,
+overdrive, rectifying or crossover distortion make it. Clipping, which is one of these, is clipping.py's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import filters
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .clipping import Clipped
+    from .spectra import Spectra
+
+    Array = NDArray[Any]
+
+STEPS = 64  # of the square root of the amplitude, of either sign
+STRETCHES, LENGTH = 4, 1 << 14  # of so many samples, in which it is looked for
+BLOCK = 1024  # samples, in each of which the gain and the constant are free: these are no distortion
+KEPT = 0.9  # of the blocks: a click or a dropout is no distortion either
+EXPLAINS = 0.7  # of what any gain leaves, that is left at most by a curve
+LEAST = 1e-6  # of the energy of the test, -60 dB: with less left there is nothing to tell
+OWN = 0.8  # of what a gain leaves, that a filter leaves at most, where it matters which came first
+AT_ONCE = 1 << 17  # samples
+BETTER = 0.5  # of what clipping leaves, that another curve leaves at most
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Of one channel: what becomes of the amplitudes `at`; straight lines between them. 0 stays 0, and the slope is 1
+    as a whole: gain and constant are told by others.
+
+    power: of what is linear of it, of what is not, and of the part of that which both signs have alike (of even
+    order), over the samples of the recording.
+    """
+
+    at: Array
+    put: Array
+    power: tuple[float, float, float]
+
+    def scaled(self, gain: float) -> Curve:
+        """The same for recordings that are so many times louder."""
+        return Curve(self.at * gain, self.put * gain, self.power)
+
+
+def find(
+    x: Array, y: Array, seen: Spectra, fraction: float, clipped: list[Clipped | None] | None, floor: float
+) -> tuple[list[Curve], bool] | None:
+    """The curve of each channel, and whether it came after the filter of the test. None: there is none.
+
+    x, y: [channel, sample] of reference and test, which is later by a fraction of a sample. clipped: where that is
+    the other explanation. floor: mean square of what is left that needs none.
+    """
+    starts = _starts(x.shape[1])
+    plain = _View(
+        None, filters.impulse(seen.frequencies, np.ones(seen.frequencies.size), fraction) if fraction else None
+    )
+    views = [(plain.left(x, y, starts, clipped), plain)]
+    linear, _, _, power = views[0][0]
+    if linear <= max(LEAST * power, floor * STRETCHES * LENGTH):
+        return None
+    through = _View(filters.fitted(seen), None)
+    seen_through = through.left(x, y, starts, clipped)
+    if seen_through[0] < OWN * linear:
+        back, both = filters.unfiltered(seen)
+        undone = _View(both, back)
+        views += [(seen_through, through), (undone.left(x, y, starts, clipped), undone)]
+    (linear, curved, as_clipped, _), view = min(views, key=lambda of: of[0][1] / max(of[0][0], 1e-300))
+    if curved > EXPLAINS * linear or curved > BETTER * as_clipped:
+        return None
+    curves = [_curve(*each) for each in zip(*view.of(x, y), strict=True)]
+    return curves, view is through
+
+
+def applied(x: Array, curves: list[Curve], out: Array) -> Array:
+    """x [channel, sample], bent by these curves, into `out`."""
+    for c, curve in enumerate(curves):
+        for at in range(0, x.shape[1], AT_ONCE):
+            out[c, at : at + AT_ONCE] = np.interp(x[c, at : at + AT_ONCE], curve.at, curve.put)
+    return out
+
+
+def finding(curves: list[Curve], share: float | None) -> Finding:
+    linear, bent, even = (sum(c.power[k] for c in curves) for k in range(3))
+    percent = 100 * (bent / max(linear, 1e-300)) ** 0.5
+    detail = {"even": round(even / max(bent, 1e-300), 3)}
+    return Finding("nonlinear distortion", round(percent, 2), "%", confidence=0.9, share=share, detail=detail)
+
+
+def _starts(length: int) -> list[int]:
+    if length <= STRETCHES * LENGTH:
+        return list(range(0, length, LENGTH))
+    return [round(k * (length - LENGTH) / (STRETCHES - 1)) for k in range(STRETCHES)]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Of both recordings, through filters (coefficients; None: as they are)."""
+
+    ref: Array | None
+    test: Array | None
+
+    def of(self, x: Array, y: Array) -> tuple[Array, Array]:
+        return _through(x, self.ref), _through(y, self.test)
+
+    def left(self, x: Array, y: Array, starts: list[int], clipped: list[Clipped | None] | None) -> tuple[float, ...]:
+        """Energies of the test: what a gain of each block leaves, what it leaves beside the curve, and beside
+        clipping (inf where there is none); and of all."""
+        parts = [self.of(x[:, at : at + LENGTH], y[:, at : at + LENGTH]) for at in starts]
+        edge = 0 if self.ref is None and self.test is None else filters.TAPS // 2
+        energies = np.zeros(4)
+        for c in range(len(x)):
+            blocks = [[_blocks(z[c, edge : z.shape[1] - edge]) for z in part] for part in parts]
+            a, b = (np.concatenate(z).astype(np.float64) for z in zip(*blocks, strict=True))
+            curve = _curve(a.ravel(), b.ravel())
+            bent = _beside(np.interp(a, curve.at, curve.put), b)
+            kept = np.argsort(bent, kind="stable")[: round(KEPT * bent.size)]
+            energies[[0, 1, 3]] += _beside(a, b)[kept].sum(), bent[kept].sum(), (b[kept] ** 2).sum()
+            if clipped and (of := clipped[c]):
+                energies[2] += _beside(np.clip(a, -of.at, of.at), b)[kept].sum()
+            else:
+                energies[2] += np.inf
+        return tuple(energies.tolist())
+
+
+def _through(x: Array, taps: Array | None) -> Array:
+    from .. import scratch
+
+    return x if taps is None else filters.filtered(x, taps, scratch.empty(x.shape, x.dtype))
+
+
+def _blocks(x: Array) -> Array:
+    count = x.size // BLOCK
+    return x[: count * BLOCK].reshape(count, BLOCK)
+
+
+def _beside(x: Array, y: Array) -> Array:
+    """Energy of y [block, sample] that x with any gain and constant leaves in each block."""
+    x, y = (z - z.mean(axis=1, keepdims=True) for z in (x, y))
+    xx, xy, yy = ((p * q).sum(axis=1) for p, q in ((x, x), (x, y), (y, y)))
+    left: Array = np.maximum(yy - xy**2 / np.maximum(xx, 1e-300), 0.0)
+    return left
+
+
+def _curve(x: Array, y: Array) -> Curve:
+    """Of one channel [sample]: means of both at amplitudes of the reference that are near each other."""
+    top = max(float(np.max(x, initial=0.0)), -float(np.min(x, initial=0.0)), 1e-30)
+    sums = np.zeros((3, 2 * STEPS))
+    for at in range(0, x.size, AT_ONCE):
+        a, b = (np.asarray(z[at : at + AT_ONCE], np.float64) for z in (x, y))
+        step = ((1 + np.sign(a) * np.sqrt(np.abs(a) / top)) * STEPS).astype(np.intp)
+        step = np.minimum(step, 2 * STEPS - 1)
+        for k, weights in enumerate((None, a, b)):
+            sums[k] += np.bincount(step, weights, 2 * STEPS)
+    count, *totals = sums[:, sums[0] > 0]
+    u, v = (z / count for z in totals)
+    mean = float(np.average(u, weights=count)) if u.size else 0.0
+    linear = float((count * (u - mean) ** 2).sum())
+    slope = float((count * (u - mean) * v).sum()) / max(linear, 1e-300)
+    if slope <= 0:
+        return Curve(np.array([-top, top]), np.array([-top, top]), (linear, 0.0, 0.0))
+    v = (v - np.interp(0.0, u, v)) / slope
+    bent = v - u
+    bent -= np.average(bent, weights=count)
+    mirrored = np.interp(-u, u, bent)
+    even, odd = (float((count * (bent + sign * mirrored) ** 2).sum()) for sign in (1, -1))
+    power = float((count * bent**2).sum())
+    return Curve(u, v, (linear, power, power * even / max(even + odd, 1e-300)))
