@@ -26,6 +26,7 @@ KEPT = 0.9  # of the blocks: a click or a dropout is no distortion either
 EXPLAINS = 0.7  # of what any gain leaves, that is left at most by a curve
 LEAST = 1e-6  # of the energy of the test, -60 dB: with less left there is nothing to tell
 OWN = 0.8  # of what a gain leaves, that a filter leaves at most, where it matters which came first
+SHIFT = 0.02  # samples, below which a delay is none
 AT_ONCE = 1 << 17  # samples
 BETTER = 0.5  # of what clipping leaves, that another curve leaves at most
 
@@ -57,24 +58,33 @@ def find(
     the other explanation. floor: mean square of what is left that needs none.
     """
     starts = _starts(x.shape[1])
-    plain = _View(
-        None, filters.impulse(seen.frequencies, np.ones(seen.frequencies.size), fraction) if fraction else None
+    moved = (
+        filters.impulse(seen.frequencies, np.ones(seen.frequencies.size), fraction) if abs(fraction) > SHIFT else None
     )
-    views = [(plain.left(x, y, starts, clipped), plain)]
-    linear, _, _, power = views[0][0]
+    views = [_View(None, moved)]
+    lefts = [views[0].left(x, y, starts, clipped)]
+    linear, _, _, power = lefts[0]
     if linear <= max(LEAST * power, floor * STRETCHES * LENGTH):
         return None
-    through = _View(filters.fitted(seen), None)
-    seen_through = through.left(x, y, starts, clipped)
-    if seen_through[0] < OWN * linear:
+    if _is_filtered(seen, fraction):
         back, both = filters.unfiltered(seen)
-        undone = _View(both, back)
-        views += [(seen_through, through), (undone.left(x, y, starts, clipped), undone)]
-    (linear, curved, as_clipped, _), view = min(views, key=lambda of: of[0][1] / max(of[0][0], 1e-300))
+        views += [_View(filters.fitted(seen), None), _View(both, back)]
+        lefts += [view.left(x, y, starts, clipped) for view in views[1:]]
+    best = min(range(len(views)), key=lambda k: lefts[k][1] / max(lefts[k][0], 1e-300))
+    linear, curved, as_clipped, _ = lefts[best]
     if curved > EXPLAINS * linear or curved > BETTER * as_clipped:
         return None
-    curves = [_curve(*each) for each in zip(*view.of(x, y), strict=True)]
-    return curves, view is through
+    return [_curve(*each) for each in zip(*views[best].of(x, y), strict=True)], best == 1
+
+
+def _is_filtered(seen: Spectra, fraction: float) -> bool:
+    """Whether a filter leaves clearly less of the test than a gain does."""
+    good = seen.good
+    xx, yy, xy = (z[good].sum(axis=0) for z in (seen.ref, seen.test, seen.cross))
+    turned = (xy * np.exp(2j * np.pi * fraction / seen.window * np.arange(xy.shape[1]))).real.sum()
+    by_gain = float(yy.sum() - turned**2 / max(float(xx.sum()), 1e-300))
+    by_filter = float((yy - np.abs(xy) ** 2 / np.maximum(xx, 1e-300)).sum())
+    return by_filter < OWN * by_gain
 
 
 def applied(x: Array, curves: list[Curve], out: Array) -> Array:

@@ -51,6 +51,7 @@ MINOR: dict[Cause, float] = {
     "bit depth": 16,
     "dither": 16,
 }
+RESAMPLED = -28.0  # dB: with less left than this it may be what another clock leaves at the highest frequencies
 NOTHING = -75.0  # dB: with less left than this no codec has been at work
 ONE_STEP = 0.8  # RMS in steps, up to which the difference is one of bits
 
@@ -130,9 +131,11 @@ def _at_places(pair: Pair) -> None:
         or dropped > DROPPED * aligned.ref.shape[1]
         or any(f.cause == "clipping" for f in pair.findings)
     )
+    left = pair.left if pair.left is not None else -inf
     distorted = any(f.cause == "nonlinear distortion" for f in pair.findings)
-    if not (holes or apart) and (pair.left or -inf) > NOTHING:  # holes of others than codecs
-        pair.findings += coding.find(aligned, otherwise=bool(found) or distorted)
+    resampled = pair.clock is not None and left < RESAMPLED
+    if not (holes or apart) and left > NOTHING:  # holes of others than codecs
+        pair.findings += coding.find(aligned, otherwise=bool(found) or distorted or resampled)
     if pair.gated:
         found = [f for f in found if f.cause not in ("dropout", "click")]  # what a gate takes, and its edges
     for f in found:

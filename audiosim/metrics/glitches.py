@@ -34,6 +34,7 @@ Array = NDArray[Any]
 
 CARD = Card(
     title="Number of new glitches",
+    version=2,
     family="conventional",
     unit="1",
     better="lower",
