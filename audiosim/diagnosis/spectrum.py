@@ -289,8 +289,7 @@ def _turned(seen: Spectra, fraction: float) -> Spectra:
 def _spectral_error(seen: Spectra, g: Any, gone: Any = None) -> float:
     """Energy of the test over g, less the reference, against the reference's; or of the test less the filtered
     reference."""
-    good = seen.good
-    xx, yy, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.test, seen.cross.real))
+    xx, yy, xy = (z.real.sum(axis=0) for z in seen.totals())
     e = yy / g**2 + xx - 2 * xy / g if gone is None else yy + gone**2 * xx - 2 * gone * xy
     return max(float(e.sum()), 0.0) / max(float(xx.sum()), 1e-300)
 

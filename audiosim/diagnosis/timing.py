@@ -204,7 +204,7 @@ def _refined(pair: Pair, late: float) -> float | None:
 
 def lag(pair: Pair, seen: Spectra) -> float:
     good = seen.good
-    xx, yy, xy = (z[good].sum(axis=0) for z in (seen.ref, seen.test, seen.cross))
+    xx, yy, xy = seen.totals()
     coherence = np.abs(xy) ** 2 / np.maximum(xx * yy, 1e-300)
     chance = min(4 / max(int(seen.frames[good].sum()), 1), 0.9)
     coherence = np.clip((coherence - chance) / (1 - chance), 0, 1)
