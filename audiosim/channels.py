@@ -147,6 +147,15 @@ def kinds(match: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(fault["fault"] for fault in match.get("channel_faults") or ()))
 
 
+def sources(count: int, faults: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Of the channels of the test, which one of the reference each holds, counted from 0, by these channel_faults."""
+    hold = list(range(count))
+    for fault in faults:
+        for c, source in zip(fault["channels"], fault.get("hold", ()), strict=False):
+            hold[c - 1] = source - 1
+    return hold
+
+
 def _of_dead(fault: Mapping[str, Any]) -> str:
     level, recording = fault["level_db"], fault["recording"]
     how = "silent" if level is None else f"{level:.0f} dB against what it should be"

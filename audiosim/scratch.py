@@ -28,11 +28,13 @@ _lock = threading.Lock()
 _sweeper: threading.Thread | None = None
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+def empty(shape: tuple[int, ...], dtype: Any, large: int | None = None) -> NDArray[Any]:
     """As np.empty. The file lies in the folder for temporary files (TMPDIR), has no name, and ends with the array;
-    where it would take more than half of the room there, memory has to do."""
+    where it would take more than half of the room there, memory has to do. large: bytes beyond which there is a file;
+    None: LARGE."""
     size = prod(shape) * np.dtype(dtype).itemsize
-    if size > LARGE and POSSIBLE and 2 * size < shutil.disk_usage(tempfile.gettempdir()).free:
+    least = LARGE if large is None else large
+    if size > least and POSSIBLE and 2 * size < shutil.disk_usage(tempfile.gettempdir()).free:
         try:
             with tempfile.TemporaryFile(prefix="audiosim-") as file:
                 os.posix_fallocate(file.fileno(), 0, size)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import filters
+from . import filters, sums
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -139,9 +139,7 @@ class _View:
 
 
 def _through(x: Array, taps: Array | None) -> Array:
-    from .. import scratch
-
-    return x if taps is None else filters.filtered(x, taps, scratch.empty(x.shape, x.dtype))
+    return x if taps is None else filters.filtered(x, taps, sums.room(x.shape, x.dtype))
 
 
 def _blocks(x: Array) -> Array:

@@ -58,9 +58,8 @@ class LowPass:
 
 def response(seen: Spectra) -> Response:
     """Of all channels and the segments that are aligned."""
-    good = seen.good
-    xx, yy, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.test, seen.cross))
-    frames = max(int(seen.frames[good].sum()), 1) * seen.ref.shape[1]
+    xx, yy, xy = (z.sum(axis=0) for z in seen.totals())
+    frames = max(int(seen.frames[seen.good].sum()), 1) * seen.ref.shape[1]
     cuts = seen.cuts
     x = np.add.reduceat(xx[: cuts[-1]], cuts[:-1])
     strength = np.abs(xy)
@@ -118,8 +117,7 @@ def bells(db: Array, r: Response, least: float = AUDIBLE_EQ) -> tuple[int, int, 
 
 def low_pass(seen: Spectra, r: Response) -> LowPass | None:
     """The frequency from which on the test has nothing of what the reference has."""
-    good = seen.good
-    xx, yy, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.test, seen.cross))
+    xx, yy, xy = (z.sum(axis=0) for z in seen.totals())
     f = seen.frequencies
     wide = max(round(60.0 / f[1]), 1) | 1
     x, y = (np.convolve(z, np.ones(wide), "same") for z in (xx, yy))
@@ -170,15 +168,13 @@ def impulse(frequencies: Array, magnitude: Array, late: float) -> Array:
 
 def fitted(seen: Spectra) -> Array:
     """The filter that leads from the reference to the test best, as coefficients; its middle is its time zero."""
-    good = seen.good
-    xx, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.cross))
+    xx, _, xy = (z.sum(axis=0) for z in seen.totals())
     return _taps(xy / np.maximum(xx, 1e-13 * xx.max()))
 
 
 def unfiltered(seen: Spectra) -> tuple[Array, Array]:
     """The filter that undoes this one where it lets enough through, and both of them one after the other."""
-    good = seen.good
-    xx, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.cross))
+    xx, _, xy = (z.sum(axis=0) for z in seen.totals())
     spectrum = xy / np.maximum(xx, 1e-13 * xx.max())
     power = spectrum.real**2 + spectrum.imag**2
     back = spectrum.conj() / (power + REGULAR * np.median(power[xx > HEARD * xx.max()]))

@@ -120,8 +120,8 @@ def short(x: Array, y: Array, rate: int, taps: Array | None = None, whole: bool 
         a, b = x[:, begin:last], y[:, first:last]
         through = (a if taps is None else filtered(a, taps, np.empty_like(a)))[:, first - begin :]
         a = a[:, first - begin :]
-        products = [through * through, through * b, b * b, a * a, np.abs(b) >= peak]
-        found.append([_summed(p, rate) for p in products])
+        found.append([_summed(p * q, rate) for p, q in ((through, through), (through, b), (b, b), (a, a))])
+        found[-1].append(_summed(np.abs(b) >= peak, rate))
         found[-1].append(first // hop(rate) + np.arange(found[-1][0].size))
     own, cross, test, level, flat, at = (np.concatenate(z) for z in zip(*found, strict=True))
     return Short(own, cross, test, _db(level), at, flat < FLAT)
@@ -142,7 +142,8 @@ def hop(rate: int) -> int:
 def _summed(product: Array, rate: int) -> Array:
     """Over channels and frames; the rest at the end is a frame."""
     size = hop(rate)
-    whole = np.pad(product, ((0, 0), (0, -product.shape[1] % size)))
+    rest = -product.shape[1] % size
+    whole = np.pad(product, ((0, 0), (0, rest))) if rest else product
     total: Array = whole.reshape(len(whole), -1, size).sum(axis=(0, 2), dtype=np.float64)
     return total
 

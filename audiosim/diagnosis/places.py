@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import scratch
-from . import added
+from . import added, sums
 from .finding import SHOWN, Cause, Finding, Place
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class _Frames:
         self.size = max(round(FRAME * pair.rate), 8)
         channels, length = pair.ref.shape
         count = length // self.size
-        every = scratch.empty((8, channels, count), np.float32)
+        every = sums.room((8, channels, count), np.float32)
         self.ref, self.test, self.cross, self.left, self.steps, self.peak, self.steep, self.usual = every
         step = max(BLOCK // self.size, 1)
         before = np.zeros((2, channels, 1))

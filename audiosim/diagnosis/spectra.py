@@ -50,9 +50,7 @@ class Spectra:
     @property
     def coherences(self) -> Array:
         """Of each segment, 0 to 1, by energy; what unrelated sounds have by chance is taken off."""
-        cross = np.abs(self.cross) ** 2 / np.maximum(self.ref * self.test, 1e-300)
-        weight = np.sqrt(self.ref * self.test)
-        seen = (weight * cross).sum(axis=(1, 2)) / np.maximum(weight.sum(axis=(1, 2)), 1e-300)
+        seen = np.array([_coherence(*each) for each in zip(self.ref, self.test, self.cross, strict=True)])
         chance = 1.5 / np.maximum(self.frames, 1.5)
         return np.asarray(np.clip((seen - chance) / np.maximum(1 - chance, 1e-9), 0, 1))
 
@@ -64,6 +62,15 @@ class Spectra:
         best = coherence[audible].max(initial=0)
         kept: Array = audible & (coherence >= STEADY * best)
         return kept if kept.any() else np.ones(len(coherence), bool)
+
+    def totals(self) -> tuple[Array, Array, Array]:
+        """ref, test and cross of all good segments, [channel, bin]; without a copy of these."""
+        xx, yy, xy = (np.zeros_like(z[0]) for z in (self.ref, self.test, self.cross))
+        for segment in np.flatnonzero(self.good):
+            xx += self.ref[segment]
+            yy += self.test[segment]
+            xy += self.cross[segment]
+        return xx, yy, xy
 
     def lag(self, cross: Array, weight: Array, reach: float) -> float:
         """How late the test is, in samples, at most `reach` either way, from phases [channel, bin]."""
@@ -142,6 +149,13 @@ def spectra(ref: Array, test: Array, rate: int) -> Spectra:
         window=window,
         times=np.concatenate(times),
     )
+
+
+def _coherence(ref: Array, test: Array, cross: Array) -> float:
+    both = ref * test
+    weight = np.sqrt(both)
+    explained = np.abs(cross) ** 2 / np.maximum(both, 1e-300)
+    return float((weight * explained).sum()) / max(float(weight.sum()), 1e-300)
 
 
 def _frames(x: Array, start: int, count: int, hop: int, window: int) -> Array:

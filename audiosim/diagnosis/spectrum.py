@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import scratch
 from . import clipping, distortion, filters, sums
 from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
@@ -90,7 +89,7 @@ def same_spectrum(pair: Pair) -> None:
         _tell_low_pass(pair, low, seen, gain, magnitude)
     if bell or low:
         taps = filters.fitted(_turned(seen, -fraction)) / gain
-        x = filters.filtered(x, taps, scratch.empty(x.shape, x.dtype))
+        x = filters.filtered(x, taps, sums.room(x.shape, x.dtype))
         fraction = 0.0
     undone = _undone(y, fraction, gain, offset, seen.frequencies)
     if cut_off and not low:  # filters of other clocks differ where they end
@@ -112,7 +111,7 @@ def _clipped(pair: Pair) -> tuple[list[clipping.Clipped | None], bool] | None:
     gain = 10 ** (filters.response(_turned(seen, pair.fraction)).gain_db / 20)
 
     def through() -> Array:
-        return filters.filtered(x, filters.fitted(seen), scratch.empty(x.shape, x.dtype))
+        return filters.filtered(x, filters.fitted(seen), sums.room(x.shape, x.dtype))
 
     return clipping.find(x, y, _constant(x, y, gain), through)
 
@@ -129,7 +128,7 @@ def _bent(
     x: Array, curves: list[distortion.Curve] | None, clipped: list[clipping.Clipped | None] | None, gain: float = 0.0
 ) -> Array:
     """The reference as it was distorted or clipped; after a filter and before a gain, where that is given."""
-    out = scratch.empty(x.shape, x.dtype)
+    out = sums.room(x.shape, x.dtype)
     if curves:
         return distortion.applied(x, [c.scaled(1 / gain) for c in curves] if gain else curves, out)
     return clipping.applied(x, [(c.level / gain if gain else c.at) if c else np.inf for c in clipped or ()], out)
@@ -160,7 +159,7 @@ def _even(pair: Pair, y: Array, found: Dynamics, fraction: float) -> tuple[Array
     factors = found.at(level)
     power = 10 ** (level / 10)
     factors /= np.sqrt((factors**2 * power).sum() / power.sum())
-    y = undone(y, factors, pair.rate, scratch.empty(y.shape, y.dtype))
+    y = undone(y, factors, pair.rate, sums.room(y.shape, y.dtype))
     detail: dict[str, Any] = {"ratio": round(found.ratio, 2), "threshold_db": round(found.threshold, 1)}
     if found.kind == "moving gain":
         detail = {"from_db": round(float(found.gains.min()), 1), "to_db": round(float(found.gains.max()), 1)}
@@ -256,14 +255,14 @@ def _undone(y: Array, fraction: float, gain: float, offset: Array, frequencies: 
     """The test without offset, gain and the fraction of a sample."""
     if not (offset.any() or abs(fraction) > SHIFT or abs(gain - 1) > 1e-4):
         return y
-    out = scratch.empty(y.shape, y.dtype)
+    out = sums.room(y.shape, y.dtype)
     taps = None
     if abs(fraction) > SHIFT:
         taps = filters.impulse(frequencies, np.ones(frequencies.size), fraction) / gain
     level = offset.astype(y.dtype)[:, None]
     for at in range(0, y.shape[1], BLOCK):
         out[:, at : at + BLOCK] = (y[:, at : at + BLOCK] - level) * y.dtype.type(1 if taps is not None else 1 / gain)
-    return out if taps is None else filters.filtered(out, taps, scratch.empty(y.shape, y.dtype))
+    return out if taps is None else filters.filtered(out, taps, sums.room(y.shape, y.dtype))
 
 
 def _passed(x: Array, low: filters.LowPass, seen: Spectra) -> Array:
@@ -271,7 +270,7 @@ def _passed(x: Array, low: filters.LowPass, seen: Spectra) -> Array:
     f = seen.frequencies
     magnitude = np.clip((low.gone - f) / max(low.gone - low.corner, 2 * f[1]), 0, 1)
     taps = filters.impulse(f, np.sin(np.pi / 2 * magnitude) ** 2, 0.0)
-    return filters.filtered(x, taps, scratch.empty(x.shape, x.dtype))
+    return filters.filtered(x, taps, sums.room(x.shape, x.dtype))
 
 
 def _turned(seen: Spectra, fraction: float) -> Spectra:
@@ -290,8 +289,7 @@ def _turned(seen: Spectra, fraction: float) -> Spectra:
 def _spectral_error(seen: Spectra, g: Any, gone: Any = None) -> float:
     """Energy of the test over g, less the reference, against the reference's; or of the test less the filtered
     reference."""
-    good = seen.good
-    xx, yy, xy = (z[good].sum(axis=(0, 1)) for z in (seen.ref, seen.test, seen.cross.real))
+    xx, yy, xy = (z.real.sum(axis=0) for z in seen.totals())
     e = yy / g**2 + xx - 2 * xy / g if gone is None else yy + gone**2 * xx - 2 * gone * xy
     return max(float(e.sum()), 0.0) / max(float(xx.sum()), 1e-300)
 

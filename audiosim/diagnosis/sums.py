@@ -1,4 +1,5 @@
-"""Sums over long recordings [channel, sample], block by block and in one order whatever the number of threads."""
+"""Sums over long recordings [channel, sample], block by block and in one order whatever the number of threads; and
+room for copies of them."""
 
 from __future__ import annotations
 
@@ -7,11 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
 BLOCK = 1 << 18  # samples at a time
+LARGE = 1 << 22  # bytes, beyond which a copy of a recording lies in a file: several are needed at once
+
+
+def room(shape: tuple[int, ...], dtype: Any) -> Array:
+    """As np.empty, for what is as long as a recording (scratch.py)."""
+    from .. import scratch
+
+    return scratch.empty(shape, dtype, LARGE)
 
 
 def overlap(a: Array, b: Array, late: int) -> tuple[Array, Array]:
@@ -75,11 +86,21 @@ def products(a: Array, b: Array) -> tuple[list[float], list[float], list[float]]
     return sums[0], sums[1], sums[2]
 
 
+def arranged(x: Array, hold: Sequence[int], turned: Collection[int] = ()) -> Array:
+    """These channels of x, of which those that are `turned` are inverted. x itself where that changes nothing."""
+    if list(hold) == list(range(len(x))) and not turned:
+        return x
+    out = room((len(hold), x.shape[1]), x.dtype)
+    for into, c in zip(out, hold, strict=True):
+        for at in range(0, x.shape[1], BLOCK):
+            piece = x[c, at : at + BLOCK]
+            into[at : at + BLOCK] = -piece if c in turned else piece
+    return out
+
+
 def mean(x: Array) -> Array:
     """One channel, the mean of all."""
-    from .. import scratch
-
-    out = scratch.empty((1, x.shape[1]), x.dtype)
+    out = room((1, x.shape[1]), x.dtype)
     for at in range(0, x.shape[1], BLOCK):
         out[0, at : at + BLOCK] = x[:, at : at + BLOCK].mean(axis=0)
     return out

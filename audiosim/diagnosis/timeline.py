@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .finding import SHOWN, Cause, Finding, Place
+from .sums import room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,9 +155,7 @@ def together(ref: Array, test: Array, cut: list[Piece]) -> tuple[Array, Array, l
 
 def _joined(parts: list[Array]) -> Array:
     """One after the other, in a file where they are long."""
-    from .. import scratch
-
-    out = scratch.empty((parts[0].shape[0], sum(p.shape[1] for p in parts)), parts[0].dtype)
+    out = room((parts[0].shape[0], sum(p.shape[1] for p in parts)), parts[0].dtype)
     at = 0
     for part in parts:
         for k in range(0, part.shape[1], BLOCK):

@@ -89,12 +89,19 @@ def _one_clock(pair: Pair, unlike: float) -> bool:
 
 def _search(pair: Pair) -> tuple[Drift, Array | None]:
     """The drift between the two as they are, and the test without it where it is clear; searched once."""
-    from ..dsp.drift import drift, undone
+    from ..dsp.drift import drift
 
     if pair.searched is None:
         found = drift(pair.a, pair.b, pair.rate)
-        pair.searched = found, undone(pair.b, found) if found.clear else None
+        pair.searched = found, _without(pair.b, found) if found.clear else None
     return pair.searched
+
+
+def _without(test: Array, found: Drift) -> Array:
+    """The test without this drift."""
+    from ..dsp.drift import lasting, undone
+
+    return undone(test, found, out=sums.room((len(test), max(lasting(test.shape[1], found), 0)), test.dtype))
 
 
 def same_time(pair: Pair) -> bool:
@@ -149,7 +156,7 @@ def _in_order(pair: Pair, late: int) -> None:
     """Undo an exchange of channels: where both hold one sound at two times it would pass for another delay."""
     found = _exchanged(pair, *sums.overlap(pair.a, pair.b, late))
     if found:
-        pair.a = pair.a[found["order"]]
+        pair.a = sums.arranged(pair.a, found["order"])
         _tell_exchanged(pair, found, 0)
 
 
@@ -159,13 +166,12 @@ def _exchanged(pair: Pair, a: Array, b: Array) -> dict[str, Any] | None:
     from ..signal import Signal
 
     found = channels.examine(Signal(a, pair.rate), Signal(b, pair.rate)).get("channel_faults", ())
-    order = list(range(len(a)))
-    told: dict[str, Any] = {"channels": [], "of": len(a), "hold": []}
-    for fault in (f for f in found if f["fault"] == "exchanged"):
-        for c, h in zip(fault["channels"], fault["hold"], strict=True):
-            order[c - 1] = h - 1
-        told = {**told, "channels": [*told["channels"], *fault["channels"]], "hold": [*told["hold"], *fault["hold"]]}
-    return {**told, "order": order} if told["channels"] else None
+    exchanged = [f for f in found if f["fault"] == "exchanged"]
+    if not exchanged:
+        return None
+    channels_of, hold = ([c for f in exchanged for c in f[k]] for k in ("channels", "hold"))
+    order = channels.sources(len(a), exchanged)
+    return {"channels": channels_of, "of": len(a), "hold": hold, "order": order}
 
 
 def _tell_exchanged(pair: Pair, found: dict[str, Any], late: int) -> None:
@@ -198,7 +204,7 @@ def _refined(pair: Pair, late: float) -> float | None:
 
 def lag(pair: Pair, seen: Spectra) -> float:
     good = seen.good
-    xx, yy, xy = (z[good].sum(axis=0) for z in (seen.ref, seen.test, seen.cross))
+    xx, yy, xy = seen.totals()
     coherence = np.abs(xy) ** 2 / np.maximum(xx * yy, 1e-300)
     chance = min(4 / max(int(seen.frames[good].sum()), 1), 0.9)
     coherence = np.clip((coherence - chance) / (1 - chance), 0, 1)
@@ -257,7 +263,7 @@ def _on_one_clock(pair: Pair, found: Drift, even: Array | None) -> bool:
     before = pair.a, pair.b, pair.late
     turned = _exchanged(pair, *sums.overlap(pair.a, even, 0)) if len(pair.a) > 1 else None  # drift is that of their sum
     if turned:
-        pair.a = pair.a[turned["order"]]
+        pair.a = sums.arranged(pair.a, turned["order"])
     middle = found.delay_samples_at_start + (found.stretch - 1) * pair.a.shape[1] / 2
     delays = (pair.whole, round(middle)) if turned else (pair.whole,)
     was = min(sums.unlike(*sums.overlap(pair.a, pair.b, late)) for late in delays)
@@ -310,16 +316,16 @@ def _speed(pair: Pair) -> bool:
 
 def _stretched_by(pair: Pair, stretch: float, late: float) -> bool:
     """Whether the test lasts about so many times longer, and lower, as its waveform has it; undone then."""
-    from ..dsp.drift import Drift, drift, undone
+    from ..dsp.drift import Drift, drift
 
     guess = Drift(1e6 * (stretch - 1), late, 1.0, True, 0.0)
-    rest = drift(pair.a, undone(pair.b, guess), pair.rate)
+    rest = drift(pair.a, _without(pair.b, guess), pair.rate)
     if not rest.found:
         return False
     ppm = 1e6 * (stretch * rest.stretch - 1)
     start = late + stretch * rest.delay_samples_at_start
     found = replace(rest, ppm=ppm, delay_samples_at_start=start)
-    return _on_one_clock(pair, found, undone(pair.b, found) if found.clear else None)
+    return _on_one_clock(pair, found, _without(pair.b, found) if found.clear else None)
 
 
 def _stretched(pair: Pair, least: float = 0.0) -> bool:

@@ -234,7 +234,6 @@ def _same_channels(pair: Pair) -> None:
     pair.x, pair.y = a, b
     count = len(a)
     kept = list(range(count))
-    hold = list(range(count))
     if count == 2 and _side(b) < MONO[0] and _side(a) > MONO[1]:
         source = _source(a, b)
         pair.x, pair.y = sums.mean(a) if source is None else a[source : source + 1], b[:1]
@@ -245,34 +244,22 @@ def _same_channels(pair: Pair) -> None:
             pair.tell("copied", share=share, detail={"channels": [2 - source], "of": 2, "hold": [source + 1]})
         _again(pair)
     elif found := faults.examine(Signal(a, pair.rate), Signal(b, pair.rate)).get("channel_faults"):
-        changed = False
         turned: list[int] = []
-        for fault in found:
+        for k, fault in enumerate(found):
             of = [c - 1 for c in fault["channels"]]
             kind: Cause = "polarity" if fault["fault"] == "inverted" else fault["fault"]
-            if kind in ("exchanged", "copied"):
-                for c, h in zip(of, fault["hold"], strict=True):
-                    hold[c] = h - 1
-            elif kind == "dead":
+            if kind == "dead":
                 kept = [c for c in kept if c not in of]
-            else:
+            elif kind == "polarity":
                 turned = of
+            of_reference, of_test = faults.sources(count, found[: k + 1]), kept or range(count)
+            pair.x = sums.arranged(a, [of_reference[c] for c in of_test])
+            pair.y = sums.arranged(b, of_test, turned)
             detail = {k: v for k, v in fault.items() if k not in ("fault", "correlation")}
-            x = a[hold]
-            y = b
-            if turned:
-                signs = np.ones((count, 1), b.dtype)
-                signs[turned] = -1
-                y = b * signs
-            x, y = (z if len(kept) == count or not kept else z[kept] for z in (x, y))
-            pair.x, pair.y, changed = x, y, True
-            pair.tell(kind, share=pair.gone(sums.error(x, y)), detail=detail)
-        if changed:
-            _again(pair)
+            pair.tell(kind, share=pair.gone(sums.error(pair.x, pair.y)), detail=detail)
+        _again(pair)
     elif inverted := [c for c, sign in enumerate(timing.polarities(pair)) if sign < -SIGN]:
-        signs = np.ones((count, 1), b.dtype)
-        signs[inverted] = -1
-        pair.y = b * signs
+        pair.y = sums.arranged(b, range(count), inverted)
         share = pair.gone(sums.error(a, pair.y))
         pair.tell("polarity", share=share, detail={"channels": [c + 1 for c in inverted], "of": count})
         _again(pair)

@@ -180,18 +180,19 @@ def _likeness(ref: Array, test: Array) -> Array:
     return found
 
 
-def undone(test: Array, drift: Drift, first: int = 0, count: int | None = None) -> Array:
+def undone(test: Array, drift: Drift, first: int = 0, count: int | None = None, out: Array | None = None) -> Array:
     """The test on the clock of the reference, without delay: [channel, count], of its dtype, from sample `first` on.
 
-    count: None: to the end of the test. Silence lies around the test.
+    count: None: as many as there is room for in `out`, or to the end of the test. Silence lies around the test.
     """
     import soxr
 
     from .. import scratch
 
     if count is None:
-        count = max(lasting(test.shape[1], drift) - first, 0)
-    out = scratch.empty((test.shape[0], count), test.dtype)
+        count = max(lasting(test.shape[1], drift) - first, 0) if out is None else out.shape[1]
+    if out is None:
+        out = scratch.empty((test.shape[0], count), test.dtype)
     fade = np.square(np.sin(np.linspace(0, np.pi / 2, MARGIN // 2))).astype(test.dtype)
     for at in range(0, count, BLOCK):
         size = min(BLOCK, count - at)

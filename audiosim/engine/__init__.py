@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         frames as frames,
         gram as gram,
         kernel as kernel,
+        lanes as lanes,
         moments as moments,
         pairwise as pairwise,
         parts as parts,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .. import engine
 from ..engine.kernel import exact_kernel
+from ..engine.lanes import EveryLane
 
 Array = NDArray[Any]
 
@@ -203,14 +204,8 @@ def _each_lane() -> Any:
 
 if numba.config.DISABLE_JIT:  # lanes one by one would take plain Python minutes
 
-    class _EveryLane:
-        """Stands for the index of a lane where all are meant."""
-
-        def __radd__(self, at: int) -> slice:
-            return slice(at, at + LANES)
-
     def _each_lane() -> Any:
-        return (_EveryLane(),)
+        return (EveryLane(LANES),)
 
 
 # Rows of what is flat, so that compilers see that they do not overlap.

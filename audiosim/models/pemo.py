@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .. import dsp, engine
 from ..engine import stream
 from ..engine.kernel import fused_kernel
+from ..engine.lanes import EveryLane
 
 if TYPE_CHECKING:
     from ..engine.stream import Stream
@@ -252,14 +253,8 @@ def _each_lane() -> Any:
 
 if numba.config.DISABLE_JIT:  # lanes one by one would take plain Python minutes
 
-    class _EveryLane:
-        """Stands for the index of a lane where all are meant: at + every lane is the row that begins there."""
-
-        def __radd__(self, at: int) -> slice:
-            return slice(at, at + LANES)
-
     def _each_lane() -> Any:
-        return (_EveryLane(),)
+        return (EveryLane(LANES),)
 
 
 @fused_kernel

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ... import engine
 from ...engine.kernel import fused_kernel
+from ...engine.lanes import EveryLane
 from ...hearing import loudness, scales
 
 Array = NDArray[Any]
@@ -214,14 +215,8 @@ def each_band() -> Any:
 
 if numba.config.DISABLE_JIT:  # bands one by one would take plain Python minutes
 
-    class _EveryBand:
-        """Stands for the index of a band where all are meant: at + every band is the row that begins there."""
-
-        def __radd__(self, at: int) -> slice:
-            return slice(at, at + BANDS)
-
     def each_band() -> Any:
-        return (_EveryBand(),)
+        return (EveryLane(BANDS),)
 
 
 @fused_kernel
