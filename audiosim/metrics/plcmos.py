@@ -47,7 +47,7 @@ CARD = Card(
     " vary by about 0.015. Samples beyond full scale, which it refuses, are taken as they are.",
     silence=ratings.SILENCE,
     caveat="It judges the test alone. It was trained on speech with concealed losses: other sound has a value too,"
-    " which means little. Memory grows with the length, about 0.1 GB a minute.",
+    " which means little. Memory grows with the length, about 0.4 GB a minute, with more threads more.",
     rate=16000,
     lengths="any",
     minimum="80 ms",
