@@ -22,7 +22,7 @@ from ..batch.journal import Journal, header, load, read, slot
 from ..config import Settings
 from ..errors import ExitCode, UsageError, worst
 from ..judge import gates
-from ..judge.rows import VERDICT, Held, Row, number
+from ..judge.rows import VERDICT, Held, Row, number, things
 from ..match import Policy, check
 from . import formats, next as following, outcome
 from .compare import panel, say
@@ -63,9 +63,9 @@ class Request:
     wishes: outcome.Wishes
 
 
-def _pace(rate: float) -> str:
+def _pace(rate: float, things: str) -> str:
     """Three digits, and never a power of ten."""
-    return f"{rate:.0f} pairs/s" if rate >= 100 else f"{rate:.3g} pairs/s"
+    return f"{rate:.0f} {things}/s" if rate >= 100 else f"{rate:.3g} {things}/s"
 
 
 def run(request: Request, settings: Settings) -> ExitCode:
@@ -104,7 +104,7 @@ def run(request: Request, settings: Settings) -> ExitCode:
         try:
             ended = _compare(found.pairs, terms, journal, request, settings, begun)
         except (KeyboardInterrupt, OSError) as stopped:
-            _say_how_to_go_on(journal, request, len(found.pairs))
+            _say_how_to_go_on(journal, request, found.pairs)
             if isinstance(stopped, KeyboardInterrupt):
                 return ExitCode.INTERRUPTED
             raise
@@ -130,8 +130,9 @@ def _compare(
     from ..engine.threads import cores
 
     jobs = workers.outstanding(pairs, terms, journal)
+    named = things(p.reference for p in pairs)
     if len(jobs) < len(pairs) and not settings.quiet:
-        say(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs are in {journal.name} already")
+        say(f"{len(pairs) - len(jobs)} of {len(pairs)} {named} are in {journal.name} already")
 
     names = audio.data_name
     beside = {(names(p.reference), names(p.test), p.start, p.duration): p.others for p in pairs if p.others}
@@ -142,7 +143,7 @@ def _compare(
 
     with closing(_pool(terms, request, settings)) as pool:
         if jobs:
-            with _Watch(len(jobs), settings, settings.jobs or cores()) as watch:
+            with _Watch(len(jobs), settings, settings.jobs or cores(), named) as watch:
                 for rows in workers.run(jobs, terms, journal, pool):
                     watch.done(rows)
         held = Held(workers.rows(pairs, terms, journal))
@@ -180,7 +181,10 @@ def _is_short(found: pairing.Pairing, request: Request) -> bool:
 def _pairs(request: Request) -> pairing.Pairing:
     if request.no_reference:
         if request.paths or request.manifest is not None or request.stems:
-            raise UsageError("--no-reference takes the place of folders and --manifest, and knows no --stems")
+            raise UsageError(
+                "--no-reference takes the place of folders and --manifest, and knows no --stems; for several folders"
+                " repeat it"
+            )
         return pairing.alone(request.no_reference, request.include, request.exclude)
     if request.manifest is not None:
         if request.paths:
@@ -295,8 +299,8 @@ class Pace:
 class _Watch:
     """Progress on stderr: a bar on a terminal, lines elsewhere, nothing with --quiet unless --progress asks for it."""
 
-    def __init__(self, total: int, settings: Settings, workers: int = 1) -> None:
-        self.total, self.settings = total, settings
+    def __init__(self, total: int, settings: Settings, workers: int = 1, things: str = "pairs") -> None:
+        self.total, self.settings, self.things = total, settings, things
         self.shown = not settings.quiet if settings.progress is None else settings.progress
         self.count = self.failed = 0
         self.worst: tuple[float, str] | None = None
@@ -327,7 +331,8 @@ class _Watch:
         if self.count and not self.settings.quiet:
             seconds = monotonic() - self.begun
             say(
-                f"compared {self.count} pairs in {seconds:.1f} s, {_pace(self.count / max(seconds, 1e-9))}"
+                f"{'compared' if self.things == 'pairs' else 'judged'} {self.count} {self.things} in {seconds:.1f} s, "
+                + _pace(self.count / max(seconds, 1e-9), self.things)
                 + (f", {self.failed} failed" if self.failed else "")
             )
 
@@ -348,13 +353,13 @@ class _Watch:
             asked = bool(self.settings.progress)
             if now - self.said > (ASKED_SECONDS if asked else LINE_SECONDS) or (asked and self.count == FIRST):
                 self.said = now
-                say(f"{self.count} of {self.total} pairs, {self._state()}")
+                say(f"{self.count} of {self.total} {self.things}, {self._state()}")
 
     def _state(self) -> str:
         """Pairs per second and time left, as soon as they are known, the worst pair, and how many failed."""
         known = self.count >= min(FIRST, self.total)
         left = timedelta(seconds=ceil((self.total - self.count) / self.pace.rate))
-        pace = f"{_pace(self.pace.rate)}, {left} left" if known else ""
+        pace = f"{_pace(self.pace.rate, self.things)}, {left} left" if known else ""
         failed = f"{self.failed} failed" if self.failed else ""
         return ", ".join(filter(None, (pace, self.worst[1] if self.worst else "", failed)))
 
@@ -366,14 +371,15 @@ def temporary() -> str:
     return path
 
 
-def _say_how_to_go_on(journal: Journal, request: Request, pairs: int) -> None:
+def _say_how_to_go_on(journal: Journal, request: Request, pairs: Sequence[pairing.Pair]) -> None:
     answered = sum(e.answered for e in journal.entries.values())
     how = "the same command resumes there" if request.output else f"resume with -o {journal.name}"
-    say(f"stopped; {answered} rows on {pairs} pairs are in {journal.name}: {how}")
+    say(f"stopped; {answered} rows on {len(pairs)} {things(p.reference for p in pairs)} are in {journal.name}: {how}")
 
 
 def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -> ExitCode:
     """Print the pairs that would be compared."""
+    left_out = {name for name in ("system", "reference") if not any(getattr(p, name) for p in found.pairs)}
     columns = ("id", "system", "reference", "test")
     rows = [{c: getattr(pair, c) for c in columns} for pair in found.pairs]
     form = formats.chosen(settings.format, None, sys.stdout.isatty(), formats.TABLES)
@@ -381,13 +387,12 @@ def _print_pairs(found: pairing.Pairing, request: Request, settings: Settings) -
         from .table import console, rows_table
 
         shown = [{k: "" if v is None else audio.display_name(v) for k, v in row.items()} for row in rows]
-        systems = any(row["system"] for row in rows)
-        rows_table(shown, columns if systems else tuple(c for c in columns if c != "system"), console())
+        rows_table(shown, tuple(c for c in columns if c not in left_out), console())
     else:
         sys.stdout.write(formats.rows_text(rows, form))
     for line in [*found.unpaired, *(() if settings.quiet else found.notes)]:
         say(line)
-    following.say(following.after_dry_run(len(found.pairs)), settings)
+    following.say(following.after_dry_run(len(found.pairs), things(p.reference for p in found.pairs)), settings)
     return ExitCode.INPUT if _is_short(found, request) else ExitCode.OK
 
 

@@ -113,7 +113,7 @@ def _facts(row: Row) -> Iterator[str]:
     value = number(row)
     yield f"{row['spec']}={'' if isnan(value) else repr(value)}"
     for name in ("unit", "reading", "reference", "test", "group", "worst_s"):
-        if row.get(name) is not None:
+        if row.get(name) not in (None, ""):  # no reference
             yield f"{name}={row[name]}"
     for name, sentence in happened(row):
         yield f"{name}={sentence}"

@@ -30,7 +30,7 @@ def to_markdown(
     """found: what failed, the worst first; verdicts: on gates over the batch; notes: sentences to put under the title,
     such as what the baseline says."""
     failed = f"{len(found)} problem{'s' * (len(found) != 1)}" if found else "nothing failed"
-    parts = [f"### audiosim: {summary.pairs} pairs, {failed}\n"]
+    parts = [f"### audiosim: {summary.pairs} {summary.things}, {failed}\n"]
     parts += [f"{plain(note)}\n" for note in notes]
     if summary.scores:
         parts.append(_scores(summary))
@@ -41,7 +41,7 @@ def to_markdown(
     if found:
         failures = [[_code(f.about), code(f.title), plain(f.text)] for f in found[:SHOWN]]
         more = f"\nand {len(found) - SHOWN} more\n" if len(found) > SHOWN else ""
-        parts.append("#### What failed\n\n" + _table(("pair", "what", "how"), failures) + more)
+        parts.append("#### What failed\n\n" + _table((summary.things[:-1], "what", "how"), failures) + more)
     if agreements is not None and agreements.rows:
         parts.append(_agreement(agreements))
     if any(score.worst for score in summary.scores):
@@ -179,5 +179,5 @@ def _worst(summary: Summary) -> str:
     for score, place in summary.worst(spec, WORST):
         at = f"{place.worst_s:.2f} s" if isfinite(place.worst_s) else ""
         rows.append([code(about(place.id, score.system)), amount(place.value, score.unit), at])
-    table = _table(("pair", "value", "worst at"), rows, 1)
+    table = _table((summary.things[:-1], "value", "worst at"), rows, 1)
     return f"<details><summary>Worst by {plain(spec)}</summary>\n\n{table}\n</details>\n"

@@ -119,13 +119,15 @@ def after_batch(summary: Summary, journal: str | None, report: str | None) -> st
     """The worst pairs, to look at and listen to; else what happened to the worst."""
     if journal is not None and report is None:
         command = shlex.join(["audiosim", "batch", "--from", journal, "--report", "report.html"])
-        return f"{command}\nplays the worst pairs"
+        return f"{command}\nplays the worst {summary.things}"
     if not summary.scores:
         return None
     worst = summary.worst(summary.scores[0].spec, 1)
     if not worst:
         return None
     _, place = worst[0]
+    if not place.reference:
+        return "the same command with --report report.html\nplays the worst recordings"
     return f"{_command('explain', (place.reference, place.test))}\nsays what happened to the worst pair"
 
 
@@ -134,10 +136,10 @@ def after_merge(journal: str) -> str:
     return f"{shlex.join(['audiosim', 'batch', '--from', journal])}\nshows what it holds"
 
 
-def after_dry_run(pairs: int) -> str | None:
+def after_dry_run(count: int, things: str) -> str | None:
     """To compare them."""
-    these = "this pair" if pairs == 1 else f"these {pairs} pairs"
-    return f"the same command without -n\ncompares {these}" if pairs else None
+    these = f"this {things[:-1]}" if count == 1 else f"these {count} {things}"
+    return f"the same command without -n\n{'compares' if things == 'pairs' else 'judges'} {these}" if count else None
 
 
 def diagnosing(reference: str, test: str) -> str:

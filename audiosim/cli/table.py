@@ -62,7 +62,7 @@ def print_summary(summary: Summary, out: Console) -> None:
     if len(summary.systems) > 1 and summary.ranked_by is not None:
         out.print(Text(f"ranked by {summary.ranked_by}; + and -: surely better or worse than the first", style="dim"))
     for score in summary.scores:
-        told = counts(score, "pairs")
+        told = counts(score, summary.things)
         if told:
             of = f"{display_name(score.system)}: " if score.system is not None else ""
             out.print(Text(f"{of}{score.spec}: {told}", style="yellow"))

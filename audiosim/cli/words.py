@@ -22,14 +22,14 @@ def faulty_channels(summary: Summary) -> str:
         return ""
     kinds = ", ".join(f"{n} {kind}" for kind, n in count.items() if kind != "pairs")
     faulty = count["pairs"]
-    return f"{faulty} of {summary.pairs} pairs {'have' if faulty > 1 else 'has'} a faulty channel: {kinds}"
+    return f"{faulty} of {summary.pairs} {summary.things} {'have' if faulty > 1 else 'has'} a faulty channel: {kinds}"
 
 
 def causes(summary: Summary) -> list[str]:
     """The verdicts on how many pairs, the best first, then what happened to the sound of how many, the commonest."""
     verdicts = [(count, SAID[level]) for level, count in summary.verdicts]
     happened = [(c.pairs, c.sentence or c.cause) for c in summary.causes]
-    return [f"{count} of {summary.pairs} pairs: {what}" for count, what in (*verdicts, *happened)]
+    return [f"{count} of {summary.pairs} {summary.things}: {what}" for count, what in (*verdicts, *happened)]
 
 
 def happened(row: Row) -> list[tuple[str, str]]:

@@ -57,6 +57,12 @@ class Held:
         self._rows += packed
 
 
+def things(references: Iterable[str]) -> str:
+    """What so many comparisons are of: pairs, or recordings where none has a reference."""
+    known = list(references)
+    return "recordings" if known and not any(known) else "pairs"
+
+
 def reason(result: Result) -> str | None:
     """Why the value is none, infinite, or says nothing; of an infinite one with its sign, which JSON does not know."""
     sign = "+inf" if result.value == inf else "-inf"

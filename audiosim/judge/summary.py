@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import statistics
-from .rows import Row, composed
+from .rows import Row, composed, things
 from .tally import STATUSES, Answers, Cause, Faulty, Measure, Tally
 from .verdict import Level
 
@@ -101,6 +101,7 @@ class Summary:
     faulty: tuple[Faulty, ...] = ()
     causes: tuple[Cause, ...] = ()
     verdicts: tuple[tuple[Level | None, int], ...] = ()
+    things: str = "pairs"  # or recordings, where none has a reference
 
     @property
     def channel_faults(self) -> dict[str, int]:
@@ -144,7 +145,9 @@ class Summary:
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "channel_faults": self.channel_faults}
+        told = {**asdict(self), "channel_faults": self.channel_faults}
+        del told["things"]  # a word for people
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +243,9 @@ def summarise(rows: Tally | Iterable[Row], worst: int = 10, draws: int = DRAWS, 
                 gap = _difference(table[:, column], table[:, 0], draws, seed) if column else (nan, (nan, nan), 0)
                 scores.append(_score(tally, measure, system, answers[spec], asked, mean, gap, worst))
     told = tuple(tally.faulty), tuple(tally.causes), tuple(tally.verdicts.items())
-    return Summary(len(tally.pairs), tuple(systems), first, tuple(scores), *told)
+    return Summary(
+        len(tally.pairs), tuple(systems), first, tuple(scores), *told, things(p.reference for p in tally.pairs)
+    )
 
 
 def agreement(

@@ -21,7 +21,7 @@ from .. import options
 from ..answer import Channel, Pair
 from ..card import Card
 from ..result import Twin
-from ..trained import arrays, dpam
+from ..trained import dpam
 from ..trained.networks import network
 from ..trained.weights import present
 
@@ -42,7 +42,7 @@ CARD = Card(
     " times as much as the audible difference, and the other polarity 6 times. It was trained on short English speech"
     " with noise, reverberation, equalisation and MP3, on which listeners said whether they heard a difference, and"
     " says little about large ones: on rated codecs and timbres it agrees with listeners no better than chance. It does"
-    " not hear the level. Memory: 12 MB a second.",
+    " not hear the level. Memory: 12 MB a second, up to half a gigabyte.",
     rate=dpam.RATE,
     level="none: each layer is brought to one level",
     symmetric=True,
@@ -67,8 +67,8 @@ class Options(options.Options):
 
 def measure(pair: Pair, o: Options) -> Channel:
     weights = network("dpam", o.model, dpam.weights)
-    both = zip(*(dpam.features(x.astype(np.float64), weights, arrays) for x in pair.samples), strict=True)
-    layers = [dpam.difference(r, t, i, weights) / r.shape[-1] for i, (r, t) in enumerate(both)]
+    ref, test = (x.astype(np.float64) for x in pair.samples)
+    layers = [d / len(d) for d in dpam.differences(ref, test, weights)]
     details = {f"layer_{i}": float(d.sum()) for i, d in enumerate(layers, 1)}
     value = sum(details.values())
     if pair.detail == "value":

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import nan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,9 +47,11 @@ CARD = Card(
     " vary by about 0.015. Samples beyond full scale, which it refuses, are taken as they are.",
     silence=ratings.SILENCE,
     caveat="It judges the test alone. It was trained on speech with concealed losses: other sound has a value too,"
-    " which means little. Memory grows with the length, about 0.1 GB a minute.",
+    " which means little. Memory grows with the length, about 0.4 GB a minute, with more threads more.",
     rate=16000,
     lengths="any",
+    minimum="80 ms",
+    shortest=0.081,
     domain=SPEECH,
     non_intrusive=True,
     needs=("dnsmos",),
@@ -60,6 +63,7 @@ CARD = Card(
 )
 
 FRAME, HOP = 512, 256  # samples
+SHORTEST = 1281  # samples, of whose frames the network's pooling leaves one
 RATERS, FEATURES = 15, 64
 QUIET = -120.0  # dB that a bin of no power lies below the quietest that has some
 SCALE = 20.0  # by which natural logarithms are divided
@@ -75,6 +79,11 @@ class Options(Rated):
 
 
 def measure(pair: Pair, o: Options) -> Channel:
+    for name, x in zip(("test", "reference") if o.drop else ("test",), pair.samples[::-1], strict=False):
+        if len(x) < SHORTEST:
+            return Channel(
+                value=nan, reason=f"the {name} is too short: {SHORTEST} samples are needed, there are {len(x)}"
+            )
     file = weights.find("plcmos", o.model)
     network = onnx.network(file)
 

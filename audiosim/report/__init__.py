@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .. import __version__
 from ..errors import AudiosimError
-from ..judge.rows import Row, number, to_json
+from ..judge.rows import Row, number, things, to_json
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -135,6 +135,7 @@ def page(
     templates = environment()
     frame = templates.get_template("page.html.jinja")
     style, script = (asset(name) for name in ("style.css", "page.js"))
+    named = things(p.rows[0]["reference"] for p in table.kept)
     values = {
         "title": title,
         "version": __version__,
@@ -143,13 +144,14 @@ def page(
         "style_hash": hashed(style),
         "script_hash": hashed(script),
         "pairs_total": table.total,
+        "things": named,
         "gated": table.gated or bool(verdicts),
         "verdicts": [_verdict(v) for v in verdicts],
         "verdicts_failed": sum(not v["passed"] for v in verdicts),
         "failed": table.failed,
         "broken": table.broken,
         "ranked_by": next(iter(table.metrics), ""),
-        "summary": _summary(summary),
+        "summary": _summary([{named if k == "pairs" else k: v for k, v in row.items()} for row in summary]),
         "rankings": _rankings(summary),
         "notes": notes,
         "worst": _worst(table, folder),

@@ -62,7 +62,7 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
             for name in ("weight", "bias", "running_mean", "running_var")
         )
         gain = gain / np.sqrt(variance + EPSILON)
-        found[f"kernel{i}"] = kernel * gain[:, None, None]
+        found[f"kernel{i}"] = (kernel * gain[:, None, None]).astype(np.float32)  # at once: they are large
         found[f"bias{i}"] = ((bias - mean) * gain + shift)[:, None]
     size = channels // 2
     for i in range(4):
@@ -79,8 +79,11 @@ def prepared(dtype: Any) -> Make:
     """weights for arrays of a type: in it, and the kernels by their spectra."""
 
     def make(file: Mapping[str, Any], told: str) -> dict[str, Any]:
-        found = {name: array.astype(dtype) for name, array in weights(file, told).items()}
-        return {name: arrays.Spectrum(a) if name.startswith("kernel") else a for name, a in found.items()}
+        found: dict[str, Any] = weights(file, told)
+        for name, array in found.items():
+            own = array.astype(dtype, copy=False)
+            found[name] = arrays.Spectrum(own) if name.startswith("kernel") else own
+        return found
 
     return make
 

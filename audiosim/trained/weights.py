@@ -157,6 +157,8 @@ def _named(files: tuple[File, ...], first: Path) -> tuple[Path, ...]:
         stem = str(first).removesuffix(f".{suffixes[0]}")
         found = tuple(Path(f"{stem}.{suffix}") for suffix in suffixes)
     for file in found:
+        if file.is_dir():
+            raise MissingModel(f"{file} is a folder; model=PATH names the file of a model")
         if not file.is_file():
             raise MissingModel(f"there is no file {file}; model=PATH names the file of a model")
     return found

@@ -50,7 +50,7 @@ def test_rows_summary_and_resumption(folders, cli):
     assert first["value"] == compare(x, x, "srmr")["srmr"].value
     assert set(first["details"]) == {"test"}
     again = cli(*asked)
-    assert "4 of 4 pairs are in run.jsonl already" in again.err
+    assert "4 of 4 recordings are in run.jsonl already" in again.err
     table = cli("batch", "--from", "run.jsonl", "--format", "table")
     assert "ranked by srmr" in table.out
 
@@ -59,7 +59,9 @@ def test_a_report_says_that_there_is_no_reference(folders, cli):
     done = cli("batch", "--no-reference", "a", "-m", "srmr", "-j1", "--report", "r.html", "-o", "run.jsonl", "-q")
     assert done.code == ExitCode.OK, done.err
     page = (folders / "r.html").read_text()
-    assert "no reference" in page
+    assert "1 pair" not in page
+    assert ">Pairs<" not in page
+    assert ">Recordings<" in page
     assert "silent" not in page.partition("<script")[0]
     assert page.count("Spectrogram of the test") == page.count('class="audio-A"></script>') == 2
     for words in ("Spectrogram of the reference", "Difference of the spectrograms", "reference and test", "distance"):

@@ -78,7 +78,7 @@ def test_after_a_batch() -> None:
     for journal, report in ((None, None), ("run.jsonl", "page.html")):
         assert "explain ref/b test/b" in str(following.after_batch(summary, journal, report))
     assert following.after_batch(summarise([]), None, None) is None
-    assert following.after_dry_run(0) is None
+    assert following.after_dry_run(0, "pairs") is None
 
 
 def test_every_command_that_is_told_is_understood() -> None:

@@ -57,6 +57,16 @@ def test_one_pass_of_the_network_serves_all_outputs(monkeypatch):
     ]
 
 
+def test_what_is_too_short_for_plcmos_is_a_reason_and_no_error():
+    """Its pooling would leave nothing."""
+    x = noise(RATE, 1, 1)
+    for samples in (1, 1280):
+        found = compare(x[:, :samples], x[:, :samples], ["plcmos", "mae"], RATE)
+        assert found["plcmos"].reason == f"the test is too short: 1281 samples are needed, there are {samples}"
+        assert found["mae"].value == 0
+    assert compare(x[:, :1281], x[:, :1281], "plcmos", RATE)["plcmos"].status == "ok"
+
+
 @pytest.mark.parametrize("spec", RATERS)
 def test_a_missing_network_is_one_line_and_exit_code_2(spec, cli, monkeypatch):
     def find(name, path=None):

@@ -121,6 +121,19 @@ def test_dpam_is_its_definition():
     assert list(result.details.values()) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("samples", [5, 1024, 40001])
+def test_blocks_of_dpam_change_nothing(samples, monkeypatch):
+    """Long recordings take no more memory than these layers do."""
+    known = dpam.weights(random_networks.dpam())
+    ref, test = np.random.default_rng(3).standard_normal((2, samples))
+    whole = list(dpam.differences(ref, test, known))
+    monkeypatch.setattr(dpam, "BLOCK", 511)
+    for held in (0, 3000):
+        monkeypatch.setattr(dpam, "HELD", held)
+        for expected, found in zip(whole, dpam.differences(ref, test, known), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_cdpam_is_its_definition():
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional

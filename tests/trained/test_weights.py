@@ -87,3 +87,8 @@ def test_the_known_file_is_known(folder, monkeypatch):
     assert not weights.is_known("x", weights.located("x"))
     (folder / "x.onnx").write_bytes(b"")
     assert not weights.is_known("x", weights.located("x"))
+
+
+def test_a_folder_is_no_model(tmp_path):
+    with pytest.raises(MissingModel, match=r"is a folder; model=PATH names the file of a model$"):
+        weights.find("cdpam", tmp_path)
