@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from .kernel import exact_kernel
+from .kernel import exact_kernel, kernel
 from .vectors import BYTES, codelet, folded
 
 Array = NDArray[Any]
@@ -171,3 +171,14 @@ def _times(x: Array, b: Array, out: Array) -> None:
                 continue
             _tile(a, i, b, j, common, tile, 0, wide)
             out[p * TALL :, s * wide : (s + 1) * wide] = tile[:high]
+
+
+@kernel
+def remembered(gate: Array, cell: Array, leave: Array) -> None:
+    """What the cells of an LSTM (trained.arrays.lstm) hold after a step; leave: how much of it is let out."""
+    units = cell.shape[1]
+    for i in range(len(cell)):
+        for u in range(units):
+            told = (1 + gate[i, u]) * gate[i, 2 * units + u]
+            cell[i, u] = ((1 + gate[i, units + u]) * cell[i, u] + told) * gate.dtype.type(0.5)
+            leave[i, u] = (1 + gate[i, 3 * units + u]) * gate.dtype.type(0.5)

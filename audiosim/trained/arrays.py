@@ -10,7 +10,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..engine import products
-from ..engine.kernel import kernel
 
 Array = NDArray[Any]
 
@@ -146,17 +145,6 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
         gate = gates[step % STEPS]
         gate += products.times(states[step], by_state, 4 * units)
         np.tanh(gate, out=gate)
-        _remembered(gate, cell, states[step + 1])
+        products.remembered(gate, cell, states[step + 1])
         states[step + 1] *= np.tanh(cell)
     return states[1:].swapaxes(0, 1)
-
-
-@kernel
-def _remembered(gate: Array, cell: Array, leave: Array) -> None:
-    """What cells hold after a step; leave: how much of it is let out."""
-    units = cell.shape[1]
-    for i in range(len(cell)):
-        for u in range(units):
-            told = (1 + gate[i, u]) * gate[i, 2 * units + u]
-            cell[i, u] = ((1 + gate[i, units + u]) * cell[i, u] + told) * gate.dtype.type(0.5)
-            leave[i, u] = (1 + gate[i, 3 * units + u]) * gate.dtype.type(0.5)
