@@ -203,9 +203,10 @@ def _each_lane() -> Any:
 
 
 if numba.config.DISABLE_JIT:  # lanes one by one would take plain Python minutes
+    _all_of_them = (EveryLane(LANES),)
 
     def _each_lane() -> Any:
-        return (EveryLane(LANES),)
+        return _all_of_them
 
 
 # Rows of what is flat, so that compilers see that they do not overlap.

@@ -214,9 +214,10 @@ def each_band() -> Any:
 
 
 if numba.config.DISABLE_JIT:  # bands one by one would take plain Python minutes
+    _all_of_them = (EveryLane(BANDS),)
 
     def each_band() -> Any:
-        return (EveryLane(BANDS),)
+        return _all_of_them
 
 
 @fused_kernel
