@@ -45,6 +45,7 @@ GAIN_OF_POWER = 0.75  # dB, of a gain told by power alone
 CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
 BETTER = 0.98  # of what was unexplained, at most, where the clocks differ;
 WELL = 0.02  # with more, there may be pieces,
+ALL = 1e-7  # with less, pieces explain all, and no other clock does better
 JOINED = 0.7  # which leave as much of it at most; and so does a drift between them
 UNRELATED = 0.65  # correlation of envelopes, below which two recordings have nothing in common
 
@@ -57,7 +58,7 @@ def same_pieces(pair: Pair) -> bool:
     if cut:
         joined, rest, kept = together(pair.a, pair.b, cut)
         unlike = sums.unlike(*sums.overlap(joined, rest, cut[0].late))
-        if not _one_clock(pair, unlike):
+        if unlike < ALL or not _one_clock(pair, unlike):
             _join(pair, cut, joined, rest, kept, unlike)
     return True
 
