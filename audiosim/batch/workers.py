@@ -597,13 +597,10 @@ def _serve(connection: Connection, terms: Any) -> None:
 
 def worst_second(metric: str, result: Result, pair: Pair) -> float | None:
     """The second at which the metric is worst: the middle of its worst frame; None without a course over time."""
-    import numpy as np
+    from ..judge.explain import worst_time
 
-    if result.per_time is None or result.times is None or not np.isfinite(result.per_time).any():
-        return None
-    card = metrics.get(metric).card
-    find = np.nanargmax if card.profile == "share" or card.better == "lower" else np.nanargmin
-    return float(result.times[find(result.per_time)]) + (pair.start or 0.0)
+    at = worst_time(metric, result)
+    return None if at is None else at + (pair.start or 0.0)
 
 
 def _verdict(row: Row, gate: gates.Gate, known: dict[str, Any] | None) -> dict[str, Any]:

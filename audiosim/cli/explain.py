@@ -161,7 +161,10 @@ def _pair(
         _put(formats.to_tsv(regions, REGION) if form == "tsv" else formats.to_csv(regions, REGION), output)
         if not settings.quiet:
             say(found.sentence)
-    following.say(following.after_explanation(name, data_name(reference), data_name(test), settings), settings)
+    mapped = found.result.map is not None
+    following.say(
+        following.after_explanation(name, data_name(reference), data_name(test), settings, mapped=mapped), settings
+    )
     return ExitCode.METRIC if found.result.status == "error" else ExitCode.OK
 
 

@@ -109,10 +109,10 @@ def after_card(spec: str) -> str:
     return f"{_command('compare', NAMELESS, spec=spec)}\ncompares by it"
 
 
-def after_explanation(spec: str, reference: str, test: str, settings: Settings) -> str:
-    """To hear the places."""
-    command = _command("compare", (reference, test), *_flags(settings), "--report", "report.html", spec=spec)
-    return f"{command}\nplays these places"
+def after_explanation(spec: str, reference: str, test: str, settings: Settings, *, mapped: bool = True) -> str:
+    """To hear the places; mapped: the metric tells bands and times."""
+    show, what = ("--report report.html", "plays these places") if mapped else ("--times", "draws its course over time")
+    return f"{_command('compare', (reference, test), *_flags(settings), *show.split(), spec=spec)}\n{what}"
 
 
 def after_batch(summary: Summary, journal: str | None, report: str | None) -> str | None:

@@ -107,7 +107,7 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
             if result.status in ("undefined", "error")
             else "the gradient is zero: this loss would change nothing"
             if gradient
-            else "this metric does not tell where it finds what it hears"
+            else _without_map(spec, result)
             if result.map is None
             else "the two are identical to this metric"
         )
@@ -139,6 +139,24 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
         "; ".join([", ".join(words), sentence]) if words else sentence,
         of,
     )
+
+
+def worst_time(name: str, result: Result) -> float | None:
+    """The time, in seconds, at which this metric is worst: the middle of its worst frame; None without a course over
+    time."""
+    if result.per_time is None or result.times is None or not np.isfinite(result.per_time).any():
+        return None
+    card = metrics.get(name).card
+    find = np.nanargmax if card.profile == "share" or card.better == "lower" else np.nanargmin
+    return float(result.times[find(result.per_time)])
+
+
+def _without_map(spec: str, result: Result) -> str:
+    said = "this metric does not tell in which bands"
+    at = worst_time(metrics.parse(spec).name, result)
+    if at is None or result.per_time is None or np.nanmin(result.per_time) == np.nanmax(result.per_time):
+        return said
+    return f"{said}; over time, it is worst at {at:.3g} s"
 
 
 def _of_gradient(result: Result, spec: metrics.Spec, comparison: Comparison) -> Result:

@@ -89,6 +89,7 @@ def test_every_command_that_is_told_is_understood() -> None:
         *(following.after_catalogue(every, 54) for every in (False, True)),
         following.after_card("log-mel:bands=64"),
         following.after_explanation("snr", "a.wav", "b.wav", replace(SETTINGS, rate="resample", level=60.0)),
+        following.after_explanation("cdpam", "a.wav", "b.wav", SETTINGS, mapped=False),
         str(following.after_batch(summarise([row("a")]), None, None)),
         str(following.after_batch(summarise([row("a")]), "run.jsonl", None)),
         following.after_merge("all.jsonl"),

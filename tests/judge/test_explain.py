@@ -37,6 +37,19 @@ def test_identical_files_have_no_regions():
     assert found.per_band.size == found.per_time.size == found.map.size == 0
 
 
+def test_a_metric_without_bands_tells_when():
+    def dropped(x):
+        y = x.copy()
+        y[:, 2 * RATE : 2 * RATE + 400] = 0
+        return y
+
+    told = "this metric does not tell in which bands"
+    assert explain(*pair(lambda x: x.copy()), "glitches").sentence == told
+    found = explain(*pair(dropped), "glitches").sentence
+    assert found.startswith(f"{told}; over time, it is worst at ")
+    assert float(found.split()[-2]) == pytest.approx(2.0, abs=0.05)
+
+
 def test_silence_has_a_reason():
     found = explain(*pair(np.zeros_like)[::-1], "si-sdr")
     assert found.sentence.startswith("no value: ")
