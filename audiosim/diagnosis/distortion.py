@@ -28,7 +28,9 @@ LEAST = 1e-6  # of the energy of the test, -60 dB: with less left there is nothi
 OWN = 0.8  # of what a gain leaves, that a filter leaves at most, where it matters which came first
 SHIFT = 0.02  # samples, below which a delay is none
 AT_ONCE = 1 << 17  # samples
-BETTER = 0.5  # of what clipping leaves, that another curve leaves at most
+BETTER = 0.5  # of what clipping leaves, that another curve leaves at most;
+PLAINLY = 0.02  # of what a gain leaves, that clipping leaves at most where it is plain
+SOFT = 0.015  # of the largest amplitude: below that nothing is clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class Curve:
     at: Array
     put: Array
     power: tuple[float, float, float]
+
+    def ends(self) -> float:
+        """The amplitude from which on it would be flat, were it clipping."""
+        small = SOFT * float(np.max(np.abs(self.at)))
+        slope = float(np.diff(np.interp([-small, small], self.at, self.put))[0]) / (2 * small)
+        return float(np.max(np.abs(self.put))) / max(slope, 1e-30)
 
     def scaled(self, gain: float) -> Curve:
         """The same for recordings that are so many times louder."""
@@ -72,7 +80,7 @@ def find(
         lefts += [view.left(x, y, starts, clipped) for view in views[1:]]
     best = min(range(len(views)), key=lambda k: lefts[k][1] / max(lefts[k][0], 1e-300))
     linear, curved, as_clipped, _ = lefts[best]
-    if curved > EXPLAINS * linear or curved > BETTER * as_clipped:
+    if curved > EXPLAINS * linear or curved > BETTER * as_clipped or as_clipped < PLAINLY * linear:
         return None
     return [_curve(*each) for each in zip(*views[best].of(x, y), strict=True)], best == 1
 
@@ -132,7 +140,7 @@ class _View:
             kept = np.argsort(bent, kind="stable")[: round(KEPT * bent.size)]
             energies[[0, 1, 3]] += _beside(a, b)[kept].sum(), bent[kept].sum(), (b[kept] ** 2).sum()
             if clipped and (of := clipped[c]):
-                energies[2] += _beside(np.clip(a, -of.at, of.at), b)[kept].sum()
+                energies[2] += min(_beside(np.clip(a, -at, at), b)[kept].sum() for at in (of.at, curve.ends()))
             else:
                 energies[2] += np.inf
         return tuple(energies.tolist())

@@ -34,6 +34,8 @@ from ..trained import onnx, weights
 
 Array = NDArray[Any]
 
+SHORTEST = 1281  # samples, of whose frames the network's pooling leaves one
+
 CARD = Card(
     title="PLCMOS, rating of concealed packet loss",
     family="trained",
@@ -50,8 +52,8 @@ CARD = Card(
     " which means little. Memory grows with the length, about 0.4 GB a minute, with more threads more.",
     rate=16000,
     lengths="any",
-    minimum="80 ms",
-    shortest=0.081,
+    minimum="1281 samples at 16 kHz",
+    shortest=SHORTEST / 16000,
     domain=SPEECH,
     non_intrusive=True,
     needs=("dnsmos",),
@@ -63,7 +65,6 @@ CARD = Card(
 )
 
 FRAME, HOP = 512, 256  # samples
-SHORTEST = 1281  # samples, of whose frames the network's pooling leaves one
 RATERS, FEATURES = 15, 64
 QUIET = -120.0  # dB that a bin of no power lies below the quietest that has some
 SCALE = 20.0  # by which natural logarithms are divided

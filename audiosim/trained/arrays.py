@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ..engine import products
+from .. import engine
 
 Array = NDArray[Any]
 
@@ -25,9 +25,9 @@ def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, 
         return kernel.correlated(x, pad)[:, ::stride]
     out, channels, taps = kernel.shape
     x = np.pad(x.astype(kernel.dtype, copy=False), ((0, 0), pad))
-    rows = products.packed(kernel.transpose(0, 2, 1).reshape(1, out, -1))  # by tap and channel
+    rows = engine.products.packed(kernel.transpose(0, 2, 1).reshape(1, out, -1))  # by tap and channel
     starts = np.add.outer(np.arange(taps), np.arange(channels) * x.shape[1]).ravel()
-    return products.gathered(rows, x, starts, np.arange(0, x.shape[1] - taps + 1, stride), out)
+    return engine.products.gathered(rows, x, starts, np.arange(0, x.shape[1] - taps + 1, stride), out)
 
 
 class Spectrum:
@@ -43,11 +43,12 @@ class Spectrum:
         self.fresh = SPAN - taps + 1  # samples of a window that do not wrap around
         waves = np.exp(2j * np.pi / SPAN * np.outer(np.arange(SPAN // 2) + 0.5, np.arange(SPAN)))
         both = np.stack([waves.real, -waves.imag], 1).reshape(SPAN, SPAN).astype(kernel.dtype)  # [bin and part, sample]
-        self.forward = products.packed(both[None])
-        self.back = products.packed((2 / SPAN) * both.T[None, : self.fresh])
+        self.forward = engine.products.packed(both[None])
+        self.back = engine.products.packed((2 / SPAN) * both.T[None, : self.fresh])
         parts = np.tensordot(both[:, :taps], kernel, (1, 2)).reshape(-1, 2, *kernel.shape[:2])
         parts[:, 1] *= -1  # conjugated
-        self.rows = products.packed(parts.reshape(len(parts), -1, kernel.shape[1]))  # [bin, part and out, channel]
+        parts = parts.reshape(len(parts), -1, kernel.shape[1])  # [bin, part and out, channel]
+        self.rows = engine.products.packed(parts)
 
     def correlated(self, x: Array, pad: tuple[int, int]) -> Array:
         """conv1d with stride 1, in the type of the kernel."""
@@ -61,14 +62,14 @@ class Spectrum:
         return found.reshape(self.out, -1)[:, :count]
 
     def _correlated(self, windows: Array, out: Array) -> None:
-        spectra = products.product(self.forward, windows, SPAN, across=True)  # [bin and part, channel, window]
-        multiplied = products.product(self.rows, spectra, 2 * self.out)
+        spectra = engine.products.product(self.forward, windows, SPAN, across=True)  # [bin and part, channel, window]
+        multiplied = engine.products.product(self.rows, spectra, 2 * self.out)
         multiplied = multiplied.reshape(SPAN // 2, 2, 2, self.out, -1)  # [bin, of windows and of kernel, out, window]
         both = np.empty((SPAN // 2, 2, self.out, windows.shape[2]), out.dtype)
         np.subtract(multiplied[:, 0, 0], multiplied[:, 1, 1], out=both[:, 0])
         np.add(multiplied[:, 0, 1], multiplied[:, 1, 0], out=both[:, 1])
         by_channel = both.reshape(SPAN, self.out, -1).swapaxes(0, 1)
-        out[:] = products.product(self.back, by_channel, self.fresh).swapaxes(1, 2)
+        out[:] = engine.products.product(self.back, by_channel, self.fresh).swapaxes(1, 2)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -95,8 +96,8 @@ def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
     at = np.arange(x.size).reshape(x.shape)
     starts = at[:, 0, :height, :width].transpose(1, 2, 0).ravel()  # by tap and channel
     places = at[0, :, : x.shape[2] - height + 1, : x.shape[3] - width + 1]
-    rows = products.packed(kernel.transpose(0, 2, 3, 1).reshape(1, out, -1))
-    return products.gathered(rows, x, starts, places.ravel(), out).reshape(out, *places.shape)
+    rows = engine.products.packed(kernel.transpose(0, 2, 3, 1).reshape(1, out, -1))
+    return engine.products.gathered(rows, x, starts, places.ravel(), out).reshape(out, *places.shape)
 
 
 def adaptive_max_pool(x: Array, sizes: tuple[int, int]) -> Array:
@@ -133,18 +134,18 @@ def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
     units = of_state.shape[1]
     # The sigmoid of x is (1 + tanh(x / 2)) / 2: halved here, all gates pass through one tanh.
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], x.dtype), units)
-    by_input, by_state = (products.strips(w.T * half) for w in (of_input, of_state))
+    by_input, by_state = (engine.products.strips(w.T * half) for w in (of_input, of_state))
     bias = bias * half
     states = np.zeros((steps + 1, items, units), x.dtype)
     cell = np.zeros((items, units), x.dtype)
     for step in range(steps):
         if step % STEPS == 0:
             inputs = x[:, step : step + STEPS].swapaxes(0, 1).reshape(-1, x.shape[2])
-            gates = products.times(inputs, by_input, 4 * units).reshape(-1, items, 4 * units)
+            gates = engine.products.times(inputs, by_input, 4 * units).reshape(-1, items, 4 * units)
             gates += bias
         gate = gates[step % STEPS]
-        gate += products.times(states[step], by_state, 4 * units)
+        gate += engine.products.times(states[step], by_state, 4 * units)
         np.tanh(gate, out=gate)
-        products.remembered(gate, cell, states[step + 1])
+        engine.products.remembered(gate, cell, states[step + 1])
         states[step + 1] *= np.tanh(cell)
     return states[1:].swapaxes(0, 1)
