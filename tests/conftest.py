@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -119,6 +120,10 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return call
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
     """`python -m audiosim` as a process of its own: half a second each, so only where it must be."""
@@ -127,6 +132,7 @@ def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
         environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **options.pop("env", {})}
         command = [sys.executable, *python, *(a if isinstance(a, bytes) else str(a) for a in argv)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+        # A shell starts what runs in the background deaf to Ctrl-C; the tests press it all the same.
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=_heed_interrupts, **pipes)
 
     return start
