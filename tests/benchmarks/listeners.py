@@ -16,8 +16,8 @@ similarity on interference, which says nothing of its weight of what is missing.
 by half of the raters, predict. Columns are means of Spearman of all and within items or songs (timbre, voice: within
 studies and matrices); a bracket behind another metric is the 95 % interval of by how much auditory is above it, drawing
 items and raters, studies, matrices or songs with replacement. --masking prints how far form=audibility predicts the
-loudness of tones beside maskers, with its one tuned constant, SHARPER, chosen anew without the frequency or level that
-is predicted. --anchors prints the distance after known degradations, which needs ffmpeg.
+loudness of tones beside maskers, with its one tuned constant, SHARPER, alone or with its slopes, chosen anew without
+the frequency or level that is predicted. --anchors prints the distance after known degradations, which needs ffmpeg.
 """
 
 from __future__ import annotations
@@ -400,20 +400,25 @@ def masking(specs: Iterable[str]) -> None:
 
 
 SHARPER = (0.3, 0.6, 0.9)
+STEEPEST = (32.0, 36.0, 40.0)
+UPPER = ((0.4, 3.0), (0.4, 7.0), (0.37, 8.0), (0.36, 9.0), (0.35, 9.0), (0.33, 7.0))  # PER_DB, LEAST
 FOLDS = ("masker_freqs", "probe_freq", "masker_levels", "probe_level")
 MASKING_RIVALS = ("mr-stft", "zimtohrli")
 
 
-def audible(tones: list[tuple[Array, Array]], sharper: float) -> Array:
-    """form=audibility of tones with another SHARPER."""
+def audible(tones: list[tuple[Array, Array]], **constants: float) -> Array:
+    """form=audibility of tones with other constants of models.auditory.partial_loudness."""
     partial, rate = models.auditory.partial_loudness, agreement().PM_FS
-    before, partial.SHARPER = partial.SHARPER, sharper
-    partial.ear.cache_clear()
+    before = {name: getattr(partial, name) for name in constants}
     try:
+        for name, x in constants.items():
+            setattr(partial, name, x)
+        partial.ear.cache_clear()
         measured = metrics.get("auditory").compute
         return np.array([measured(r[None], t[None], rate, form="audibility").value for r, t in tones])
     finally:
-        partial.SHARPER = before
+        for name, x in before.items():
+            setattr(partial, name, x)
         partial.ear.cache_clear()
 
 
@@ -430,26 +435,33 @@ def masking_cross_validated(rivals: Iterable[str] = MASKING_RIVALS) -> None:
         return float(np.mean([rho(d[k], heard[k]) for k in parts if len(k) > 2]))
 
     every = np.arange(len(rows))
-    by_sharper = {sharper: audible(tones, sharper) for sharper in SHARPER}
-    ours = by_sharper[models.auditory.partial_loudness.SHARPER]
-    print("| metric | all | SHARPER chosen without | pooled out of fold | chosen |\n|---|---|---|---|---|")
-    for name in FOLDS:
-        fold, found, chosen = np.array([row[name] for row in rows]), np.empty(len(rows)), []
-        for x in np.unique(fold):
-            best = max(by_sharper, key=lambda sharper: within(by_sharper[sharper], every[fold != x]))
-            found[fold == x] = by_sharper[best][fold == x]
-            chosen.append(best)
-        low, high = interval(lambda g, d=found: within(d, g.integers(0, len(rows), len(rows))))
-        cells = [name.replace("_", " ").rstrip("s"), f"{within(found, every):.3f} [{low:.2f}, {high:.2f}]"]
-        spread = ", ".join(f"{c:g} ({chosen.count(c)})" for c in sorted(set(chosen)))
-        print(
-            f"| `auditory:form=audibility` | {within(ours, every):.3f} | {' | '.join(cells)} | {spread} |", flush=True
-        )
+    ours = audible(tones)
+    choices: dict[str, list[dict[str, float]]] = {
+        "SHARPER": [{"SHARPER": s} for s in SHARPER],
+        "and STEEPEST": [{"SHARPER": s, "STEEPEST": x} for s in SHARPER for x in STEEPEST],
+        "and PER_DB, LEAST": [{"SHARPER": s, "PER_DB": x, "LEAST": y} for s in SHARPER for x, y in UPPER],
+    }
+    print("| metric | all | chosen | without | pooled out of fold | in folds |\n|---|---|---|---|---|---|")
+    for label, several in choices.items():
+        by = [audible(tones, **constants) for constants in several]
+        for name in FOLDS:
+            fold, found, chosen = np.array([row[name] for row in rows]), np.empty(len(rows)), []
+            for x in np.unique(fold):
+                best = max(range(len(by)), key=lambda k: within(by[k], every[fold != x]))
+                found[fold == x] = by[best][fold == x]
+                chosen.append(" ".join(f"{c:g}" for c in several[best].values()))
+            low, high = interval(lambda g, d=found: within(d, g.integers(0, len(rows), len(rows))))
+            cells = [label, name.replace("_", " ").rstrip("s"), f"{within(found, every):.3f} [{low:.2f}, {high:.2f}]"]
+            spread = ", ".join(f"{c} ({chosen.count(c)})" for c in sorted(set(chosen)))
+            print(
+                f"| `auditory:form=audibility` | {within(ours, every):.3f} | {' | '.join(cells)} | {spread} |",
+                flush=True,
+            )
     for spec in filter(possible, rivals):
         d = np.array([value(spec, compare(*pair, spec, tool.PM_FS, jobs=1)[spec]) for pair in tones])
         draws = [np.random.default_rng(i).integers(0, len(rows), len(rows)) for i in range(DRAWS)]
         low, high = np.percentile([within(ours, k) - within(d, k) for k in draws], [2.5, 97.5])
-        print(f"| `{spec}` | {within(d, every):.3f} | | below by [{low:.2f}, {high:.2f}] | |", flush=True)
+        print(f"| `{spec}` | {within(d, every):.3f} | | | below by [{low:.2f}, {high:.2f}] | |", flush=True)
 
 
 def odd_one_out(spec: str) -> str:

@@ -311,6 +311,16 @@ def test_distortion_is_measured_as_that_of_a_sine(square, cube):
     assert ("mostly even" if square else "mostly odd") in told.sentence
 
 
+@pytest.mark.parametrize("limit", [0.05, 0.3, 0.7])
+def test_hard_clipping_is_no_other_distortion(limit):
+    """However much of it there is."""
+    x = noise(48000, 0.5, 1)
+    y = np.clip(x, -limit * np.abs(x).max(), limit * np.abs(x).max())
+    causes = diagnose(signal(x, 48000), signal(y, 48000)).causes
+    assert "clipping" in causes
+    assert "nonlinear distortion" not in causes
+
+
 @pytest.mark.parametrize("kind", ["speech", "music"])
 def test_what_has_a_memory_is_no_distortion(kind):
     x = SIGNALS[kind].make(16000, 3.0, 4)
