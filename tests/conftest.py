@@ -120,19 +120,25 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return call
 
 
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.fixture
 def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """`python -m audiosim` as a process of its own: half a second each, so only where it must be."""
+    """`python -m audiosim` as a process of its own, which calls `before` first: half a second each, so only where
+    it must be."""
 
-    def start(*argv: object, python: tuple[str, ...] = ("-m", "audiosim"), **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        *argv: object,
+        python: tuple[str, ...] = ("-m", "audiosim"),
+        before: Callable[[], object] = lambda: None,
+        **options: Any,
+    ) -> subprocess.Popen[bytes]:
+        def prepare() -> None:
+            # A shell starts what runs in the background deaf to Ctrl-C; the tests press it all the same.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            before()
+
         environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **options.pop("env", {})}
         command = [sys.executable, *python, *(a if isinstance(a, bytes) else str(a) for a in argv)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        # A shell starts what runs in the background deaf to Ctrl-C; the tests press it all the same.
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=_heed_interrupts, **pipes)
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=prepare, **pipes)
 
     return start

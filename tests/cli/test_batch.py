@@ -178,7 +178,7 @@ def test_a_full_disk_loses_nothing_that_was_written(process: Callable[..., Any],
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     ref, test = sounds(tmp_path, 40)
-    running = process("batch", ref, test, "-m", "mse", "-o", "run.jsonl", preexec_fn=little_room)
+    running = process("batch", ref, test, "-m", "mse", "-o", "run.jsonl", before=little_room)
     _, err = running.communicate(timeout=120)
     assert running.returncode == ExitCode.USAGE
     assert b"cannot write" in err
