@@ -219,7 +219,7 @@ def test_a_tail_in_silent_pauses_is_no_noise(speech: Any) -> None:
     x = speech.copy()
     for at in range(0, x.shape[1], RATE):
         x[:, at : at + round(0.4 * RATE)] = 0
-    y = degradations.reverberation(x, RATE, 1.5, np.random.default_rng(1)).samples
+    y = degradations.reverberation(x, RATE, 2.0, np.random.default_rng(1)).samples
     assert set(found(x, y)) == {"reverberation"}
 
 
