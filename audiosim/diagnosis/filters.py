@@ -176,7 +176,8 @@ def unfiltered(seen: Spectra) -> tuple[Array, Array]:
     """The filter that undoes this one where it lets enough through, and both of them one after the other."""
     spectrum, xx = _spectrum(seen)
     power = spectrum.real**2 + spectrum.imag**2
-    back = spectrum.conj() / (power + REGULAR * np.median(power[xx > HEARD * xx.max()]))
+    usual = power[(xx > HEARD * xx.max()) & (power > 0)]
+    back = spectrum.conj() / (power + REGULAR * (np.median(usual) if usual.size else 1.0))
     return _taps(back), _taps(spectrum * back)
 
 

@@ -25,7 +25,7 @@ USUAL = 80  # the percentile of what is
 UNMATCHED = 0.6  # cost of a window, from which on another delay is looked for
 LEAST = 0.25  # s of unmatched sound, for which it is
 GAP = 10  # matched windows, that do not end a stretch of unmatched ones
-OFF = 2  # windows, by which the length of such a stretch may differ from that of what is missing
+OFF = 2  # windows, by which such a stretch may seem shorter than what is missing
 PIECE = 6.0  # s, that are looked for
 REACH = 8.0  # s either way
 SURE = 0.5  # correlation at the new delay
@@ -303,7 +303,7 @@ def _search(seen: _Windows) -> None:
         run = _longest((costs.min(axis=0) > UNMATCHED) & ~tried)
         if run is None or run[2] * WINDOW < LEAST:
             return
-        if _is_missing(seen, costs, run[0], run[1]):
+        if _is_missing(seen, costs, *run):
             tried[run[0] : run[1]] = True
             continue
         first, last = run[0], min(run[1], run[0] + round(PIECE / WINDOW))
@@ -315,13 +315,14 @@ def _search(seen: _Windows) -> None:
             tried[first : max(last - run[2] // 2, first + 1)] = True  # the rest may do alone
 
 
-def _is_missing(seen: _Windows, costs: Array, first: int, last: int) -> bool:
-    """Whether these windows were taken out: the delay falls by as much from those before to those behind them."""
+def _is_missing(seen: _Windows, costs: Array, first: int, last: int, count: int) -> bool:
+    """Whether these windows were taken out, nearly all that do not match: the delay falls by as much from those before
+    to those behind them."""
     if not (first and last < seen.count):
         return False
     before, behind = (costs[:, max(k, 0) : k + GAP].sum(axis=1).argmin() for k in (first - GAP, last))
     missing = (seen.delays[before] - seen.delays[behind]) / seen.size
-    return bool(abs(missing - (last - first)) <= OFF)
+    return bool(count - LEAST / WINDOW < missing <= last - first + OFF)
 
 
 def _longest(flags: Array) -> tuple[int, int, int] | None:
