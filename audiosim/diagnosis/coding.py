@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import sums
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -63,11 +64,7 @@ def find(pair: Aligned, otherwise: bool = False) -> list[Finding]:
 
 
 def _parts(pair: Aligned) -> list[tuple[int, int]]:
-    length = pair.ref.shape[1]
-    size = round(LONGEST / PARTS * pair.rate)
-    if length <= PARTS * size:
-        return [(0, length)]
-    return [(at, at + size) for at in (round(k * (length - size) / (PARTS - 1)) for k in range(PARTS))]
+    return sums.stretches(pair.ref.shape[1], round(LONGEST / PARTS * pair.rate), PARTS)
 
 
 @dataclass(frozen=True, slots=True)
