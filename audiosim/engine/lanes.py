@@ -25,7 +25,7 @@ class EveryLane:
 
 
 @kernel
-def dot(x: Array, y: Array) -> Any:
+def _dot(x: Array, y: Array) -> Any:
     """The sum of the products of two rows that are equally long, in the type of both."""
     total = x.dtype.type(0)
     for i in range(x.size):
@@ -33,5 +33,4 @@ def dot(x: Array, y: Array) -> Any:
     return total
 
 
-if numba.config.DISABLE_JIT:
-    dot = np.dot
+dot: Any = np.dot if numba.config.DISABLE_JIT else _dot
