@@ -15,6 +15,9 @@ import pytest
 
 import audiosim
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is one for each core: threads of torch and BLAS would wait in turns
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 PACKAGE = Path(audiosim.__file__).parent
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -38,9 +38,7 @@ WHOLE = DEGRADATIONS.keys() - PLACES_TEST
 
 @cache
 def grid() -> list[Case]:
-    return [
-        c for c in cases([0], SECONDS, combined=False) if c.signal in (("speech", "music") if COMPILED else ("speech",))
-    ]
+    return list(cases([0], SECONDS, combined=False, kinds=("speech", "music") if COMPILED else ("speech",)))
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE - (set() if COMPILED else WITHOUT)))
