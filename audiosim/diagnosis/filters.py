@@ -191,7 +191,8 @@ def unfiltered(seen: Spectra) -> tuple[Array, Array]:
     """The filter that undoes this one where it lets enough through, and both of them one after the other."""
     spectrum, xx = _spectrum(seen)
     power = spectrum.real**2 + spectrum.imag**2
-    back = spectrum.conj() / (power + REGULAR * np.median(power[xx > HEARD * xx.max()]))
+    least = max(REGULAR * float(np.median(power[xx > HEARD * xx.max()])), 1e-300)
+    back = spectrum.conj() / (power + least)
     return _taps(back), _taps(spectrum * back)
 
 
