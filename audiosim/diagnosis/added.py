@@ -34,7 +34,8 @@ FOREIGN = 0.5  # and as little coherent with the reference
 TURN = 0.34  # s, in which a line is as before
 TAIL = 0.02, 0.12, 0.25  # s after the direct sound: early and late part of a decay
 AHEAD = 6.0  # times what stands as far before the direct sound
-AUDIBLE_TAIL = 10**-2.3  # of the direct sound
+AUDIBLE_TAIL = 10**-3.0  # of the direct sound
+ALIKE = 0.7  # correlation of the tails of two halves of the windows, at least: what a codec leaves has none
 COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # dB an octave at most
 
 
@@ -47,8 +48,8 @@ def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array)
     if x.shape[1] < pair.rate:
         return []
     hum, line_power = _hum(x, e, pair.rate)
-    noise = _noise(pair, ref, left, cross, otherwise, x, e, line_power)
-    return [*hum, *noise, *([] if noise else _reverberation(x, e, pair.rate))]
+    room = _reverberation(x, e, pair.rate)  # first: its tail stands in pauses as noise does
+    return [*hum, *(room or _noise(pair, ref, left, cross, otherwise, x, e, line_power))]
 
 
 def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
@@ -192,25 +193,29 @@ def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
     """A tail in the response from the reference to what is left, that decays."""
     size = 1 << round(log2(0.68 * rate))
     window = np.hanning(size)
-    cross, own = np.zeros(size // 2 + 1, dtype=complex), np.zeros(size // 2 + 1)
+    cross, own = np.zeros((2, size // 2 + 1), dtype=complex), np.zeros((2, size // 2 + 1))
     count = 0
     for a, b in zip(x, e, strict=True):
         for at in range(0, a.size - size + 1, size // 2):
             fa = np.fft.rfft(a[at : at + size] * window)
             fb = np.fft.rfft(b[at : at + size] * window)
-            cross += fa.conj() * fb
-            own += np.abs(fa) ** 2
+            half = count // 2 % 2
+            cross[half] += fa.conj() * fb
+            own[half] += np.abs(fa) ** 2
             count += 1
     if count < 4:
         return []
-    response = np.fft.irfft(cross / (own + 1e-3 * own.mean()), size)
+    first, middle, last = (round(s * rate) for s in TAIL)
+    halves = [_response(c, p, size)[first:middle] for c, p in zip(cross, own, strict=True)]
+    if float(halves[0] @ halves[1]) <= ALIKE * float(np.sqrt(np.prod([h @ h for h in halves]))):
+        return []
+    response = _response(cross.sum(axis=0), own.sum(axis=0), size)
     # Of a late part less is in the window: the autocorrelation of the window says how much.
     there = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * size)) ** 2)[: size // 2]
     energy = (response[: size // 2] / np.maximum(there / there[0], 0.05)) ** 2
     before = response[-(size // 2) :] ** 2
     bin_ = max(round(0.01 * rate), 1)
     floor = float(np.median(before[: before.size // 2 // bin_ * bin_].reshape(-1, bin_).mean(axis=1)))
-    first, middle, last = (round(s * rate) for s in TAIL)
     bins = energy[first : first + (last - first) // bin_ * bin_].reshape(-1, bin_).mean(axis=1)
     tail = float((energy[first:middle] - floor).sum())
     mirrored = float(before[-middle:-first].sum())  # a codec rings before as well as behind
@@ -227,6 +232,12 @@ def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
     seconds = -60 / slope
     detail = {"level_db": round(10 * log10(tail), 1)}
     return [Finding("reverberation", round(seconds, 3), "s", confidence=0.7, detail=detail)]
+
+
+def _response(cross: Array, own: Array, size: int) -> Array:
+    """In time, from the reference to what is left: the mean of windows of `size` samples."""
+    response: Array = np.fft.irfft(cross / (own + 1e-3 * own.mean()), size)
+    return response
 
 
 def _db(power: float, x: Array) -> float:

@@ -47,6 +47,7 @@ class Pair:
     powers: list[float] = field(default_factory=list)  # of both
     late: float = 0.0
     whole: int = 0
+    offset: bool = False  # whether a constant that has been told is in y still
     strength: float = 0.0  # correlation at that delay
     seen: Spectra = field(init=False)
     joins: list[int] = field(default_factory=list)  # samples at which pieces begin that were joined

@@ -20,6 +20,7 @@ from .timeline import Piece, findings, pieces, together
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..dsp.alignment import Delay
     from ..dsp.drift import Drift
 
     Array = NDArray[Any]
@@ -145,17 +146,22 @@ def same_time(pair: Pair) -> bool:
 
 
 def _delay(pair: Pair) -> tuple[float, bool]:
-    """In samples; looked for at a low rate."""
+    """In samples."""
+    found = roughly(pair.a, pair.b, pair.rate)
+    pair.strength = abs(found.correlation)
+    return found.samples, found.found
+
+
+def roughly(a: Array, b: Array, rate: int) -> Delay:
+    """Looked for at a low rate, where a is loud."""
     from ..dsp import alignment
     from ..dsp.excerpt import thinning
 
-    q = thinning(pair.rate)
-    first, size = _loud(pair.a, round(LONGEST * pair.rate))
-    a, b = (sums.thinned(x[:, first : first + size], q) for x in (pair.a, pair.b))
-    limit, apart = ceil(SEARCH * pair.rate / q), ceil(ECHOES * pair.rate / q)
-    found = alignment.roughly(a, b, limit, apart)
-    pair.strength = abs(found.correlation)
-    return found.samples * q, found.found
+    q = thinning(rate)
+    first, size = _loud(a, round(LONGEST * rate))
+    a, b = (sums.thinned(x[:, first : first + size], q) for x in (a, b))
+    found = alignment.roughly(a, b, ceil(SEARCH * rate / q), ceil(ECHOES * rate / q))
+    return replace(found, samples=found.samples * q)
 
 
 def _in_order(pair: Pair, late: int) -> None:
