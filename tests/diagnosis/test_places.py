@@ -215,6 +215,26 @@ def test_reverberation(speech: Any) -> None:
     assert told["reverberation"].size == pytest.approx(0.5, rel=0.4)
 
 
+def test_a_tail_in_silent_pauses_is_no_noise(speech: Any) -> None:
+    x = speech.copy()
+    for at in range(0, x.shape[1], RATE):
+        x[:, at : at + round(0.4 * RATE)] = 0
+    y = degradations.reverberation(x, RATE, 2.0, np.random.default_rng(1)).samples
+    assert set(found(x, y)) == {"reverberation"}
+
+
+def test_tails_that_change_all_the_time_are_no_room(speech: Any) -> None:
+    """As of a codec, whose noise comes after what it follows, within its frame."""
+    rng = np.random.default_rng(3)
+    y, size, n = speech.copy(), round(0.1 * RATE), round(0.3 * RATE)
+    for at in range(0, speech.shape[1] - size - n, size):
+        tail = rng.standard_normal(n) * 10 ** (-2 * np.arange(n) / n)
+        tail[: round(0.02 * RATE)] = 0
+        tail *= 0.35 / np.sqrt((tail**2).sum())
+        y[0, at : at + size + n - 1] += np.convolve(speech[0, at : at + size], tail)
+    assert "reverberation" not in found(speech, y)
+
+
 def test_every_cause_of_places_has_words() -> None:
     place = Place(1.2, 1.25, 1.2, 1.25)
     for cause, unit in (("silence removed", "ms"), ("silence inserted", "ms"), ("lost", "ms"), ("repeated", "ms")):
