@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import sums
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DYNAMICS = 12.0  # dB between these: with less, noise is not told from what foll
 RISE = 0.25  # dB by which noise may rise with the reference, a dB
 STEADY = 0.2  # of what is left in loud frames, that is left in quiet ones where noise was added
 FAINTEST = -50.0  # dB against the reference: quieter noise is not told
-SECONDS = 16.0  # that are looked at
+SECONDS, PARTS = 16.0, 4  # that are looked at, in so many parts
 MAINS = 50.0, 60.0  # Hz
 HARMONICS = 8
 LINE = 30.0  # times its surroundings
@@ -54,22 +55,15 @@ def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array)
 def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
     """The mean of the channels of the reference, and what is left between it and the test, of at most 16 s; nothing is
     left in frames in which something else happened."""
-    from .places import sounds
+    from .places import frame, sounds
 
-    length = pair.ref.shape[1]
-    parts, size = 4, round(SECONDS * pair.rate / 4)
-    if length <= parts * size:
-        starts, size = [0], length
-    else:
-        starts = [round(k * (length - size) / (parts - 1)) for k in range(parts)]
-    x, e = np.empty((2, len(starts), size))
-    for own, left, at in zip(x, e, starts, strict=True):
-        r, t = sounds(pair, at, at + size)
+    found = sums.stretches(pair.ref.shape[1], round(SECONDS / PARTS * pair.rate), PARTS)
+    x, e = np.empty((2, len(found), found[0][1]))
+    for own, left, (first, last) in zip(x, e, found, strict=True):
+        r, t = sounds(pair, first, last)
         own[:], left[:] = r.mean(axis=0), (t - r).mean(axis=0)
-    frame = max(round(0.002 * pair.rate), 8)
-    for row, at in zip(e, starts, strict=True):
-        frames = np.minimum((at + np.arange(row.size)) // frame, otherwise.size - 1)
-        row[otherwise[frames]] = 0
+        frames = np.minimum(np.arange(first, last) // frame(pair.rate), otherwise.size - 1)
+        left[otherwise[frames]] = 0
     return x, e
 
 
@@ -145,7 +139,7 @@ def _noise(
     pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array, x: Array, e: Array, lines: float
 ) -> list[Finding]:
     """What is left in the pauses of the reference as in its loud parts, whatever the gain is in either."""
-    from .places import WINDOW
+    from .places import WINDOW, frame
 
     n = np.maximum(left - cross**2 / np.maximum(ref, 1e-300), 0.0)
     fine = ~otherwise[: ref.size * WINDOW].reshape(ref.size, WINDOW).any(axis=1)
@@ -159,7 +153,7 @@ def _noise(
     steady = 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS
     if steady and (0 < pair.band < pair.rate / 2 or _follows(x, e, pair.rate)):
         return []
-    size = len(pair.ref) * WINDOW * max(round(0.002 * pair.rate), 8)
+    size = len(pair.ref) * WINDOW * frame(pair.rate)
     power = quiet / size - lines
     if power < 0.2 * quiet / size:
         return []

@@ -30,6 +30,7 @@ EVEN = 3.0  # dB within which it does
 NEAR_HALF = 0.86, 1.01  # of half a rate, where a resampler's corner lies
 TAPS = 2048
 LOWEST = 3  # bins, of which a filter is read
+CHANCE = 8.0  # times what one frame has in common with another one by chance
 HEARD, REGULAR = 1e-6, 1e-2  # of the strongest bin, whose usual response says by how much a filter is undone at most
 
 
@@ -183,17 +184,25 @@ def impulse(frequencies: Array, magnitude: Array, late: float) -> Array:
 
 def fitted(seen: Spectra) -> Array:
     """The filter that leads from the reference to the test best, as coefficients; its middle is its time zero."""
-    xx, _, xy = (z.sum(axis=0) for z in seen.totals())
-    return _taps(xy / np.maximum(xx, 1e-13 * xx.max()))
+    return _taps(_spectrum(seen)[0])
 
 
 def unfiltered(seen: Spectra) -> tuple[Array, Array]:
     """The filter that undoes this one where it lets enough through, and both of them one after the other."""
-    xx, _, xy = (z.sum(axis=0) for z in seen.totals())
-    spectrum = xy / np.maximum(xx, 1e-13 * xx.max())
+    spectrum, xx = _spectrum(seen)
     power = spectrum.real**2 + spectrum.imag**2
-    back = spectrum.conj() / (power + REGULAR * np.median(power[xx > HEARD * xx.max()]))
+    usual = power[(xx > HEARD * xx.max()) & (power > 0)]
+    back = spectrum.conj() / (power + REGULAR * (np.median(usual) if usual.size else 1.0))
     return _taps(back), _taps(spectrum * back)
+
+
+def _spectrum(seen: Spectra) -> tuple[Array, Array]:
+    """What leads from the reference to the test, [bin], and the power of the reference. 0 where the two are alike by
+    chance: where a hum was added to next to nothing, a filter would seem to make it of that."""
+    xx, yy, xy = (z.sum(axis=0) for z in seen.totals())
+    frames = max(int(seen.frames[seen.good].sum()), 1) * seen.ref.shape[1]
+    by_chance = np.abs(xy) ** 2 < min(CHANCE / frames, AGREES) * xx * yy
+    return np.where(by_chance, 0, xy / np.maximum(xx, 1e-13 * xx.max())), xx
 
 
 def _taps(spectrum: Array) -> Array:

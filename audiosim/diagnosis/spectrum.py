@@ -12,19 +12,17 @@ from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
 from .places import Aligned
 from .spectra import Spectra, spectra
-from .timing import as_given, lag
+from .sums import BLOCK
+from .timing import FRACTION, as_given, lag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-BLOCK = 1 << 18  # samples at a time
 SHIFT = 0.05  # samples, below which a delay is none
 ALIGNED = 0.9  # of the difference that is left at most when a fraction of a sample is undone
-FRACTION = 1.0  # samples: a smaller delay may be an equaliser's
 OWN_DELAY = 1.0  # of a period of the corner, by which an analogue low-pass is late at most: of order 8 it is 0.8
-JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 LEAST_DC = 2e-4
 SURE = 5.0  # standard errors
 TARGETS = (-14.0, -16.0, -23.0, -24.0)  # LUFS
@@ -46,7 +44,7 @@ def same_spectrum(pair: Pair) -> None:
     if (curves or clipped) and not last:
         pair.x = x = _bent(x, curves, clipped)
         pair.seen = spectra(x, y, rate)
-        pair.late = pair.whole + lag(pair, pair.seen)
+        pair.late = pair.whole + lag(pair.seen)
     if curves:
         pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
     if clipped:

@@ -12,6 +12,7 @@ from . import coding, places, spectrum, sums, timing
 from .finding import SHOWN, Cause, Diagnosis, Finding
 from .null import bit_depth, null_test
 from .pair import FEWEST, Pair
+from .sums import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 SILENT = 1e-12  # mean square, -120 dBFS
-BLOCK = 1 << 18  # samples at a time
 JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
 MIXED, SAME_SOUND = 0.98, 0.5  # correlation of a mean of channels: it is what the other holds; or it is of that sound
@@ -292,7 +292,7 @@ def _again(pair: Pair) -> None:
     from .spectra import spectra
 
     pair.seen = spectra(pair.x, pair.y, pair.rate)
-    pair.late = pair.whole + timing.lag(pair, pair.seen)
+    pair.late = pair.whole + timing.lag(pair.seen)
 
 
 def _source(a: Array, b: Array) -> int | None:
