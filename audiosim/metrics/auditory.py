@@ -165,6 +165,7 @@ SLOWEST = 4000  # Hz, of the sampling rate
 COURSE_STEP = 1 << 15  # blocks of the course at a time
 PARTS = ("spectrum", "modulation", "course", "peakiness")
 MENTIONED = 0.1  # of the distance: words leave out parts with less
+PLAINLY = 0.6  # of the map, that one way is, from which on words say more or less energy
 ROUGHER = 0.03  # weight of added roughness, per dB: asked for interference or similarity
 HOW = {"added": "was added", "missing": "is missing"}  # of details, in words
 MISSED = 0.1  # weight of what is missing: asked for similarity, listeners hardly punish it
@@ -401,12 +402,15 @@ def _modulated(d: Any) -> str:
 
 
 def _energy(result: Result) -> str:
-    """Where most of the energy lies that the test has more or less of; "" where that is everywhere."""
+    """Where most of the energy lies that the test has more or less of; "" where that is everywhere, or as much of
+    either."""
     assert result.map is not None
     assert result.added is not None
     assert result.edges is not None
     more, less = result.added.sum(0), (result.map - result.added).sum(0)
     way, how = (more, "more") if more.sum() > less.sum() else (less, "less")
+    if way.sum() < PLAINLY * (more.sum() + less.sum()):
+        return ""
     low, last = np.searchsorted(np.cumsum(way) / way.sum(), [EDGE, 1 - EDGE])
     bottom, top = low < 2, last > len(way) - 3
     if bottom and top:
