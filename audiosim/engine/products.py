@@ -33,9 +33,9 @@ _codelet = partial(vectors.codelet, size=BYTES)
 def packed(a: Array) -> Array:
     """The rows of matrices a [matrix, row, common] in strips [matrix, strip, common, TALL], zeros at the end."""
     matrices, rows, common = a.shape
-    found = np.zeros((matrices, -(-rows // TALL) * TALL, common), a.dtype)
-    found[:, :rows] = a
-    return np.ascontiguousarray(found.reshape(matrices, -1, TALL, common).swapaxes(2, 3))
+    if rows % TALL:
+        a = np.pad(a, ((0, 0), (0, -rows % TALL), (0, 0)))
+    return np.ascontiguousarray(a.reshape(matrices, -1, TALL, common).swapaxes(2, 3))
 
 
 def product(a: Array, b: Array, rows: int, across: bool = False) -> Array:

@@ -91,7 +91,7 @@ class _Plain:
     """The same on a numpy array."""
 
     def __init__(self, a: Any, lanes: int) -> None:
-        self.a, self.lanes = a, lanes
+        self.a, self.lanes = a.reshape(-1), lanes  # contiguous, so a view
 
     def load(self, i: int) -> Any:
         return self.a[i : i + self.lanes].copy()
