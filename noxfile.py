@@ -45,5 +45,6 @@ def everything(session: nox.Session) -> None:
     """The whole suite, compiled and not, and the generated pages."""
     lint(session)
     session.run("python", "-m", "audiosim.cli.docs", "--check")
-    pytest(session, "--numprocesses", "auto")
-    pytest(session, "--numprocesses", "auto", env=UNCOMPILED)
+    parallel = ("--numprocesses", "auto", "--dist", "worksteal")
+    pytest(session, *parallel)
+    pytest(session, *parallel, env=UNCOMPILED)

@@ -29,7 +29,8 @@ from .comparison import (
 )
 from .engine.cache import caching
 from .errors import InputError, MissingExtra, UsageError
-from .judge.rows import pair_row, reason, strict
+from .judge.assembly import pair_row, reason
+from .judge.rows import strict
 from .match import Policy, describe, hint, warn
 from .presets import PRESETS
 from .result import Result

@@ -128,8 +128,8 @@ def cuts(lengths: Any, there: Sequence[int], name: str = "lengths") -> list[int]
 
 
 def dbfs(amplitude: float) -> float:
-    """Of an amplitude above 0, relative to full scale."""
-    return 20 * log10(amplitude)
+    """Of an amplitude from 0 on, relative to full scale; -inf of silence."""
+    return 20 * log10(amplitude) if amplitude > 0 else -inf
 
 
 _warned: set[bool] = set()

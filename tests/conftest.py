@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,23 @@ import pytest
 
 import audiosim
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is one for each core: threads of torch and BLAS would wait in turns
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 PACKAGE = Path(audiosim.__file__).parent
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What thousands of collected tests and all that they import hold stays for good: to look through it again and
+    again for garbage took most of the time of some tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass(frozen=True)
@@ -29,12 +45,12 @@ class Done:
 
 
 @pytest.fixture(autouse=True)
-def bare_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def bare_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No AUDIOSIM_* variable, no configuration file of the user, no forced colours."""
     for name in list(os.environ):
         if name.startswith("AUDIOSIM_") or name in ("NO_COLOR", "FORCE_COLOR", "_AUDIOSIM_COMPLETE"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ import audiosim
 from audiosim import domain, metrics
 from audiosim.errors import UsageError
 from audiosim.judge import gates
-from audiosim.judge.rows import pair_row, to_json
+from audiosim.judge.assembly import pair_row
+from audiosim.judge.rows import to_json
 from audiosim.metrics import auditory
 from audiosim.result import Result
 from audiosim.testing.signals import added_noise, affordable, noise, speech_like

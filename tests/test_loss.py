@@ -62,16 +62,20 @@ def test_value_is_that_of_compute(name: str, dtype: str) -> None:
 def test_every_choice_of_every_option(name: str) -> None:
     ref, test = (x[:, : length(name, 0.2)] for x in pairs(name)[0])
     stereo = np.stack([ref[0], test[0][::-1]]), np.stack([test[0], ref[0][::-1]])
-    for option in metrics.options(name).values():
-        for choice in option.choices or ((False, True) if option.type is bool else ()):
-            spec = f"{name}:{option.name}={choice}"
-            given = metrics.parse(spec).options
-            if f"{option.name}={choice}" in UNTRAINABLE.get(name, ()):
-                with pytest.raises(UsageError, match="gradient"):
-                    Loss(spec, rate_of(name))
-                continue
-            value = Loss(spec, rate_of(name))(*(tensor(x[None]) for x in stereo[::-1])).item()
-            agrees(name, value, metrics.get(name).compute(*stereo, rate_of(name), **given).value, "float64")
+    chosen = [
+        f"{option.name}={choice}"
+        for option in metrics.options(name).values()
+        for choice in option.choices or ((False, True) if option.type is bool else ())
+        if choice != option.default
+    ]
+    for spec in (name, *(f"{name}:{choice}" for choice in chosen)):
+        given = metrics.parse(spec).options
+        if spec.partition(":")[2] in UNTRAINABLE.get(name, ()):
+            with pytest.raises(UsageError, match="gradient"):
+                Loss(spec, rate_of(name))
+            continue
+        value = Loss(spec, rate_of(name))(*(tensor(x[None]) for x in stereo[::-1])).item()
+        agrees(name, value, metrics.get(name).compute(*stereo, rate_of(name), **given).value, "float64")
 
 
 @every

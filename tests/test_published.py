@@ -14,7 +14,8 @@ import audiosim
 from audiosim import compare, diagnosis
 from audiosim.diagnosis import Diagnosis, Finding, NullTest, Place
 from audiosim.errors import UsageError
-from audiosim.judge.rows import SCHEMA, flat, pair_row, strict
+from audiosim.judge.assembly import pair_row
+from audiosim.judge.rows import SCHEMA, flat, strict
 from audiosim.judge.verdict import LEVELS, Verdict
 from audiosim.published import Kind, schema
 from audiosim.testing.signals import COMPILED, noise

@@ -124,7 +124,7 @@ def test_exit_codes_are_all_told() -> None:
 
 def test_the_two_commands_stand_there() -> None:
     assert "pip install . && audiosim compare samples/speech.flac samples/speech_degraded.flac\n" in README
-    assert "pip install '.[test]' && pytest\n" in README
+    assert "pip install '.[test]' && pytest --numprocesses auto\n" in README
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

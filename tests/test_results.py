@@ -21,7 +21,8 @@ import soundfile
 import audiosim
 from audiosim import compare, metrics
 from audiosim.errors import MissingExtra
-from audiosim.judge.rows import number, result_row
+from audiosim.judge.assembly import result_row
+from audiosim.judge.rows import number
 from audiosim.judge.summary import summarise
 from audiosim.judge.tally import Tally
 from audiosim.result import Result, failed

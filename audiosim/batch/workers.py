@@ -16,7 +16,8 @@ from .. import audio, metrics, remote
 from ..comparison import Backend, compare_signals
 from ..errors import AudiosimError, ExitCode, InputError, MetricError, MissingExtra, UsageError
 from ..judge import gates
-from ..judge.rows import VERDICT, Row, flat, pair_row
+from ..judge.assembly import pair_row
+from ..judge.rows import VERDICT, Row, flat
 from ..judge.verdict import RULE_VERSION, verdict
 from ..match import Policy
 from ..result import failed

@@ -19,7 +19,8 @@ from ..engine import start
 from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, Mismatch, UsageError, worst
 from ..judge import gates
-from ..judge.rows import VERDICT, flat, pair_row
+from ..judge.assembly import pair_row
+from ..judge.rows import VERDICT, flat
 from ..match import Policy
 from ..presets import PRESETS
 from ..result import failed

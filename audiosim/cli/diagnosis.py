@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .. import audio, match as matching, metrics, remote
 from ..engine.cache import caching
 from ..errors import AudiosimError, ExitCode, UsageError
-from ..judge.rows import pair_row, to_json, to_jsonl
+from ..judge.assembly import pair_row
+from ..judge.rows import to_json, to_jsonl
 from ..presets import PRESETS
 from ..results import header
 from . import formats, next as following

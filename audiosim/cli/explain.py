@@ -11,7 +11,8 @@ from .. import metrics
 from ..audio import display_name
 from ..config import Settings
 from ..errors import ExitCode, UsageError
-from ..judge.rows import pair_row, to_json, to_jsonl
+from ..judge.assembly import pair_row
+from ..judge.rows import to_json, to_jsonl
 from . import figures, formats, next as following
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import sums
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DYNAMICS = 12.0  # dB between these: with less, noise is not told from what foll
 RISE = 0.25  # dB by which noise may rise with the reference, a dB
 STEADY = 0.2  # of what is left in loud frames, that is left in quiet ones where noise was added
 FAINTEST = -50.0  # dB against the reference: quieter noise is not told
-SECONDS = 16.0  # that are looked at
+SECONDS, PARTS = 16.0, 4  # that are looked at, in so many parts
 MAINS = 50.0, 60.0  # Hz
 HARMONICS = 8
 LINE = 30.0  # times its surroundings
@@ -33,7 +34,8 @@ FOREIGN = 0.5  # and as little coherent with the reference
 TURN = 0.34  # s, in which a line is as before
 TAIL = 0.02, 0.12, 0.25  # s after the direct sound: early and late part of a decay
 AHEAD = 6.0  # times what stands as far before the direct sound
-AUDIBLE_TAIL = 10**-2.3  # of the direct sound
+AUDIBLE_TAIL = 10**-3.0  # of the direct sound
+ALIKE = 0.7  # correlation of the tails of two halves of the windows, at least: what a codec leaves has none
 COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # dB an octave at most
 
 
@@ -46,29 +48,22 @@ def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array)
     if x.shape[1] < pair.rate:
         return []
     hum, line_power = _hum(x, e, pair.rate)
-    noise = _noise(pair, ref, left, cross, otherwise, x, e, line_power)
-    return [*hum, *noise, *([] if noise else _reverberation(x, e, pair.rate))]
+    room = _reverberation(x, e, pair.rate)  # first: its tail stands in pauses as noise does
+    return [*hum, *(room or _noise(pair, ref, left, cross, otherwise, x, e, line_power))]
 
 
 def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
     """The mean of the channels of the reference, and what is left between it and the test, of at most 16 s; nothing is
     left in frames in which something else happened."""
-    from .places import sounds
+    from .places import frame, sounds
 
-    length = pair.ref.shape[1]
-    parts, size = 4, round(SECONDS * pair.rate / 4)
-    if length <= parts * size:
-        starts, size = [0], length
-    else:
-        starts = [round(k * (length - size) / (parts - 1)) for k in range(parts)]
-    x, e = np.empty((2, len(starts), size))
-    for own, left, at in zip(x, e, starts, strict=True):
-        r, t = sounds(pair, at, at + size)
+    found = sums.stretches(pair.ref.shape[1], round(SECONDS / PARTS * pair.rate), PARTS)
+    x, e = np.empty((2, len(found), found[0][1]))
+    for own, left, (first, last) in zip(x, e, found, strict=True):
+        r, t = sounds(pair, first, last)
         own[:], left[:] = r.mean(axis=0), (t - r).mean(axis=0)
-    frame = max(round(0.002 * pair.rate), 8)
-    for row, at in zip(e, starts, strict=True):
-        frames = np.minimum((at + np.arange(row.size)) // frame, otherwise.size - 1)
-        row[otherwise[frames]] = 0
+        frames = np.minimum(np.arange(first, last) // frame(pair.rate), otherwise.size - 1)
+        left[otherwise[frames]] = 0
     return x, e
 
 
@@ -144,7 +139,7 @@ def _noise(
     pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array, x: Array, e: Array, lines: float
 ) -> list[Finding]:
     """What is left in the pauses of the reference as in its loud parts, whatever the gain is in either."""
-    from .places import WINDOW
+    from .places import WINDOW, frame
 
     n = np.maximum(left - cross**2 / np.maximum(ref, 1e-300), 0.0)
     fine = ~otherwise[: ref.size * WINDOW].reshape(ref.size, WINDOW).any(axis=1)
@@ -158,7 +153,7 @@ def _noise(
     steady = 10 * log10(max(high, 1e-300) / max(low, 1e-300)) < DYNAMICS
     if steady and (0 < pair.band < pair.rate / 2 or _follows(x, e, pair.rate)):
         return []
-    size = len(pair.ref) * WINDOW * max(round(0.002 * pair.rate), 8)
+    size = len(pair.ref) * WINDOW * frame(pair.rate)
     power = quiet / size - lines
     if power < 0.2 * quiet / size:
         return []
@@ -198,25 +193,29 @@ def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
     """A tail in the response from the reference to what is left, that decays."""
     size = 1 << round(log2(0.68 * rate))
     window = np.hanning(size)
-    cross, own = np.zeros(size // 2 + 1, dtype=complex), np.zeros(size // 2 + 1)
+    cross, own = np.zeros((2, size // 2 + 1), dtype=complex), np.zeros((2, size // 2 + 1))
     count = 0
     for a, b in zip(x, e, strict=True):
         for at in range(0, a.size - size + 1, size // 2):
             fa = np.fft.rfft(a[at : at + size] * window)
             fb = np.fft.rfft(b[at : at + size] * window)
-            cross += fa.conj() * fb
-            own += np.abs(fa) ** 2
+            half = count // 2 % 2
+            cross[half] += fa.conj() * fb
+            own[half] += np.abs(fa) ** 2
             count += 1
     if count < 4:
         return []
-    response = np.fft.irfft(cross / (own + 1e-3 * own.mean()), size)
+    first, middle, last = (round(s * rate) for s in TAIL)
+    halves = [_response(c, p, size)[first:middle] for c, p in zip(cross, own, strict=True)]
+    if float(halves[0] @ halves[1]) <= ALIKE * float(np.sqrt(np.prod([h @ h for h in halves]))):
+        return []
+    response = _response(cross.sum(axis=0), own.sum(axis=0), size)
     # Of a late part less is in the window: the autocorrelation of the window says how much.
     there = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * size)) ** 2)[: size // 2]
     energy = (response[: size // 2] / np.maximum(there / there[0], 0.05)) ** 2
     before = response[-(size // 2) :] ** 2
     bin_ = max(round(0.01 * rate), 1)
     floor = float(np.median(before[: before.size // 2 // bin_ * bin_].reshape(-1, bin_).mean(axis=1)))
-    first, middle, last = (round(s * rate) for s in TAIL)
     bins = energy[first : first + (last - first) // bin_ * bin_].reshape(-1, bin_).mean(axis=1)
     tail = float((energy[first:middle] - floor).sum())
     mirrored = float(before[-middle:-first].sum())  # a codec rings before as well as behind
@@ -233,6 +232,12 @@ def _reverberation(x: Array, e: Array, rate: int) -> list[Finding]:
     seconds = -60 / slope
     detail = {"level_db": round(10 * log10(tail), 1)}
     return [Finding("reverberation", round(seconds, 3), "s", confidence=0.7, detail=detail)]
+
+
+def _response(cross: Array, own: Array, size: int) -> Array:
+    """In time, from the reference to what is left: the mean of windows of `size` samples."""
+    response: Array = np.fft.irfft(cross / (own + 1e-3 * own.mean()), size)
+    return response
 
 
 def _db(power: float, x: Array) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import coding, sums
 from .finding import SHOWN, Finding, Place
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 STEPS, FIRST = 64, 12  # of the amplitude, up to the largest one; the lowest at which it may be clipped
-SATURATES = 0.7  # of what a gain leaves, that is left at most where peaks are clipped
+SATURATES = 0.7  # of what a gain leaves, that is left at most where peaks are clipped,
+CODED = 0.5  # and where the rest follows the level
+STRETCHES, SHORT = (1 << 14, 4), 1024  # samples of a stretch in which that is looked at, so many; of a value of it
 BELOW = 0.95  # of the largest amplitude, that the level is at most
 LEVEL = 0.7  # of the RMS of the test, that the level is at least: what is clipped stays below it
 PLATEAU = 0.9999  # of the peak
 CLIPPED = 3, 8  # plateaus, and samples on them, at least
-BEYOND = 0.6  # of these samples, where the reference goes on
+BEYOND, SOME = 0.6, 1 << 12  # of these samples, where the reference goes on; plateaus of which that is asked
 BLOCK = 1 << 17  # samples
 
 
@@ -74,39 +77,55 @@ def _highest(y: Array, offset: float) -> float:
     return max(float(y.max()) - offset, offset - float(y.min()))
 
 
-def _flat(y: Array, offset: float, highest: float) -> Array | None:
-    """First sample and length of each plateau at the peak, [2, plateau]; None where there is none."""
-    if highest <= 0:
-        return None
-    blocks = range(0, y.size, BLOCK)
-    at = np.concatenate(
-        [k + np.flatnonzero(np.abs(y[k : k + BLOCK] - y.dtype.type(offset)) >= PLATEAU * highest) for k in blocks]
-    )
-    if at.size < CLIPPED[1]:
-        return None
-    starts = np.flatnonzero(np.concatenate([[True], (np.diff(at) > 1) | (np.diff(np.sign(y[at])) != 0)]))
-    sizes = np.diff(np.concatenate([starts, [at.size]]))
-    flat = sizes >= 2
-    if flat.sum() < CLIPPED[0] or sizes[flat].sum() < CLIPPED[1]:
-        return None
-    return np.stack([at[starts[flat]], sizes[flat]])
+def _beyond(x: Array, most: float, offset: float = 0.0) -> Array:
+    """First sample and length of each stretch of one sign that lies further than this from the offset, [2, stretch]."""
+    edges, signs, before = [], [], np.zeros(1, np.int8)
+    for at in range(0, x.size, BLOCK):
+        around = x[at : at + BLOCK] - x.dtype.type(offset)
+        sign = (around > most).astype(np.int8) - (around < -most)
+        here = np.flatnonzero(np.diff(sign, prepend=before))
+        edges.append(at + here)
+        signs.append(sign[here])
+        before = sign[-1:]
+    starts, sign = np.concatenate([*edges, [x.size]]), np.concatenate(signs)
+    return np.stack([starts[:-1], np.diff(starts)])[:, sign != 0]
+
+
+def _enough(runs: Array) -> bool:
+    return runs.shape[1] >= CLIPPED[0] and bool(runs[1].sum() >= CLIPPED[1])
 
 
 def _channel(x: Array, y: Array, offset: float) -> Clipped | None:
     highest = _highest(y, offset)
-    flat = _flat(y, offset, highest)
     gain, level, left = _saturation(x, y, offset)
-    if flat is not None and gain > 0:
-        on = np.repeat(flat[0] - np.cumsum(flat[1]) + flat[1], flat[1]) + np.arange(flat[1].sum())
-        if (gain * np.abs(x[on]) > 1.002 * highest).mean() >= BEYOND:
+    if highest > 0 and gain > 0:
+        flat = _beyond(y, PLATEAU * highest, offset)
+        flat = flat[:, flat[1] >= 2]
+        if _enough(flat) and _goes_on(x, flat, highest / gain):
             return Clipped(highest, highest / gain, True, flat)
-    if left > SATURATES or level <= 0:
+    if left > SATURATES or level <= 0 or (left > CODED and _is_coded(x, y, gain, level, offset)):
         return None
     at = level / gain
     runs = _beyond(x, at)
-    if runs.shape[1] < CLIPPED[0] or runs[1].sum() < CLIPPED[1]:
-        return None
-    return Clipped(level, at, False, runs)
+    return Clipped(level, at, False, runs) if _enough(runs) else None
+
+
+def _goes_on(x: Array, flat: Array, at: float) -> bool:
+    """Whether most samples of x on these stretches lie beyond an amplitude; some of them are looked at."""
+    first, size = flat[:, :: max(flat.shape[1] // SOME, 1)]
+    on = np.repeat(first - np.cumsum(size) + size, size) + np.arange(size.sum())
+    return bool((np.abs(x[on]) > 1.002 * at).mean() >= BEYOND)
+
+
+def _is_coded(x: Array, y: Array, gain: float, level: float, offset: float) -> bool:
+    """Whether what clipping leaves follows the level: a codec takes from peaks too."""
+    own, left = [], []
+    for first, last in sums.stretches(x.size, *STRETCHES):
+        a, b = (np.asarray(z[first:last], np.float64) for z in (x, y))
+        b = b - offset
+        own.append(sums.thinned((b * b)[None], SHORT)[0])
+        left.append(sums.thinned(((np.clip(gain * a, -level, level) - b) ** 2)[None], SHORT)[0])
+    return coding.follows(np.concatenate(own), np.concatenate(left))
 
 
 def _saturation(x: Array, y: Array, offset: float) -> tuple[float, float, float]:
@@ -143,16 +162,6 @@ def _saturation(x: Array, y: Array, offset: float) -> tuple[float, float, float]
     return gain, level, float(left[best] / linear)
 
 
-def _beyond(x: Array, at: float) -> Array:
-    """First sample and length of each stretch of amplitudes of more than this, [2, stretch]."""
-    found = [np.zeros((2, 0), np.intp)]
-    for k in range(0, x.size, BLOCK):
-        over = np.abs(x[k : k + BLOCK]) > at
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], over, [False]]).astype(np.int8)))
-        found.append(np.stack([k + edges[::2], edges[1::2] - edges[::2]]))
-    return np.concatenate(found, axis=1)
-
-
 def finding(
     found: list[Clipped | None], rate: int, offsets: tuple[float, float], share: float | None, shown: int = SHOWN
 ) -> Finding:
@@ -162,13 +171,23 @@ def finding(
     def channel(c: int) -> int | None:
         return c + 1 if len(found) > 1 else None
 
-    every = [(int(n), int(at), c) for c, of in enumerate(found) if of is not None for at, n in of.runs.T]
-    largest = sorted((at, n, c) for n, at, c in sorted(every, key=lambda run: -run[0])[:shown])
+    clipped = [(c, of) for c, of in enumerate(found) if of is not None]
+    longest = [(n, at, c) for c, of in clipped for at, n in _longest(of.runs, shown).T.tolist()]
+    largest = sorted((at, n, c) for n, at, c in sorted(longest, key=lambda run: -run[0])[:shown])
     places = tuple(
         Place(ref + at / rate, ref + (at + n) / rate, test + at / rate, test + (at + n) / rate, channel(c))
         for at, n, c in largest
     )
-    level = round(20 * log10(max(of.level for of in found if of is not None)), 2)
-    sure = 0.95 if any(of is not None and of.flat for of in found) else 0.8
-    detail = {"samples": sum(n for n, _, _ in every)}
-    return Finding("clipping", level, "dBFS", places, len(every), sure, share, detail)
+    level = round(20 * log10(max(of.level for _, of in clipped)), 2)
+    sure = 0.95 if any(of.flat for _, of in clipped) else 0.8
+    detail = {"samples": sum(int(of.runs[1].sum()) for _, of in clipped)}
+    return Finding("clipping", level, "dBFS", places, sum(of.runs.shape[1] for _, of in clipped), sure, share, detail)
+
+
+def _longest(runs: Array, count: int) -> Array:
+    """So many of them, the first of equal ones."""
+    best = runs[:, :0]
+    for k in range(0, runs.shape[1], BLOCK):
+        some = np.concatenate([best, runs[:, k : k + BLOCK]], axis=1)
+        best = some[:, np.argsort(-some[1], kind="stable")[:count]]
+    return best

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import sums
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ def find(pair: Aligned, otherwise: bool = False) -> list[Finding]:
     return (_holes(cells) + _pre_echo(pair)) or ([] if otherwise else _noise(cells))
 
 
+def follows(power: Array, left: Array) -> bool:
+    """Whether what is left, [time], rises and falls with the sound as the noise of a codec does."""
+    return _keeps_up(power[:, None], left[:, None], AUDIBLE, TOGETHER_FOLLOWS, SLOPES)
+
+
 def _parts(pair: Aligned) -> list[tuple[int, int]]:
-    length = pair.ref.shape[1]
-    size = round(LONGEST / PARTS * pair.rate)
-    if length <= PARTS * size:
-        return [(0, length)]
-    return [(at, at + size) for at in (round(k * (length - size) / (PARTS - 1)) for k in range(PARTS))]
+    return sums.stretches(pair.ref.shape[1], round(LONGEST / PARTS * pair.rate), PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ def _noise(cells: _Cells) -> list[Finding]:
     x, e = x.sum(axis=0), e.sum(axis=0)
     if _keeps_up(x, e, AUDIBLE_CELL, FOLLOWS, SLOPES, LOUD_NOISE if level > LOUD_FROM else FOLLOWS):
         detail = {"in": "time and frequency"}
-    elif _keeps_up(x.sum(axis=1, keepdims=True), e.sum(axis=1, keepdims=True), AUDIBLE, TOGETHER_FOLLOWS, SLOPES):
+    elif follows(x.sum(axis=1), e.sum(axis=1)):
         detail = {"in": "time"}
     else:
         return []

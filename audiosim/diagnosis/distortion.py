@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import filters, sums
+from . import coding, filters, sums
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ STRETCHES, LENGTH = 4, 1 << 14  # of so many samples, in which it is looked for
 BLOCK = 1024  # samples, in each of which the gain and the constant are free: these are no distortion
 KEPT = 0.9  # of the blocks: a click or a dropout is no distortion either
 EXPLAINS = 0.7  # of what any gain leaves, that is left at most by a curve
+CODED = 0.5  # and where the rest follows the level: a codec takes from peaks too
 LEAST = 1e-6  # of the energy of the test, -60 dB: with less left there is nothing to tell
 OWN = 0.8  # of what a gain leaves, that a filter leaves at most, where it matters which came first
 SHIFT = 0.02  # samples, below which a delay is none
@@ -71,16 +72,16 @@ def find(
     )
     views = [_View(None, moved)]
     lefts = [views[0].left(x, y, starts, clipped)]
-    linear, _, _, power = lefts[0]
-    if linear <= max(LEAST * power, floor * STRETCHES * LENGTH):
+    if lefts[0].linear <= max(LEAST * lefts[0].power, floor * STRETCHES * LENGTH):
         return None
     if _is_filtered(seen, fraction):
         back, both = filters.unfiltered(seen)
         views += [_View(filters.fitted(seen), None), _View(both, back)]
         lefts += [view.left(x, y, starts, clipped) for view in views[1:]]
-    best = min(range(len(views)), key=lambda k: lefts[k][1] / max(lefts[k][0], 1e-300))
-    linear, curved, as_clipped, _ = lefts[best]
-    if curved > EXPLAINS * linear or curved > BETTER * as_clipped or as_clipped < PLAINLY * linear:
+    best = min(range(len(views)), key=lambda k: lefts[k].curved / max(lefts[k].linear, 1e-300))
+    left = lefts[best]
+    most = left.linear * (CODED if left.coded else EXPLAINS)
+    if left.curved > min(most, BETTER * left.clipped) or left.clipped < PLAINLY * left.linear:
         return None
     return [_curve(*each) for each in zip(*views[best].of(x, y), strict=True)], best == 1
 
@@ -117,6 +118,18 @@ def _starts(length: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Left:
+    """Energies of the test: what a gain of each block leaves, what it leaves beside the curve, and beside clipping
+    (inf where there is none); and of all. coded: whether what is left beside the curve follows the level."""
+
+    linear: float
+    curved: float
+    clipped: float
+    power: float
+    coded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _View:
     """Of both recordings, through filters (coefficients; None: as they are)."""
 
@@ -126,24 +139,24 @@ class _View:
     def of(self, x: Array, y: Array) -> tuple[Array, Array]:
         return _through(x, self.ref), _through(y, self.test)
 
-    def left(self, x: Array, y: Array, starts: list[int], clipped: list[Clipped | None] | None) -> tuple[float, ...]:
-        """Energies of the test: what a gain of each block leaves, what it leaves beside the curve, and beside
-        clipping (inf where there is none); and of all."""
+    def left(self, x: Array, y: Array, starts: list[int], clipped: list[Clipped | None] | None) -> _Left:
         parts = [self.of(x[:, at : at + LENGTH], y[:, at : at + LENGTH]) for at in starts]
         edge = 0 if self.ref is None and self.test is None else filters.TAPS // 2
-        energies = np.zeros(4)
+        of_blocks: list[Array] = []  # [energy, block]
         for c in range(len(x)):
             blocks = [[_blocks(z[c, edge : z.shape[1] - edge]) for z in part] for part in parts]
             a, b = (np.concatenate(z).astype(np.float64) for z in zip(*blocks, strict=True))
             curve = _curve(a.ravel(), b.ravel())
             bent = _beside(np.interp(a, curve.at, curve.put), b)
             kept = np.argsort(bent, kind="stable")[: round(KEPT * bent.size)]
-            energies[[0, 1, 3]] += _beside(a, b)[kept].sum(), bent[kept].sum(), (b[kept] ** 2).sum()
+            a, b, as_clipped = a[kept], b[kept], np.full(kept.size, np.inf)
             if clipped and (of := clipped[c]):
-                energies[2] += min(_beside(np.clip(a, -at, at), b)[kept].sum() for at in (of.at, curve.ends()))
-            else:
-                energies[2] += np.inf
-        return tuple(energies.tolist())
+                ways = (_beside(np.clip(a, -at, at), b) for at in (of.at, curve.ends()))
+                as_clipped = min(ways, key=lambda left: float(left.sum()))
+            of_blocks.append(np.stack([_beside(a, b), bent[kept], as_clipped, (b * b).sum(axis=1)]))
+        energies = np.concatenate(of_blocks, axis=1)
+        linear, curved, by_clipping, power = energies.sum(axis=1).tolist()
+        return _Left(linear, curved, by_clipping, power, coding.follows(energies[3], energies[1]))
 
 
 def _through(x: Array, taps: Array | None) -> Array:

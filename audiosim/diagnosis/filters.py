@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log10
+from math import inf, log10
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,13 @@ FAINT = -75.0  # dB below the whole, of what a low-pass took, that is not worth 
 STEEP = 1.2  # from the corner to what is gone, as a ratio: made by a resampler or a codec
 CLEAN = 1e-3  # of the energy below the corner, that is no copy: less than any codec leaves
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+SLOPE = 0.25  # from what is gone to the corner, as a ratio: less is an equaliser's
+GENTLE = 0.1, 0.3  # of what is gone, in Hz: what a low-pass that is not steep leaves as it was,
+EVEN = 3.0  # dB within which it does
 NEAR_HALF = 0.86, 1.01  # of half a rate, where a resampler's corner lies
 TAPS = 2048
 LOWEST = 3  # bins, of which a filter is read
+CHANCE = 8.0  # times what one frame has in common with another one by chance
 HEARD, REGULAR = 1e-6, 1e-2  # of the strongest bin, whose usual response says by how much a filter is undone at most
 
 
@@ -147,14 +151,26 @@ def low_pass(seen: Spectra, r: Response) -> LowPass | None:
     through = np.flatnonzero(heard[:gone] & (left[:gone] > level - 3.0))
     if through.size == 0:
         return None
+    if f[gone] >= STEEP * f[through[-1]]:
+        through = _gentle(f, left, heard, gone, through)
     corner = float(f[through[-1]])
-    if corner < 0.25 * f[gone]:  # a slope: an equaliser
+    if corner < SLOPE * f[gone]:  # a slope: an equaliser
         return None
     below = slice(max(int(0.25 * through[-1]), 4), max(int(0.85 * through[-1]), 5))
     error = 1 - float(
         (np.abs(xy[below]) ** 2 / np.maximum(yy[below], 1e-300)).sum() / max(float(xx[below].sum()), 1e-300)
     )
     return LowPass(corner, float(f[gone]), f[gone] / corner < STEEP, error < CLEAN, beyond)
+
+
+def _gentle(f: Array, left: Array, heard: Array, gone: int, through: Array) -> Array:
+    """The bins that pass, against what passes far below: where a filter falls slowly, what is near has lost already."""
+    far = slice(max(round(GENTLE[0] * gone), 1), round(GENTLE[1] * gone))
+    passed = left[far][heard[far]]
+    level = float(np.median(passed)) if passed.size else inf
+    better = np.flatnonzero(heard[:gone] & (left[:gone] > min(level, 0.0) - 3.0))
+    even = abs(level) < EVEN and better.size > 0 and better[-1] < through[-1] and f[better[-1]] > SLOPE * f[gone]
+    return better if even else through
 
 
 def impulse(frequencies: Array, magnitude: Array, late: float) -> Array:
@@ -168,17 +184,25 @@ def impulse(frequencies: Array, magnitude: Array, late: float) -> Array:
 
 def fitted(seen: Spectra) -> Array:
     """The filter that leads from the reference to the test best, as coefficients; its middle is its time zero."""
-    xx, _, xy = (z.sum(axis=0) for z in seen.totals())
-    return _taps(xy / np.maximum(xx, 1e-13 * xx.max()))
+    return _taps(_spectrum(seen)[0])
 
 
 def unfiltered(seen: Spectra) -> tuple[Array, Array]:
     """The filter that undoes this one where it lets enough through, and both of them one after the other."""
-    xx, _, xy = (z.sum(axis=0) for z in seen.totals())
-    spectrum = xy / np.maximum(xx, 1e-13 * xx.max())
+    spectrum, xx = _spectrum(seen)
     power = spectrum.real**2 + spectrum.imag**2
-    back = spectrum.conj() / (power + REGULAR * np.median(power[xx > HEARD * xx.max()]))
+    usual = power[(xx > HEARD * xx.max()) & (power > 0)]
+    back = spectrum.conj() / (power + REGULAR * (np.median(usual) if usual.size else 1.0))
     return _taps(back), _taps(spectrum * back)
+
+
+def _spectrum(seen: Spectra) -> tuple[Array, Array]:
+    """What leads from the reference to the test, [bin], and the power of the reference. 0 where the two are alike by
+    chance: where a hum was added to next to nothing, a filter would seem to make it of that."""
+    xx, yy, xy = (z.sum(axis=0) for z in seen.totals())
+    frames = max(int(seen.frames[seen.good].sum()), 1) * seen.ref.shape[1]
+    by_chance = np.abs(xy) ** 2 < min(CHANCE / frames, AGREES) * xx * yy
+    return np.where(by_chance, 0, xy / np.maximum(xx, 1e-13 * xx.max())), xx
 
 
 def _taps(spectrum: Array) -> Array:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from . import sums
+
 Array = NDArray[Any]
 
 FRAME = 0.01  # s
@@ -98,24 +100,13 @@ class Dynamics:
         return factor
 
 
-def stretches(length: int, rate: int, whole: bool = False) -> list[tuple[int, int]]:
-    """First and last sample of what is looked at."""
-    frame = hop(rate)
-    size = round(LONGEST / PARTS / FRAME) * frame
-    if whole:
-        return [(at, min(at + size, length)) for at in range(0, length, size)]
-    if length <= PARTS * size:
-        return [(0, length)]
-    return [(at, at + size) for at in (round(k * (length - size) / (PARTS - 1) / frame) * frame for k in range(PARTS))]
-
-
-def short(x: Array, y: Array, rate: int, taps: Array | None = None, whole: bool = False) -> Short:
-    """Of stretches of the reference, through a filter, and the test; or of all of them."""
+def short(x: Array, y: Array, rate: int, taps: Array | None = None) -> Short:
+    """Of stretches of the reference, through a filter, and the test."""
     from .filters import filtered
 
     peak = PLATEAU * np.maximum(y.max(axis=1), -y.min(axis=1))[:, None]
     found: list[list[Array]] = []
-    for first, last in stretches(x.shape[1], rate, whole):
+    for first, last in sums.stretches(x.shape[1], round(LONGEST / PARTS / FRAME) * hop(rate), PARTS, hop(rate)):
         begin = max(first - round(MARGIN * rate), 0)
         a, b = x[:, begin:last], y[:, first:last]
         through = (a if taps is None else filtered(a, taps, np.empty_like(a)))[:, first - begin :]

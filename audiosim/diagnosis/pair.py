@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from . import sums
+from . import spectra, sums
 from .finding import SHOWN, Cause, Finding, NullTest, Place
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Pair:
     powers: list[float] = field(default_factory=list)  # of both
     late: float = 0.0
     whole: int = 0
+    offset: bool = False  # whether a constant that has been told is in y still
     strength: float = 0.0  # correlation at that delay
     seen: Spectra = field(init=False)
-    weight: Array = field(init=False)  # of its phases, [channel, bin]
     joins: list[int] = field(default_factory=list)  # samples at which pieces begin that were joined
     undone: list[Callable[[Place], Place]] = field(default_factory=list)  # each gives a place its times as before
     searched: tuple[Drift, Array | None] | None = None  # the drift between a and b, and b without it
@@ -60,11 +60,20 @@ class Pair:
     y: Array = field(init=False)
     gated: bool = False  # its dynamics are expanded: what was quiet is gone
     aligned: Aligned = field(init=False)
+    _last: tuple[Array, Array, int, Spectra] | None = None
 
     @property
     def fraction(self) -> float:
         """Samples by which y is later than x."""
         return self.late - self.whole
+
+    def overlapping(self, late: int) -> Spectra:
+        """The spectra of what overlaps where b is so many samples late; computed once."""
+        last = self._last
+        if last is None or last[0] is not self.a or last[1] is not self.b or last[2] != late:
+            seen = spectra.spectra(*sums.overlap(self.a, self.b, late), self.rate)
+            self._last = last = self.a, self.b, late, seen
+        return last[3]
 
     def tell(self, cause: Cause, size: float | None = None, unit: str = "", **more: Any) -> None:
         self.findings.append(Finding(cause, size, unit, **more))

@@ -69,6 +69,11 @@ class Aligned:
     band: float = 0.0
 
 
+def frame(rate: int) -> int:
+    """Samples of a frame."""
+    return max(round(FRAME * rate), 8)
+
+
 def find(pair: Aligned, shown: int = SHOWN) -> list[Finding]:
     """All that is found, each with so many of its largest places."""
     if pair.ref.shape[1] < 64 * round(FRAME * pair.rate) or not pair.ref.any() or not pair.test.any():
@@ -95,7 +100,7 @@ class _Frames:
 
     def __init__(self, pair: Aligned) -> None:
         self.pair = pair
-        self.size = max(round(FRAME * pair.rate), 8)
+        self.size = frame(pair.rate)
         channels, length = pair.ref.shape
         count = length // self.size
         every = sums.room((8, channels, count), np.float32)

@@ -12,18 +12,17 @@ from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
 from .places import Aligned
 from .spectra import Spectra, spectra
-from .timing import as_given, lag
+from .sums import BLOCK
+from .timing import FRACTION, as_given, lag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-BLOCK = 1 << 18  # samples at a time
 SHIFT = 0.05  # samples, below which a delay is none
 ALIGNED = 0.9  # of the difference that is left at most when a fraction of a sample is undone
-FRACTION = 1.0  # samples: a smaller delay may be an equaliser's
-JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
+OWN_DELAY = 1.0  # of a period of the corner, by which an analogue low-pass is late at most: of order 8 it is 0.8
 LEAST_DC = 2e-4
 SURE = 5.0  # standard errors
 TARGETS = (-14.0, -16.0, -23.0, -24.0)  # LUFS
@@ -45,7 +44,7 @@ def same_spectrum(pair: Pair) -> None:
     if (curves or clipped) and not last:
         pair.x = x = _bent(x, curves, clipped)
         pair.seen = spectra(x, y, rate)
-        pair.late = pair.whole + lag(pair, pair.seen)
+        pair.late = pair.whole + lag(pair.seen)
     if curves:
         pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
     if clipped:
@@ -58,6 +57,7 @@ def same_spectrum(pair: Pair) -> None:
     squeezed = None if last else _dynamics(pair, seen, r, fraction)
     if squeezed:
         y, offset = _undone(y, 0.0, 1.0, offset, seen.frequencies), 0 * offset
+        pair.offset = False
         y, seen = _even(pair, y, squeezed, fraction)
         if not (curves or clipped):
             curves, last = _distorted(pair, y, _turned(seen, -fraction), None) or (None, False)
@@ -76,7 +76,7 @@ def same_spectrum(pair: Pair) -> None:
     gain = 10 ** (r.gain_db / 20) if np.isfinite(r.certain) else 1.0
     _tell_gain(pair, r, seen, gain)
     if not (bell or low) and SHIFT < abs(pair.late) < FRACTION and pair.start is None and not pair.moved:
-        before, now = pair.now, _spectral_error(seen, 1.0)
+        before, now = pair.now, _spectral_error(pair, seen, 1.0)
         share = pair.gone(now)
         if now < ALIGNED * before:
             detail = {"samples": round(pair.late, 3)}
@@ -180,6 +180,7 @@ def constant_offset(pair: Pair, x: Array, y: Array, gain: float) -> Array:
     share = round(min(power / whole, 1.0), 4)
     where = [int(c) + 1 for c in np.flatnonzero(offset)]
     pair.tell("dc", largest, "", share=share, detail={"offsets": offset.round(6).tolist(), "channels": where})
+    pair.offset = True
     pair.now = max(pair.now - power / max(sums.power(x), 1e-300), 0.0)
     return offset
 
@@ -202,7 +203,7 @@ def _constant(x: Array, y: Array, gain: float) -> Array:
 def _tell_gain(pair: Pair, r: filters.Response, seen: Spectra, gain: float) -> None:
     db = r.gain_db
     least = GAIN + (2.5 * r.certain if db < 0 else 0.3 * r.certain)
-    share = pair.gone(_spectral_error(seen, gain))
+    share = pair.gone(_spectral_error(pair, seen, gain))
     if abs(db) < least:
         return
     loudness = _target(pair, db)
@@ -230,7 +231,7 @@ def _tell_curve(pair: Pair, seen: Spectra, curve: Array, bell: tuple[int, int, f
         "equaliser",
         size,
         "dB",
-        share=pair.gone(_spectral_error(seen, gain * m)),
+        share=pair.gone(_spectral_error(pair, seen, gain * m)),
         detail={
             "low_hz": round(float(f[cuts[first]])),
             "high_hz": round(float(f[cuts[last + 1] - 1])),
@@ -243,12 +244,25 @@ def _tell_curve(pair: Pair, seen: Spectra, curve: Array, bell: tuple[int, int, f
 
 def _tell_low_pass(pair: Pair, low: filters.LowPass, seen: Spectra, gain: float, magnitude: Array) -> None:
     shape = gain * magnitude * (seen.frequencies < low.gone)
-    share = pair.gone(_spectral_error(seen, 1.0, gone=shape))
-    detail: dict[str, Any] = {"gone_hz": round(low.gone), "coded": bool(low.steep and not low.clean)}
+    share = pair.gone(_spectral_error(pair, seen, 1.0, gone=shape))
+    if not low.steep:
+        share = round((share or 0.0) + _own_delay(pair, low), 4)
+    detail: dict[str, Any] = {
+        "gone_hz": round(low.gone),
+        "steep": low.steep,
+        "coded": bool(low.steep and not low.clean),
+    }
     if low.rate and low.rate < 0.98 * pair.rate:
         pair.tell("rate conversion", low.corner, "Hz", share=share, detail={**detail, "rate_hz": low.rate})
     else:
         pair.tell("low-pass", low.corner, "Hz", share=share, detail=detail)
+
+
+def _own_delay(pair: Pair, low: filters.LowPass) -> float:
+    """Takes back a delay that is the filter's own; the share that it had."""
+    own = [f for f in pair.findings if f.cause == "delay" and 0 < (f.size or 0.0) < OWN_DELAY * 1000 / low.corner]
+    pair.findings[:] = [f for f in pair.findings if f not in own]
+    return sum(f.share or 0.0 for f in own)
 
 
 def _undone(y: Array, fraction: float, gain: float, offset: Array, frequencies: Array) -> Array:
@@ -286,12 +300,13 @@ def _turned(seen: Spectra, fraction: float) -> Spectra:
     )
 
 
-def _spectral_error(seen: Spectra, g: Any, gone: Any = None) -> float:
+def _spectral_error(pair: Pair, seen: Spectra, g: Any, gone: Any = None) -> float:
     """Energy of the test over g, less the reference, against the reference's; or of the test less the filtered
-    reference."""
+    reference. Without what an offset adds, which has been told."""
     xx, yy, xy = (z.real.sum(axis=0) for z in seen.totals())
     e = yy / g**2 + xx - 2 * xy / g if gone is None else yy + gone**2 * xx - 2 * gone * xy
-    return max(float(e.sum()), 0.0) / max(float(xx.sum()), 1e-300)
+    first = filters.LOWEST if pair.offset else 0
+    return max(float(e[first:].sum()), 0.0) / max(float(xx[first:].sum()), 1e-300)
 
 
 def _over_bins(seen: Spectra, db: Array) -> Array:

@@ -86,6 +86,21 @@ def products(a: Array, b: Array) -> tuple[list[float], list[float], list[float]]
     return sums[0], sums[1], sums[2]
 
 
+def thinned(x: Array, q: int) -> Array:
+    """Means of q values each, along the last axis; what is left over at the end is not there."""
+    cut = x.shape[1] // q * q
+    thin: Array = x[:, :cut].reshape(len(x), -1, q).mean(axis=2)
+    return thin
+
+
+def stretches(length: int, size: int, count: int, step: int = 1) -> list[tuple[int, int]]:
+    """First and last sample of so many stretches of this size, spread evenly, which begin at multiples of `step`; all
+    of it in one where it is no longer than these."""
+    if length <= count * size:
+        return [(0, length)]
+    return [(at, at + size) for at in (round(k * (length - size) / (count - 1) / step) * step for k in range(count))]
+
+
 def arranged(x: Array, hold: Sequence[int], turned: Collection[int] = ()) -> Array:
     """These channels of x, of which those that are `turned` are inverted. x itself where that changes nothing."""
     if list(hold) == list(range(len(x))) and not turned:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .envelopes import peak
+from .sums import thinned
 
 Array = NDArray[Any]
 
@@ -47,7 +48,7 @@ def tempo(ref: Array, test: Array, rate: int) -> Tempo | None:
     if x.std() == 0 or y.std() == 0:
         return None
     together, step = STEPS[0]
-    a, b = (_thinned(z, together) for z in (x, y))
+    a, b = (thinned(z, together) for z in (x, y))
     factors = SLOWER * np.exp(np.arange(round(np.log(FASTER / SLOWER) / step) + 1) * step)
     fits = {s: np.array([_fit(a, b, f, s)[0] for f in factors]) for s in (False, True)}
     shifted = bool(fits[True].max() > fits[False].max())
@@ -58,7 +59,7 @@ def tempo(ref: Array, test: Array, rate: int) -> Tempo | None:
         return None
     late = 0.0
     for together, step in STEPS[1:]:
-        a, b = (_thinned(z, together) for z in (x, y))
+        a, b = (thinned(z, together) for z in (x, y))
         near = factor * np.exp(step * np.arange(-AROUND, AROUND + 1))
         found = [_fit(a, b, f, shifted) for f in near]
         values = np.array([f[0] for f in found])
@@ -78,12 +79,6 @@ def _gain(ref: Array, test: Array, rate: int, factor: float, late: float) -> flo
     other = test[:, round((begin / factor + late) * rate) : round((end / factor + late) * rate)]
     powers = [float((z * z).mean(dtype=np.float64)) if z.size else 0.0 for z in (own, other)]
     return 10 * float(np.log10(powers[1] / powers[0])) if min(powers) > 0 else 0.0
-
-
-def _thinned(x: Array, together: int) -> Array:
-    cut = x.shape[1] // together * together
-    thin: Array = x[:, :cut].reshape(len(x), -1, together).mean(axis=2)
-    return thin
 
 
 def _levels(x: Array, rate: int) -> Array:

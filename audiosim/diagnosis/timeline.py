@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..dsp.excerpt import thinning
 from .finding import SHOWN, Cause, Finding, Place
-from .sums import room
+from .sums import room, thinned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-LOW = 8000  # Hz, about, at which delays are looked for
 WINDOW = 0.05  # s, that is compared as one
 FAINT = 1e-4  # of the loudest window, -40 dB: what is quieter belongs anywhere
 FLOOR = 1e-6, 0.25  # of a window's energy that is left unexplained where all is well, at least and at most;
@@ -25,6 +25,7 @@ USUAL = 80  # the percentile of what is
 UNMATCHED = 0.6  # cost of a window, from which on another delay is looked for
 LEAST = 0.25  # s of unmatched sound, for which it is
 GAP = 10  # matched windows, that do not end a stretch of unmatched ones
+OFF = 2  # windows, by which such a stretch may seem shorter than what is missing
 PIECE = 6.0  # s, that are looked for
 REACH = 8.0  # s either way
 SURE = 0.5  # correlation at the new delay
@@ -194,10 +195,10 @@ def moved(samples: Array, start: int, stop: int, late: int) -> Array:
     return np.pad(inside, ((0, 0), (lead, stop - start - lead - inside.shape[1])))
 
 
-def thinned(samples: Array, start: int, stop: int, q: int) -> Array:
+def _thin(samples: Array, start: int, stop: int, q: int) -> Array:
     """The mean of the channels, of q samples each, from start to stop; silence lies around the ends."""
-    mono = moved(samples, start, stop, 0).mean(axis=0, dtype=np.float64)
-    return np.asarray(mono[: mono.size // q * q].reshape(-1, q).mean(axis=1))
+    mono: Array = thinned(moved(samples, start, stop, 0).mean(axis=0, dtype=np.float64)[None], q)[0]
+    return mono
 
 
 class _Windows:
@@ -209,7 +210,7 @@ class _Windows:
 
     def __init__(self, ref: Array, test: Array, rate: int) -> None:
         self.ref, self.test, self.rate = ref, test, rate
-        self.q = max(rate // LOW, 1)
+        self.q = thinning(rate)
         self.window = max(round(WINDOW * rate / self.q), 16)
         self.size = self.window * self.q
         self.count = ref.shape[1] // self.size
@@ -229,7 +230,7 @@ class _Windows:
             yield first, self._rows(self.ref, first * self.size, last * self.size)
 
     def _rows(self, samples: Array, start: int, stop: int) -> Array:
-        rows = thinned(samples, start, stop, self.q).reshape(-1, self.window)
+        rows = _thin(samples, start, stop, self.q).reshape(-1, self.window)
         return np.asarray(rows - rows.mean(axis=1, keepdims=True))
 
     def look(self, delays: Iterable[int]) -> None:
@@ -302,6 +303,9 @@ def _search(seen: _Windows) -> None:
         run = _longest((costs.min(axis=0) > UNMATCHED) & ~tried)
         if run is None or run[2] * WINDOW < LEAST:
             return
+        if _is_missing(seen, costs, *run):
+            tried[run[0] : run[1]] = True
+            continue
         first, last = run[0], min(run[1], run[0] + round(PIECE / WINDOW))
         before = costs[:, max(first - GAP, 0) : first].sum(axis=1)
         found = _delays(seen, first, last, seen.delays[int(np.argmin(before))] if first else 0)
@@ -309,6 +313,16 @@ def _search(seen: _Windows) -> None:
         seen.look(new[: MOST - len(seen.delays)])
         if not new:
             tried[first : max(last - run[2] // 2, first + 1)] = True  # the rest may do alone
+
+
+def _is_missing(seen: _Windows, costs: Array, first: int, last: int, count: int) -> bool:
+    """Whether these windows were taken out, nearly all that do not match: the delay falls by as much from those before
+    to those behind them."""
+    if not (first and last < seen.count):
+        return False
+    before, behind = (costs[:, max(k, 0) : k + GAP].sum(axis=1).argmin() for k in (first - GAP, last))
+    missing = (seen.delays[before] - seen.delays[behind]) / seen.size
+    return bool(count - LEAST / WINDOW < missing <= last - first + OFF)
 
 
 def _longest(flags: Array) -> tuple[int, int, int] | None:
@@ -335,8 +349,8 @@ def _delays(seen: _Windows, first: int, last: int, about: int) -> list[int]:
     q, start, stop = seen.q, first * seen.size, last * seen.size
     reach = round(REACH * seen.rate / q)
     begin = start + about - reach * q
-    r = thinned(seen.ref, start, stop, q)
-    t = thinned(seen.test, begin, stop + about + reach * q, q)
+    r = _thin(seen.ref, start, stop, q)
+    t = _thin(seen.test, begin, stop + about + reach * q, q)
     r, t = r - r.mean(), t - t.mean()
     size = fft.next_fast_len(t.size, real=True)
     product = fft.irfft(fft.rfft(t, size) * np.conj(fft.rfft(r, size)), size)[: 2 * reach + 1]

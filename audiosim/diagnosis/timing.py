@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil, log10
+from math import ceil, inf, log10
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,20 @@ import numpy as np
 from . import envelopes, sums
 from .finding import Finding, Place
 from .pair import FEWEST, Pair
-from .spectra import Spectra, spectra
+from .spectra import Spectra
 from .tempo import PROVEN, tempo
 from .timeline import Piece, findings, pieces, together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..dsp.alignment import Delay
     from ..dsp.drift import Drift
 
     Array = NDArray[Any]
 
 SEARCH = 1.0  # s, of delays
-LOW = 8000  # Hz, about, at which delays are looked for first
-LONGEST = 20.0  # s, in which they are
+LONGEST = 20.0  # s, in which delays are looked for first, at a low rate
 ECHOES = 0.05  # s, within which peaks are one
 ALIKE = 0.9  # correlation without a delay, from which on none is looked for but of a few samples
 FRACTION = 1.0  # samples: a smaller delay may be an equaliser's
@@ -39,7 +39,8 @@ SPEEDS = 0.002, 0.12  # as parts: of these the lengths may tell
 CHANGES = 0.002  # of the length, below which there is no other tempo
 MANY = 2  # pieces, from which on they may be those of time stretching
 EVIDENT = 0.95  # likeness of levels at another tempo, that outdoes what the waveform says
-POOR = 0.9  # coherence, below which the clocks may differ
+POOR = 0.9  # coherence, below which the clocks may differ;
+MOSTLY = 0.6  # of the segments, that are aligned where they do not
 HEARD_LATE = 0.03  # s, of a delay beside another tempo
 GAIN_OF_POWER = 0.75  # dB, of a gain told by power alone
 CLIP = 1.0  # s by which lengths differ, from which on one may be a part of the other
@@ -56,9 +57,13 @@ def same_pieces(pair: Pair) -> bool:
     if len(cut) > MANY and _stretched(pair, EVIDENT):
         return False
     if cut:
-        joined, rest, kept = together(pair.a, pair.b, cut)
+        before = pair.a, pair.b
+        joined, rest, kept = together(*before, cut)
         unlike = sums.unlike(*sums.overlap(joined, rest, cut[0].late))
-        if unlike < ALL or not _one_clock(pair, unlike):
+        pair.a, pair.b = joined, rest
+        still = unlike < ALL or _course(pair.overlapping(cut[0].late)).still
+        pair.a, pair.b = before
+        if still or not _one_clock(pair, unlike):
             _join(pair, cut, joined, rest, kept, unlike)
     return True
 
@@ -141,16 +146,22 @@ def same_time(pair: Pair) -> bool:
 
 
 def _delay(pair: Pair) -> tuple[float, bool]:
-    """In samples; looked for at a low rate."""
-    from ..dsp import alignment
-
-    q = max(pair.rate // LOW, 1)
-    first, size = _loud(pair.a, round(LONGEST * pair.rate))
-    a, b = (_thinned(x[:, first : first + size], q) for x in (pair.a, pair.b))
-    limit, apart = ceil(SEARCH * pair.rate / q), ceil(ECHOES * pair.rate / q)
-    found = alignment.roughly(a, b, limit, apart)
+    """In samples."""
+    found = roughly(pair.a, pair.b, pair.rate)
     pair.strength = abs(found.correlation)
-    return found.samples * q, found.found
+    return found.samples, found.found
+
+
+def roughly(a: Array, b: Array, rate: int) -> Delay:
+    """Looked for at a low rate, where a is loud."""
+    from ..dsp import alignment
+    from ..dsp.excerpt import thinning
+
+    q = thinning(rate)
+    first, size = _loud(a, round(LONGEST * rate))
+    a, b = (sums.thinned(x[:, first : first + size], q) for x in (a, b))
+    found = alignment.roughly(a, b, ceil(SEARCH * rate / q), ceil(ECHOES * rate / q))
+    return replace(found, samples=found.samples * q)
 
 
 def _in_order(pair: Pair, late: int) -> None:
@@ -191,11 +202,10 @@ def _refined(pair: Pair, late: float) -> float | None:
     """The delay to a fraction of a sample, and the spectra at it. None where nothing is in common after all."""
     for _ in range(3):
         whole = round(late)
-        a, b = sums.overlap(pair.a, pair.b, whole)
-        if a.shape[1] < FEWEST:
+        if sums.overlap(pair.a, pair.b, whole)[0].shape[1] < FEWEST:
             return None
-        seen = spectra(a, b, pair.rate)
-        more = lag(pair, seen)
+        seen = pair.overlapping(whole)
+        more = lag(seen)
         late = whole + more
         if abs(more) <= 0.75:
             break
@@ -203,50 +213,67 @@ def _refined(pair: Pair, late: float) -> float | None:
     return late
 
 
-def lag(pair: Pair, seen: Spectra) -> float:
-    good = seen.good
+def lag(seen: Spectra) -> float:
+    """How late the test is, in samples, over all segments that are aligned."""
+    xy, weight = _phases(seen)
+    return float(seen.lag(xy * _signs(xy * weight), weight, seen.window / 4))
+
+
+def _phases(seen: Spectra) -> tuple[Array, Array]:
+    """The cross-spectrum of the segments that are aligned, [channel, bin], and how much each phase says."""
     xx, yy, xy = seen.totals()
     coherence = np.abs(xy) ** 2 / np.maximum(xx * yy, 1e-300)
-    chance = min(4 / max(int(seen.frames[good].sum()), 1), 0.9)
+    chance = min(4 / max(int(seen.frames[seen.good].sum()), 1), 0.9)
     coherence = np.clip((coherence - chance) / (1 - chance), 0, 1)
     coherence[:, :2] = 0
     coherence[:, -1:] = 0
     coherence *= xx > 1e-9 * xx.max()
-    signs = np.where(np.real(xy * coherence).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
-    weight = coherence / (1.001 - coherence)
-    pair.weight = weight
-    return float(seen.lag(xy * signs, weight, seen.window / 4))
+    return xy, coherence / (1.001 - coherence)
+
+
+def _signs(products: Array) -> Array:
+    """-1 of each channel whose products [channel, bin] are negative together, [channel, 1]."""
+    return np.where(products.real.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """Of the delay: late: samples at the start; slope: more of them a second; rest: median distance of the segments
+    from that line. even: whether it plainly rises or falls so. still: whether it plainly stays, so that no clocks
+    differ."""
+
+    late: float = 0.0
+    slope: float = 0.0
+    rest: float = inf
+    even: bool = False
+    still: bool = False
+
+
+def _course(seen: Spectra) -> _Course:
+    xy, weight = _phases(seen)
+    good, signs = np.flatnonzero(seen.good), _signs(xy * weight)
+    if good.size < 3:
+        return _Course()
+    turned = (seen.cross[k] * _signs(xy * seen.cross[k].conj()) * signs for k in good)
+    times, lags = seen.starts[good], np.array([seen.lag(z, weight, seen.window / 4) for z in turned])
+    late, slope, rest = _line(times, lags)
+    even = bool(abs(slope) * (times[-1] - times[0]) > max(TRENDS, 4 * rest))
+    return _Course(late, slope, rest, even, not even and rest < TRENDS and bool(seen.good.mean() > MOSTLY))
 
 
 def _clock(pair: Pair) -> None:
     """Clocks that differ: the delay changes evenly from segment to segment."""
-    seen = pair.seen
-    coherence = seen.coherences
-    good = seen.good
-    poor = good.mean() < 0.6 or float(np.median(coherence)) < POOR
-    lags = []
-    for s in np.flatnonzero(good):
-        xy = seen.cross[s]
-        turn = np.sign(np.real(seen.cross[good].sum(axis=0) * np.conj(xy)).sum(axis=1, keepdims=True))
-        lags.append(seen.lag(xy * np.where(turn < 0, -1, 1) * _signs(pair), pair.weight, seen.window / 4))
-    times = seen.starts[good]
-    late = slope = rest = change = 0.0
-    if len(lags) >= 3:
-        late, slope, rest = _line(times, np.array(lags))
-        change = abs(slope) * (times[-1] - times[0])
-    even = change > max(TRENDS, 4 * rest)
-    if (even or rest > SCATTERED or poor) and not _drifting(pair) and even:
-        _stretched_by(pair, 1 + slope / pair.rate, pair.whole + late)
-
-
-def _signs(pair: Pair) -> Any:
-    xy = pair.seen.cross.sum(axis=0)
-    return np.where(np.real(xy * pair.weight).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    seen, course = pair.seen, _course(pair.seen)
+    if course.still:
+        return
+    poor = seen.good.mean() < MOSTLY or float(np.median(seen.coherences)) < POOR
+    if (course.even or SCATTERED < course.rest < inf or poor) and not _drifting(pair) and course.even:
+        _stretched_by(pair, 1 + course.slope / pair.rate, pair.whole + course.late)
 
 
 def polarities(pair: Pair) -> Array:
     """-1 to 1 of each channel: whether what is coherent in both has the same sign."""
-    xy = pair.seen.cross.sum(axis=0) * pair.weight
+    xy = pair.seen.cross.sum(axis=0) * _phases(pair.seen)[1]
     turn = 2j * np.pi * np.arange(xy.shape[1]) / pair.seen.window * pair.fraction
     signs: Array = np.real(xy * np.exp(turn)).sum(axis=1) / np.maximum(np.abs(xy).sum(axis=1), 1e-300)
     return signs
@@ -443,13 +470,6 @@ def _line(t: Array, y: Array) -> tuple[float, float, float]:
     rest = y - slope * t
     level = float(np.median(rest))
     return level, slope, float(np.median(np.abs(rest - level)))
-
-
-def _thinned(x: Array, q: int) -> Array:
-    """At a q-th of the rate: means of q samples."""
-    cut = x.shape[1] // q * q
-    thin: Array = x[:, :cut].reshape(len(x), -1, q).mean(axis=2)
-    return thin
 
 
 def _loud(x: Array, length: int) -> tuple[int, int]:

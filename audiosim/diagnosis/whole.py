@@ -12,6 +12,7 @@ from . import coding, places, spectrum, sums, timing
 from .finding import SHOWN, Cause, Diagnosis, Finding
 from .null import bit_depth, null_test
 from .pair import FEWEST, Pair
+from .sums import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 SILENT = 1e-12  # mean square, -120 dBFS
-BLOCK = 1 << 18  # samples at a time
 JOINED = -8.0  # dB, that is left at most where pieces were joined rightly
 MONO = 1e-5, 1e-3  # energy of the difference of channels against their sum: none, and some
+MIXED, SAME_SOUND = 0.98, 0.5  # correlation of a mean of channels: it is what the other holds; or it is of that sound
+CLOSER = 0.3  # of what the mean leaves unexplained, that one channel alone leaves at most where it was the source
 DITHERED = 0.35  # RMS of the difference in steps, from which on it is more than rounding
 DROPPED = 0.02  # of the recording, from which on dropouts hide what a codec leaves
 SHAPED, BLUE = (6.0, 30.0), 2.6  # RMS and peak in steps of noise that was shaped; its steps, which of white noise are 2
@@ -157,13 +159,34 @@ def _same_format(pair: Pair) -> bool:
             return False
     if ref.channels != test.channels:
         detail = {"reference_channels": ref.channels, "test_channels": test.channels}
-        pair.tell("mono", detail=detail)
-        ref, test = (_averaged(s) for s in (ref, test))
+        ref, test, which = _as_one(ref, test)
+        pair.tell("mono", detail={**detail, **which})
     a, b = ref.samples, test.samples
     if a.dtype != b.dtype:
         a, b = (x.astype("float64", copy=False) for x in (a, b))
     pair.a, pair.b, pair.rate = a, b, rate
     return True
+
+
+def _as_one(ref: Signal, test: Signal) -> tuple[Signal, Signal, dict[str, Any]]:
+    """Both with one channel: the mean, or the one of several that holds what the other recording has."""
+    mixed = _averaged(ref), _averaged(test)
+    alike = _alike(*mixed)
+    several = ref if test.channels == 1 else test
+    if 1 in (ref.channels, test.channels):
+        each = [replace(several, samples=several.samples[c : c + 1]) for c in range(several.channels)]
+        sounding = [c for c, one in enumerate(each) if sums.varying(one.samples) > SILENT]
+        found = [_alike(ref, one) if several is test else _alike(one, test) for one in each] if alike < MIXED else []
+        best = sounding[0] if len(sounding) == 1 else int(np.argmax(found)) if found else 0
+        if len(sounding) == 1 or (found and 1 - found[best] < CLOSER * (1 - alike)):
+            pair = (ref, each[best]) if several is test else (each[best], test)
+            return *pair, {"channels": [best + 1], "of": several.channels}
+    return *mixed, {"mixed": alike > SAME_SOUND}
+
+
+def _alike(a: Signal, b: Signal) -> float:
+    """Correlation of two recordings of one channel, 0 to 1, whatever delay is between them."""
+    return abs(timing.roughly(a.samples, b.samples, a.rate).correlation)
 
 
 def _sounding(pair: Pair) -> bool:
@@ -269,7 +292,7 @@ def _again(pair: Pair) -> None:
     from .spectra import spectra
 
     pair.seen = spectra(pair.x, pair.y, pair.rate)
-    pair.late = pair.whole + timing.lag(pair, pair.seen)
+    pair.late = pair.whole + timing.lag(pair.seen)
 
 
 def _source(a: Array, b: Array) -> int | None:

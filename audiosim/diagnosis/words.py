@@ -281,9 +281,16 @@ def _copied(f: Finding) -> str:
 
 
 def _mono(f: Finding) -> str:
-    """detail: reference_channels, test_channels where they differ."""
-    before, after = f.detail["reference_channels"], f.detail.get("test_channels")
-    if after is None or (before == 2 and after == 1):
+    """detail: reference_channels; where they differ: test_channels, and channels, the only one of as many as `of` which
+    holds what the other recording has, or mixed, whether their mean does."""
+    d = f.detail
+    before, after = d["reference_channels"], d.get("test_channels")
+    if "channels" in d:
+        one = _channels(d["channels"], d["of"])
+        return (
+            f"the test is {one} of the reference" if after == 1 else f"only {one} of the test holds the mono reference"
+        )
+    if after is None or (before == 2 and after == 1 and d.get("mixed", True)):
         return "the test is a mono mix of the stereo reference"
     return f"the test has {after} {'channel' if after == 1 else 'channels'}, the reference {before}"
 
@@ -302,10 +309,11 @@ def _rate_conversion(f: Finding) -> str:
 
 
 def _low_pass(f: Finding) -> str:
-    """detail: gone_hz; coded, whether the rest has a codec's noise."""
+    """detail: gone_hz; steep; coded, whether the rest has a codec's noise."""
     hz = f.size or 0.0
     if not f.detail["coded"]:
-        return f"a low-pass at {_hertz(hz)}: nothing above {_hertz(f.detail['gone_hz'])}"
+        gone = _hertz(f.detail["gone_hz"])
+        return f"a low-pass at {_hertz(hz)}{': nothing above' if f.detail.get('steep') else ', 20 dB down at'} {gone}"
     as_by = next(
         (f", as MP3 at {rate} leaves it" for low, high, rate in _MP3 if low <= hz < high), ", as a codec leaves it"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.kernel import exact_kernel, kernel
+from ..engine.lanes import dot
 from ..engine.stream import read
 
 Array = NDArray[Any]
@@ -81,8 +82,5 @@ def _peak(x: Array, taps: Array) -> float:
     for n in range(ARM - 1, x.size - ARM):
         highest = max(highest, abs(x[n]))
         for phase in range(len(taps)):
-            total = 0.0
-            for k in range(2 * ARM):
-                total += taps[phase, k] * x[n - ARM + 1 + k]
-            highest = max(highest, abs(total))
+            highest = max(highest, abs(dot(taps[phase], x[n - ARM + 1 : n + ARM + 1])))
     return highest

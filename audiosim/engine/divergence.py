@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .elementary import bits_of, exponentials, logarithms
 from .kernel import exact_kernel, kernel
+from .lanes import dot
 
 Array = NDArray[Any]
 
@@ -53,12 +54,7 @@ def project(values: Array, starts: Array, stops: Array, weights: Array, out: Arr
         for f in range(values.shape[1]):
             row = values[s, f]
             for b in range(starts.size):
-                w = weights[b, starts[b] : stops[b]]
-                v = row[starts[b] : stops[b]]
-                total = row.dtype.type(0)
-                for i in range(w.size):
-                    total += w[i] * v[i]
-                out[s, f, b] = total
+                out[s, f, b] = dot(row[starts[b] : stops[b]], weights[b, starts[b] : stops[b]])
 
 
 _EXPONENT = 52  # bits of a float64 below its exponent

@@ -46,7 +46,8 @@ def product(a: Array, b: Array, rows: int, across: bool = False) -> Array:
     several, common, columns = b.shape
     if numba.config.DISABLE_JIT:
         plain = a.swapaxes(2, 3).reshape(len(a), -1, common)[:, :rows]
-        found: Array = np.repeat(plain, several // len(a), axis=0) @ b
+        groups = b.reshape(len(a), -1, common, columns)
+        found: Array = (plain[:, None] @ groups).reshape(several, rows, columns)
         return np.ascontiguousarray(found.swapaxes(0, 1)) if across else found
     out = np.empty((rows, several, columns) if across else (several, rows, columns), b.dtype)
     steps = (columns, several * columns) if across else (rows * columns, columns)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .reading import reading
+from .rows import Row
 from .verdict import TIME
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
-    from .rows import Row
     from .summary import Summary
 
 MOST = 0.5  # of the difference, that a cause must make to be the reason

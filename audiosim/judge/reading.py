@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-if TYPE_CHECKING:
-    from .rows import Row
+from .rows import Row, number
 
 Kind = Literal["official", "measured", "listeners"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -118,8 +117,6 @@ def scale_of(metric: str, options: Row | None = None) -> Scale | None:
 
 def reading(row: Row) -> Reading | None:
     """What the value of a row of results means; None where nothing is known of it."""
-    from .rows import number
-
     value = number(row)
     return None if isnan(value) else of_value(row["metric"], value, row["options"], row["reason"])
 

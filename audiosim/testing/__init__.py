@@ -134,8 +134,9 @@ class Similarity:
     def page(self) -> str | None:
         """The report as HTML, to look at and listen to; None where there is nothing to see or it takes long."""
         from ..comparison import compare_signals
+        from ..judge.assembly import pair_row
         from ..judge.gates import row
-        from ..judge.rows import flat, pair_row
+        from ..judge.rows import flat
         from ..report import page
 
         done = self.comparison

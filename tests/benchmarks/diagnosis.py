@@ -160,10 +160,18 @@ def cost(lengths: Sequence[float]) -> None:
     own = np.tile(SIGNALS["music"].make(rate, 10.0, 1), (1, round(max(lengths) / 10))).astype(np.float32)
     rng = np.random.default_rng(1)
     own += 1e-3 * rng.standard_normal(own.shape, dtype=np.float32)  # so that it does not repeat itself
+
+    def noisy(x: Any) -> Any:
+        return x + 0.003 * rng.standard_normal(x.shape, dtype=np.float32)
+
+    def cut(x: Any) -> Any:
+        return np.concatenate((x[:, : x.shape[1] // 3], x[:, x.shape[1] // 3 + rate :]), axis=1)
+
     tests: dict[str, Callable[[Any], Any]] = {
-        "noise": lambda x: x + 0.003 * rng.standard_normal(x.shape, dtype=np.float32),
+        "noise": noisy,
         "late and louder": lambda x: np.pad(np.float32(1.3) * x, ((0, 0), (1105, 0))),
-        "a cut": lambda x: np.concatenate((x[:, : x.shape[1] // 3], x[:, x.shape[1] // 3 + rate :]), axis=1),
+        "a cut": cut,
+        "a cut beside noise": lambda x: noisy(cut(x)),
         "clipped": lambda x: np.clip(x, -0.2, 0.2),
     }
     for change in tests.values():  # compiles

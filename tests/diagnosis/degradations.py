@@ -529,7 +529,7 @@ DEGRADATIONS: dict[str, Degradation] = {
 # What is no cause, or only that of `allowed`
 
 
-def coded(x: Array, rate: int, format: str, subtype: str, quality: float) -> Array:
+def coded(x: Array, rate: int, format: str, subtype: str, quality: float | None) -> Array:
     """Through a codec of libsndfile and back, aligned by its own delay, as long as it was."""
     import soundfile
 

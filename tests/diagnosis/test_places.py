@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
-from audiosim.diagnosis import Finding, Place, diagnose
+from audiosim.diagnosis import Finding, Place, clipping, diagnose, timeline, timing
 from audiosim.diagnosis.places import Aligned, find
 from audiosim.signal import Signal
 from tests.diagnosis import degradations
@@ -82,6 +83,26 @@ def test_clipping_is_told_with_its_level(speech: Any) -> None:
     assert told["clipping"].size == pytest.approx(20 * np.log10(most), abs=0.1)
 
 
+def test_a_clipped_peak_is_one_place_wherever_blocks_end(speech: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.clip(speech, -0.1, 0.1)
+    whole = diagnosed(speech, y)["clipping"]
+    monkeypatch.setattr(clipping, "BLOCK", 1001)
+    assert diagnosed(speech, y)["clipping"] == whole
+
+
+def test_many_clipped_peaks_take_little_memory() -> None:
+    size = 500_000
+    runs = np.stack([4 * np.arange(size), 2 + np.arange(size) % 2])
+    of = clipping.Clipped(0.5, 0.5, True, runs)
+    tracemalloc.start()
+    told = clipping.finding([of], RATE, (0.0, 0.0), None, shown=3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < runs.nbytes
+    assert (told.count, told.detail["samples"]) == (size, int(runs[1].sum()))
+    assert [round(p.start * RATE) for p in told.places] == [4, 12, 20]  # the first of the longest
+
+
 @pytest.mark.parametrize("seconds", [0.25, 0.512])
 def test_silence_that_was_inserted(speech: Any, seconds: float) -> None:
     at, more = loud(speech, 1)[0], round(seconds * RATE)
@@ -101,6 +122,21 @@ def test_what_is_missing(speech: Any, seconds: float, cause: str) -> None:
     assert place.start == pytest.approx(at / RATE, abs=0.01)
     assert place.end - place.start == pytest.approx(seconds, abs=0.001)
     assert "missing" in told[cause].sentence
+
+
+@pytest.mark.parametrize(("module", "name", "noise"), [(timeline, "_delays", 0.0), (timing, "_search", 0.003)])
+def test_a_cut_needs_no_search(
+    speech: Any, module: Any, name: str, noise: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lengths tell what is missing, and the pieces' own delays that no clocks differ."""
+
+    def search(*_: Any) -> None:
+        raise AssertionError("searched")
+
+    monkeypatch.setattr(module, name, search)
+    y = without(speech, 2 * RATE, 0.6)
+    y = y + noise * np.random.default_rng(1).standard_normal(y.shape)
+    assert "edit" in diagnosed(speech, y)
 
 
 @pytest.mark.parametrize(("seconds", "at"), [(0.06, 4.52), (0.6, 2.0), (0.6, 3.2)])
@@ -213,6 +249,26 @@ def test_reverberation(speech: Any) -> None:
     told = found(speech, y)
     assert set(told) == {"reverberation"}
     assert told["reverberation"].size == pytest.approx(0.5, rel=0.4)
+
+
+def test_a_tail_in_silent_pauses_is_no_noise(speech: Any) -> None:
+    x = speech.copy()
+    for at in range(0, x.shape[1], RATE):
+        x[:, at : at + round(0.4 * RATE)] = 0
+    y = degradations.reverberation(x, RATE, 2.0, np.random.default_rng(1)).samples
+    assert set(found(x, y)) == {"reverberation"}
+
+
+def test_tails_that_change_all_the_time_are_no_room(speech: Any) -> None:
+    """As of a codec, whose noise comes after what it follows, within its frame."""
+    rng = np.random.default_rng(3)
+    y, size, n = speech.copy(), round(0.1 * RATE), round(0.3 * RATE)
+    for at in range(0, speech.shape[1] - size - n, size):
+        tail = rng.standard_normal(n) * 10 ** (-2 * np.arange(n) / n)
+        tail[: round(0.02 * RATE)] = 0
+        tail *= 0.35 / np.sqrt((tail**2).sum())
+        y[0, at : at + size + n - 1] += np.convolve(speech[0, at : at + size], tail)
+    assert "reverberation" not in found(speech, y)
 
 
 def test_every_cause_of_places_has_words() -> None:

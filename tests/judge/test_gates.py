@@ -12,7 +12,8 @@ import pytest
 from audiosim.comparison import compare_signals
 from audiosim.errors import UsageError
 from audiosim.judge import gates
-from audiosim.judge.rows import result_row, to_json
+from audiosim.judge.assembly import result_row
+from audiosim.judge.rows import to_json
 from audiosim.match import Policy
 from audiosim.result import Result, Scale, undefined
 from audiosim.signal import Signal

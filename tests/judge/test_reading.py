@@ -11,9 +11,10 @@ import pytest
 from audiosim import metrics
 from audiosim.diagnosis import Diagnosis, Finding
 from audiosim.judge import contradiction, reading, summary
+from audiosim.judge.assembly import result_row
 from audiosim.judge.explain import card_parts
 from audiosim.judge.reading import WIDEST, of_value, scale_of, scales
-from audiosim.judge.rows import result_row, strict
+from audiosim.judge.rows import strict
 from audiosim.judge.verdict import RULE_VERSION
 from audiosim.presets import PRESETS
 from audiosim.result import IDENTICAL, Result

@@ -10,7 +10,8 @@ import pytest
 
 from audiosim import compare, metrics
 from audiosim.judge import gates
-from audiosim.judge.rows import composed, extreme, number, per_channel, result_row, to_json
+from audiosim.judge.assembly import result_row
+from audiosim.judge.rows import composed, extreme, number, per_channel, to_json
 from audiosim.result import IDENTICAL, Result
 from audiosim.testing.signals import speech_like
 

@@ -48,6 +48,15 @@ def test_samples_that_are_missing_at_the_end_are_a_difference() -> None:
     assert real(SPEECH[:, :-1]).level not in ("identical", None)
 
 
+@pytest.mark.parametrize("silent", ["reference", "test"])
+@pytest.mark.parametrize("level", [1.0, 3e-5])
+def test_silence_against_sound_is_different(silent: str, level: float) -> None:
+    sounds = [SPEECH * level, SPEECH * 0]
+    said = real(*(sounds if silent == "reference" else sounds[::-1]))
+    assert said.level == "different"
+    assert f"the {silent} is silent" in said.reasons
+
+
 def test_rounding_to_16_bits_is_equivalent_and_to_8_is_not() -> None:
     rng = np.random.default_rng(0)
 

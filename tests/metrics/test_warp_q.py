@@ -10,8 +10,8 @@ import pytest
 
 from audiosim import compare, load
 from audiosim.errors import UsageError
+from audiosim.judge.assembly import result_row
 from audiosim.judge.explain import explain
-from audiosim.judge.rows import result_row
 from audiosim.metrics import warp_q as module
 from audiosim.result import Result
 from audiosim.signal import Signal

@@ -9,7 +9,8 @@ import pytest
 
 from audiosim.comparison import Comparison, compare_signals
 from audiosim.judge import gates
-from audiosim.judge.rows import flat, pair_row
+from audiosim.judge.assembly import pair_row
+from audiosim.judge.rows import flat
 from audiosim.match import Policy
 from audiosim.signal import Signal
 from audiosim.testing.signals import affordable, noise

@@ -1,61 +1,20 @@
 """Partial loudness: its plain formula, and what listeners just notice, within a factor of two of what is published.
 
-A difference is just noticeable where `sensation` is 3 dB: its loudest 80 ms are as loud as a sound at its threshold.
+`tests/benchmarks/psychophysics.py` finds thresholds, and prints them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from audiosim import metrics
 from audiosim.hearing import loudness, scales
 from audiosim.models.auditory import partial_loudness as model
-from audiosim.testing.signals import COMPILED, Array, affordable
+from audiosim.testing.signals import COMPILED, affordable
+from tests.benchmarks import psychophysics
+from tests.benchmarks.psychophysics import RATE
 
-RATE = 48000
-JUST = 10 * np.log10(2)
-HALF = RATE // 2
 compiled = pytest.mark.skipif(not COMPILED, reason="searches for thresholds are too long for uncompiled kernels")
-measured = metrics.get("auditory").compute
-
-
-def heard(ref: Array, test: Array) -> bool:
-    return measured(ref[None], test[None], RATE, form="audibility").details["sensation"] >= JUST
-
-
-def tone(f: float, level: float, samples: int = HALF, start: float = 0.0, seconds: float | None = None) -> Array:
-    """With ramps of 5 ms; a full-scale sine is 90 dB SPL."""
-    x = np.zeros(samples)
-    count = samples if seconds is None else round(seconds * RATE)
-    ramp = 0.5 - 0.5 * np.cos(np.pi * np.arange(RATE // 200) / (RATE // 200))
-    wave = 10 ** ((level - 90) / 20) * np.sin(2 * np.pi * f * np.arange(count) / RATE)
-    wave[: ramp.size] *= ramp
-    wave[-ramp.size :] *= ramp[::-1]
-    first = round(start * RATE)
-    x[first : first + count] = wave
-    return x
-
-
-def white(spectrum_level: float) -> Array:
-    """So many dB SPL per Hz."""
-    sine = 10 ** ((spectrum_level - 90) / 20) / np.sqrt(2)
-    return sine * np.sqrt(RATE / 2) * np.random.default_rng(1).standard_normal(HALF)
-
-
-def just(pair: Callable[[float], tuple[Array, Array]], low: float, high: float) -> float:
-    """The least x from which on the pair is told apart."""
-    for _ in range(9):
-        middle = (low + high) / 2
-        low, high = (low, middle) if heard(*pair(middle)) else (middle, high)
-    return middle
-
-
-def added(masker: Array, *where: float) -> Callable[[float, float], float]:
-    """Level of a tone that is just heard beside a masker; where: its start and length in seconds."""
-    return lambda f, highest: just(lambda level: (masker, masker + tone(f, level, masker.size, *where)), -20, highest)
 
 
 def within_a_factor_of_two(found: float, published: float) -> bool:
@@ -134,9 +93,9 @@ def test_parts_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
 @compiled
 @pytest.mark.parametrize("f", [100, 250, 500, 1000, 2000, 4000, 8000])
 def test_threshold_in_quiet(f: float) -> None:
-    """Terhardt 1979, Hearing Research 1, 155-182, eq. 1; a factor of two of power is 3 dB."""
-    quiet = 3.64 * (f / 1000) ** -0.8 - 6.5 * np.exp(-0.6 * (f / 1000 - 3.3) ** 2) + 1e-3 * (f / 1000) ** 3.6
-    assert added(np.zeros(HALF))(f, 60) == pytest.approx(quiet, abs=3.01)
+    """A factor of two of power is 3 dB."""
+    found, published = psychophysics.quiet(f)
+    assert found == pytest.approx(published, abs=3.01)
 
 
 @compiled
@@ -144,17 +103,17 @@ def test_simultaneous_masking() -> None:
     """A tone near a tone of 60 dB: masking lies between 5 and 20 dB below the masker (Egan and Hake 1950, JASA 22,
     622-630). Beside white noise critical ratios are 20 dB at 2 kHz (Hawkins and Stevens 1950, JASA 22, 6-13): those
     here are lower, the same noise being there without the tone, but not by more than 10 dB."""
-    assert 40 < added(tone(1000, 60))(1100, 80) < 55
-    assert 10 <= added(white(20))(2000, 80) - 20 <= 20
+    assert 40 < psychophysics.beside_tone(1100, 60) < 55
+    assert 10 <= psychophysics.beside_noise(2000) <= 20
 
 
 @compiled
 def test_upward_spread_of_masking() -> None:
     """Above the masker masking grows by 2 dB per dB (Bacon et al. 1999, JASA 106, 341-350), and below it spreads far
     less (Wegel and Lane 1924, Physical Review 23, 266-285)."""
-    low, high = (added(tone(1000, level))(2000, 100) for level in (75, 85))
+    low, high = (psychophysics.beside_tone(2000, level) for level in (75, 85))
     assert within_a_factor_of_two((high - low) / 10, 2.0)
-    assert high > added(tone(1000, 85))(500, 100) + 30
+    assert high > psychophysics.beside_tone(500, 85) + 30
 
 
 @compiled
@@ -162,61 +121,40 @@ def test_forward_and_backward_masking() -> None:
     """Jesteadt, Bacon and Lehman 1982, JASA 71, 950-962: after a masker of 80 dB at 1 kHz thresholds are raised by some
     20 dB at 10 ms, and growth is far below 1 dB per dB. Backward masking is over within 20 ms (Elliott 1962, JASA 34,
     1108-1115), before forward masking is."""
-    samples = round(0.6 * RATE)
-    alone = added(np.zeros(samples), 0.3, 0.01)(1000, 90)
-
-    def after(level: float, delay: float) -> float:
-        return added(tone(1000, level, samples, 0.05, 0.2), 0.25 + delay, 0.01)(1000, 90) - alone
-
-    def before(delay: float) -> float:
-        return added(tone(1000, 80, samples, 0.25, 0.2), 0.24 - delay, 0.01)(1000, 90) - alone
-
-    shifts = [after(80, delay) for delay in (0.01, 0.02, 0.04, 0.15)]
+    shifts = [psychophysics.after(80, delay) for delay in (0.01, 0.02, 0.04, 0.15)]
     assert within_a_factor_of_two(shifts[0], 20)
     assert shifts == sorted(shifts, reverse=True)
     assert shifts[-1] < 1
-    assert (after(80, 0.01) - after(60, 0.01)) / 20 < 0.6
-    assert before(0.02) < 3 < before(0.005)
-    assert before(0.02) < after(80, 0.02)
+    assert (shifts[0] - psychophysics.after(60, 0.01)) / 20 < 0.6
+    late = psychophysics.before(80, 0.02)
+    assert late < 3 < psychophysics.before(80, 0.005)
+    assert late < shifts[1]
 
 
 @compiled
 def test_just_noticeable_changes_of_level() -> None:
-    """Of a tone at 1 kHz: dI / I = 0.463 (I / I0)^-0.072 (Jesteadt, Wier and Green 1977, JASA 61, 169-177). Of white
-    noise some 0.5 dB (Miller 1947, JASA 19, 609-619)."""
+    """Of a tone (Jesteadt, Wier and Green 1977, JASA 61, 169-177), and of white noise (Miller 1947, JASA 19,
+    609-619)."""
     for level in (20, 40, 60, 80):
-        published = 10 * np.log10(1 + 0.463 * 10 ** (-0.0072 * level))
-        found = just(lambda d, at=level: (tone(1000, at), tone(1000, at + d)), 0, 6)
-        assert within_a_factor_of_two(found, published), level
-    noise = white(20)
-    assert within_a_factor_of_two(just(lambda d: (noise, noise * 10 ** (d / 20)), 0, 6), 0.5)
+        assert within_a_factor_of_two(*psychophysics.level_of_tone(level)), level
+    assert within_a_factor_of_two(psychophysics.level_of_noise(), 0.5)
 
 
 @compiled
 def test_just_noticeable_changes_of_frequency() -> None:
     """0.2 % at 1 kHz, about 0.3 % at 4 kHz (Wier, Jesteadt and Green 1977, JASA 61, 178-184; Moore 2012, ch. 6)."""
     for f, published in ((1000, 0.2), (4000, 0.3)):
-        found = just(lambda d, f=f: (tone(f, 60), tone(f * (1 + d / 100), 60)), 0, 5)
-        assert within_a_factor_of_two(found, published), f
+        assert within_a_factor_of_two(psychophysics.frequency(f), published), f
 
 
 @compiled
 def test_gaps_in_noise() -> None:
     """2 to 3 ms in broadband noise (Plomp 1964, JASA 36, 277-282)."""
-    noise = white(30)
-
-    def cut(ms: float) -> tuple[Array, Array]:
-        y = noise.copy()
-        y[HALF // 2 : HALF // 2 + round(ms * RATE / 1000)] = 0
-        return noise, y
-
-    assert within_a_factor_of_two(just(cut, 0, 10), 2.5)
+    assert within_a_factor_of_two(psychophysics.gap(), 2.5)
 
 
 @compiled
 def test_modulation_transfer() -> None:
     """Of broadband noise (Viemeister 1979, JASA 66, 1364-1380): 20 lg m is some -25 dB at 4 and 16 Hz, -22 at 64."""
-    noise, t = white(30), np.arange(HALF) / RATE
     for f, published in ((4, -25), (16, -25), (64, -22)):
-        found = just(lambda m, f=f: (noise, noise * (1 + m * np.sin(2 * np.pi * f * t))), 0, 0.5)
-        assert within_a_factor_of_two(found, 10 ** (published / 20)), f
+        assert within_a_factor_of_two(psychophysics.modulation(f), 10 ** (published / 20)), f
