@@ -92,6 +92,7 @@ def stand_in_networks(monkeypatch: pytest.MonkeyPatch, random_networks: Path) ->
     monkeypatch.setattr(weights, "find", find)
     for module in (onnx, musicnn):
         monkeypatch.setattr(module, "network", stand_ins.network)
+    monkeypatch.setattr(onnx, "halves", stand_ins.halves)
     monkeypatch.setattr(embedding, "_held", lambda embedder, _: embedder)  # to the vector of the trained one
 
 
