@@ -77,6 +77,7 @@ class Promises:
     identity_tolerance: float = 0.0  # how much better than an identical file a degraded one may score
     # per_band and per_time hold the metric there, or the share of the error energy there
     profile: Literal["local", "share"] = "local"
+    profile_free: bool = False  # the profile comes with the value at no further cost, so that batch always asks for it
     profile_unit: str | None = None  # of per_band and per_time, where they hold something else than the value
     # sum of the map is: value, value**2, 10**(-value/10), 10**(value/10), or 1; none: there are no bands and no map
     map: Literal["sum", "sqrt", "db", "level", "share", "none"] = "sum"

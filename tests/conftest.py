@@ -45,12 +45,12 @@ class Done:
 
 
 @pytest.fixture(autouse=True)
-def bare_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def bare_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No AUDIOSIM_* variable, no configuration file of the user, no forced colours."""
     for name in list(os.environ):
         if name.startswith("AUDIOSIM_") or name in ("NO_COLOR", "FORCE_COLOR", "_AUDIOSIM_COMPLETE"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +92,7 @@ def stand_in_networks(monkeypatch: pytest.MonkeyPatch, random_networks: Path) ->
     monkeypatch.setattr(weights, "find", find)
     for module in (onnx, musicnn):
         monkeypatch.setattr(module, "network", stand_ins.network)
+    monkeypatch.setattr(onnx, "halves", stand_ins.halves)
     monkeypatch.setattr(embedding, "_held", lambda embedder, _: embedder)  # to the vector of the trained one
 
 

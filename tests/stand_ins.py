@@ -39,12 +39,23 @@ def _p808(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
     return [np.array([[_rating(x.mean(), x.std())]], np.float32)]
 
 
-def _plcmos(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
-    x, rater = inputs["degraded_audio"], inputs["rater_embed"]
-    assert x.shape[::3] == (1, 257)
-    assert rater.shape == (1, 64)
-    assert x.dtype == rater.dtype == np.float32
-    return [np.array([_rating(x.mean() / 10, x.std(), 0.1 * rater.mean())], np.float32)]
+def halves(path: Path, tensor: str) -> Any:
+    """Those of PLCMOS."""
+
+    def hear(inputs: Mapping[str, Array]) -> list[Array]:
+        x = inputs["degraded_audio"]
+        assert x.shape[::3] == (1, 257)
+        assert x.dtype == np.float32
+        return [np.full((2, 1, 3), np.mean([x.mean() / 10, x.std()]), np.float32)]
+
+    def judge(inputs: Mapping[str, Array]) -> list[Array]:
+        heard, raters = inputs[tensor], inputs["rater_embed"]
+        assert heard.shape == (2, len(raters), 3)
+        assert raters.shape == (15, 64)
+        assert heard.dtype == raters.dtype == np.float32
+        return [np.array([_rating(x.mean(), 0.1 * y.mean()) for x, y in zip(heard[0], raters, strict=True)])]
+
+    return hear, judge
 
 
 def _musicnn(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
@@ -58,6 +69,5 @@ def _musicnn(inputs: Mapping[str, Array], outputs: Any = None) -> list[Array]:
 NETWORKS = {
     "dnsmos-p835": _p835,
     "dnsmos-p808": _p808,
-    "plcmos": _plcmos,
     "musicnn-mtt": _musicnn,
 }

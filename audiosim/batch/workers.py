@@ -377,8 +377,8 @@ class Bench:
         from ..engine.cache import caching
 
         pair, terms = job.pair, self.terms
-        # networks tell where at no cost, and would have to run again for the second at which the worst pairs are worst
-        told = job.where or all(metrics.get(metrics.parse(s).name).card.family == "trained" for s in job.specs)
+        # what tells where at no cost would else be computed again for the second at which the worst pairs are worst
+        told = job.where or all(metrics.get(metrics.parse(s).name).card.profile_free for s in job.specs)
         detail: Detail = "profile" if told else terms.detail
         bands = "bins" if terms.bins else None
         judges = terms.judges(pair, job.specs) and not job.where

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         gram as gram,
         kernel as kernel,
         lanes as lanes,
+        memory as memory,
         moments as moments,
         pairwise as pairwise,
         parts as parts,

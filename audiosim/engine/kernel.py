@@ -50,16 +50,21 @@ def exact_kernel(function: F) -> F:
     return _compile(function, False)
 
 
+def vector_kernel(function: F) -> F:
+    """As exact_kernel, of a text with vectors of longest_vector(): those that a package carries may be shorter."""
+    return _compile(function, False, carried=longest_vector() == 32)
+
+
 def kernel_of(function: F, *sources: str) -> F:
     """As kernel, of a function that also depends on other files than its own."""
     return _compile(function, {"reassoc", "nsz"}, sources)
 
 
-def _compile(function: F, fastmath: Any, sources: Iterable[str] = ()) -> F:
+def _compile(function: F, fastmath: Any, sources: Iterable[str] = (), carried: bool = True) -> F:
     """Machine code goes to a folder of our own: beside the source it may not be writable, and numba would not notice a
     change in a kernel of another file that this one calls.
 
-    sources: files that the function depends on beside its own.
+    sources: files that the function depends on beside its own. carried: whether the package's own machine code will do.
     """
     with _setting:
         ours = not numba.config.CACHE_DIR
@@ -76,7 +81,7 @@ def _compile(function: F, fastmath: Any, sources: Iterable[str] = ()) -> F:
                 pipeline_class=_Compiler,
             )
             if folder and not numba.config.DISABLE_JIT:
-                compiled._cache = _Cache(function, Path(folder).name if ours else "")
+                compiled._cache = _Cache(function, Path(folder).name if ours and carried else "")
         finally:
             if ours:
                 numba.config.CACHE_DIR = ""
@@ -93,6 +98,17 @@ def carried() -> Path | None:
     except RuntimeError:
         return None
     return folder if all(features.get(name) for name in TARGET_NEEDS) else None
+
+
+@cache
+def longest_vector() -> int:
+    """Bytes of a vector on the processor that kernels are compiled for: 64 where it has AVX-512, else 32."""
+    if numba.config.CPU_NAME or numba.config.CPU_FEATURES:
+        return 64 if "+avx512f" in (numba.config.CPU_FEATURES or "") else 32
+    try:
+        return 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
+    except RuntimeError:
+        return 32
 
 
 def build_folder() -> Path:

@@ -2,11 +2,14 @@
 cores, which takes small products many times as long.
 
 Rows of the first matrix and columns of the second are packed into strips, so that a tile of TALL rows and WIDE vectors
-of columns stays in registers while it is summed over what the two have in common.
+of columns stays in registers while it is summed over what the two have in common. Each number is summed by itself and
+in order, so the length of a vector changes no bit.
 """
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 import numba
@@ -14,21 +17,25 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from .kernel import exact_kernel, kernel
-from .vectors import BYTES, codelet, folded
+from . import vectors
+from .kernel import longest_vector, vector_kernel
+from .vectors import folded
 
 Array = NDArray[Any]
 
-TALL, WIDE = 4, 3  # of a tile: 12 sums, 3 vectors and a number, which the 16 registers of AVX hold
+BYTES = longest_vector()
+TALL, WIDE = 4, 4 if BYTES == 64 else 3  # of a tile: of 16 registers 12 sums, 3 vectors, a number; AVX-512 has 32
 CACHE = 1 << 18  # bytes of rows that meet one strip of columns after the other
+
+_codelet = partial(vectors.codelet, size=BYTES)
 
 
 def packed(a: Array) -> Array:
     """The rows of matrices a [matrix, row, common] in strips [matrix, strip, common, TALL], zeros at the end."""
     matrices, rows, common = a.shape
-    found = np.zeros((matrices, -(-rows // TALL) * TALL, common), a.dtype)
-    found[:, :rows] = a
-    return np.ascontiguousarray(found.reshape(matrices, -1, TALL, common).swapaxes(2, 3))
+    if rows % TALL:
+        a = np.pad(a, ((0, 0), (0, -rows % TALL), (0, 0)))
+    return np.ascontiguousarray(a.reshape(matrices, -1, TALL, common).swapaxes(2, 3))
 
 
 def product(a: Array, b: Array, rows: int, across: bool = False) -> Array:
@@ -67,18 +74,31 @@ def strips(b: Array) -> Array:
     `times`, where one matrix is multiplied again and again."""
     common, columns = b.shape
     wide = WIDE * (BYTES // b.itemsize)
-    found = np.zeros((common, -(-columns // wide) * wide), b.dtype)
-    found[:, :columns] = b
-    return np.ascontiguousarray(found.reshape(common, -1, wide).swapaxes(0, 1))
+    whole, rest = divmod(columns, wide)
+    out = _aligned((whole + (rest > 0), common, wide), b.dtype)
+    out[:whole] = b[:, : whole * wide].reshape(common, whole, wide).swapaxes(0, 1)
+    out[whole:, :, rest:] = 0
+    out[whole:, :, :rest] = b[:, whole * wide :]
+    return out
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array of which a vector lies in one line of the cache, and is loaded at once."""
+    size, spare = math.prod(shape), BYTES // dtype.itemsize
+    memory = np.empty(size + spare, dtype)
+    first = -memory.ctypes.data % BYTES // dtype.itemsize
+    return memory[first : first + size].reshape(shape)
 
 
 def times(x: Array, b: Array, columns: int) -> Array:
     """x [row, common] times a matrix of so many columns, given in strips -> [row, column]."""
+    rows = len(x)
     if numba.config.DISABLE_JIT:
         return np.asarray(x @ b.swapaxes(0, 1).reshape(len(b[0]), -1)[:, :columns])
+    x = np.pad(np.asarray(x, b.dtype), ((0, -rows % TALL), (0, 0)))
     out = np.empty((len(x), b.shape[0] * b.shape[2]), b.dtype)
     _times(x, b, out)
-    return out[:, :columns]
+    return out[:rows, :columns]
 
 
 def _flat(x: Array) -> Array:
@@ -87,15 +107,15 @@ def _flat(x: Array) -> Array:
     return as_strided(x, (size,), (x.itemsize,))
 
 
-@codelet
-def _tile(a: Any, i: Any, b: Any, j: Any, common: Any, out: Any, k: Any, row: Any) -> None:
-    """TALL rows of out, from its number k on and so many numbers apart: a strip of a from its number i on, times one of
-    b from its number j on."""
+@_codelet
+def tile(a: Any, i: Any, along: Any, apart: Any, b: Any, j: Any, common: Any, out: Any, k: Any, row: Any) -> None:
+    """TALL rows of out, from its number k on and `row` numbers apart: those of a from its number i on, `apart` numbers
+    apart, of which each has its next number `along` further, times a strip of b from its number j on."""
     lanes = b.lanes
 
     def step(n: Any, *sums: Any) -> Any:
         columns = [b.load(j + (n * WIDE + w) * lanes) for w in range(WIDE)]
-        rows = [a.splat(i + n * TALL + t) for t in range(TALL)]
+        rows = [a.splat(i + n * along + apart * t) for t in range(TALL)]
         return [x + rows[t] * columns[w] for x, (t, w) in zip(sums, places, strict=True)]
 
     places = [(t, w) for t in range(TALL) for w in range(WIDE)]
@@ -104,14 +124,14 @@ def _tile(a: Any, i: Any, b: Any, j: Any, common: Any, out: Any, k: Any, row: An
         out.store(k + row * t + w * lanes, x)
 
 
-@codelet
+@_codelet
 def _copied(x: Any, i: Any, out: Any, k: Any) -> None:
     """A row of a strip."""
     for w in range(WIDE):
         out.store(k + w * out.lanes, x.load(i + w * x.lanes))
 
 
-@exact_kernel
+@vector_kernel
 def _product(
     a: Array,
     b: Array,
@@ -128,8 +148,9 @@ def _product(
     apart, row: how many numbers of out two matrices, and two rows, lie apart."""
     count, common, columns = a.shape[1], a.shape[2], WIDE * (BYTES // b.itemsize)
     size = max(1, CACHE // (TALL * common * a.itemsize))
-    strip = np.zeros((common, columns), b.dtype)
-    tile = np.empty((TALL, columns), b.dtype)
+    strip = np.zeros(common * columns + columns, b.dtype)
+    aligned = -strip.ctypes.data % BYTES // b.itemsize
+    edge = np.empty((TALL, columns), b.dtype)
     for m in range(several):
         for top in range(0, count, size):
             for left in range(0, len(places), columns):
@@ -139,47 +160,26 @@ def _product(
                 for n in range(common):
                     i = m * each + starts[n]
                     if together:
-                        _copied(b, i + where[0], strip, n * columns)
+                        _copied(b, i + where[0], strip, aligned + n * columns)
                         continue
                     for c in range(wide):
-                        strip[n, c] = b[i + where[c]]
+                        strip[aligned + n * columns + c] = b[i + where[c]]
                 for s in range(top, min(top + size, count)):
                     i, k = (m * len(a) // several * count + s) * common * TALL, m * apart + s * TALL * row + left
                     high = min(TALL, rows - s * TALL)
                     if wide == columns and high == TALL:
-                        _tile(a, i, strip, 0, common, out, k, row)
+                        tile(a, i, TALL, 1, strip, aligned, common, out, k, row)
                         continue
-                    _tile(a, i, strip, 0, common, tile, 0, columns)
+                    tile(a, i, TALL, 1, strip, aligned, common, edge, 0, columns)
                     for t in range(high):
                         for c in range(wide):
-                            out[k + t * row + c] = tile[t, c]
+                            out[k + t * row + c] = edge[t, c]
 
 
-@exact_kernel
+@vector_kernel
 def _times(x: Array, b: Array, out: Array) -> None:
-    rows, common, wide = len(x), b.shape[1], b.shape[2]
-    a = np.zeros((-(-rows // TALL), common, TALL), x.dtype)
-    for r in range(rows):
-        for n in range(common):
-            a[r // TALL, n, r % TALL] = x[r, n]
-    tile = np.empty((TALL, wide), b.dtype)
+    """x and out have a multiple of TALL rows."""
+    common, wide = b.shape[1], b.shape[2]
     for s in range(len(b)):
-        for p in range(len(a)):
-            i, j, k = p * common * TALL, s * common * wide, p * TALL * out.shape[1] + s * wide
-            high = rows - p * TALL
-            if high >= TALL:
-                _tile(a, i, b, j, common, out, k, out.shape[1])
-                continue
-            _tile(a, i, b, j, common, tile, 0, wide)
-            out[p * TALL :, s * wide : (s + 1) * wide] = tile[:high]
-
-
-@kernel
-def remembered(gate: Array, cell: Array, leave: Array) -> None:
-    """What the cells of an LSTM (trained.arrays.lstm) hold after a step; leave: how much of it is let out."""
-    units = cell.shape[1]
-    for i in range(len(cell)):
-        for u in range(units):
-            told = (1 + gate[i, u]) * gate[i, 2 * units + u]
-            cell[i, u] = ((1 + gate[i, units + u]) * cell[i, u] + told) * gate.dtype.type(0.5)
-            leave[i, u] = (1 + gate[i, 3 * units + u]) * gate.dtype.type(0.5)
+        for p in range(0, len(x), TALL):
+            tile(x, p * common, 1, common, b, s * common * wide, common, out, p * out.shape[1] + s * wide, out.shape[1])

@@ -51,11 +51,10 @@ class _Value:
 
 
 class _Array:
-    """A contiguous array, in compiled code."""
+    """A contiguous array, in compiled code. size: bytes of an element; lanes: elements of a vector."""
 
-    def __init__(self, builder: Any, data: Any, size: int) -> None:
-        self.builder, self.data, self.size = builder, data, size
-        self.lanes = BYTES // size
+    def __init__(self, builder: Any, data: Any, size: int, lanes: int) -> None:
+        self.builder, self.data, self.size, self.lanes = builder, data, size, lanes
 
     def _at(self, i: Any, kind: Any) -> Any:
         place = i.value if isinstance(i, _Value) else ir.Constant(ir.IntType(64), i)
@@ -91,9 +90,8 @@ class _Array:
 class _Plain:
     """The same on a numpy array."""
 
-    def __init__(self, a: Any) -> None:
-        self.a = a
-        self.lanes = BYTES // a.itemsize
+    def __init__(self, a: Any, lanes: int) -> None:
+        self.a, self.lanes = a.reshape(-1), lanes  # contiguous, so a view
 
     def load(self, i: int) -> Any:
         return self.a[i : i + self.lanes].copy()
@@ -145,12 +143,12 @@ def folded(count: Any, first: Sequence[Any], step: Callable[..., Sequence[Any]])
     return found
 
 
-def codelet(function: Callable[..., None]) -> Callable[..., None]:
-    """Make function(arrays and indices), which returns nothing, callable from kernels."""
+def codelet(function: Callable[..., None], size: int = BYTES) -> Callable[..., None]:
+    """Make function(arrays and indices), which returns nothing, callable from kernels. size: bytes of its vectors."""
     if numba.config.DISABLE_JIT:
 
         def plain(*arguments: Any) -> None:
-            function(*(_Plain(a) if isinstance(a, np.ndarray) else a for a in arguments))
+            function(*(_Plain(a, size // a.itemsize) if isinstance(a, np.ndarray) else a for a in arguments))
 
         return plain
 
@@ -158,13 +156,14 @@ def codelet(function: Callable[..., None]) -> Callable[..., None]:
         del context
 
         def generate(target: Any, builder: Any, signature: Any, values: Any) -> Any:
-            given = [
-                _Array(builder, target.make_array(kind)(target, builder, value).data, kind.dtype.bitwidth // 8)
-                if isinstance(kind, types.Array)
-                else _Value(builder, value)
-                for kind, value in zip(signature.args, values, strict=True)
-            ]
-            function(*given)
+            def given(kind: Any, value: Any) -> Any:
+                if not isinstance(kind, types.Array):
+                    return _Value(builder, value)
+                bytes_each = kind.dtype.bitwidth // 8
+                data = target.make_array(kind)(target, builder, value).data
+                return _Array(builder, data, bytes_each, size // bytes_each)
+
+            function(*(given(*pair) for pair in zip(signature.args, values, strict=True)))
             return target.get_dummy_value()
 
         return types.void(*(a if isinstance(a, types.Array) else types.intp for a in arguments)), generate

@@ -46,6 +46,7 @@ CARD = Card(
     triangle=True,
     gradient="exact",
     profile="local",
+    profile_free=True,
     map="none",
 )
 

@@ -62,6 +62,7 @@ CARD = Card(
     insensitive_to=("polarity",),
     gradient="none",
     profile="local",
+    profile_free=True,
     map="none",
 )
 

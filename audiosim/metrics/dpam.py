@@ -50,6 +50,7 @@ CARD = Card(
     insensitive_to=("gain",),
     gradient="exact",
     profile="local",
+    profile_free=True,
     map="none",
 )
 

@@ -57,6 +57,7 @@ CARD = Card(
     insensitive_to=("polarity",),
     gradient="none",
     profile="local",
+    profile_free=True,
     map="none",
 )
 

@@ -51,6 +51,7 @@ CARD = Card(
     insensitive_to=("polarity",),
     gradient="none",
     profile="local",
+    profile_free=True,
     map="none",
 )
 
@@ -67,13 +68,13 @@ class Options(options.Options):
 
 
 def measure(pair: Pair, o: Options) -> Channel:
-    weights = network("resemblyzer", o.model, resemblyzer.weights)
+    voices = network("resemblyzer", o.model, resemblyzer.prepared)
     for x, name in zip(pair.samples, ("reference", "test"), strict=True):
         if not x.any():
             return Channel(value=nan, reason=f"the {name} is silent")
 
     def voice(x: Array) -> resemblyzer.Voice:
-        return cached(x, ("resemblyzer", o.model), lambda: resemblyzer.voice(x, weights))
+        return cached(x, ("resemblyzer", o.model), lambda: resemblyzer.voice(x, voices))
 
     ref, test = (voice(x) for x in pair.samples)
     value = float(_cosine(ref.embedding, test.embedding))

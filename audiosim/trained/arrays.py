@@ -3,6 +3,7 @@ one text of a network serves both."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from .. import engine
 Array = NDArray[Any]
 
 SPAN = 32  # samples of a transform: longer ones take up to a fifth less time and twice the memory
-STEPS = 16  # of an LSTM's input at once: their gates stay in cache
-WINDOWS = 120  # at once: they stay in cache
+WINDOWS = 128  # at once: they stay in cache
 
 
 def conv1d(x: Array, kernel: Array | Spectrum, stride: int = 1, pad: tuple[int, int] = (0, 0)) -> Array:
@@ -85,7 +85,8 @@ def unit(x: Array) -> Array:
 
 def linear(x: Array, weight: Array) -> Array:
     """x [..., in] by weight [out, in] -> [..., out]."""
-    return x @ weight.T
+    rows = x.reshape(-1, x.shape[-1])
+    return engine.products.times(rows, engine.products.strips(weight.T), len(weight)).reshape(*x.shape[:-1], -1)
 
 
 def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:
@@ -124,28 +125,27 @@ def layer_norm(x: Array, weight: Array, bias: Array) -> Array:
     return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * weight + bias  # type: ignore[no-any-return]
 
 
-def lstm(x: Array, of_input: Array, of_state: Array, bias: Array) -> Array:
-    """States [item, step, unit] of a layer of long short-term memory over x [item, step, channel].
+class Memory:
+    """A layer of long short-term memory, its weights packed once.
 
     of_input [4 unit, channel], of_state [4 unit, unit], bias [4 unit]: of the gates in torch's order, input, forget,
     cell and output.
     """
-    items, steps, _ = x.shape
-    units = of_state.shape[1]
-    # The sigmoid of x is (1 + tanh(x / 2)) / 2: halved here, all gates pass through one tanh.
-    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], x.dtype), units)
-    by_input, by_state = (engine.products.strips(w.T * half) for w in (of_input, of_state))
-    bias = bias * half
-    states = np.zeros((steps + 1, items, units), x.dtype)
-    cell = np.zeros((items, units), x.dtype)
-    for step in range(steps):
-        if step % STEPS == 0:
-            inputs = x[:, step : step + STEPS].swapaxes(0, 1).reshape(-1, x.shape[2])
-            gates = engine.products.times(inputs, by_input, 4 * units).reshape(-1, items, 4 * units)
-            gates += bias
-        gate = gates[step % STEPS]
-        gate += engine.products.times(states[step], by_state, 4 * units)
-        np.tanh(gate, out=gate)
-        engine.products.remembered(gate, cell, states[step + 1])
-        states[step + 1] *= np.tanh(cell)
-    return states[1:].swapaxes(0, 1)
+
+    def __init__(self, of_input: Array, of_state: Array, bias: Array) -> None:
+        self.units = of_state.shape[1]
+        self.by_input, self.by_state = (engine.products.strips(w.T) for w in (of_input, of_state))
+        self.bias = bias
+
+
+def lstm(x: Array, layers: Sequence[Memory]) -> Array:
+    """States [item, step, unit] of the last of layers over x [item, step, channel], in the type of their weights."""
+    items, steps, channels = x.shape
+    spare = engine.products.TALL
+    rows = np.zeros((steps * items + spare, channels), layers[0].bias.dtype)
+    rows[:-spare].reshape(steps, items, channels)[:] = x.swapaxes(0, 1)
+    for layer in layers:
+        states = np.zeros((items + len(rows), layer.units), rows.dtype)
+        engine.memory.states(rows, items, layer.by_input, layer.by_state, layer.bias, states)
+        rows = states[items:]
+    return rows[:-spare].reshape(steps, items, -1).swapaxes(0, 1)

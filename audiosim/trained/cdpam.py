@@ -71,7 +71,7 @@ def weights(file: Mapping[str, Any], told: str = "the checkpoint") -> dict[str, 
         found[f"dense{i}"] = dense
         found[f"offset{i}"] = get(f"model_dist.convs.{i}.0.bias", size)
         found[f"weight{i}"] = get(f"model_dist.chan_w.{i}", size)
-    return {name: array.astype(np.float32) for name, array in found.items()}
+    return {name: array.astype(np.float32, copy=False) for name, array in found.items()}
 
 
 @cache

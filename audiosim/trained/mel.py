@@ -46,30 +46,31 @@ class Mel:
         if x.size < self.n_fft:
             return np.empty((0, self.bands))
         frames = np.lib.stride_tricks.sliding_window_view(x, self.n_fft)[:: self.hop]
-        window, weights = _prepared(self)
         size = max(1, min(BLOCK, SAMPLES // self.n_fft))
         blocks = range(0, len(frames), size)
-        return np.concatenate([self._bands(frames[k : k + size], window, weights) for k in blocks])
+        return np.concatenate([self._bands(frames[k : k + size]) for k in blocks])
 
-    def _bands(self, frames: Array, window: Array, weights: Array) -> Array:
+    def _bands(self, frames: Array) -> Array:
+        window, weights, starts, stops = _prepared(self)
         z = engine.fft.rfft(frames * window, self.n_fft)
         squares = z.real**2 + z.imag**2
-        return np.asarray(
-            (squares if self.power == 2 else np.sqrt(squares) if self.power == 1 else squares ** (self.power / 2))
-            @ weights
-        )
+        heard = squares if self.power == 2 else np.sqrt(squares) if self.power == 1 else squares ** (self.power / 2)
+        out = np.empty((1, len(frames), self.bands))
+        engine.divergence.project(heard[None], starts, stops, weights, out)
+        return np.asarray(out[0])
 
 
 @lru_cache(maxsize=16)
-def _prepared(mel: Mel) -> tuple[Array, Array]:
-    """The window, in the middle of n_fft samples, and the weights [bin, band]."""
+def _prepared(mel: Mel) -> tuple[Array, Array, Array, Array]:
+    """The window, in the middle of n_fft samples; the weights [band, bin], and which bins each band has."""
     win = mel.win or mel.n_fft
     left = (mel.n_fft - win) // 2
     window = np.pad(engine.windows.periodic(mel.window, win), (left, mel.n_fft - win - left))
     fmax = mel.fmax or mel.rate / 2
     times = max(1, ceil(2 * fmax / mel.rate))  # bands beyond half the rate are there, and empty
     weights, _ = scales.mel_filters(times * mel.rate, times * mel.n_fft, mel.bands, mel.fmin, fmax)
-    return window, np.ascontiguousarray(weights.T[: mel.n_fft // 2 + 1])
+    weights = np.ascontiguousarray(weights[:, : mel.n_fft // 2 + 1])
+    return window, weights, *scales.support(weights)
 
 
 def decibels(power: Array, floor: float, range_db: float | None, over_peak: bool) -> Array:

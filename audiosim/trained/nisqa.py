@@ -99,10 +99,11 @@ def _seen(x: Array, weights: Weights) -> Array:
 def _attended(x: Array, weights: Weights, name: str) -> Array:
     """x [moment, feature] behind a layer of self-attention with one head."""
     size = x.shape[1]
-    mixed = x @ weights[f"{name}self_attn.in_proj_weight"].T + weights[f"{name}self_attn.in_proj_bias"]
+    mixed = arrays.linear(x, weights[f"{name}self_attn.in_proj_weight"]) + weights[f"{name}self_attn.in_proj_bias"]
     query, key, value = (mixed[:, i * size : (i + 1) * size] for i in range(3))
     query = query / np.sqrt(size)
-    found = np.concatenate([arrays.softmax(query[i : i + MOMENTS] @ key.T) @ value for i in range(0, len(x), MOMENTS)])
+    shares = (arrays.softmax(arrays.linear(query[i : i + MOMENTS], key)) for i in range(0, len(x), MOMENTS))
+    found = np.concatenate([arrays.linear(share, value.T) for share in shares])
     x = _normed(x + _dense(found, weights, f"{name}self_attn.out_proj"), weights, f"{name}norm1")
     inner = np.maximum(_dense(x, weights, f"{name}linear1"), 0)
     return _normed(x + _dense(inner, weights, f"{name}linear2"), weights, f"{name}norm2")

@@ -71,22 +71,40 @@ def starts(samples: int) -> Array:
     return first
 
 
-def voice(x: Array, weights: Weights) -> Voice:
-    """Of a recording x [sample] at 16 kHz that is no silence, computed in the type of the weights."""
+def prepared(file: Mapping[str, Any], told: str = "the checkpoint") -> Network:
+    """The network in the original's file; InputError where it is another's."""
+    return Network.of(weights(file, told))
+
+
+class Network(NamedTuple):
+    """Layers, and what makes an embedding [number] of their last state [unit]."""
+
+    layers: tuple[arrays.Memory, ...]
+    dense: Array
+    offset: Array
+
+    @classmethod
+    def of(cls, weights: Weights) -> Network:
+        """That computes in the type of its weights."""
+        layers: list[arrays.Memory] = []
+        while f"lstm.weight_ih_l{len(layers)}" in weights:
+            of_input, of_state, bias, other = (
+                weights[f"lstm.{name}_l{len(layers)}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            layers.append(arrays.Memory(of_input, of_state, bias + other))
+        return cls(tuple(layers), weights["linear.weight"], weights["linear.bias"])
+
+    def __call__(self, x: Array) -> Array:
+        """Embeddings of parts [part, frame, band]: [part, number]."""
+        last = arrays.lstm(x, self.layers)[:, -1]
+        return np.asarray(np.maximum(arrays.linear(last, self.dense) + self.offset, 0))
+
+
+def voice(x: Array, network: Network) -> Voice:
+    """Of a recording x [sample] at 16 kHz that is no silence."""
     first = starts(len(x))
-    levels = spectrum(x, (int(first[-1]) + WIDTH) * HOP).astype(weights["linear.weight"].dtype)
+    levels = spectrum(x, (int(first[-1]) + WIDTH) * HOP)
     cut = np.stack([levels[i : i + WIDTH] for i in first])
-    parts = np.concatenate([_embedded(cut[i : i + PARTS], weights) for i in range(0, len(cut), PARTS)])
+    parts = np.concatenate([network(cut[i : i + PARTS]) for i in range(0, len(cut), PARTS)])
     parts = arrays.unit(parts.astype(np.float64))
     return Voice(arrays.unit(parts.mean(0)), parts, (first + WIDTH / 2) * HOP / RATE)
-
-
-def _embedded(x: Array, weights: Weights) -> Array:
-    """Embeddings of parts [part, frame, band]: [part, number]."""
-    layer = 0
-    while f"lstm.weight_ih_l{layer}" in weights:
-        of_input, of_state = (weights[f"lstm.weight_{name}_l{layer}"] for name in ("ih", "hh"))
-        x = arrays.lstm(x, of_input, of_state, weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"])
-        layer += 1
-    dense = arrays.linear(x[:, -1], weights["linear.weight"]) + weights["linear.bias"]
-    return np.asarray(np.maximum(dense, 0))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .protobuf import fields, repeated, varint
 
 Array = NDArray[Any]
 
@@ -46,17 +47,17 @@ def _tensors(index: bytes, numbers: bytes) -> Iterator[tuple[str, Array]]:
     (start, size), _ = _handle(index, at)
     for _, value in _block(index, start, size):
         for key, entry in _block(index, *_handle(value, 0)[0]):
-            fields = _fields(entry)
+            known = fields(entry)
             if not key:
-                if fields.get(SHARDS, 1) != 1 or fields.get(ENDIAN, 0):
+                if known.get(SHARDS, 1) != 1 or known.get(ENDIAN, 0):
                     raise ValueError("it has several files of data, or is big-endian: neither is read")
                 continue
-            kind, offset, length = (fields.get(field, 0) for field in (DTYPE, OFFSET, SIZE))
+            kind, offset, length = (known.get(field, 0) for field in (DTYPE, OFFSET, SIZE))
             if kind not in TYPES:
                 continue  # text, such as what the checkpoint says of its objects
-            if SLICES in fields:
+            if SLICES in known:
                 raise ValueError(f"{key.decode()} is cut in slices, which are not read")
-            shape = [_fields(extent).get(EXTENT, 0) for extent in _repeated(fields.get(SHAPE, b""), DIMENSION)]
+            shape = [fields(extent).get(EXTENT, 0) for extent in repeated(known.get(SHAPE, b""), DIMENSION)]
             if offset + length > len(numbers) or prod(shape) * np.dtype(TYPES[kind]).itemsize != length:
                 raise ValueError(f"{key.decode()} has not as many numbers as its shape {shape} asks for")
             yield key.decode(), np.frombuffer(numbers[offset : offset + length], TYPES[kind]).reshape(shape)
@@ -72,9 +73,9 @@ def _block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]
     end = size - 4 - 4 * struct.unpack("<I", block[-4:])[0]  # before the places at which keys are whole
     at, key = 0, b""
     while at < end:
-        shared, at = _varint(block, at)
-        more, at = _varint(block, at)
-        length, at = _varint(block, at)
+        shared, at = varint(block, at)
+        more, at = varint(block, at)
+        length, at = varint(block, at)
         key = key[:shared] + block[at : at + more]
         at += more + length
         if at > end:
@@ -84,49 +85,6 @@ def _block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]
 
 def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
     """Start and size of a block, and where the handle ends."""
-    start, at = _varint(data, at)
-    size, at = _varint(data, at)
+    start, at = varint(data, at)
+    size, at = varint(data, at)
     return (start, size), at
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number, seven bits a byte, the lowest first, and where it ends."""
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return number, at
-        if shift > 63:
-            raise ValueError("a number has more than 64 bits")
-
-
-def _fields(message: bytes) -> dict[int, Any]:
-    """The last value of each field."""
-    return dict(_every(message))
-
-
-def _repeated(message: bytes, field: int) -> list[bytes]:
-    return [value for name, value in _every(message) if name == field]
-
-
-def _every(message: bytes) -> Iterator[tuple[int, Any]]:
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        match tag & 7:
-            case 0:
-                value, at = _varint(message, at)
-                yield tag >> 3, value
-            case 1 | 5 as kind:
-                at += 8 if kind == 1 else 4
-            case 2:
-                length, at = _varint(message, at)
-                if at + length > len(message):
-                    raise ValueError("a message ends within a field")
-                yield tag >> 3, message[at : at + length]
-                at += length
-            case other:
-                raise ValueError(f"a field of the type {other}, which there is not")

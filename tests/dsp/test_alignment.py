@@ -9,6 +9,7 @@ import pytest
 
 from audiosim.dsp.alignment import CLEAR, CONFIDENCE, SHORTEST, advanced, correlation, delay, overlap
 from audiosim.testing.signals import (
+    COMPILED,
     SIGNALS,
     added_noise,
     clipping,
@@ -19,6 +20,8 @@ from audiosim.testing.signals import (
     sine,
     speech_like,
 )
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="no kernels here, and it has run compiled")
 
 RATE = 16000
 BROAD = ("noise", "pink", "sweep", "speech_like", "clicks", "chord_music")  # have one delay, not one a period

@@ -9,7 +9,9 @@ import pytest
 import soxr
 
 from audiosim.dsp.drift import Drift, drift, lasting, late, undone
-from audiosim.testing.signals import added_noise, clipping, low_pass, noise, pink, sine, speech_like, sweep
+from audiosim.testing.signals import COMPILED, added_noise, clipping, low_pass, noise, pink, sine, speech_like, sweep
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="no kernels here, and it has run compiled")
 
 RATE = 16000
 

@@ -9,7 +9,9 @@ import pytest
 
 from audiosim.dsp.alignment import advanced
 from audiosim.dsp.excerpt import find, thin
-from audiosim.testing.signals import added_noise, clipping, low_pass, noise, pink, sine, speech_like
+from audiosim.testing.signals import COMPILED, added_noise, clipping, low_pass, noise, pink, sine, speech_like
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="no kernels here, and it has run compiled")
 
 RATE = 16000
 LONG = 30.0  # s

@@ -14,7 +14,7 @@ import pytest
 from audiosim import Signal, compare
 from audiosim.errors import InputError, MissingModel, UsageError
 from audiosim.testing.signals import chord_music, noise, pink
-from audiosim.trained import embedding, vectors
+from audiosim.trained import embedding, onnx, vectors
 from tests.trained import graph
 
 RATE = 16000
@@ -32,8 +32,6 @@ def kept(folder, sidecar, name="net"):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     sidecar = {"rate": RATE, "input": "x", "output": "y", "sha256": digest} | sidecar
     if "vector" not in sidecar:
-        from audiosim.trained import onnx
-
         told = embedding.sidecar_of({"vector": [0.0], **sidecar}, "the test")
         made = embedding.Embedder(name, told, onnx.network(path)).computed(vectors.sounds(told.rate)[0][0])
         sidecar["vector"] = made.numbers.mean(0).tolist()
@@ -50,6 +48,26 @@ def waves(tmp_path):
     graph.written(tmp_path / "net.onnx", nodes, {"w": weights}, {"x": [1, 400]}, {"y": [1, 6]})
     path = kept(tmp_path, {"shape": [1, "sample"], "scale": 2.0, "window": {"size": 400, "hop": 300}})
     return path, weights
+
+
+def test_halves_of_a_network_are_the_whole(tmp_path):
+    """The second takes what the first makes, and the inputs that only it needs."""
+    pytest.importorskip("onnxruntime")
+    nodes = [("MatMul", ["x", "w"], "heard"), ("Relu", ["heard"], "kept"), ("Add", ["kept", "z"], "y")]
+    path = tmp_path / "net.onnx"
+    rng = np.random.default_rng(0)
+    graph.written(path, nodes, {"w": rng.standard_normal((4, 3))}, {"x": [1, 4], "z": ["n", 3]}, {"y": ["n", 3]})
+    x, z = (rng.standard_normal(shape).astype(np.float32) for shape in ((1, 4), (5, 3)))
+    (whole,) = onnx.network(path)({"x": x, "z": z})
+    for tensor in ("heard", "kept"):
+        hear, judge = onnx.halves(path, tensor)
+        (heard,) = hear({"x": x})
+        assert np.array_equal(judge({tensor: heard, "z": z})[0], whole)
+    with pytest.raises(InputError, match=r"net\.onnx: cannot be read .*: it has no tensor nothing$"):
+        onnx.halves(path, "nothing")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read as a network of ONNX"):
+        onnx.halves(path, "heard")
 
 
 def test_windows_of_samples(waves):

@@ -67,8 +67,24 @@ def test_layers_are_torch_s():
     layer = torch.nn.LSTM(6, 5, batch_first=True, dtype=torch.float64)
     given = [p.detach().numpy() for p in layer.parameters()]
     steps = rng.standard_normal((3, 7, 6))
-    found = arrays.lstm(steps, given[0], given[1], given[2] + given[3])
-    same(found, layer(torch.from_numpy(steps))[0])
+    first = arrays.Memory(given[0], given[1], given[2] + given[3])
+    same(arrays.lstm(steps, [first]), layer(torch.from_numpy(steps))[0])
+    layers = torch.nn.LSTM(6, 5, 2, batch_first=True, dtype=torch.float64)
+    given = [p.detach().numpy() for p in layers.parameters()]
+    both = [arrays.Memory(*given[i : i + 2], given[i + 2] + given[i + 3]) for i in (0, 4)]
+    for items, count in ((1, 1), (4, 3), (9, 70)):
+        steps = 30 * rng.standard_normal((items, count, 6))  # some gates are all open or all shut
+        same(arrays.lstm(steps, both), layers(torch.from_numpy(steps))[0])
+
+
+def test_a_recording_s_memory_is_the_same_alone_and_among_others():
+    """So values do not depend on how many parts are computed at once."""
+    rng = np.random.default_rng(4)
+    weights = [rng.standard_normal(shape).astype(np.float32) for shape in ((48, 40), (48, 12), (48,))]
+    x = rng.standard_normal((7, 20, 40)).astype(np.float32)
+    whole = arrays.lstm(x, [arrays.Memory(*weights)])
+    for k in (0, 3, 6):
+        assert np.array_equal(arrays.lstm(x[k : k + 1], [arrays.Memory(*weights)])[0], whole[k])
 
 
 @pytest.mark.parametrize(("dtype", "off"), [(np.float32, 1e-5), (np.float64, 1e-13)])
@@ -231,7 +247,7 @@ def test_resemblyzer_is_its_definition():
     dense = torch.relu(torch.nn.functional.linear(hidden, state["linear.weight"], state["linear.bias"]))
     parts = torch.nn.functional.normalize(dense)
     expected = torch.nn.functional.normalize(parts.mean(0), dim=0)
-    found = resemblyzer.voice(x, known)
+    found = resemblyzer.voice(x, resemblyzer.Network.of(known))
     np.testing.assert_allclose(found.embedding, expected.detach().numpy(), rtol=1e-9)
     assert len(found.times) == len(first) == 3
 
@@ -315,8 +331,8 @@ def test_drop_is_reference_minus_test(output):
 def test_a_network_is_read_once_and_anew_when_its_file_changes(tmp_path):
     file = tmp_path / "x.pth"
     archive.written(random_networks.resemblyzer(1), file, "model_state")
-    first = network("resemblyzer", str(file), resemblyzer.weights)
-    assert network("resemblyzer", str(file), resemblyzer.weights) is first
+    first = network("resemblyzer", str(file), resemblyzer.prepared)
+    assert network("resemblyzer", str(file), resemblyzer.prepared) is first
     archive.written(random_networks.resemblyzer(2), file, "model_state")
     os.utime(file, ns=(1, 1))
-    assert network("resemblyzer", str(file), resemblyzer.weights) is not first
+    assert network("resemblyzer", str(file), resemblyzer.prepared) is not first
