@@ -87,8 +87,12 @@ def _beyond(x: Array, most: float, offset: float = 0.0) -> Array:
         edges.append(at + here)
         signs.append(sign[here])
         before = sign[-1:]
-    starts, sign = np.concatenate([*edges, [x.size]]), np.concatenate(signs)
-    return np.stack([starts[:-1], np.diff(starts)])[:, sign != 0]
+    starts, begins = np.concatenate([*edges, [x.size]]), np.flatnonzero(np.concatenate(signs))
+    edges.clear()
+    runs = np.empty((2, begins.size), np.int64)
+    runs[0] = starts[begins]
+    runs[1] = starts[begins + 1] - runs[0]
+    return runs
 
 
 def _enough(runs: Array) -> bool:

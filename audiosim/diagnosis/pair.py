@@ -75,6 +75,12 @@ class Pair:
             self._last = last = self.a, self.b, late, seen
         return last[3]
 
+    def look(self) -> None:
+        """The spectra of x and y take the place of those before, which are let go first."""
+        self._last = None
+        del self.seen
+        self.seen = spectra.spectra(self.x, self.y, self.rate)
+
     def tell(self, cause: Cause, size: float | None = None, unit: str = "", **more: Any) -> None:
         self.findings.append(Finding(cause, size, unit, **more))
 

@@ -13,7 +13,7 @@ from .pair import Pair
 from .places import Aligned
 from .spectra import Spectra, spectra
 from .sums import BLOCK
-from .timing import FRACTION, as_given, lag
+from .timing import FRACTION, again, as_given
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +43,7 @@ def same_spectrum(pair: Pair) -> None:
     clipped = None if curves else clipped
     if (curves or clipped) and not last:
         pair.x = x = _bent(x, curves, clipped)
-        pair.seen = spectra(x, y, rate)
-        pair.late = pair.whole + lag(pair.seen)
+        again(pair)
     if curves:
         pair.findings.append(distortion.finding(curves, pair.gone(sums.error(x, y))))
     if clipped:

@@ -213,6 +213,12 @@ def _refined(pair: Pair, late: float) -> float | None:
     return late
 
 
+def again(pair: Pair) -> None:
+    """Looks at x and y once more, since they have changed."""
+    pair.look()
+    pair.late = pair.whole + lag(pair.seen)
+
+
 def lag(seen: Spectra) -> float:
     """How late the test is, in samples, over all segments that are aligned."""
     xy, weight = _phases(seen)

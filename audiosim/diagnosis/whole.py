@@ -265,7 +265,7 @@ def _same_channels(pair: Pair) -> None:
             pair.tell("mono", share=share, detail={"reference_channels": 2})
         else:
             pair.tell("copied", share=share, detail={"channels": [2 - source], "of": 2, "hold": [source + 1]})
-        _again(pair)
+        timing.again(pair)
     elif found := faults.examine(Signal(a, pair.rate), Signal(b, pair.rate)).get("channel_faults"):
         turned: list[int] = []
         for k, fault in enumerate(found):
@@ -280,19 +280,12 @@ def _same_channels(pair: Pair) -> None:
             pair.y = sums.arranged(b, of_test, turned)
             detail = {k: v for k, v in fault.items() if k not in ("fault", "correlation")}
             pair.tell(kind, share=pair.gone(sums.error(pair.x, pair.y)), detail=detail)
-        _again(pair)
+        timing.again(pair)
     elif inverted := [c for c, sign in enumerate(timing.polarities(pair)) if sign < -SIGN]:
         pair.y = sums.arranged(b, range(count), inverted)
         share = pair.gone(sums.error(a, pair.y))
         pair.tell("polarity", share=share, detail={"channels": [c + 1 for c in inverted], "of": count})
-        _again(pair)
-
-
-def _again(pair: Pair) -> None:
-    from .spectra import spectra
-
-    pair.seen = spectra(pair.x, pair.y, pair.rate)
-    pair.late = pair.whole + timing.lag(pair.seen)
+        timing.again(pair)
 
 
 def _source(a: Array, b: Array) -> int | None:
