@@ -37,7 +37,8 @@ class Within:
         return above and (value < self.high if self.open_high else value <= self.high)
 
     def __str__(self) -> str:
-        low, high = (("above " if self.open_low else "") + f"{self.low:g}", f"{self.high:g}")
+        low, high = (f"{x:.0f}" if 1e6 <= abs(x) < 1e9 else f"{x:g}" for x in (self.low, self.high))
+        low = ("above " if self.open_low else "") + low
         if self.high == inf:
             return low if self.open_low else f"{low} or more"
         if self.low == -inf:

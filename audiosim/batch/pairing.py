@@ -115,7 +115,9 @@ def folders(
             together, lonely, formed = _joined(list(refs), list(found), key, _key(composed(rule)), reference, folder)
             unpaired += lonely
             alike += formed
-        pairs += [Pair(reference=refs[a], test=found[b], id=data_name(b), system=system) for a, b in together]
+        pairs += [  # systems differ in form, .opus and .mp3, and are ranked over the same items
+            Pair(reference=refs[a], test=found[b], id=data_name(a if system else b), system=system) for a, b in together
+        ]
     if not pairs:
         raise NothingToCompare(
             f"no recording below {display_name(reference)} has a partner below {display_name(tests[0])}; "

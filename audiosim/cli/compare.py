@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import audio, match as matching, metrics
 from ..comparison import Comparison, Detail, as_many, compare_signals, order_of
 from ..config import Settings, nearest
+from ..diagnosis.words import listed
 from ..engine import start
 from ..engine.cache import caching
 from ..errors import ExitCode, InputError, MetricError, Mismatch, UsageError, worst
@@ -170,6 +171,8 @@ def run(
         codes += [ExitCode.GATE for v in verdicts if not v.passed]
         seen = form == "table" and output in (None, "-")  # the table says which gates held
         _report_gates(verdicts, audio.display_name(name) if len(tests) > 1 else "", settings.quiet or seen)
+        if settings.verdict and form in formats.BARE and not settings.quiet:
+            _report_opinion(diagnosis, opinion, audio.display_name(name) if len(tests) > 1 else "")
         pairs.append(_answered(reference, name, done, verdicts, settings, with_map, diagnosis, opinion))
         if pictured:
             kept.add(pairs[-1], done)
@@ -426,6 +429,12 @@ def _ranked(pairs: list[Row]) -> list[Row]:
         return value != value, -value if first["better"] == "higher" else value
 
     return sorted(pairs, key=lambda p: (True, 0.0) if key(p)[0] else key(p))
+
+
+def _report_opinion(diagnosis: Diagnosis | None, opinion: Verdict | None, of: str) -> None:
+    if diagnosis and opinion:
+        for sentence in (opinion.sentence, *listed((f.sentence, f.minor) for f in diagnosis.findings)):
+            say(f"{of}: {sentence}" if of else sentence)
 
 
 def _report_gates(verdicts: Sequence[gates.Verdict], of: str, quiet: bool) -> None:

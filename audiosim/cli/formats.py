@@ -140,6 +140,7 @@ WRITERS: Mapping[str, Callable[[Sequence[Row], Sequence[str]], str]] = {"tsv": t
 
 
 TABLES = ("table", "tsv", "csv", "json", "jsonl")
+BARE = ("tsv", "csv", "value")  # a verdict on a pair has no place in them
 EVERY = (*TABLES, "value", "markdown", "junit", "html", "parquet")  # those of compare and batch
 BY_SUFFIX = {
     "xml": "junit",

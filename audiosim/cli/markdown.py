@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import isfinite, isnan
 
 from ..audio import display_name
+from ..diagnosis.words import listed
 from ..judge.gates import Verdict
 from ..judge.rows import Row
 from ..judge.summary import Agreements, Score, Summary
@@ -50,11 +51,14 @@ def to_markdown(
 
 
 def of_pairs(pairs: Sequence[Row]) -> str:
-    """Comparisons with one reference, or of sources with their estimates: a row a metric of one pair, a row a test of
-    several, then what there is to say of values, and the gates."""
+    """Comparisons with one reference, or of sources with their estimates: verdicts and what happened, where they were
+    asked for; a row a metric of one pair, a row a test of several; what there is to say of values, and the gates."""
     first = pairs[0]
     references = list(dict.fromkeys(p["reference"] for p in pairs))
     parts = [f"### audiosim: {_names([p['test'] for p in pairs])} against {_names(references)}\n"]
+    of = [code(display_name(p["test"])) + ": " if len(pairs) > 1 else "" for p in pairs]
+    if opinions := [_opinion(pair, name) for pair, name in zip(pairs, of, strict=True) if pair.get("verdict")]:
+        parts.append("\n".join(opinions) + "\n")
     if len(pairs) == 1:
         rows = [
             [code(r["spec"]), _of_row(r), plain(_unit(r)), r["better"], plain(r.get("reading") or "")]
@@ -70,7 +74,6 @@ def of_pairs(pairs: Sequence[Row]) -> str:
             parts.append(_table(("source", "estimate", *head), named, 2))
         else:
             parts.append(_table(("test", *head), named, 1))
-    of = [code(display_name(p["test"])) + ": " if len(pairs) > 1 else "" for p in pairs]
     said = [
         f"- {name}{'' if pair['rate'] is None else code(r['spec']) + ': '}{plain(r['reason'])}\n"
         for name, pair in zip(of, pairs, strict=True)
@@ -87,6 +90,13 @@ def of_pairs(pairs: Sequence[Row]) -> str:
     if gates:
         parts.append("#### Gates\n\n" + _table(("test", "gate", "", "value"), gates))
     return "\n".join(parts)
+
+
+def _opinion(pair: Row, name: str) -> str:
+    """The verdict on a pair; below it what happened to the sound."""
+    findings = (pair.get("diagnosis") or {}).get("findings", ())
+    causes = listed((f["sentence"], f["minor"]) for f in findings)
+    return "\n".join([f"- {name}**{plain(pair['verdict']['sentence'])}**", *(f"  - {plain(c)}" for c in causes)])
 
 
 def _names(tests: Sequence[str]) -> str:

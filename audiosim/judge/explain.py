@@ -109,7 +109,7 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
             if gradient
             else _without_map(spec, result)
             if result.map is None
-            else "the two are identical to this metric"
+            else "this metric finds no difference"
         )
         nothing = np.empty(0)
         return Explanation(
@@ -125,7 +125,9 @@ def taken_apart(spec: str, comparison: Comparison, result: Result, of: Of = "dis
         else _added_and_missing(share, added, result.edges, bounds)
     )
     say = metrics.get(metrics.parse(spec).name).words
-    words = say(result) if say and not gradient else []
+    pair = {"reference": comparison.ref, "test": comparison.test}
+    words = [f"the {which} is silent" for which, sound in pair.items() if not sound.samples.any()]
+    words = words or (say(result) if say and not gradient else [])
     return Explanation(
         spec,
         comparison,

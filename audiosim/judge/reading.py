@@ -131,7 +131,8 @@ def of_value(metric: str, value: float, options: Row | None = None, reason: str 
 
     card = metrics.get(metric).card
     official = scale.anchors[0].kind == "official"
-    if reason == IDENTICAL or (value == card.identical and not official):
+    same = reason == IDENTICAL and not card.non_intrusive  # a bad recording is as bad beside itself
+    if same or (value == card.identical and not official):
         return Reading("no difference", 0.0)
     anchor = scale.anchors[scale.place(value)]
     return Reading(anchor.words, anchor.severity, anchor.kind, anchor.source)

@@ -548,10 +548,12 @@ def _difference(pair: Pair, o: Options) -> Channel:
         more, less = _directed_cells(o.ask, split, count, rougher, rough, value)
         return replace(channel, **_placed(more + less, more, 1 - (-longest // ear.PIECE), pair, *_axes(pair.rate)))
     energy_there = y / (y.sum() or 1.0) - x / (x.sum() or 1.0)
+    energy = np.sign(spectrum)  # a gap fluctuates too, but nothing was added there
     contributions = [  # signed, above 0 where the test has more
         spectrum,
         *(
-            MODULATION * change * _shares(ear.windows(np, q - p, 0.0), 0)
+            np.where(energy, energy, np.sign(change))
+            * np.abs(MODULATION * change * _shares(ear.windows(np, q - p, 0.0), 0))
             for change, p, q in zip((rougher, slower), *squares, strict=True)
         ),
         parts["course"] * _shares(energy_there) * np.sign(energy_there),

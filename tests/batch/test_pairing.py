@@ -41,6 +41,14 @@ def test_a_reference_without_a_test_is_said(tmp_path: Path) -> None:
     assert folders(ref, [test]).unpaired == [f"{ref}/b.wav has no test below {test}"]
 
 
+def test_systems_of_other_formats_have_the_same_items(tmp_path: Path) -> None:
+    ref = tree(tmp_path / "ref", "a.wav", "b.wav")
+    tests = [tree(tmp_path / "mp3", "a.mp3", "b.mp3"), tree(tmp_path / "opus", "a.opus", "b.opus")]
+    found = folders(ref, tests).pairs
+    assert [(p.id, p.system) for p in found] == [(i, s) for s in ("mp3", "opus") for i in ("a.wav", "b.wav")]
+    assert [p.id for p in folders(ref, tests[:1]).pairs] == ["a.mp3", "b.mp3"]
+
+
 def test_several_folders_are_systems_called_as_the_folders(tmp_path: Path) -> None:
     ref = tree(tmp_path / "ref", "a.wav")
     one, two = tree(tmp_path / "x" / "out", "a.wav"), tree(tmp_path / "y" / "out", "a.wav")

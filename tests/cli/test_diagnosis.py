@@ -182,6 +182,21 @@ def test_the_verdict_comes_only_where_it_is_asked_for(cli, folder, monkeypatch):
         assert cli("compare", ref, test, *argv).code == 0
 
 
+@pytest.mark.parametrize("form", ["tsv", "csv", "value", "markdown"])
+def test_a_verdict_that_is_asked_for_is_said_in_every_form(cli, folder, form):
+    ref, tests = folder / "ref.wav", [folder / "late.wav", folder / "noisy.wav"]
+    for several in (tests[:1], tests):
+        done = cli("compare", ref, *several, "-m", "mse", "--verdict", "--format", form)
+        assert done.code == 0
+        assert " late" in (done.out if form == "markdown" else done.err)
+        for test in several:
+            row = json.loads(cli("compare", ref, test, "-m", "mse", "--verdict", "--json").out)
+            said = [row["verdict"]["sentence"], *(f["sentence"] for f in row["diagnosis"]["findings"])]
+            assert all(sentence in (done.out if form == "markdown" else done.err) for sentence in said)
+    quiet = cli("compare", ref, *tests, "-m", "mse", "--verdict", "--format", form, "-q")
+    assert quiet.err == ""
+
+
 def pairs_of(folder, tmp_path, *sources):
     """Folders of references and tests, which are such files of the folder."""
     refs, tests = tmp_path / "refs", tmp_path / "tests"

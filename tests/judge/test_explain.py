@@ -8,7 +8,7 @@ import pytest
 from audiosim.judge import explain as explaining
 from audiosim.judge.explain import _region, explain, frequencies, narrowest
 from audiosim.signal import Signal
-from audiosim.testing.signals import COMPILED, noise
+from audiosim.testing.signals import COMPILED, noise, speech_like
 
 RATE = 16000
 pytestmark = pytest.mark.skipif(not COMPILED, reason="needs seconds of sound, too slow uncompiled")
@@ -32,7 +32,7 @@ def during(x, start, end):
 
 def test_identical_files_have_no_regions():
     found = explain(*pair(lambda x: x.copy()), "mse")
-    assert found.sentence == "the two are identical to this metric"
+    assert found.sentence == "this metric finds no difference"
     assert found.regions == ()
     assert found.per_band.size == found.per_time.size == found.map.size == 0
 
@@ -107,6 +107,17 @@ def test_one_sided_sound_is_named():
     added = explain(*pair(lambda x: x - during(x, 1.0, 2.0))[::-1], "mse")
     assert added.sentence.endswith("where only the test sounds")
     assert added.regions[0].level_db > 10
+
+
+@pytest.mark.parametrize("spec", ["auditory", "auditory:ask=quality", "log-mel"])
+@pytest.mark.parametrize("silent", ["reference", "test"])
+def test_silence_has_no_timbre(spec, silent):
+    x = speech_like(RATE, 1.0, seed=1)
+    pair = (x, 0 * x) if silent == "test" else (0 * x, x)
+    said = explain(*(Signal.of(s, RATE) for s in pair), spec).sentence
+    deaf = spec.endswith("quality") and silent == "reference"  # it asks what is missing
+    assert said == "this metric finds no difference" if deaf else said.startswith(f"the {silent} is silent; ")
+    assert not any(word in said for word in ("smoother", "rougher", "attack", "steadier", "energy comes"))
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 100])

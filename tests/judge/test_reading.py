@@ -124,6 +124,7 @@ def test_values_that_are_no_numbers() -> None:
     stored = strict(_row("snr", -inf, status="infinite", reason="-inf: a silent reference"))
     assert reading.reading(stored).severity > 0.5  # type: ignore[union-attr]
     assert of_value("nmr", -124.7, reason=IDENTICAL).text == "no difference"  # type: ignore[union-attr]
+    assert of_value("dnsmos", 3.14, reason=IDENTICAL).text == "fair", "it judges the test alone"  # type: ignore[union-attr]
     assert of_value("auditory", 0.0).text == "no difference"  # type: ignore[union-attr]
     assert of_value("no-such-metric", 1.0) is None
 

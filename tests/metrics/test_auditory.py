@@ -317,7 +317,11 @@ def test_explains_itself_in_words() -> None:
     assert "less energy below" in said(high_pass(x, RATE, 0.4))
     note = np.sin(2 * np.pi * 440 * t)[None] * np.exp(-2 * t)
     assert "duller attack" in said(note * np.minimum(t / 0.15, 1), note * np.minimum(t / 0.005, 1))
-    assert said(x) == "the two are identical to this metric"
+    assert said(x) == "this metric finds no difference"
+    gap = "missing energy" in said(np.where((t > 1.0) & (t < 1.1), 0.0, x)).split(";")[1]
+    burst = "added energy" in said(np.where((t > 1.0) & (t < 1.1), 4.0, 1.0) * x).split(";")[1]
+    assert gap
+    assert burst, "both fluctuate more"
     form = explain(Signal.of(x, RATE), Signal.of(added_noise(x, RATE, 0.1), RATE), "auditory:form=audibility")
     assert form.sentence.startswith("added energy")
 

@@ -49,6 +49,11 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "own_names", lambda: ["mse", "si-sdr", "toy-metric"])
 
 
+def test_limits_are_written_as_people_do() -> None:
+    assert str(Within(2, 1 << 20)) == "2 to 1048576"
+    assert str(Within(1e-10, 0.5)) == "1e-10 to 0.5"
+
+
 def test_names_are_the_folder_listing() -> None:
     folder = Path(metrics.__file__).parent
     assert sorted(p.stem.replace("_", "-") for p in folder.glob("*.py") if not p.stem.startswith("_")) == list(LISTED)
