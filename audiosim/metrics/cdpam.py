@@ -39,7 +39,7 @@ CARD = Card(
     silence="0 when both are silent; silence has a distance from sound.",
     caveat="Only means over time are compared, so that what happens when is lost; still, align first: the network was"
     " trained on aligned pairs. That was short English speech, in few kinds of degradation. Slow: about a second of a"
-    " core for a second of each recording, and 0.8 GB of memory.",
+    " core for a second of each recording, and 0.6 GB of memory.",
     rate=cdpam.RATE,
     level="full scale is 1.0",
     symmetric=True,

@@ -46,8 +46,8 @@ class Original(NamedTuple):
 
     specs: tuple[str, ...]
     models: tuple[str, ...]
-    told: str
-    make: Callable[[], Values]
+    told: str  # "" for none
+    make: Callable[[], Values] | None
     rate: int = 16000  # that the samples are taken to have
     files: Sequence[str] = FILES
 
@@ -73,23 +73,29 @@ def row(name: str, original: Original) -> None:
         print(f"{name}: skipped, the weights of {missing[0]} are not here", file=sys.stderr)
         return
     try:
-        theirs = original.make()
+        theirs = original.make() if original.make else None
     except ImportError as absent:
         print(f"{name}: skipped, {original.told} is not installed ({absent})", file=sys.stderr)
         return
     sounds = [sound(file) for file in original.files]
-    times: list[tuple[float, float]] = []
-    for run in (lambda r, t: rated(original, r, t), theirs):  # kernels are compiled
+    runs = [lambda ref, test: rated(original, ref, test), *([theirs] if theirs else [])]
+    for run in runs:  # kernels are compiled
         cpu(run, sounds[:1])
-    for _ in range(ROUNDS):
-        (a, x), (b, y) = (cpu(run, sounds) for run in (lambda r, t: rated(original, r, t), theirs))
-        times.append((a, b))
-    off = np.abs(np.array(x) - np.array(y)).max()
+    rounds = []
+    for k in range(1, ROUNDS + 1):  # embeddings are kept: sounds at other levels are others
+        others = [x * np.float32(0.99**k) for x in sounds]
+        rounds.append([cpu(run, others) for run in runs])
     seconds = sum(x.size for x in sounds) / original.rate
-    mine, other = (min(t) / seconds for t in zip(*times, strict=True))
-    ratio = np.median([a / b for a, b in times])
-    peaks = " | ".join(in_process(name, side) for side in ("ours", "theirs"))
-    print(f"| {name} | {original.told} | {off:.1e} | {mine:.4f} | {other:.4f} | {ratio:.2f} | {peaks} |", flush=True)
+    took = [f"{min(one[k][0] for one in rounds) / seconds:.4f}" for k in range(len(runs))]
+    peaks = [in_process(name, side) for side in ("ours", "theirs")[: len(runs)]]
+    off = ratio = ""
+    if theirs:
+        (_, x), (_, y) = rounds[-1]
+        off = f"{np.abs(np.array(x) - np.array(y)).max():.1e}"
+        ratio = f"{np.median([a / b for (a, _), (b, _) in rounds]):.2f}"
+    else:
+        took, peaks = [*took, ""], [*peaks, ""]
+    print("|", " | ".join([name, original.told, off, *took, ratio, *peaks]), "|", flush=True)
 
 
 def rated(original: Original, ref: Any, test: Any) -> list[float]:
@@ -122,7 +128,14 @@ def memory(original: Original, ours: bool) -> str:
             importlib.import_module(package)
     x = sound(LONG)[: 10 * original.rate]
     before = np.ascontiguousarray(x[::-1])
-    return f"{peak_mebibytes(lambda: rated(original, before, x) if ours else original.make()(before, x)):.0f}"
+
+    def run() -> None:
+        if ours:
+            rated(original, before, x)
+        elif original.make:
+            original.make()(before, x)
+
+    return f"{peak_mebibytes(run):.0f}"
 
 
 # Originals
@@ -268,6 +281,7 @@ ORIGINALS = {
     "plcmos": Original(("plcmos",), ("plcmos",), "speechmos 0.0.1.1", plcmos),
     "speaker": Original(("speaker",), ("resemblyzer",), "Resemblyzer 0.1.4", speaker),
     "nisqa": Original(("nisqa",), ("nisqa",), "nisqa 2.0.post2", nisqa),
+    "embedding": Original(("embedding:model=musicnn-mtt",), ("musicnn-mtt",), "", None),
     "dpam": Original(("dpam",), ("dpam",), "its network in torch", dpam_in_torch, dpam.RATE),
     "cdpam": Original(("cdpam",), ("cdpam",), "cdpam 0.0.6", cdpam, dpam.RATE, FILES[:1]),
 }
