@@ -18,11 +18,11 @@ from ..errors import MissingExtra, UsageError
 from ..judge.rows import SCHEMA, Row, flat, number, to_json, to_jsonl
 
 ARRAYS = ("per_band", "bands", "per_time", "times")  # what --bands and --times add; null when not asked for
-COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test", "reading")
+COLUMNS = ("spec", "value", "unit", "better", "status", "reason", "reference", "test", "reading", "domain")
 # A row of a batch: its columns in csv and tsv, and all of it, with its types, in Parquet; json is a list or an object.
 BATCH = (
     *("id", "system", "group", "spec", "value", "unit", "better", "status", "reason", "worst_s"),
-    *("reference", "test", "start", "duration", "rating", "higher_is_better", "reading"),
+    *("reference", "test", "start", "duration", "rating", "higher_is_better", "reading", "domain"),
 )
 # What those columns say that are there only where a batch was asked for more.
 JUDGED: Mapping[str, Callable[[Any], str | None]] = {
