@@ -35,7 +35,7 @@ TURN = 0.34  # s, in which a line is as before
 TAIL = 0.02, 0.12, 0.25  # s after the direct sound: early and late part of a decay
 AHEAD = 6.0  # times what stands as far before the direct sound
 AUDIBLE_TAIL = 10**-3.0  # of the direct sound
-ALIKE = 0.7  # correlation of the tails of two halves of the windows, at least: what a codec leaves has none
+ALIKE = 0.35  # correlation of the tails of two halves of the windows, at least: what a codec leaves has none
 COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # dB an octave at most
 
 

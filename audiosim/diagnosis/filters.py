@@ -25,7 +25,8 @@ STEEP = 1.2  # from the corner to what is gone, as a ratio: made by a resampler 
 CLEAN = 1e-3  # of the energy below the corner, that is no copy: less than any codec leaves
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 SLOPE = 0.25  # from what is gone to the corner, as a ratio: less is an equaliser's
-GENTLE = 0.1, 0.3  # of what is gone, in Hz: what a low-pass that is not steep leaves as it was,
+SLOW = 1.4  # from the corner to what is gone, as a ratio, from which on what is near the corner has lost already;
+GENTLE = 0.1, 0.3  # of what is gone, in Hz: what such a low-pass leaves as it was,
 EVEN = 3.0  # dB within which it does
 NEAR_HALF = 0.86, 1.01  # of half a rate, where a resampler's corner lies
 TAPS = 2048
@@ -151,7 +152,7 @@ def low_pass(seen: Spectra, r: Response) -> LowPass | None:
     through = np.flatnonzero(heard[:gone] & (left[:gone] > level - 3.0))
     if through.size == 0:
         return None
-    if f[gone] >= STEEP * f[through[-1]]:
+    if f[gone] >= SLOW * f[through[-1]]:
         through = _gentle(f, left, heard, gone, through)
     corner = float(f[through[-1]])
     if corner < SLOPE * f[gone]:  # a slope: an equaliser
