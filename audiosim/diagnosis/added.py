@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import sums
+from .aligned import WINDOW, Aligned, frame, sounds
 from .finding import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from .places import Aligned
 
     Array = NDArray[Any]
 
@@ -40,7 +39,7 @@ COLOURS = ((-4.5, "brown"), (-1.5, "pink"), (1.5, "white"), (99.0, "blue"))  # d
 
 
 def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array) -> list[Finding]:
-    """ref, left: energies of windows of places.WINDOW frames; cross: their products, [window]. otherwise: [frame], in
+    """ref, left: energies of windows of aligned.WINDOW frames; cross: their products, [window]. otherwise: [frame], in
     which something else happened."""
     if float(left.sum()) <= 1e-9 * float(ref.sum()):
         return []
@@ -55,8 +54,6 @@ def find(pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array)
 def _stretches(pair: Aligned, otherwise: Array) -> tuple[Array, Array]:
     """The mean of the channels of the reference, and what is left between it and the test, of at most 16 s; nothing is
     left in frames in which something else happened."""
-    from .places import frame, sounds
-
     found = sums.stretches(pair.ref.shape[1], round(SECONDS / PARTS * pair.rate), PARTS)
     x, e = np.empty((2, len(found), found[0][1]))
     for own, left, (first, last) in zip(x, e, found, strict=True):
@@ -139,8 +136,6 @@ def _noise(
     pair: Aligned, ref: Array, left: Array, cross: Array, otherwise: Array, x: Array, e: Array, lines: float
 ) -> list[Finding]:
     """What is left in the pauses of the reference as in its loud parts, whatever the gain is in either."""
-    from .places import WINDOW, frame
-
     n = np.maximum(left - cross**2 / np.maximum(ref, 1e-300), 0.0)
     fine = ~otherwise[: ref.size * WINDOW].reshape(ref.size, WINDOW).any(axis=1)
     r, n = ref[fine], n[fine]

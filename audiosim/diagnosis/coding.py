@@ -14,7 +14,7 @@ from .finding import Finding
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .places import Aligned
+    from .aligned import Aligned
 
     Array = NDArray[Any]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..dsp.drift import Drift
     from ..signal import Signal
-    from .places import Aligned
+    from .aligned import Aligned
     from .spectra import Spectra
 
     Array = NDArray[Any]

@@ -3,22 +3,19 @@ throughout: noise, hum, reverberation. Edits, which move what follows, are timel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import added, sums
+from .aligned import FRAME, WINDOW, Aligned, frame, sounds
 from .finding import SHOWN, Cause, Finding, Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
-
-FRAME = 0.002  # s
-WINDOW = 10  # frames of a window, in which another sound is looked for
 
 # A dropout: frames in which the reference is loud and the test has lost it.
 LOUD = 1e-3  # of the mean power, -30 dB: in quieter frames nobody would miss anything
@@ -49,29 +46,6 @@ IMPULSE = 0.25  # of the energy of three frames' steps that the largest step hol
 LONGEST_CLICK = 2  # frames
 
 BLOCK = 1 << 15  # samples
-
-
-@dataclass(frozen=True, slots=True)
-class Aligned:
-    """A pair whose causes over the whole recording are undone as far as they can be.
-
-    ref, test: [channel, sample] of one shape and rate (Hz). offset: seconds of the reference at sample 0 as the file
-    has it; test_offset: of the test. joins: samples at which pieces of the test were joined again. band: Hz, above
-    which the test has nothing; 0: it is as wide as its rate allows.
-    """
-
-    ref: Array
-    test: Array
-    rate: int
-    offset: float = 0.0
-    test_offset: float = 0.0
-    joins: tuple[int, ...] = ()
-    band: float = 0.0
-
-
-def frame(rate: int) -> int:
-    """Samples of a frame."""
-    return max(round(FRAME * rate), 8)
 
 
 def find(pair: Aligned, shown: int = SHOWN) -> list[Finding]:
@@ -209,11 +183,6 @@ def _wider(flags: Array) -> Array:
         wide[:, by:] |= flags[:, :-by]
         wide[:, :-by] |= flags[:, by:]
     return wide
-
-
-def sounds(pair: Aligned, start: int, stop: int) -> tuple[Array, Array]:
-    """Samples of both, in float64."""
-    return np.asarray(pair.ref[:, start:stop], np.float64), np.asarray(pair.test[:, start:stop], np.float64)
 
 
 def runs(flags: Array, bridge: int = 0, over: Array | None = None) -> list[tuple[int, int]]:

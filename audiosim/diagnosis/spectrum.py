@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import clipping, distortion, filters, sums
+from .aligned import Aligned
 from .levels import Dynamics, dynamics, levels, short, undone, variance
 from .pair import Pair
-from .places import Aligned
 from .spectra import Spectra, spectra
 from .sums import BLOCK
 from .timing import FRACTION, again, as_given

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from audiosim.diagnosis import Finding, Place, clipping, diagnose, timeline, timing
-from audiosim.diagnosis.places import Aligned, find
+from audiosim.diagnosis.aligned import Aligned
+from audiosim.diagnosis.places import find
 from audiosim.signal import Signal
 from tests.diagnosis import degradations
 
