@@ -84,9 +84,10 @@ def unit(x: Array) -> Array:
 
 
 def linear(x: Array, weight: Array) -> Array:
-    """x [..., in] by weight [out, in] -> [..., out]."""
+    """x [..., in] by weight [out, in] -> [..., out], in the wider type of the two."""
     rows = x.reshape(-1, x.shape[-1])
-    return engine.products.times(rows, engine.products.strips(weight.T), len(weight)).reshape(*x.shape[:-1], -1)
+    packed = engine.products.strips(weight.T.astype(np.result_type(x, weight), copy=False))
+    return engine.products.times(rows, packed, len(weight)).reshape(*x.shape[:-1], -1)
 
 
 def conv2d(x: Array, kernel: Array, pad: tuple[int, int]) -> Array:

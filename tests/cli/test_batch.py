@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -168,6 +169,24 @@ def test_interrupted_it_says_how_to_go_on(process: Callable[..., Any], tmp_path:
     assert b"the same command resumes there" in err
     assert b"Traceback" not in err
     assert 10 <= len(list(read(tmp_path / "run.jsonl"))) < 2 * MANY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for children")
+@pytest.mark.parametrize("later", [0.0, 0.1, 0.4])
+def test_ctrl_c_in_a_terminal_while_workers_start_is_one_line(
+    process: Callable[..., Any], tmp_path: Path, later: float
+) -> None:
+    """A terminal sends it to all processes of the command, also to those that are about to load their modules."""
+    ref, test = sounds(tmp_path, MANY)
+    running = process("batch", ref, test, "-m", "mse", "-o", "run.jsonl", start_new_session=True)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    while running.poll() is None and not children.read_text():
+        time.sleep(0.001)
+    time.sleep(later)
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == ExitCode.INTERRUPTED
+    assert b"Traceback" not in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="resource limits")

@@ -84,7 +84,7 @@ def test_identical_recordings() -> None:
     result = answer(x, x, detail="map")
     assert result.value == 0
     assert not result.map.any()
-    assert "identical" in explain(Signal.of(x, RATE, "a"), Signal.of(x, RATE, "b"), "noise-loudness").sentence
+    assert "no difference" in explain(Signal.of(x, RATE, "a"), Signal.of(x, RATE, "b"), "noise-loudness").sentence
 
 
 def test_where_it_has_no_number_it_says_why() -> None:

@@ -336,10 +336,10 @@ def test_presets_are_their_weights() -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("tversky:alpha=-2", "alpha must be -1 to 1e"),
+        ("tversky:alpha=-2", "alpha must be -1 to 1000000"),
         ("tversky:alpha=-0.5", "alpha and beta must be 0 or more"),
         ("tversky:alpha=0,beta=0", "not both 0"),
-        ("tversky:alpha=1e7", "alpha must be -1 to 1e"),
+        ("tversky:alpha=1e7", "alpha must be -1 to 1000000"),
         ("tversky:level=39", "level must be 40 to 140"),
         ("tversky:level=141", "level must be 40 to 140"),
         ("tversky:preset=artifact", "did you mean 'artefact'"),
