@@ -69,12 +69,14 @@ def nisqa(seed=3):
 
 
 def resemblyzer(seed=4):
-    """Without biases and nearly linear, so that it hears what direction a spectrum has, and noise as noise."""
+    """Nearly linear, so that it hears what direction a spectrum has, and noise as noise. No bias but that of gates that
+    forget: they keep what was heard before the silence with which a short sound is filled up."""
     rng, found, before, size = np.random.default_rng(seed), {}, 40, 12
     for i in range(3):
         found[f"lstm.weight_ih_l{i}"] = _normal(rng, (4 * size, before), before if i else 0.1)
         found[f"lstm.weight_hh_l{i}"] = _normal(rng, (4 * size, size), size)
         found[f"lstm.bias_ih_l{i}"], found[f"lstm.bias_hh_l{i}"] = np.zeros((2, 4 * size), np.float32)
+        found[f"lstm.bias_ih_l{i}"][size : 2 * size] = 1.0
         before = size
     found["linear.weight"], found["linear.bias"] = _normal(rng, (16, size), size), np.zeros(16, np.float32)
     return found
