@@ -3,7 +3,8 @@
 python -m tests.benchmarks.diagnosis [--seeds N [N ...]] [--only NAME,NAME] [--single] [--misses]
     [--jobs N] [--recordings] [--cost [SECONDS ...]]
 
-Seeds up to 12, 21 and 31 to 33 were looked at while it was tuned, and 34 to 36 were not. --single: no combinations of two.
+Seeds up to 12, 21 and 31 to 33 were looked at while it was tuned, and 34 to 36 were not. --single: no combinations of
+two.
 --misses: prints every miss and every false alarm.
 --recordings: those of ../shared/audio/clean instead of synthesised signals. --cost: CPU time and memory alone, of
 recordings of these lengths.
